@@ -1,0 +1,13 @@
+//! The vocabulary of mail: addresses, paths, replies, trace fields and time.
+//!
+//! Nothing here knows the directory or the network. Values are parsed once, at the edge, and trusted after.
+
+pub mod address;
+pub mod path;
+pub mod reply;
+pub mod time;
+
+pub use address::{Address, AddressError, AddressKey, Domain, LocalPart};
+pub use path::{ForwardPath, ReversePath};
+pub use reply::{EnhancedStatus, Reply};
+pub use time::Timestamp;

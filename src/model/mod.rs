@@ -1,0 +1,5 @@
+//! The law: what Exchange's recipient rules say, as values and total functions. No I/O, clock, randomness or async.
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod mail;

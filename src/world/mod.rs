@@ -1,0 +1,1 @@
+//! The outside world behind small traits: clock, randomness, disk, network, resolver, TLS. Tests put their own here.
