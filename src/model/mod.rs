@@ -2,4 +2,5 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod directory;
 pub mod mail;

@@ -1,0 +1,34 @@
+//! Domains that the organisation accepts mail for (spec section 4.6).
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::mail::Domain;
+
+/// What happens to an unknown local part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DomainType {
+    /// It is refused: the directory knows every recipient.
+    #[default]
+    Authoritative,
+    /// It is relayed to the domain's next host.
+    InternalRelay,
+}
+
+/// One accepted domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedDomain {
+    /// The domain in A-labels.
+    pub domain: Domain,
+    /// What happens to an unknown local part.
+    #[serde(rename = "type", default)]
+    pub domain_type: DomainType,
+    /// Subdomains count as this domain (`MatchSubDomains`).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub match_subdomains: bool,
+    /// The organisation's default domain: for new addresses, SRS and the postmaster of reports.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub default: bool,
+    /// Where an internal relay domain's unknown recipients go, `host` or `host:port`; `None` means by MX.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_host: Option<Box<str>>,
+}

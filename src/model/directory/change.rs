@@ -1,0 +1,151 @@
+//! The only way anything in the directory alters: a list of changes that is valid as a whole or refused as a whole.
+//!
+//! Validation happens in [`Snapshot::apply`]; the error texts are Exchange's where it has one.
+
+use serde::{Deserialize, Serialize};
+
+use super::accepted_domain::AcceptedDomain;
+use super::recipient::{Organisation, Recipient, RecipientId};
+use crate::model::mail::{Address, Domain};
+
+#[cfg(doc)]
+use super::snapshot::Snapshot;
+
+/// One step. Changes are stored in the change log as they are, so their form is part of the on-disk format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Replaces the organisation's settings.
+    PutOrganisation(Organisation),
+    /// Adds a domain or replaces the one of that name.
+    PutDomain(AcceptedDomain),
+    /// Removes a domain that no address uses.
+    RemoveDomain(Domain),
+    /// Adds a recipient or replaces the one with that id.
+    PutRecipient(Box<Recipient>),
+    /// Removes a recipient and every reference to it.
+    RemoveRecipient(RecipientId),
+    /// Adds direct members to a group.
+    AddMembers {
+        /// The group.
+        group: RecipientId,
+        /// Who joins.
+        members: Vec<RecipientId>,
+    },
+    /// Takes direct members out of a group.
+    RemoveMembers {
+        /// The group.
+        group: RecipientId,
+        /// Who leaves.
+        members: Vec<RecipientId>,
+    },
+}
+
+/// Why a change is refused. The text says what is wrong and what would cure it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// Two objects cannot share an address (spec S3-14, Exchange's wording).
+    #[error(
+        "The proxy address \"SMTP:{address}\" is already being used by the proxy addresses or LegacyExchangeDN of \
+         \"{holder}\". Please choose another proxy address."
+    )]
+    ProxyAddressInUse {
+        /// The address.
+        address: Address,
+        /// The name of the object that has it.
+        holder: Box<str>,
+    },
+    /// Two objects cannot share a non-SMTP address either.
+    #[error(
+        "The proxy address \"{proxy}\" is already being used by the proxy addresses or LegacyExchangeDN of \
+         \"{holder}\". Please choose another proxy address."
+    )]
+    OtherProxyInUse {
+        /// Type and value.
+        proxy: Box<str>,
+        /// The name of the object that has it.
+        holder: Box<str>,
+    },
+    /// Names are unique in the organisation: `info` of two domains needs two names (spec S3-14).
+    #[error("The name \"{name}\" is already being used by \"{holder}\". Give this object another name with --name.")]
+    NameInUse {
+        /// The name.
+        name: Box<str>,
+        /// The primary address of the object that has it.
+        holder: Address,
+    },
+    /// A name is empty, longer than 64 characters or has control characters.
+    #[error("The name \"{0}\" must have 1 to 64 characters, none of them a control character.")]
+    BadName(Box<str>),
+    /// Two accounts cannot share a login.
+    #[error("The login {login} is already being used by \"{holder}\". Choose another login.")]
+    LoginInUse {
+        /// The login.
+        login: Address,
+        /// The name of the object that has it.
+        holder: Box<str>,
+    },
+    /// The address lies in no accepted domain.
+    #[error(
+        "You can't use the domain {domain} because it's not an accepted domain for your organization. \
+         Add it first: franking domain add {domain}"
+    )]
+    NotAcceptedDomain {
+        /// The domain.
+        domain: Domain,
+    },
+    /// A type that leads outside has no external address.
+    #[error("A {kind} needs an external address: --external user@other.example")]
+    ExternalAddressMissing {
+        /// The recipient type.
+        kind: &'static str,
+    },
+    /// A property that the type cannot have.
+    #[error("A {kind} cannot have {what}.")]
+    NotForThisType {
+        /// The recipient type.
+        kind: &'static str,
+        /// The property, in words.
+        what: &'static str,
+    },
+    /// More proxy addresses than one object may have.
+    #[error("There are too many proxy addresses: {count}, and maximum supported number is {max}.")]
+    TooManyProxyAddresses {
+        /// How many were given.
+        count: usize,
+        /// How many are permitted.
+        max: usize,
+    },
+    /// Quota thresholds must rise (decision D5).
+    #[error("Quota values must satisfy warning ≤ send ≤ send and receive.")]
+    QuotaOrder,
+    /// A trustee must be an account's recipient or a security group of this organisation (spec S3-11).
+    #[error("\"{trustee}\" cannot hold permissions: only mailbox users, mail users and security groups can.")]
+    NotATrustee {
+        /// The name of the would-be trustee.
+        trustee: Box<str>,
+    },
+    /// A reference to an object that does not exist.
+    #[error("There is no recipient with the identity {0}.")]
+    UnknownRecipient(RecipientId),
+    /// The object is no group.
+    #[error("\"{0}\" is no group with a list of members.")]
+    NotAGroup(Box<str>),
+    /// A filter that cannot be read.
+    #[error("The recipient filter is wrong: {0}")]
+    BadFilter(Box<str>),
+    /// The domain does not exist.
+    #[error("The domain {0} is not an accepted domain.")]
+    UnknownDomain(Domain),
+    /// The domain is still in use.
+    #[error("The domain {domain} is still used by \"{holder}\". Change that address first.")]
+    DomainInUse {
+        /// The domain.
+        domain: Domain,
+        /// The name of an object with an address in it.
+        holder: Box<str>,
+    },
+    /// An accepted domain must be a name.
+    #[error("{0} is an address literal; an accepted domain must be a name.")]
+    DomainIsLiteral(Domain),
+}

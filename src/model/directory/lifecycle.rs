@@ -1,0 +1,45 @@
+//! Where a mailbox stands between creation and purge (spec section 7.2).
+//!
+//! Here are the states that mail flow and sign-in obey; the transitions and their guards act on them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::mail::Timestamp;
+
+/// The state of a recipient's mailbox data. A recipient that never had a mailbox is `NoMailbox`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Lifecycle {
+    /// No mailbox: mail users, contacts and groups.
+    #[default]
+    NoMailbox,
+    /// In use.
+    Active,
+    /// The mailbox still lives in another system (spec T20).
+    AwaitingMigration,
+    /// Deactivated: kept for 30 days, can be reconnected (spec T1, T2).
+    Disconnected {
+        /// When it was deactivated.
+        since: Timestamp,
+    },
+    /// Deleted without hold: kept for 30 days (spec T8).
+    SoftDeleted {
+        /// When it was deleted.
+        since: Timestamp,
+    },
+    /// Deleted while on hold: contents are kept until the last hold ends (spec T10).
+    Inactive {
+        /// When it was deleted.
+        since: Timestamp,
+    },
+    /// Contents are gone, but the memory of the previous mailbox could not be cleared (spec T6).
+    StaleAttributes,
+    /// Contents are gone for good.
+    Purged,
+}
+
+impl Lifecycle {
+    /// Whether the mailbox can be opened and receives mail.
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Active)
+    }
+}

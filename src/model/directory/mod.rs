@@ -1,0 +1,27 @@
+//! The directory: who and what can receive, sign in and send. An immutable [`Snapshot`], altered only by [`Change`]s.
+//!
+//! An object has two halves (decision D7): an [`Account`] (identity, licence, sign-in) and the mail facts of a
+//! [`Recipient`]. Objects refer to each other by [`RecipientId`], so renaming an address never breaks a grant.
+
+pub mod accepted_domain;
+pub mod account;
+pub mod change;
+pub mod group;
+pub mod lifecycle;
+pub mod permission;
+pub mod proxy;
+pub mod recipient;
+pub mod recipient_type;
+pub mod snapshot;
+mod validate;
+
+pub use accepted_domain::{AcceptedDomain, DomainType};
+pub use account::{Account, ClientAccess, PasswordHash};
+pub use change::{Change, ChangeError};
+pub use group::Group;
+pub use lifecycle::Lifecycle;
+pub use permission::{Grant, Right};
+pub use proxy::{OtherProxy, ProxyAddresses};
+pub use recipient::{Forwarding, Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies};
+pub use recipient_type::RecipientType;
+pub use snapshot::Snapshot;

@@ -1,0 +1,99 @@
+//! Proxy addresses: every address of a recipient, with exactly one primary (spec section 4.5).
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::mail::{Address, AddressKey};
+
+/// An address of another kind than SMTP, kept for completeness: X500 entries make replies to old objects work.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OtherProxy {
+    /// The type before the colon, for example `X500`.
+    pub prefix: Box<str>,
+    /// The value after the colon, not interpreted.
+    pub value: Box<str>,
+}
+
+/// The addresses of one recipient. There is always one primary SMTP address, by construction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyAddresses {
+    primary: Address,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    secondary: Vec<Address>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    other: Vec<OtherProxy>,
+}
+
+impl ProxyAddresses {
+    /// A recipient's addresses with only a primary one.
+    pub const fn new(primary: Address) -> Self {
+        Self { primary, secondary: Vec::new(), other: Vec::new() }
+    }
+
+    /// The primary SMTP address, which From and the envelope carry.
+    pub const fn primary(&self) -> &Address {
+        &self.primary
+    }
+
+    /// The secondary SMTP addresses.
+    pub fn secondary(&self) -> &[Address] {
+        &self.secondary
+    }
+
+    /// Addresses of other types.
+    pub fn other(&self) -> &[OtherProxy] {
+        &self.other
+    }
+
+    /// Every SMTP address, the primary first.
+    pub fn smtp(&self) -> impl Iterator<Item = &Address> {
+        core::iter::once(&self.primary).chain(&self.secondary)
+    }
+
+    /// How many entries there are, of all types.
+    pub fn count(&self) -> usize {
+        1 + self.secondary.len() + self.other.len()
+    }
+
+    /// Whether one of the SMTP addresses has this key.
+    pub fn contains(&self, key: &AddressKey) -> bool {
+        self.smtp().any(|address| address.key() == *key)
+    }
+
+    /// Adds a secondary address; nothing happens when an equal one is there.
+    pub fn add(&mut self, address: Address) {
+        if !self.contains(&address.key()) {
+            self.secondary.push(address);
+        }
+    }
+
+    /// Adds an address of another type, unless it is there.
+    pub fn add_other(&mut self, proxy: OtherProxy) {
+        if !self.other.contains(&proxy) {
+            self.other.push(proxy);
+        }
+    }
+
+    /// Makes `address` the primary; the old primary stays as secondary (spec section 4.5).
+    pub fn set_primary(&mut self, address: Address) {
+        let key = address.key();
+        self.secondary.retain(|secondary| secondary.key() != key);
+        let former = core::mem::replace(&mut self.primary, address);
+        if former.key() != key {
+            self.secondary.push(former);
+        }
+    }
+
+    /// Takes a secondary address away and says whether it was there. The primary cannot be taken away.
+    pub fn remove(&mut self, key: &AddressKey) -> bool {
+        let before = self.secondary.len();
+        self.secondary.retain(|address| address.key() != *key);
+        self.secondary.len() != before
+    }
+
+    /// Takes an entry of another type away and says whether it was there.
+    pub fn remove_other(&mut self, proxy: &OtherProxy) -> bool {
+        let before = self.other.len();
+        self.other.retain(|entry| entry != proxy);
+        self.other.len() != before
+    }
+}

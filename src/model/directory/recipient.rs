@@ -1,0 +1,250 @@
+//! The mail half of an object: what a recipient is, its addresses, and its settings.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::account::{Account, ClientAccess};
+use super::group::Group;
+use super::lifecycle::Lifecycle;
+use super::permission::{Grant, Right};
+use super::proxy::ProxyAddresses;
+use super::recipient_type::RecipientType;
+use crate::model::mail::Address;
+
+/// Names an object for ever: given once, never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecipientId(pub u64);
+
+impl fmt::Display for RecipientId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Forwarding of a mailbox (decision table of spec section 5.1). The directory target wins over the SMTP target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Forwarding {
+    /// `ForwardingAddress`: an object of the own directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding_address: Option<RecipientId>,
+    /// `ForwardingSmtpAddress`: any address, ignored while `forwarding_address` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding_smtp_address: Option<Address>,
+    /// `DeliverToMailboxAndForward`: keep a copy in the mailbox.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub deliver_to_mailbox_and_forward: bool,
+}
+
+/// Who may send to a recipient, and how much (spec section 5.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Restrictions {
+    /// `RequireSenderAuthenticationEnabled`; unset means the default of the type: true for groups only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_sender_authentication: Option<bool>,
+    /// `AcceptMessagesOnlyFromSendersOrMembers`; empty means everyone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accept_only_from: Vec<RecipientId>,
+    /// `RejectMessagesFromSendersOrMembers`; it beats the accept list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reject_from: Vec<RecipientId>,
+    /// `MaxReceiveSize` in octets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receive_bytes_max: Option<u64>,
+    /// `MaxSendSize` in octets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_bytes_max: Option<u64>,
+}
+
+/// Thresholds of a mailbox in octets (decision D5); unset values follow the licence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Quota {
+    /// `IssueWarningQuota`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_warning: Option<u64>,
+    /// `ProhibitSendQuota`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prohibit_send: Option<u64>,
+    /// `ProhibitSendReceiveQuota`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prohibit_send_receive: Option<u64>,
+}
+
+/// Where copies of sent mail go (spec section 4.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SentItemsCopies {
+    /// `MessageCopyForSentAsEnabled`.
+    pub sent_as: bool,
+    /// `MessageCopyForSendOnBehalfEnabled`.
+    pub sent_on_behalf: bool,
+    /// `MessageCopyForSMTPClientSubmissionEnabled`; unset follows the profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_client_submission: Option<bool>,
+}
+
+/// One object of the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// Its identity.
+    pub id: RecipientId,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub recipient_type: RecipientType,
+    /// `Name`: unique in the organisation, at most 64 characters.
+    pub name: Box<str>,
+    /// `DisplayName`, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<Box<str>>,
+    /// Its addresses.
+    pub addresses: ProxyAddresses,
+    /// `ExternalEmailAddress` of mail users and contacts, `RemoteRoutingAddress` of remote mailboxes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_address: Option<Address>,
+    /// The account, where the type has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Box<Account>>,
+    /// Where its mailbox stands.
+    #[serde(default)]
+    pub lifecycle: Lifecycle,
+    /// `HiddenFromAddressListsEnabled`: listing only, never delivery.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub hidden_from_address_lists: bool,
+    /// Client-access switches.
+    #[serde(default)]
+    pub client_access: ClientAccess,
+    /// Forwarding, when set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<Box<Forwarding>>,
+    /// Restrictions, when set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restrictions: Option<Box<Restrictions>>,
+    /// Permissions that others hold on this recipient, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
+    /// The group half, where the type has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Box<Group>>,
+    /// Quota, where it differs from the licence's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Box<Quota>>,
+    /// Copies in Sent Items.
+    #[serde(default)]
+    pub sent_items: SentItemsCopies,
+    /// `CustomAttribute1` to `CustomAttribute15` by number, for filters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_attributes: Option<Box<std::collections::BTreeMap<u8, Box<str>>>>,
+}
+
+impl Recipient {
+    /// A recipient of `recipient_type` with the defaults of its type: mailboxes are active, shared, room and equipment
+    /// accounts are blocked, groups have an empty group half. An account's login is the primary address.
+    pub fn new(id: RecipientId, recipient_type: RecipientType, name: impl Into<Box<str>>, primary: Address) -> Self {
+        let account = recipient_type.may_have_account().then(|| {
+            let mut account = Account::new(primary.clone());
+            account.sign_in_blocked = recipient_type.is_born_blocked();
+            Box::new(account)
+        });
+        Self {
+            id,
+            recipient_type,
+            name: name.into(),
+            display_name: None,
+            addresses: ProxyAddresses::new(primary),
+            external_address: None,
+            account,
+            lifecycle: if recipient_type.is_mailbox() { Lifecycle::Active } else { Lifecycle::NoMailbox },
+            hidden_from_address_lists: false,
+            client_access: ClientAccess::default(),
+            forwarding: None,
+            restrictions: None,
+            grants: Vec::new(),
+            group: recipient_type.is_group().then(Box::default),
+            quota: None,
+            sent_items: SentItemsCopies::default(),
+            custom_attributes: None,
+        }
+    }
+
+    /// The primary SMTP address.
+    pub const fn primary(&self) -> &Address {
+        self.addresses.primary()
+    }
+
+    /// Whether a licence is assigned to its account.
+    pub fn is_licensed(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.is_licensed())
+    }
+
+    /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user.
+    pub fn has_open_mailbox(&self) -> bool {
+        self.recipient_type.is_mailbox()
+            && self.lifecycle.is_active()
+            && (self.recipient_type != RecipientType::UserMailbox || self.is_licensed())
+    }
+
+    /// Whether unauthenticated senders are turned away: the setting, else the default of the type (spec section 5.6).
+    pub fn requires_sender_authentication(&self) -> bool {
+        let set = self.restrictions.as_ref().and_then(|restrictions| restrictions.require_sender_authentication);
+        set.unwrap_or_else(|| self.recipient_type.is_group())
+    }
+
+    /// The trustees of a right, allowed or denied.
+    pub fn trustees(&self, right: Right, deny: bool) -> impl Iterator<Item = RecipientId> {
+        self.grants.iter().filter(move |grant| grant.right == right && grant.deny == deny).map(|grant| grant.trustee)
+    }
+
+    /// Every object that this one refers to; duplicates are possible.
+    pub fn references(&self) -> impl Iterator<Item = RecipientId> {
+        let group = self
+            .group
+            .as_deref()
+            .into_iter()
+            .flat_map(|group| group.members().iter().chain(&group.managed_by).chain(&group.subscribers).copied());
+        let restrictions =
+            self.restrictions.as_deref().into_iter().flat_map(|restrictions| {
+                restrictions.accept_only_from.iter().chain(&restrictions.reject_from).copied()
+            });
+        let forwarding = self.forwarding.as_deref().and_then(|forwarding| forwarding.forwarding_address);
+        self.grants.iter().map(|grant| grant.trustee).chain(group).chain(restrictions).chain(forwarding)
+    }
+}
+
+/// Settings of the whole organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own in Exchange")]
+pub struct Organisation {
+    /// The organisation's name, for people.
+    pub name: Box<str>,
+    /// `SmtpClientAuthenticationDisabled` of the transport configuration.
+    pub smtp_client_authentication_disabled: bool,
+    /// Security defaults: passwords are not accepted at all.
+    pub security_defaults: bool,
+    /// `AllowBasicAuthSmtp` of the default authentication policy.
+    pub allow_basic_auth_smtp: bool,
+    /// `SendFromAliasEnabled`: an alias in From is kept instead of rewritten to the primary address.
+    pub send_from_alias_enabled: bool,
+    /// `AutoForwardingMode` On: mailboxes may forward outside (spec section 5.2; off by default, as in the cloud).
+    pub auto_forwarding_enabled: bool,
+    /// `DisablePlusAddressInRecipients`.
+    pub disable_plus_address_in_recipients: bool,
+}
+
+impl Default for Organisation {
+    fn default() -> Self {
+        Self {
+            name: "".into(),
+            smtp_client_authentication_disabled: false,
+            security_defaults: false,
+            allow_basic_auth_smtp: true,
+            send_from_alias_enabled: false,
+            auto_forwarding_enabled: false,
+            disable_plus_address_in_recipients: false,
+        }
+    }
+}

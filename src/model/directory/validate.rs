@@ -1,0 +1,173 @@
+//! What makes a recipient valid in the directory it is to join. Called by `Snapshot::apply` only.
+
+use super::change::ChangeError;
+use super::proxy::OtherProxy;
+use super::recipient::{Recipient, RecipientId};
+use super::recipient_type::RecipientType;
+use super::snapshot::Snapshot;
+
+/// The limits page of the cloud says 400 (spec section 2.2).
+pub(super) const PROXY_ADDRESSES_MAX: usize = 400;
+const NAME_CHARACTERS_MAX: usize = 64;
+
+/// The key under which two non-SMTP addresses are the same.
+pub(super) fn other_key(proxy: &OtherProxy) -> Box<str> {
+    format!("{}:{}", proxy.prefix.to_lowercase(), proxy.value.to_lowercase()).into()
+}
+
+/// Judges a recipient that is about to be put in.
+pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    name(snapshot, recipient)?;
+    addresses(snapshot, recipient)?;
+    login(snapshot, recipient)?;
+    shape(recipient)?;
+    quota(recipient)?;
+    references(snapshot, recipient)
+}
+
+/// Judges members that are about to join a group.
+pub(super) fn members(snapshot: &Snapshot, group: RecipientId, members: &[RecipientId]) -> Result<(), ChangeError> {
+    let group = snapshot.recipient(group).ok_or(ChangeError::UnknownRecipient(group))?;
+    if !group.recipient_type.is_group() || group.recipient_type == RecipientType::DynamicDistributionGroup {
+        return Err(ChangeError::NotAGroup(group.name.clone()));
+    }
+    for member in members {
+        snapshot.recipient(*member).ok_or(ChangeError::UnknownRecipient(*member))?;
+    }
+    Ok(())
+}
+
+/// Takes every reference to `gone` out of a recipient.
+pub(super) fn drop_references(recipient: &mut Recipient, gone: RecipientId) {
+    recipient.grants.retain(|grant| grant.trustee != gone);
+    if let Some(group) = &mut recipient.group {
+        group.remove_members(&[gone]);
+        group.managed_by.retain(|owner| *owner != gone);
+        group.subscribers.retain(|subscriber| *subscriber != gone);
+    }
+    if let Some(restrictions) = &mut recipient.restrictions {
+        restrictions.accept_only_from.retain(|id| *id != gone);
+        restrictions.reject_from.retain(|id| *id != gone);
+    }
+    if let Some(forwarding) = &mut recipient.forwarding
+        && forwarding.forwarding_address == Some(gone)
+    {
+        forwarding.forwarding_address = None;
+    }
+}
+
+fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    let name = &recipient.name;
+    let bad = |text: &str| text.chars().any(char::is_control);
+    if name.is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || bad(name) {
+        return Err(ChangeError::BadName(name.clone()));
+    }
+    // A display name ends up in header fields; a line break in it would forge one.
+    if let Some(display_name) = recipient.display_name.as_ref().filter(|text| bad(text)) {
+        return Err(ChangeError::BadName(display_name.clone()));
+    }
+    match snapshot.find_by_name(name).filter(|holder| holder.id != recipient.id) {
+        Some(holder) => Err(ChangeError::NameInUse { name: name.clone(), holder: holder.addresses.primary().clone() }),
+        None => Ok(()),
+    }
+}
+
+fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    let count = recipient.addresses.count();
+    if count > PROXY_ADDRESSES_MAX {
+        return Err(ChangeError::TooManyProxyAddresses { count, max: PROXY_ADDRESSES_MAX });
+    }
+    let other_holder = |id: Option<RecipientId>| {
+        let holder = id.filter(|id| *id != recipient.id).and_then(|id| snapshot.recipient(id));
+        holder.map(|holder| holder.name.clone())
+    };
+    for address in recipient.addresses.smtp() {
+        if let Some(holder) = other_holder(snapshot.holder_of_address(&address.key())) {
+            return Err(ChangeError::ProxyAddressInUse { address: address.clone(), holder });
+        }
+        // The external address of a contact or mail user may be its only, foreign, proxy address (spec section 4.5).
+        let foreign = snapshot.accepted_domain(address.domain()).is_none();
+        if foreign && !recipient.recipient_type.is_external() {
+            return Err(ChangeError::NotAcceptedDomain { domain: address.domain().clone() });
+        }
+    }
+    for other in recipient.addresses.other() {
+        let key = other_key(other);
+        if let Some(holder) = other_holder(snapshot.holder_of_other(&key)) {
+            return Err(ChangeError::OtherProxyInUse { proxy: key, holder });
+        }
+    }
+    Ok(())
+}
+
+fn login(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    let Some(account) = &recipient.account else {
+        return Ok(());
+    };
+    let key = account.login.key();
+    let by_login = snapshot.holder_of_login(&key);
+    // A login that is another object's address would let two accounts answer to one name.
+    let by_address = snapshot
+        .holder_of_address(&key)
+        .filter(|id| snapshot.recipient(*id).is_some_and(|holder| holder.account.is_some()));
+    match by_login.or(by_address).filter(|id| *id != recipient.id).and_then(|id| snapshot.recipient(id)) {
+        Some(holder) => Err(ChangeError::LoginInUse { login: account.login.clone(), holder: holder.name.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn shape(recipient: &Recipient) -> Result<(), ChangeError> {
+    let kind = recipient.recipient_type;
+    let not_for = |what| Err(ChangeError::NotForThisType { kind: kind.name(), what });
+    if kind.is_external() && recipient.external_address.is_none() {
+        return Err(ChangeError::ExternalAddressMissing { kind: kind.name() });
+    }
+    if !kind.is_external() && kind != RecipientType::ShardMailbox && recipient.external_address.is_some() {
+        return not_for("an external address");
+    }
+    if recipient.account.is_some() && !kind.may_have_account() {
+        return not_for("an account");
+    }
+    if recipient.group.is_some() && !kind.is_group() {
+        return not_for("members");
+    }
+    if recipient.forwarding.is_some() && !kind.is_mailbox() {
+        return not_for("forwarding");
+    }
+    if recipient.trustees(super::Right::FullAccess, false).next().is_some() && !kind.is_mailbox() {
+        return not_for("FullAccess permissions");
+    }
+    let dynamic = kind == RecipientType::DynamicDistributionGroup;
+    if let Some(group) = &recipient.group {
+        if dynamic && !group.members().is_empty() {
+            return not_for("listed members");
+        }
+        if !dynamic && group.recipient_filter.is_some() {
+            return not_for("a recipient filter");
+        }
+    }
+    Ok(())
+}
+
+fn quota(recipient: &Recipient) -> Result<(), ChangeError> {
+    let Some(quota) = &recipient.quota else {
+        return Ok(());
+    };
+    let set = [quota.issue_warning, quota.prohibit_send, quota.prohibit_send_receive];
+    if set.into_iter().flatten().is_sorted() { Ok(()) } else { Err(ChangeError::QuotaOrder) }
+}
+
+fn references(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    for id in recipient.references().filter(|id| *id != recipient.id) {
+        snapshot.recipient(id).ok_or(ChangeError::UnknownRecipient(id))?;
+    }
+    for grant in &recipient.grants {
+        if let Some(trustee) = snapshot.recipient(grant.trustee) {
+            // Accounts, and groups that are security principals; a contact has nobody who could sign in.
+            if trustee.account.is_none() && !trustee.recipient_type.is_security_principal_group() {
+                return Err(ChangeError::NotATrustee { trustee: trustee.name.clone() });
+            }
+        }
+    }
+    Ok(())
+}
