@@ -1,6 +1,7 @@
 //! What makes a recipient valid in the directory it is to join. Called by `Snapshot::apply` only.
 
 use super::change::ChangeError;
+use super::lifecycle::Lifecycle;
 use super::proxy::OtherProxy;
 use super::recipient::{Recipient, RecipientId};
 use super::recipient_type::RecipientType;
@@ -122,7 +123,9 @@ fn shape(recipient: &Recipient) -> Result<(), ChangeError> {
     if kind.is_external() && recipient.external_address.is_none() {
         return Err(ChangeError::ExternalAddressMissing { kind: kind.name() });
     }
-    if !kind.is_external() && kind != RecipientType::ShardMailbox && recipient.external_address.is_some() {
+    // A mailbox that still waits for its migration is reached at its old place.
+    let elsewhere = kind == RecipientType::ShardMailbox || recipient.lifecycle == Lifecycle::AwaitingMigration;
+    if !kind.is_external() && !elsewhere && recipient.external_address.is_some() {
         return not_for("an external address");
     }
     if recipient.account.is_some() && !kind.may_have_account() {

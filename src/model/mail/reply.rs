@@ -107,10 +107,7 @@ impl fmt::Display for Reply {
 }
 
 fn printable(character: char) -> u8 {
-    match u8::try_from(character) {
-        Ok(byte @ 0x20..=0x7e) => byte,
-        _ => b'?',
-    }
+    u8::try_from(character).ok().filter(|byte| matches!(byte, 0x20..=0x7e)).unwrap_or(b'?')
 }
 
 #[cfg(test)]

@@ -1,0 +1,155 @@
+//! The envelope of a permitted message: the only thing that can be queued (law 2).
+
+use serde::{Deserialize, Serialize};
+
+use super::admit::{Permit, Sender};
+use crate::model::directory::RecipientId;
+use crate::model::mail::{Address, ReversePath};
+
+/// How the body was announced (RFC 6152, RFC 3030).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BodyKind {
+    /// Seven-bit lines.
+    #[default]
+    SevenBit,
+    /// Lines with octets above 127.
+    EightBitMime,
+    /// Any octets, not divided into lines.
+    BinaryMime,
+}
+
+/// What a failure report should carry of the message (RFC 3461 section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ret {
+    /// The whole message.
+    Full,
+    /// Its header.
+    Headers,
+}
+
+/// When a recipient's sender wants a report (RFC 3461 section 4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notify {
+    /// Nothing was asked: failure, and delay at the server's discretion.
+    #[default]
+    Unspecified,
+    /// `NEVER`.
+    Never,
+    /// Any of `SUCCESS`, `FAILURE` and `DELAY`.
+    On {
+        /// `SUCCESS`.
+        success: bool,
+        /// `FAILURE`.
+        failure: bool,
+        /// `DELAY`.
+        delay: bool,
+    },
+}
+
+impl Notify {
+    /// Whether a failure is to be reported.
+    pub const fn wants_failure(self) -> bool {
+        match self {
+            Self::Unspecified => true,
+            Self::Never => false,
+            Self::On { failure, .. } => failure,
+        }
+    }
+
+    /// Whether a delay is to be reported.
+    pub const fn wants_delay(self) -> bool {
+        match self {
+            Self::Unspecified => true,
+            Self::Never => false,
+            Self::On { delay, .. } => delay,
+        }
+    }
+
+    /// Whether success is to be reported.
+    pub const fn wants_success(self) -> bool {
+        matches!(self, Self::On { success: true, .. })
+    }
+}
+
+/// The delivery status notification parameters of one recipient (RFC 3461).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DsnRequest {
+    /// NOTIFY.
+    pub notify: Notify,
+    /// ORCPT, decoded from xtext: address type and address, printable only.
+    pub original_recipient: Option<(Box<str>, Box<str>)>,
+}
+
+/// The parameters of MAIL FROM that travel with a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageParameters {
+    /// BODY.
+    pub body: BodyKind,
+    /// SMTPUTF8 was given.
+    pub smtputf8: bool,
+    /// RET.
+    pub ret: Option<Ret>,
+    /// ENVID, decoded from xtext, printable only.
+    pub envelope_id: Option<Box<str>>,
+}
+
+/// Who handed the message in, as far as rules after acceptance need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// An account of this organisation, signed in.
+    Account(RecipientId),
+    /// Nobody known: inbound mail.
+    Anonymous,
+    /// This server: reports, automatic replies, notices. Exempt from restrictions (spec section 5.5).
+    System,
+}
+
+/// Who sends what to whom, all of it permitted. Only policy makes the permits inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    origin: Origin,
+    reverse_path: ReversePath,
+    parameters: MessageParameters,
+    permits: Vec<Permit>,
+}
+
+impl Envelope {
+    /// An envelope; `None` without at least one permit.
+    pub fn new(
+        sender: &Sender,
+        reverse_path: ReversePath,
+        parameters: MessageParameters,
+        permits: Vec<Permit>,
+    ) -> Option<Self> {
+        let origin = sender.origin();
+        (!permits.is_empty()).then_some(Self { origin, reverse_path, parameters, permits })
+    }
+
+    /// Who handed it in.
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Who hears of failures.
+    pub const fn reverse_path(&self) -> &ReversePath {
+        &self.reverse_path
+    }
+
+    /// The parameters of MAIL FROM.
+    pub const fn parameters(&self) -> &MessageParameters {
+        &self.parameters
+    }
+
+    /// The permitted recipients, in the order of RCPT TO.
+    pub fn permits(&self) -> &[Permit] {
+        &self.permits
+    }
+
+    /// Replaces the reverse-path by the address under which the message leaves (decision D3: the owner's primary
+    /// address for send-as, the delegate's for send-on-behalf). The null path stays.
+    pub fn rewrite_reverse_path(&mut self, address: Address) {
+        if self.reverse_path != ReversePath::Null {
+            self.reverse_path = ReversePath::Mailbox(address);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the rules say: who may sign in, as whom one may send, where a recipient leads. Total functions, nothing else.
+//!
+//! Every function takes the [`Snapshot`](super::directory::Snapshot) of the moment and [`Settings`], and returns an enum
+//! or a [`Refusal`]. The same functions run for a message and for `franking explain`: the latter passes a [`Trail`]
+//! that writes down each rule as it is consulted.
+
+pub mod admit;
+pub mod envelope;
+pub mod refusal;
+pub mod resolve;
+pub mod settings;
+pub mod sign_in;
+pub mod srs;
+pub mod submit_as;
+pub mod trail;
+
+pub use admit::{Permit, Sender, admit};
+pub use envelope::{BodyKind, DsnRequest, Envelope, MessageParameters, Notify, Origin, Ret};
+pub use refusal::{Refusal, Trailer};
+pub use resolve::{Resolution, resolve};
+pub use settings::{NoMailboxStep, Profile, Settings, SharedSignIn};
+pub use sign_in::{Evidence, Proof, SignedIn, sign_in};
+pub use submit_as::{SubmitAs, submit_as};
+pub use trail::{Rule, Trail, Unrecorded};

@@ -1,0 +1,393 @@
+//! Every refusal the server can give, and the one table of replies they become (law 3).
+//!
+//! One variant, one reason, one row. The texts are Exchange's, as facts of the protocol (spec section 1.5); where the
+//! two systems differ the wording is chosen by [`Settings`]. `fixtures/replies.txt` prints the whole table.
+
+use core::fmt;
+use core::net::IpAddr;
+use std::borrow::Cow;
+
+use super::settings::{Settings, Wording};
+use crate::model::mail::{Address, EnhancedStatus, Reply, Timestamp};
+
+/// What ends a refusal's text so that a client's log line finds the server's (decision D8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trailer {
+    /// This server's name.
+    pub host: String,
+    /// The moment of the refusal.
+    pub at: Timestamp,
+    /// The session's id: 16 upper-case hexadecimal digits.
+    pub session: String,
+}
+
+impl fmt::Display for Trailer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "[{} {} {}]", self.host, self.at, self.session)
+    }
+}
+
+/// A reason to refuse. The documentation of each variant says when it arises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Connect: the server is draining.
+    ServiceNotAvailable,
+    /// Connect: too many sessions, in all or from one address.
+    TooManyConnections,
+    /// Any step: the client was silent for too long.
+    SessionTimedOut,
+    /// Any step: too many errors in one session.
+    TooManyErrors,
+    /// Any step: more commands than one session may send.
+    TooManyCommands,
+    /// MAIL FROM: disk space or memory run low.
+    InsufficientSystemResources,
+    /// Any step: this server failed at something that may work later.
+    TemporaryServerError,
+    /// MAIL before EHLO or HELO.
+    SendHelloFirst,
+    /// RCPT before MAIL.
+    NeedMailCommand,
+    /// DATA or BDAT before RCPT.
+    NeedRcptCommand,
+    /// A second MAIL in one transaction.
+    SenderAlreadySpecified,
+    /// Any other command out of order.
+    BadSequence,
+    /// EHLO or HELO with something that is neither a domain nor an address literal.
+    InvalidDomainName,
+    /// Arguments that do not follow the grammar.
+    InvalidArguments,
+    /// A parameter of MAIL or RCPT that this server does not know (RFC 5321 section 4.1.1.11).
+    UnsupportedParameter,
+    /// RCPT with something that is no address.
+    InvalidRecipientAddress,
+    /// MAIL with something that is no address.
+    InvalidSenderAddress,
+    /// A verb that is none.
+    UnrecognizedCommand,
+    /// A verb that exists, but is off here.
+    CommandNotImplemented,
+    /// A command line over the limit.
+    LineTooLong,
+    /// A bare CR, bare LF or NUL in a command line.
+    BareNewlineInCommand,
+    /// An address with UTF-8 without SMTPUTF8 (RFC 6531 section 3.5).
+    Utf8WithoutSmtpUtf8,
+    /// DATA for a message announced as BINARYMIME (RFC 3030 section 3).
+    BinaryNeedsBdat,
+    /// STARTTLS while TLS is on.
+    TlsAlreadyActive,
+    /// STARTTLS while no certificate can be used.
+    TlsNotAvailable,
+    /// AUTH without TLS where TLS is needed (RFC 4954 section 4).
+    EncryptionRequired,
+    /// AUTH with credentials that are not right, or for an account that is blocked.
+    AuthenticationUnsuccessful,
+    /// AUTH with a mechanism that is not offered.
+    UnrecognizedAuthenticationType,
+    /// AUTH with base64 that cannot be decoded.
+    AuthenticationNotDecodable,
+    /// AUTH that the client broke off with `*`.
+    AuthenticationCancelled,
+    /// AUTH after a successful AUTH.
+    AlreadyAuthenticated,
+    /// AUTH while credentials cannot be checked.
+    TemporaryAuthenticationFailure,
+    /// Decision D2, row 2.
+    SecurityDefaults,
+    /// Decision D2, row 3.
+    BasicAuthenticationDisabled,
+    /// Decision D2, row 4.
+    SmtpAuthDisabledForMailbox,
+    /// Decision D2, row 5.
+    SmtpAuthDisabledForTenant,
+    /// Decision D2, rows 6 and 7: an account without a mailbox to open (spec S0-2).
+    MailboxCannotBeAccessed,
+    /// MAIL on the submission port without AUTH; carries the refusal of the last AUTH.
+    NotAuthenticated(Option<Box<Self>>),
+    /// A message larger than the limit, by SIZE or by count.
+    MessageTooLarge,
+    /// A header larger than the limit.
+    HeaderTooLarge,
+    /// More recipients than one message may have.
+    TooManyRecipients,
+    /// RCPT from a stranger to an address that nobody has.
+    UnknownRecipientInbound,
+    /// A recipient that nobody is, told to an account.
+    RecipientNotFound(Address),
+    /// RCPT from a stranger to a domain that is not ours.
+    RelayRefused,
+    /// A group that takes mail from authenticated senders only.
+    SenderNotAuthenticatedForGroup,
+    /// A mailbox that does.
+    SenderNotAuthenticatedForMailbox,
+    /// A mail user or contact that does.
+    SenderNotAuthenticatedForMailUser,
+    /// A Microsoft 365 group that does.
+    UnifiedGroupOutsider,
+    /// A group whose accept list lacks the sender.
+    RestrictedToGroupPermission,
+    /// A mailbox, mail user or contact whose accept list lacks the sender.
+    RestrictedToRecipientsPermission,
+    /// A recipient whose reject list has the sender.
+    NotAuthorized,
+    /// A message larger than the recipient accepts.
+    RecipientSizeLimit,
+    /// A mailbox at its receive quota.
+    RecipientMailboxFull,
+    /// A message that passed too many servers.
+    HopLimitReached,
+    /// Mailboxes that forward to each other without keeping a copy.
+    ForwardingLoop,
+    /// A mailbox that forwards outside while the organisation forbids it.
+    ExternalForwardingBlocked,
+    /// A From or reverse-path that the account has no right to.
+    SendAsDenied {
+        /// The account's login.
+        account: Address,
+        /// The address it tried to use.
+        from: Address,
+    },
+    /// Several addresses in From and no permitted Sender.
+    MultipleFromAddresses,
+    /// No From, or one that cannot be read.
+    FromNotCompliant,
+    /// Bare CR or LF in the message.
+    BareNewlineInMessage,
+    /// The sender's own mailbox is at its send quota.
+    SenderQuotaExceeded,
+    /// The account's recipients of the day are used up.
+    DailyRecipientsExceeded,
+    /// More sessions of one account than may submit at once.
+    ConcurrentSessionsExceeded,
+    /// A message that stayed in the queue until its time was up.
+    MessageExpired,
+    /// A stranger whose name claims to be this server.
+    BadHelo(IpAddr),
+}
+
+/// One row of the table.
+struct Row(u16, EnhancedStatus, Cow<'static, str>);
+
+impl Refusal {
+    /// The reply to send: the row of the table with the trailer at its end.
+    pub fn reply(&self, settings: &Settings, trailer: &Trailer) -> Reply {
+        let Row(code, status, text) = self.row(settings);
+        Reply::new(code, status, format!("{text} {trailer}"))
+    }
+
+    /// The same without trailer, for reports, goldens and explanations.
+    pub fn bare_reply(&self, settings: &Settings) -> Reply {
+        let Row(code, status, text) = self.row(settings);
+        Reply::new(code, status, text)
+    }
+
+    /// Whether the session ends with this reply.
+    pub const fn closes(&self) -> bool {
+        matches!(
+            self,
+            Self::ServiceNotAvailable
+                | Self::TooManyConnections
+                | Self::SessionTimedOut
+                | Self::TooManyErrors
+                | Self::TooManyCommands
+        )
+    }
+
+    /// The table, in the order of the dialogue. No arm for the rest: a new variant does not compile without its row.
+    #[expect(clippy::too_many_lines, reason = "one table in one place is worth more than short functions")]
+    fn row(&self, settings: &Settings) -> Row {
+        let row = |code, (class, subject, detail), text: &'static str| {
+            Row(code, EnhancedStatus(class, subject, detail), Cow::Borrowed(text))
+        };
+        let by = |wording, cloud: Row, premises: Row| match wording {
+            Wording::ExchangeOnline => cloud,
+            Wording::ExchangeServer => premises,
+        };
+        match self {
+            Self::ServiceNotAvailable => row(421, (4, 3, 2), "Service not available"),
+            Self::TooManyConnections => row(
+                421,
+                (4, 3, 2),
+                "The maximum number of concurrent connections has exceeded a limit, closing transmission channel",
+            ),
+            Self::SessionTimedOut => row(421, (4, 4, 1), "Connection timed out"),
+            Self::TooManyErrors => {
+                row(421, (4, 7, 0), "Too many errors on this connection, closing transmission channel")
+            }
+            Self::TooManyCommands => {
+                row(421, (4, 7, 0), "Too many commands on this connection, closing transmission channel")
+            }
+            Self::InsufficientSystemResources => row(452, (4, 3, 1), "Insufficient system resources"),
+            Self::TemporaryServerError => row(451, (4, 7, 0), "Temporary server error. Please try again later."),
+            Self::SendHelloFirst => row(503, (5, 5, 2), "Send hello first"),
+            Self::NeedMailCommand => row(503, (5, 5, 2), "Need mail command"),
+            Self::NeedRcptCommand => row(503, (5, 5, 2), "Need rcpt command"),
+            Self::SenderAlreadySpecified => row(503, (5, 5, 2), "Sender already specified"),
+            Self::BadSequence => row(503, (5, 5, 2), "Bad sequence of commands"),
+            Self::InvalidDomainName => row(501, (5, 5, 4), "Invalid domain name"),
+            Self::InvalidArguments => row(501, (5, 5, 4), "Invalid arguments"),
+            Self::UnsupportedParameter => row(555, (5, 5, 4), "Unsupported parameter"),
+            Self::InvalidRecipientAddress => row(501, (5, 1, 3), "Invalid address"),
+            Self::InvalidSenderAddress => row(550, (5, 1, 7), "Invalid address"),
+            Self::UnrecognizedCommand => row(500, (5, 3, 3), "Unrecognized command"),
+            Self::CommandNotImplemented => row(502, (5, 3, 3), "Command not implemented"),
+            Self::LineTooLong => row(500, (5, 3, 3), "Line too long"),
+            Self::BareNewlineInCommand => row(500, (5, 5, 2), "Lines must end with CRLF and nothing else"),
+            Self::Utf8WithoutSmtpUtf8 => row(553, (5, 6, 7), "Address needs SMTPUTF8"),
+            Self::BinaryNeedsBdat => row(503, (5, 5, 2), "BINARYMIME needs BDAT"),
+            Self::TlsAlreadyActive => row(503, (5, 5, 2), "Only one STARTTLS command can be issued per session"),
+            Self::TlsNotAvailable => row(454, (4, 7, 0), "TLS not available due to temporary reason"),
+            Self::BadHelo(_) => row(550, (5, 7, 506), "Access Denied, Bad HELO"),
+            Self::EncryptionRequired => {
+                row(538, (5, 7, 11), "Encryption required for requested authentication mechanism")
+            }
+            Self::AuthenticationUnsuccessful => row(535, (5, 7, 3), "Authentication unsuccessful"),
+            Self::UnrecognizedAuthenticationType => row(504, (5, 7, 4), "Unrecognized authentication type"),
+            Self::AuthenticationNotDecodable => row(501, (5, 5, 2), "Cannot decode response"),
+            Self::AuthenticationCancelled => row(501, (5, 7, 0), "Authentication cancelled"),
+            Self::AlreadyAuthenticated => row(503, (5, 5, 2), "Already authenticated"),
+            Self::TemporaryAuthenticationFailure => row(454, (4, 7, 0), "Temporary authentication failure"),
+            Self::SecurityDefaults => row(
+                535,
+                (5, 7, 139),
+                "Authentication unsuccessful, user is locked by your organization's security defaults policy. \
+                 Contact your administrator.",
+            ),
+            Self::BasicAuthenticationDisabled => {
+                row(535, (5, 7, 139), "Authentication unsuccessful, basic authentication is disabled.")
+            }
+            Self::SmtpAuthDisabledForMailbox => row(
+                535,
+                (5, 7, 139),
+                "Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox. Visit \
+                 https://aka.ms/smtp_auth_disabled for more information.",
+            ),
+            Self::SmtpAuthDisabledForTenant => row(
+                535,
+                (5, 7, 139),
+                "Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit \
+                 https://aka.ms/smtp_auth_disabled for more information.",
+            ),
+            Self::MailboxCannotBeAccessed => row(550, (5, 2, 1), "Mailbox cannot be accessed"),
+            Self::NotAuthenticated(None) => row(530, (5, 7, 57), "Client not authenticated to send mail."),
+            Self::NotAuthenticated(Some(last)) => {
+                let text = format!("Client not authenticated to send mail. Error: {}", last.bare_reply(settings));
+                Row(530, EnhancedStatus(5, 7, 57), Cow::Owned(text))
+            }
+            Self::MessageTooLarge => row(552, (5, 3, 4), "Message size exceeds fixed maximum message size"),
+            Self::HeaderTooLarge => row(552, (5, 3, 4), "Header size exceeds fixed maximum size"),
+            Self::TooManyRecipients => row(452, (4, 5, 3), "Too many recipients"),
+            Self::UnknownRecipientInbound => by(
+                settings.unknown_recipient,
+                row(550, (5, 4, 1), "Recipient address rejected: Access denied"),
+                row(550, (5, 1, 10), "RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"),
+            ),
+            Self::RecipientNotFound(address) => Row(
+                550,
+                EnhancedStatus(5, 1, 10),
+                format!("RESOLVER.ADR.RecipientNotFound; Recipient [{address}] not found by SMTP address lookup")
+                    .into(),
+            ),
+            Self::RelayRefused => by(
+                settings.relay_refused,
+                row(550, (5, 7, 64), "TenantAttribution; Relay Access Denied"),
+                row(550, (5, 7, 54), "SMTP; Unable to relay recipient in non-accepted domain"),
+            ),
+            Self::RecipientMailboxFull => row(
+                554,
+                (5, 2, 2),
+                "mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException.MapiExceptionShutoffQuotaExceeded",
+            ),
+            Self::HopLimitReached => by(
+                settings.hop_limit_reached,
+                row(554, (5, 4, 14), "Hop count exceeded - possible mail loop ATTR34"),
+                row(554, (5, 4, 6), "Hop count exceeded - possible mail loop"),
+            ),
+            Self::ForwardingLoop => {
+                row(554, (5, 4, 6), "RESOLVER.FWD.Loop; there is a forwarding loop configured in the directory")
+            }
+            Self::ExternalForwardingBlocked => row(
+                550,
+                (5, 7, 520),
+                "Access denied, Your organization does not allow external forwarding. Please contact your \
+                 administrator for further assistance. AS(7555)",
+            ),
+            Self::SendAsDenied { account, from } => by(
+                settings.send_as_denied,
+                Row(554, EnhancedStatus(5, 2, 252), send_as_denied(account, from).into()),
+                row(550, (5, 7, 60), "SMTP; Client does not have permissions to send as this sender"),
+            ),
+            Self::MultipleFromAddresses => {
+                row(550, (5, 1, 20), "Multiple From addresses are not allowed without Sender address")
+            }
+            Self::FromNotCompliant => {
+                row(550, (5, 7, 512), "Access denied, message must be RFC 5322 section 3.6.2 compliant")
+            }
+            Self::BareNewlineInMessage => row(
+                550,
+                (5, 6, 11),
+                "SMTPSEND.BareLinefeedsAreIllegal; message contains bare linefeeds, which cannot be sent via DATA",
+            ),
+            Self::SenderQuotaExceeded => row(
+                554,
+                (5, 2, 2),
+                "mailbox full; STOREDRV.Submission.Exception:QuotaExceededException.\
+                 MapiExceptionShutoffQuotaExceeded",
+            ),
+            Self::DailyRecipientsExceeded => {
+                row(554, (5, 2, 0), "STOREDRV.Submission.Exception:SubmissionQuotaExceededException")
+            }
+            Self::ConcurrentSessionsExceeded => row(
+                432,
+                (4, 3, 2),
+                "Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more information.",
+            ),
+            Self::MessageExpired => row(550, (4, 4, 7), "QUEUE.Expired; message expired"),
+            Self::SenderNotAuthenticatedForGroup => row(
+                550,
+                (5, 7, 133),
+                "RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check \
+                 failed because the sender was not authenticated when sending to this group",
+            ),
+            Self::SenderNotAuthenticatedForMailbox => row(
+                550,
+                (5, 7, 134),
+                "RESOLVER.RST.SenderNotAuthenticatedForMailbox; authentication required; Delivery restriction check \
+                 failed because the sender was not authenticated when sending to this mailbox",
+            ),
+            Self::SenderNotAuthenticatedForMailUser => {
+                row(550, (5, 7, 136), "authentication required; Sender was not authenticated")
+            }
+            Self::UnifiedGroupOutsider => row(
+                550,
+                (5, 7, 193),
+                "UnifiedGroupAgent; Delivery failed because the sender isn't a group member or external senders \
+                 aren't permitted to send to this group.",
+            ),
+            Self::RestrictedToGroupPermission => {
+                row(550, (5, 7, 124), "RESOLVER.RST.RestrictedToGroupPermission; not authorized to send to this group")
+            }
+            Self::RestrictedToRecipientsPermission => row(
+                550,
+                (5, 7, 129),
+                "RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to the recipient because the \
+                 sender isn't on the recipient's list of senders to accept mail from",
+            ),
+            Self::NotAuthorized => row(550, (5, 7, 1), "RESOLVER.RST.NotAuthorized; not authorized"),
+            Self::RecipientSizeLimit => {
+                row(550, (5, 2, 3), "RESOLVER.RST.RecipSizeLimit; message too large for this recipient")
+            }
+        }
+    }
+}
+
+/// The cloud's text for a send-as denial, without the diagnostic data that follows it there.
+fn send_as_denied(account: &Address, from: &Address) -> String {
+    format!(
+        "SendAsDenied; {account} not allowed to send as {from}; \
+         STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied; Failed to process message due \
+         to a permanent exception with message Cannot submit message."
+    )
+}

@@ -1,0 +1,131 @@
+//! Where a forward-path leads (decision D4): one answer for every address there is.
+//!
+//! The address is looked up literally first, then without its `+tag`. Mailboxes that are disconnected, deleted or
+//! waiting for migration count as unknown, with the exception of a migration that has a remote address.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::Settings;
+use super::trail::Trail;
+use crate::model::directory::{DomainType, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::mail::{Address, ForwardPath};
+
+/// What an address is, at this moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resolution {
+    /// A local mailbox (which may forward).
+    Mailbox(RecipientId),
+    /// A group whose members get the message.
+    Group(RecipientId),
+    /// A mail user, contact or remote mailbox: mail goes to its address outside.
+    Outside {
+        /// The recipient.
+        owner: RecipientId,
+        /// `ExternalEmailAddress` or `RemoteRoutingAddress`.
+        address: Address,
+    },
+    /// Nobody holds the postmaster address: the server's own postmaster mailbox takes the mail (RFC 5321 section 4.5.1).
+    PostmasterMailbox,
+    /// Unknown here, but the domain is an internal relay: its next host knows.
+    InternalRelay(Address),
+    /// A report that comes back along a rewritten reverse-path; the original sender's address is inside.
+    Rewritten(Address),
+    /// A domain that is not ours.
+    Foreign(Address),
+    /// An address in one of our domains that nobody has.
+    Unknown(Address),
+}
+
+/// Resolves a forward-path.
+pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, trail: &mut impl Trail) -> Resolution {
+    let address = match path {
+        ForwardPath::Mailbox(address) => address,
+        ForwardPath::Postmaster => {
+            let of_default =
+                snapshot.default_domain().and_then(|domain| Address::parse(&format!("postmaster@{domain}")).ok());
+            return match of_default.and_then(|address| find(snapshot, &address, trail)) {
+                Some(holder) => of_recipient(holder, trail).unwrap_or(Resolution::PostmasterMailbox),
+                None => Resolution::PostmasterMailbox,
+            };
+        }
+    };
+    let accepted = snapshot.accepted_domain(address.domain());
+    trail.note("the domain is an accepted domain", accepted.is_some(), || address.domain().to_string());
+    // A contact's foreign address is found as well: the object stands for it inside the organisation.
+    if let Some(recipient) = find(snapshot, address, trail) {
+        if let Some(resolution) = of_recipient(recipient, trail) {
+            return resolution;
+        }
+        // Known, but without a mailbox that can receive: as if it did not exist.
+        return accepted.map_or_else(|| Resolution::Foreign(address.clone()), |_| unknown(address));
+    }
+    let Some(domain) = accepted else {
+        return Resolution::Foreign(address.clone());
+    };
+    if let Some(original) = super::srs::reverse(&settings.srs_keys, address) {
+        trail.note("the address is a rewritten reverse-path", true, || original.to_string());
+        return Resolution::Rewritten(original);
+    }
+    if trail.asks("the domain is an internal relay", domain.domain_type == DomainType::InternalRelay) {
+        return Resolution::InternalRelay(address.clone());
+    }
+    unknown(address)
+}
+
+/// Unknown, unless it is the postmaster, who always reaches someone.
+fn unknown(address: &Address) -> Resolution {
+    if address.local().as_str().eq_ignore_ascii_case("postmaster") {
+        return Resolution::PostmasterMailbox;
+    }
+    Resolution::Unknown(address.clone())
+}
+
+fn find<'snapshot>(
+    snapshot: &'snapshot Snapshot,
+    address: &Address,
+    trail: &mut impl Trail,
+) -> Option<&'snapshot Recipient> {
+    let literal = snapshot.find_by_address(address);
+    trail.note("a recipient has this address", literal.is_some(), || address.to_string());
+    if let Some(recipient) = literal {
+        return Some(recipient);
+    }
+    if snapshot.organisation().disable_plus_address_in_recipients {
+        return None;
+    }
+    let base = address.without_tag()?;
+    let found = snapshot.find_by_address(&base);
+    trail.note("a recipient has this address without its +tag", found.is_some(), || base.to_string());
+    found.map(|recipient| &**recipient)
+}
+
+/// What a known recipient leads to; `None` when it counts as unknown.
+fn of_recipient(recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolution> {
+    let kind = recipient.recipient_type;
+    trail.note("what the recipient is", true, || format!("{kind}, {:?}", recipient.lifecycle));
+    let outside = |owner: &Recipient| {
+        let address = owner.external_address.clone()?;
+        Some(Resolution::Outside { owner: owner.id, address })
+    };
+    if kind.is_distribution() {
+        return Some(Resolution::Group(recipient.id));
+    }
+    if kind.is_external() {
+        return outside(recipient);
+    }
+    // A shard is no destination: mail for its user goes to the primary mailbox (spec S2-11).
+    if kind == RecipientType::ShardMailbox {
+        return outside(recipient);
+    }
+    match recipient.lifecycle {
+        Lifecycle::Active if recipient.has_open_mailbox() => Some(Resolution::Mailbox(recipient.id)),
+        Lifecycle::AwaitingMigration => outside(recipient),
+        Lifecycle::Active
+        | Lifecycle::NoMailbox
+        | Lifecycle::Disconnected { .. }
+        | Lifecycle::SoftDeleted { .. }
+        | Lifecycle::Inactive { .. }
+        | Lifecycle::StaleAttributes
+        | Lifecycle::Purged => None,
+    }
+}

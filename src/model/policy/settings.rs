@@ -1,0 +1,133 @@
+//! The two semantics profiles as data (decision D1). Every difference is a field, so each can be overridden alone.
+
+use serde::{Deserialize, Serialize};
+
+/// Whose semantics are the starting point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The cloud: a mailbox is needed to submit.
+    #[default]
+    ExchangeOnline,
+    /// On premises: an account is enough.
+    ExchangeServer,
+}
+
+/// Where an account without mailbox is turned away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoMailboxStep {
+    /// At the end of AUTH.
+    #[default]
+    Auth,
+    /// At MAIL FROM.
+    MailFrom,
+}
+
+/// When a shared, room or equipment mailbox may sign in after an administrator unblocked it (decision D2, row 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SharedSignIn {
+    /// Only with a licence.
+    #[default]
+    Licensed,
+    /// Always.
+    Unblocked,
+}
+
+/// Which words a refusal uses where the two systems differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wording {
+    /// As the cloud answers.
+    ExchangeOnline,
+    /// As a server on premises answers.
+    ExchangeServer,
+}
+
+/// Everything besides the directory that policy depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the configuration")]
+pub struct Settings {
+    /// A mailbox that is provisioned is needed to submit; without it an enabled account suffices.
+    pub mailbox_required: bool,
+    /// Where an account without mailbox is turned away.
+    pub no_mailbox_step: NoMailboxStep,
+    /// When an unblocked shared mailbox may sign in.
+    pub shared_sign_in: SharedSignIn,
+    /// Words of the send-as refusal: `554 5.2.252` or `550 5.7.60`.
+    pub send_as_denied: Wording,
+    /// Words for an unknown recipient on port 25: `550 5.4.1` or `550 5.1.10`.
+    pub unknown_recipient: Wording,
+    /// Words of a relay refusal: `550 5.7.64` or `550 5.7.54`.
+    pub relay_refused: Wording,
+    /// Words of the hop limit: `554 5.4.14` or `554 5.4.6`.
+    pub hop_limit_reached: Wording,
+    /// Send-as denied already at MAIL FROM, unknown local recipients already at RCPT on submission.
+    pub refuse_early: bool,
+    /// Unknown local recipients are refused at RCPT on submission, too (recipient validation).
+    pub recipient_validation: bool,
+    /// Mail with no or an unreadable From is repaired from the account instead of refused.
+    pub repair_from: bool,
+    /// Submitted mail is copied to Sent Items unless the mailbox says otherwise.
+    pub sent_items_copy: bool,
+    /// The SIZE limit in octets.
+    pub message_bytes_max: u64,
+    /// Recipients of one message.
+    pub recipients_max: usize,
+    /// Received fields that a message may carry before it counts as looping.
+    pub hops_max: usize,
+    /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
+    pub srs_keys: Vec<SrsKey>,
+}
+
+/// A secret of the Sender Rewriting Scheme; hidden in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SrsKey(pub [u8; 32]);
+
+impl core::fmt::Debug for SrsKey {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str("SrsKey(hidden)")
+    }
+}
+
+impl Settings {
+    /// The settings of a profile, before any override (decision D1).
+    pub const fn of(profile: Profile) -> Self {
+        let (cloud, wording) = match profile {
+            Profile::ExchangeOnline => (true, Wording::ExchangeOnline),
+            Profile::ExchangeServer => (false, Wording::ExchangeServer),
+        };
+        Self {
+            mailbox_required: cloud,
+            no_mailbox_step: NoMailboxStep::Auth,
+            shared_sign_in: SharedSignIn::Licensed,
+            send_as_denied: wording,
+            unknown_recipient: wording,
+            relay_refused: wording,
+            hop_limit_reached: wording,
+            refuse_early: false,
+            recipient_validation: false,
+            repair_from: false,
+            sent_items_copy: cloud,
+            // Spec section 1.1: 150 MiB in the cloud, 36 MiB on premises.
+            message_bytes_max: if cloud { 157_286_400 } else { 37_748_736 },
+            // Decision D6.
+            recipients_max: 500,
+            // Spec section 2.2 names about 20 passes of one server family; each pass adds up to three Received fields.
+            hops_max: 60,
+            srs_keys: Vec::new(),
+        }
+    }
+
+    /// Whether an unknown local recipient is refused at RCPT on submission rather than reported later.
+    pub const fn refuses_unknown_on_submission(&self) -> bool {
+        self.refuse_early || self.recipient_validation
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::of(Profile::ExchangeOnline)
+    }
+}

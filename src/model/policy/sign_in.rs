@@ -1,0 +1,159 @@
+//! Who may sign in to submit: the table of decision D2, row by row.
+//!
+//! A wrong password, an unknown account and a blocked one get the same refusal; the caller sees to equal time.
+
+use super::refusal::Refusal;
+use super::settings::{NoMailboxStep, Settings, SharedSignIn};
+use super::trail::Trail;
+use crate::model::directory::{Account, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::mail::Address;
+
+/// What the client showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A password: basic authentication, which policies can forbid.
+    Password,
+    /// A token.
+    Token,
+}
+
+/// How the check of the credentials turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The proof was right.
+    Right(Proof),
+    /// The proof was wrong, or there is no such account to check it against.
+    Wrong,
+}
+
+/// An account that was permitted to sign in. Only [`sign_in`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    account: RecipientId,
+    login: Address,
+    proof: Proof,
+}
+
+impl SignedIn {
+    /// The recipient whose account it is.
+    pub const fn account(&self) -> RecipientId {
+        self.account
+    }
+
+    /// The login under which it is known.
+    pub const fn login(&self) -> &Address {
+        &self.login
+    }
+}
+
+/// Finds the account that a login names: an address, or a local part in the default domain.
+pub fn find_account<'snapshot>(snapshot: &'snapshot Snapshot, login: &str) -> Option<&'snapshot Recipient> {
+    let address = Address::parse(login).ok().or_else(|| {
+        let domain = snapshot.default_domain()?;
+        // CONTOSO\alice and alice both mean alice in the default domain.
+        let local = login.rsplit_once('\\').map_or(login, |(_, local)| local);
+        Address::parse(&format!("{local}@{domain}")).ok()
+    })?;
+    let found = snapshot.find_by_login(&address)?;
+    found.account.is_some().then_some(&**found)
+}
+
+/// Judges whether `login` may sign in, given how its credentials turned out (decision D2).
+///
+/// # Errors
+/// The refusal of the first row of the table that applies.
+pub fn sign_in(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    login: &str,
+    evidence: Evidence,
+    trail: &mut impl Trail,
+) -> Result<SignedIn, Refusal> {
+    let found = find_account(snapshot, login);
+    trail.note("the login names an account", found.is_some(), || login.to_owned());
+    let Some((recipient, account)) = found.and_then(|found| Some((found, found.account.as_deref()?))) else {
+        return Err(Refusal::AuthenticationUnsuccessful);
+    };
+    let Evidence::Right(proof) = evidence else {
+        trail.note("the credentials are right", false, String::new);
+        return Err(Refusal::AuthenticationUnsuccessful);
+    };
+    judge(snapshot, settings, recipient, account, proof, trail)?;
+    if settings.no_mailbox_step == NoMailboxStep::Auth {
+        mailbox(settings, recipient, trail)?;
+    }
+    Ok(SignedIn { account: recipient.id, login: account.login.clone(), proof })
+}
+
+/// Judges again, at MAIL FROM, whether the account may still submit: an administrator may have changed it since AUTH.
+///
+/// # Errors
+/// As [`sign_in`]; an account that is gone is refused like a wrong password.
+pub fn may_submit(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    signed_in: &SignedIn,
+    trail: &mut impl Trail,
+) -> Result<(), Refusal> {
+    let recipient = snapshot.recipient(signed_in.account).ok_or(Refusal::AuthenticationUnsuccessful)?;
+    let account = recipient.account.as_deref().ok_or(Refusal::AuthenticationUnsuccessful)?;
+    judge(snapshot, settings, recipient, account, signed_in.proof, trail)?;
+    mailbox(settings, recipient, trail)
+}
+
+/// Rows 1 to 5: the account and the policies above it.
+fn judge(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    recipient: &Recipient,
+    account: &Account,
+    proof: Proof,
+    trail: &mut impl Trail,
+) -> Result<(), Refusal> {
+    let organisation = snapshot.organisation();
+    let by_password = proof == Proof::Password;
+    if trail.asks("the account is disabled or its sign-in is blocked", !account.enabled || account.sign_in_blocked) {
+        return Err(Refusal::AuthenticationUnsuccessful);
+    }
+    if trail.asks("security defaults forbid passwords", organisation.security_defaults && by_password) {
+        return Err(Refusal::SecurityDefaults);
+    }
+    let basic = account.allow_basic_auth_smtp.unwrap_or(organisation.allow_basic_auth_smtp);
+    if trail.asks("the authentication policy forbids passwords for SMTP", !basic && by_password) {
+        return Err(Refusal::BasicAuthenticationDisabled);
+    }
+    // On premises the connector alone decides; the switch exists in the cloud only (spec section 3.3).
+    if !settings.mailbox_required {
+        return Ok(());
+    }
+    let switch = recipient.client_access.smtp_client_authentication_disabled;
+    if trail.asks("SmtpClientAuthenticationDisabled is set on the mailbox", switch == Some(true)) {
+        return Err(Refusal::SmtpAuthDisabledForMailbox);
+    }
+    let by_organisation = switch.is_none() && organisation.smtp_client_authentication_disabled;
+    if trail.asks("SmtpClientAuthenticationDisabled is set on the organisation", by_organisation) {
+        return Err(Refusal::SmtpAuthDisabledForTenant);
+    }
+    Ok(())
+}
+
+/// Rows 6 and 7: is there a mailbox to open?
+fn mailbox(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -> Result<(), Refusal> {
+    if !trail.asks("a mailbox is needed to submit", settings.mailbox_required) {
+        return Ok(());
+    }
+    let open = recipient.has_open_mailbox();
+    trail.note("there is a mailbox to open", open, || {
+        let licence = if recipient.is_licensed() { "licensed" } else { "no licence" };
+        format!("{}, {:?}, {licence}", recipient.recipient_type, recipient.lifecycle)
+    });
+    if !open {
+        return Err(Refusal::MailboxCannotBeAccessed);
+    }
+    let is_user = recipient.recipient_type == RecipientType::UserMailbox;
+    let unlicensed = !is_user && settings.shared_sign_in == SharedSignIn::Licensed && !recipient.is_licensed();
+    if trail.asks("a mailbox that is no user's needs a licence to sign in", unlicensed) {
+        return Err(Refusal::MailboxCannotBeAccessed);
+    }
+    Ok(())
+}

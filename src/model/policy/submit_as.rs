@@ -1,0 +1,70 @@
+//! As whom an account may send (decision D3): itself, as an owner, on behalf of an owner, or not at all.
+//!
+//! SendAs beats SendOnBehalf, a deny entry beats an allow entry, and FullAccess never permits sending.
+
+use std::collections::HashSet;
+
+use super::trail::Trail;
+use crate::model::directory::{Recipient, RecipientId, Right, Snapshot};
+use crate::model::mail::Address;
+
+/// In which capacity an account uses an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmitAs {
+    /// One of its own proxy addresses.
+    Own,
+    /// As the owner, who is then the only sender to be seen.
+    As(RecipientId),
+    /// On behalf of the owner; the account shows in Sender.
+    OnBehalf(RecipientId),
+    /// Not at all.
+    Denied,
+}
+
+/// Judges whether `account` may use `address` as author or reverse-path.
+pub fn submit_as(snapshot: &Snapshot, account: RecipientId, address: &Address, trail: &mut impl Trail) -> SubmitAs {
+    let owner = snapshot.find_by_address(address);
+    let own = owner.is_some_and(|owner| owner.id == account);
+    trail.note("the address is one of the account's own", own, || address.to_string());
+    if own {
+        return SubmitAs::Own;
+    }
+    let Some(owner) = owner else {
+        trail.note("the address belongs to a recipient of this organisation", false, || address.to_string());
+        return SubmitAs::Denied;
+    };
+    let principals = principals(snapshot, account);
+    if holds(owner, Right::SendAs, &principals, "the account holds SendAs", trail) {
+        return SubmitAs::As(owner.id);
+    }
+    if holds(owner, Right::SendOnBehalf, &principals, "the account holds SendOnBehalf", trail) {
+        return SubmitAs::OnBehalf(owner.id);
+    }
+    SubmitAs::Denied
+}
+
+/// The account itself and every security group it is in, directly or through other security groups.
+///
+/// Ends for every graph of groups, cyclic ones included: each group is visited once.
+pub fn principals(snapshot: &Snapshot, account: RecipientId) -> HashSet<RecipientId> {
+    let mut found = HashSet::from([account]);
+    let mut pending = vec![account];
+    while let Some(next) = pending.pop() {
+        let groups = snapshot.groups_of(next).filter(|group| group.recipient_type.is_security_principal_group());
+        pending.extend(groups.map(|group| group.id).filter(|group| found.insert(*group)));
+    }
+    found
+}
+
+fn holds(
+    owner: &Recipient,
+    right: Right,
+    principals: &HashSet<RecipientId>,
+    question: &'static str,
+    trail: &mut impl Trail,
+) -> bool {
+    let among = |deny| owner.trustees(right, deny).any(|trustee| principals.contains(&trustee));
+    let held = among(false) && !among(true);
+    trail.note(question, held, || format!("{right} on {}", owner.primary()));
+    held
+}
