@@ -38,5 +38,5 @@ impl fmt::Display for Breach {
 #[track_caller]
 fn assert_none(breaches: impl IntoIterator<Item = Breach>) {
     let listed: Vec<String> = breaches.into_iter().map(|breach| breach.to_string()).collect();
-    assert!(listed.is_empty(), "{} breaches of the house rules:\n{}\n", listed.len(), listed.join("\n"));
+    assert!(listed.is_empty(), "house rules broken ({}):\n{}\n", listed.len(), listed.join("\n"));
 }

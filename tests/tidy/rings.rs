@@ -190,7 +190,7 @@ fn impure_words(file: &RustFile) -> Vec<(usize, String)> {
         .filter_map(|pair| {
             let waits = ["async", "await"].iter().find(|word| pair[0].is_word(word));
             let prints = printing.iter().find(|word| pair[0].is_word(word) && pair[1].is_mark('!'));
-            let word = waits.or(prints.filter(|_| !pair[0].tested))?;
+            let word = waits.or_else(|| prints.filter(|_| !pair[0].tested))?;
             Some((pair[0].line, format!("{word} (model is pure: it neither waits nor prints)")))
         })
         .collect()
