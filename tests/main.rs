@@ -1,3 +1,4 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
+mod journal_crash;
 mod tidy;
