@@ -3,3 +3,4 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod mail;
+pub mod smtp;
