@@ -1,1 +1,3 @@
+//! The `franking` program: hands the command line to `app`.
+
 fn main() {}

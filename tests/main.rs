@@ -1,1 +1,3 @@
+//! Every test that looks at the product from outside: one program, a module per subject.
 
+mod tidy;

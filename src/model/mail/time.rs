@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z, always UTC.
 ///
-/// The range covers the years 1970 to 9999 (less two days); arithmetic saturates at both ends, so no input can overflow it.
+/// The range covers the years 1970 to 9999 (less two days); arithmetic saturates at both ends, so nothing overflows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "u64", into = "u64")]
 pub struct Timestamp(u64);
 
-/// 9999-12-30T22:00:00.999Z, the last instant that the calendar library can write.
-const LATEST_MILLISECONDS: u64 = 253_402_207_200_999;
+/// 9999-12-30T22:00:00.000Z, the last instant that the calendar library can write.
+const LATEST_MILLISECONDS: u64 = 253_402_207_200_000;
 
 impl Timestamp {
     /// The first instant, 1970-01-01T00:00:00Z.
@@ -64,6 +64,18 @@ impl Timestamp {
     }
 }
 
+impl From<u64> for Timestamp {
+    fn from(milliseconds: u64) -> Self {
+        Self::from_unix_milliseconds(milliseconds)
+    }
+}
+
+impl From<Timestamp> for u64 {
+    fn from(timestamp: Timestamp) -> Self {
+        timestamp.0
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.iso8601().fmt(formatter)
@@ -100,6 +112,6 @@ mod tests {
         let latest = Timestamp::from_unix_milliseconds(u64::MAX);
         assert_eq!(latest.plus(Duration::MAX), latest);
         assert_eq!(Timestamp::EPOCH.since(latest), Duration::ZERO);
-        assert_eq!(latest.iso8601().to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(latest.iso8601().to_string(), "9999-12-30T22:00:00.000Z");
     }
 }
