@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod disk;
 pub mod network;
+pub mod password;
 pub mod random;
 pub mod resolver;
 pub mod tls;
