@@ -163,6 +163,47 @@ fn after_a_power_cut_everything_acknowledged_is_replayed_and_nothing_by_halves()
 }
 
 #[test]
+fn a_fact_never_leaves_before_what_it_is_about() {
+    let (mut reclaimed, mut kept) = (0, 0);
+    for seed in 0..200_u64 {
+        let disk = SimulatedDisk::new(seed);
+        let (journal, _, _) = open(&disk, options()).unwrap();
+        disk.cut_power_after(20 + seed);
+        let (mut entries, mut settled) = (BTreeSet::new(), BTreeSet::new());
+        let mut open_entry = None;
+        for batch in 0..60 {
+            // Every entry is settled by a fact, one step later; then neither is needed any more.
+            let Ok(entry) = append(&journal, &member(batch, 0, 1, 40)) else { break };
+            entries.insert(batch);
+            if let Some((about, earlier)) = open_entry.replace((batch, entry)) {
+                let Ok(fact) = append(&journal, &member(1_000 + about, 0, 1, 0)) else { break };
+                settled.insert(about);
+                journal.release(earlier);
+                journal.release(fact);
+            }
+        }
+        reclaimed += u32::from(segments_in_use(&journal) < entries.len() / 6);
+        disk.crash();
+        drop(journal);
+        let (_, _, records) = open(&disk, options()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let found = whole_batches(&records);
+        for entry in entries {
+            if settled.contains(&entry) {
+                assert!(!found.contains(&entry) || found.contains(&(1_000 + entry)), "seed {seed}: {entry} came back");
+                kept += u32::from(found.contains(&entry));
+            } else {
+                assert!(found.contains(&entry), "seed {seed}: {entry} is lost");
+            }
+        }
+    }
+    assert!(reclaimed > 50 && kept > 50, "{reclaimed} journals shrank, {kept} settled entries were replayed");
+}
+
+fn segments_in_use(journal: &Journal) -> usize {
+    journal.usage().segments
+}
+
+#[test]
 fn a_failed_synchronisation_or_write_is_never_acknowledged_and_never_healed_by_chance() {
     for seed in 0..200_u64 {
         let disk = SimulatedDisk::new(seed);
