@@ -39,7 +39,7 @@ fn segments(disk: &SimulatedDisk) -> Vec<PathBuf> {
 
 /// A payload that says which batch it belongs to, its place there, and how many there are.
 fn member(batch: u32, place: u32, of: u32, bytes: usize) -> Vec<u8> {
-    let mut payload = Vec::from([batch, place, of].map(u32::to_le_bytes).concat());
+    let mut payload = [batch, place, of].map(u32::to_le_bytes).concat();
     payload.resize(12 + bytes, batch as u8);
     payload
 }
