@@ -33,6 +33,6 @@
 
 pub mod config;
 pub mod model;
-pub mod store;
 pub mod server;
+pub mod store;
 pub mod world;

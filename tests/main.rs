@@ -1,6 +1,6 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
-mod directory;
 mod engine_laws;
 mod journal_crash;
+mod policy;
 mod tidy;

@@ -1,8 +1,6 @@
-//! SMTP as values and state machines: bytes in, actions out, no sockets.
+//! SMTP as state machines without input or output: the server's session, and the client that relays.
 
 pub mod client;
-//! The server's side of SMTP as a state machine without input or output: lines, grammar, session, transaction.
-
 pub mod interface;
 pub mod limits;
 pub mod session;
