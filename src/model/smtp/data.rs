@@ -313,9 +313,17 @@ mod tests {
         for size in 1..12 {
             assert_eq!(unstuffed(b"a\r\n..b\r\n.c\r\n.\r\nQUIT\r\n", size), (b"a\r\n.b\r\nc\r\n".to_vec(), Some(16)));
             assert_eq!(unstuffed(b".\r\nrest", size), (Vec::new(), Some(3)));
-            for smuggled in
-                ["a\n.\n", "a\n.\r\n", "a\r.\r\n", "a\r.\r", "a\r\n.\n", "a\r\n.\r", "a\r\n.\r\r\n", "a\r\n\0.\r\n", "a\n\n.\n\n"]
-            {
+            for smuggled in [
+                "a\n.\n",
+                "a\n.\r\n",
+                "a\r.\r\n",
+                "a\r.\r",
+                "a\r\n.\n",
+                "a\r\n.\r",
+                "a\r\n.\r\r\n",
+                "a\r\n\0.\r\n",
+                "a\n\n.\n\n",
+            ] {
                 assert_eq!(unstuffed(smuggled.as_bytes(), size).1, None, "{smuggled:?}");
             }
         }
@@ -335,7 +343,10 @@ mod tests {
     fn head_and_body_part_at_the_first_empty_line() {
         for size in 1..30 {
             let (received, body) = finished(RULES, b"A: 1\r\nB: 2\r\n\r\nbody\r\n\r\nmore\r\n", size).unwrap();
-            assert_eq!((received.head.as_slice(), body.as_slice()), (&b"A: 1\r\nB: 2\r\n"[..], &b"body\r\n\r\nmore\r\n"[..]));
+            assert_eq!(
+                (received.head.as_slice(), body.as_slice()),
+                (&b"A: 1\r\nB: 2\r\n"[..], &b"body\r\n\r\nmore\r\n"[..])
+            );
             let (received, body) = finished(RULES, b"\r\nonly body\r\n", size).unwrap();
             assert_eq!((received.head.as_slice(), body.as_slice()), (&b""[..], &b"only body\r\n"[..]));
             let (received, body) = finished(RULES, b"A: only head", size).unwrap();

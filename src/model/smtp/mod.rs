@@ -1,11 +1,9 @@
 //! SMTP as state machines without input or output: the server's session, and the client that relays.
-
-pub mod client;
-//! The server's side of SMTP as a state machine without input or output: lines, grammar, session, transaction.
 //!
 //! Octets become lines ([`line`]), lines become commands ([`grammar`]), and the [`Session`] judges commands with the
 //! functions of `policy`. What it says comes from two tables: [`replies`] and `policy::refusal`.
 
+pub mod client;
 pub mod data;
 pub mod grammar;
 pub mod greeting;

@@ -62,12 +62,10 @@ impl Exchange {
         match self {
             Self::Plain => plain(&decoded).map(Step::Complete),
             Self::LoginName => Ok(Step::Continue(Self::LoginPassword { login: login(&decoded)? })),
-            Self::LoginPassword { login } => {
-                Ok(Step::Complete(Claim {
-                    credentials: Credentials { login, password: password(&decoded)? },
-                    authorization: None,
-                }))
-            }
+            Self::LoginPassword { login } => Ok(Step::Complete(Claim {
+                credentials: Credentials { login, password: password(&decoded)? },
+                authorization: None,
+            })),
             Self::Token => Err(Refusal::AuthenticationUnsuccessful),
         }
     }

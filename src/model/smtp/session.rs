@@ -162,9 +162,7 @@ impl Session {
         };
         let by_silence = self.progressed.plus(silence);
         match (&self.transaction, self.waits) {
-            (Some(transaction), Waiting::Bytes) => {
-                by_silence.min(transaction.began.plus(limits.transaction_timeout))
-            }
+            (Some(transaction), Waiting::Bytes) => by_silence.min(transaction.began.plus(limits.transaction_timeout)),
             (None, Waiting::Bytes) => by_silence.min(self.began.plus(limits.session_timeout)),
             (_, Waiting::Tls | Waiting::Verdict | Waiting::Commit | Waiting::Nothing) => by_silence,
         }

@@ -112,11 +112,7 @@ fn judge_author(
                 &received.head,
                 &mut Unrecorded,
             )?;
-            Ok(Judged {
-                head: authored.head,
-                reverse_path: authored.reverse_path,
-                submit_as: Some(authored.submit_as),
-            })
+            Ok(Judged { head: authored.head, reverse_path: authored.reverse_path, submit_as: Some(authored.submit_as) })
         }
         Sender::Anonymous | Sender::System => {
             Ok(Judged { head: received.head.clone(), reverse_path: reverse_path.clone(), submit_as: None })

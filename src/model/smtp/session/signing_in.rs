@@ -112,12 +112,7 @@ impl Session {
         }
     }
 
-    fn judge_claim(
-        &self,
-        moment: Moment<'_>,
-        claim: &PendingClaim,
-        evidence: Evidence,
-    ) -> Result<SignedIn, Refusal> {
+    fn judge_claim(&self, moment: Moment<'_>, claim: &PendingClaim, evidence: Evidence) -> Result<SignedIn, Refusal> {
         let signed_in = sign_in(moment.snapshot, &self.options.settings, &claim.login, evidence, &mut Unrecorded)?;
         // An account may act as itself, by whatever name of its own; as nobody else (decision D10).
         let acts_as_itself = claim.authorization.as_deref().is_none_or(|name| {
