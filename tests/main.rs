@@ -1,6 +1,8 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
+mod dialogues;
 mod engine_laws;
 mod journal_crash;
 mod policy;
+mod properties;
 mod tidy;
