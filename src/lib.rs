@@ -34,4 +34,5 @@
 pub mod config;
 pub mod model;
 pub mod server;
+pub mod store;
 pub mod world;
