@@ -6,6 +6,7 @@
 pub mod engine;
 mod intake;
 pub mod journal;
+pub mod live;
 pub mod mailbox;
 pub mod spool;
 mod ticket;
