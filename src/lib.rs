@@ -32,6 +32,7 @@
 //! address of a recipient. The *reverse-path* is the argument of MAIL FROM, a *forward-path* that of RCPT TO.
 
 pub mod config;
+pub mod delivery;
 pub mod model;
 pub mod server;
 pub mod store;

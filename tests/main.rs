@@ -3,3 +3,6 @@
 mod engine_laws;
 mod tidy;
 mod wire;
+mod journal_crash;
+mod policy;
+mod tidy;

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::admit::{Permit, Sender};
-use crate::model::directory::RecipientId;
-use crate::model::mail::{Address, ReversePath};
+use super::admit::{Permit, Sender, admit};
+use super::resolve::Resolution;
+use super::settings::Settings;
+use super::trail::Unrecorded;
+use crate::model::directory::{RecipientId, Snapshot};
+use crate::model::mail::{Address, ForwardPath, ReversePath};
 
 /// How the body was announced (RFC 6152, RFC 3030).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,6 +126,19 @@ impl Envelope {
     ) -> Option<Self> {
         let origin = sender.origin();
         (!permits.is_empty()).then_some(Self { origin, reverse_path, parameters, permits })
+    }
+
+    /// The envelope of a report or notice of this server: null reverse-path, one recipient, exempt from restrictions.
+    /// `None` when the address is ours and nobody has it: a report about a report helps nobody.
+    pub fn report(snapshot: &Snapshot, settings: &Settings, to: &Address) -> Option<Self> {
+        let path = ForwardPath::Mailbox(to.clone());
+        // Reports are never reported about, so nothing is asked for.
+        let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
+        let permit = admit(snapshot, settings, &Sender::System, path, dsn, 0, &mut Unrecorded).ok()?;
+        if matches!(permit.resolution(), Resolution::Unknown(_)) {
+            return None;
+        }
+        Self::new(&Sender::System, ReversePath::Null, MessageParameters::default(), vec![permit])
     }
 
     /// Who handed it in.

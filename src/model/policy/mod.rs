@@ -5,7 +5,9 @@
 //! that writes down each rule as it is consulted.
 
 pub mod admit;
+pub mod authorship;
 pub mod envelope;
+pub mod expand;
 pub mod refusal;
 pub mod resolve;
 pub mod settings;
@@ -15,7 +17,9 @@ pub mod submit_as;
 pub mod trail;
 
 pub use admit::{Permit, Sender, admit};
+pub use authorship::{Authored, author};
 pub use envelope::{BodyKind, DsnRequest, Envelope, MessageParameters, Notify, Origin, Ret};
+pub use expand::{Delivery, Destination, Expanded, Route, expand};
 pub use refusal::{Refusal, Trailer};
 pub use resolve::{Resolution, resolve};
 pub use settings::{NoMailboxStep, Profile, Settings, SharedSignIn};
