@@ -2,7 +2,7 @@
 
 mod engine_laws;
 mod tidy;
-mod wire;
+
 mod journal_crash;
 mod policy;
 mod tidy;

@@ -184,3 +184,131 @@ impl Drop for Waiting<'_> {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientType};
+    use crate::model::mail::{Address, Domain, Timestamp};
+    use crate::world::{ManualClock, SeededRandom};
+
+    const RIGHT: Verdict = Verdict::Judged(Evidence::Right(Proof::Password));
+    const WRONG: Verdict = Verdict::Judged(Evidence::Wrong);
+
+    struct Scene {
+        clock: Arc<ManualClock>,
+        authenticator: Authenticator,
+        snapshot: Snapshot,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+            let authenticator = Authenticator::new(Arc::<ManualClock>::clone(&clock), &SeededRandom::new(1), 2);
+            let domain = AcceptedDomain {
+                domain: Domain::parse("contoso.example").unwrap(),
+                domain_type: DomainType::Authoritative,
+                match_subdomains: false,
+                default: true,
+                next_host: None,
+            };
+            let snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
+            let mut scene = Self { clock, authenticator, snapshot };
+            scene.put("alice", Some(password::hash("correct horse", &SeededRandom::new(2)).unwrap()));
+            scene
+        }
+
+        fn put(&mut self, name: &str, stored: Option<PasswordHash>) {
+            let address = Address::parse(&format!("{name}@contoso.example")).unwrap();
+            let known = self.snapshot.find_by_login(&address).map(|found| found.id);
+            let id = known.unwrap_or_else(|| self.snapshot.next_id());
+            let mut recipient = Recipient::new(id, RecipientType::UserMailbox, name, address);
+            recipient.account.as_mut().unwrap().password = stored;
+            self.snapshot = self.snapshot.apply(&[Change::PutRecipient(Box::new(recipient))]).unwrap();
+        }
+
+        async fn check(&self, login: &str, password: &str) -> Verdict {
+            let credentials = Credentials { login: login.to_owned(), password: Zeroizing::new(password.to_owned()) };
+            self.authenticator.check(&self.snapshot, credentials).await
+        }
+
+        /// How many verifications a check took.
+        async fn work(&self, login: &str, password: &str) -> u64 {
+            let before = self.authenticator.verifications();
+            self.check(login, password).await;
+            self.authenticator.verifications() - before
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_is_right() {
+        let scene = Scene::new();
+        assert_eq!(scene.check("alice@contoso.example", "correct horse").await, RIGHT);
+        assert_eq!(scene.check("alice", "correct horse").await, RIGHT);
+        assert_eq!(scene.check("alice@contoso.example", "correct horsf").await, WRONG);
+        assert_eq!(scene.check("alice@contoso.example", "").await, WRONG);
+        assert_eq!(scene.check("nobody@contoso.example", "correct horse").await, WRONG);
+        assert_eq!(scene.check("\u{202e}", "x").await, WRONG);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_an_unknown_login_and_a_hash_that_is_none_cost_the_same_work() {
+        let mut scene = Scene::new();
+        scene.put("bob", Some(PasswordHash::from_phc("not a hash")));
+        scene.put("carol", None);
+        for login in ["alice", "nobody", "bob", "carol", ""] {
+            assert_eq!(scene.work(login, "guess").await, 1, "{login}");
+            assert_eq!(scene.check(login, "guess").await, WRONG);
+        }
+        let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
+        for login in ["alice", "nobody", "bob", "carol"] {
+            assert_eq!(scene.work(login, &long).await, 0, "{login}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_right_password_is_remembered_for_a_minute_and_a_wrong_one_never() {
+        let scene = Scene::new();
+        assert_eq!(scene.work("alice", "correct horse").await, 1);
+        assert_eq!(scene.work("alice", "correct horse").await, 0);
+        assert_eq!(scene.work("alice", "wrong").await, 1);
+        assert_eq!(scene.work("alice", "wrong").await, 1);
+        scene.clock.advance(REMEMBERED);
+        assert_eq!(scene.work("alice", "correct horse").await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_changed_password_is_in_force_at_once() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.check("alice", "correct horse").await, RIGHT);
+        scene.put("alice", Some(password::hash("battery staple", &SeededRandom::new(3)).unwrap()));
+        assert_eq!(scene.check("alice", "correct horse").await, WRONG);
+        assert_eq!(scene.check("alice", "battery staple").await, RIGHT);
+        scene.put("alice", None);
+        assert_eq!(scene.check("alice", "battery staple").await, WRONG);
+    }
+
+    #[tokio::test]
+    async fn too_many_at_once_are_told_to_come_again() {
+        let scene = Scene::new();
+        let places: Vec<_> = (0..scene.authenticator.waiting_max)
+            .map(|_| Waiting::among(&scene.authenticator.waiting, scene.authenticator.waiting_max).unwrap())
+            .collect();
+        assert_eq!(scene.check("alice", "correct horse").await, Verdict::TemporaryFailure);
+        drop(places);
+        assert_eq!(scene.check("alice", "correct horse").await, RIGHT);
+        assert_eq!(scene.check("nobody", "x").await, WRONG);
+        assert_eq!(scene.authenticator.waiting.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let scene = Scene::new();
+        for number in 0..=VERDICTS_MAX {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&number.to_le_bytes());
+            scene.authenticator.remember(digest);
+        }
+        assert!(scene.authenticator.with_verdicts(|verdicts| verdicts.len()) <= VERDICTS_MAX);
+    }
+}

@@ -115,7 +115,7 @@ struct Connection<A: Acceptor> {
     stream: Option<Stream>,
     buffer: Vec<u8>,
     output: Vec<u8>,
-    body: BodyIntake<A>,
+    body: BodyIntake,
     stop: Stop,
     has_room: bool,
     drains: bool,
@@ -161,7 +161,7 @@ impl<A: Acceptor> Connection<A> {
             limits: settings.session.clone(),
         };
         let session = Session::new(options, time.now());
-        let body = BodyIntake::new(Arc::clone(&services.acceptor), services.bodies.clone());
+        let body = BodyIntake::new(services.bodies.clone());
         Ok(Self {
             services,
             settings,

@@ -21,7 +21,7 @@ mod stop;
 mod stream;
 mod visible;
 
-pub use acceptor::{Acceptor, Body};
+pub use acceptor::Acceptor;
 pub use admission::Admission;
 pub use authenticator::Authenticator;
 pub use listener::{Drained, Listener, serve};
@@ -32,8 +32,9 @@ use crate::model::mail::Domain;
 use crate::model::policy::Settings;
 use crate::model::smtp;
 use crate::store::live::LiveDirectory;
+use crate::store::spool::SpoolDirectory;
 use crate::world::{Clock, Random};
-use body::MemoryBudget;
+use body::Bodies;
 
 /// What new sessions go by. It may be replaced while the server runs; open sessions keep what they began with.
 #[derive(Clone, Debug)]
@@ -104,15 +105,15 @@ pub struct Services<A: Acceptor> {
     pub settings: ArcSwap<ServerSettings>,
     /// Who is in.
     pub admission: Arc<Admission>,
-    bodies: MemoryBudget,
+    bodies: Bodies,
 }
 
 impl<A: Acceptor> Services<A> {
     /// Everything sessions share, with nobody in yet.
     pub fn new(parts: ServiceParts<A>, settings: ServerSettings) -> Self {
-        let ServiceParts { clock, random, directory, acceptor, authenticator, tls } = parts;
+        let ServiceParts { clock, random, directory, acceptor, spool, authenticator, tls } = parts;
         let (settings, admission) = (ArcSwap::from_pointee(settings), Arc::new(Admission::default()));
-        let bodies = MemoryBudget::default();
+        let bodies = Bodies::new(spool);
         Self { clock, random, directory, acceptor, authenticator, tls, settings, admission, bodies }
     }
 }
@@ -134,6 +135,8 @@ pub struct ServiceParts<A: Acceptor> {
     pub directory: Arc<LiveDirectory>,
     /// Where messages go.
     pub acceptor: Arc<A>,
+    /// Where bodies wait that are still being received.
+    pub spool: SpoolDirectory,
     /// Who checks passwords.
     pub authenticator: Arc<Authenticator>,
     /// How we speak TLS.
