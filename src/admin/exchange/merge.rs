@@ -174,7 +174,6 @@ impl Draft {
         }
         overlay!(
             recipient_type,
-            aliases,
             name,
             display_name,
             external,
@@ -197,6 +196,14 @@ impl Draft {
             sent_items,
             custom_attributes,
         );
+        // A file that lists fewer addresses takes none away: old ones keep replies to old mail working.
+        match (&mut self.entry.aliases, later.entry.aliases) {
+            (Some(aliases), Some(later)) => {
+                let known: HashSet<Box<str>> = aliases.iter().cloned().collect();
+                aliases.extend(later.into_iter().filter(|alias| !known.contains(alias)));
+            }
+            (aliases, later) => *aliases = aliases.take().or(later),
+        }
         self.alias = later.alias.or_else(|| self.alias.take());
         let again = |pending: &Pending| later.references.iter().any(|later| later.field == pending.field);
         self.references.retain(|pending| !again(pending));
