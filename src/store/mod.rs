@@ -8,6 +8,7 @@ pub mod engine;
 mod intake;
 pub mod journal;
 pub mod mailbox;
+pub mod queue;
 pub mod spool;
 mod ticket;
 
