@@ -298,9 +298,9 @@ impl Dispatcher {
             // A refused event came too late: an outcome after a removal, for example. What stands, stands.
             let _ = live.entry.apply(*place, event);
             match event {
-                Event::Reported => live.reporting.retain(|(reported, kind)| {
-                    reported != place || *kind == ReportKind::Delayed
-                }),
+                Event::Reported => {
+                    live.reporting.retain(|(reported, kind)| reported != place || *kind == ReportKind::Delayed)
+                }
                 Event::Noticed => {
                     live.reporting.remove(&(*place, ReportKind::Delayed));
                 }

@@ -24,7 +24,8 @@ pub(super) fn write(facts: &ReportFacts<'_>, output: &mut Vec<u8>) {
 fn recipient(facts: &ReportFacts<'_>, target: &Target, output: &mut Vec<u8>) {
     let addressee = &target.addressee;
     if let Some((kind, address)) = &addressee.dsn.original_recipient {
-        let text = format!("Original-Recipient: {};{}", ascii_line(kind, 64), ascii_line(address, VALUE_CHARACTERS_MAX));
+        let text =
+            format!("Original-Recipient: {};{}", ascii_line(kind, 64), ascii_line(address, VALUE_CHARACTERS_MAX));
         line(output, &text);
     }
     line(output, &format!("Final-Recipient: {}", typed_address(&addressee.address)));

@@ -205,8 +205,8 @@ pub fn line_bytes_max(line: &[u8], limits: &super::Limits) -> usize {
 /// Verbs of RFC 5321 and its extensions, those included that are off here.
 fn is_known(verb: &[u8]) -> bool {
     const KNOWN: [&str; 18] = [
-        "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "HELP", "QUIT", "STARTTLS", "AUTH", "EXPN",
-        "ETRN", "TURN", "SEND", "SOML",
+        "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "HELP", "QUIT", "STARTTLS", "AUTH",
+        "EXPN", "ETRN", "TURN", "SEND", "SOML",
     ];
     KNOWN.iter().any(|known| verb.eq_ignore_ascii_case(known.as_bytes()))
 }

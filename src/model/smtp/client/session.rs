@@ -152,6 +152,11 @@ impl ClientSession {
         self.replies
     }
 
+    /// Whether nothing more can be said on this connection.
+    pub const fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed(_))
+    }
+
     /// Takes octets from the socket.
     pub fn receive(&mut self, octets: &[u8]) {
         if !matches!(self.state, State::Handshake | State::Closed(_)) {

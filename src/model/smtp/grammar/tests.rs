@@ -80,9 +80,7 @@ fn malformed_paths_are_refused() {
 
 #[test]
 fn parameters_of_mail_are_read() {
-    let mail = sender(
-        "MAIL FROM:<a@b> size=1000 BODY=binarymime SMTPUTF8 RET=HDRS ENVID=QQ+2B+20x AUTH=<> ",
-    );
+    let mail = sender("MAIL FROM:<a@b> size=1000 BODY=binarymime SMTPUTF8 RET=HDRS ENVID=QQ+2B+20x AUTH=<> ");
     assert_eq!(mail.declared_bytes, 1000);
     assert_eq!(mail.parameters.body, BodyKind::BinaryMime);
     assert!(mail.parameters.smtputf8);
@@ -121,7 +119,9 @@ fn wrong_parameters_are_told_from_unknown_ones() {
     ] {
         assert_eq!(refused(&format!("MAIL FROM:<a@b> {words}")), Refusal::InvalidArguments, "{words}");
     }
-    for words in ["NOTIFY=NEVER,DELAY", "NOTIFY=", "NOTIFY=DELAY,DELAY", "ORCPT=rfc822", "ORCPT=rfc822;", "ORCPT=rfc822;a+0Ab"] {
+    for words in
+        ["NOTIFY=NEVER,DELAY", "NOTIFY=", "NOTIFY=DELAY,DELAY", "ORCPT=rfc822", "ORCPT=rfc822;", "ORCPT=rfc822;a+0Ab"]
+    {
         assert_eq!(refused(&format!("RCPT TO:<a@b> {words}")), Refusal::InvalidArguments, "{words}");
     }
     assert_eq!(refused("MAIL FROM:<a@b> MT-PRIORITY=4"), Refusal::UnsupportedParameter);
@@ -132,7 +132,9 @@ fn wrong_parameters_are_told_from_unknown_ones() {
 
 #[test]
 fn client_names_are_domains_or_literals() {
-    for name in ["localhost", "scanner_1", "mail.contoso.example", "[192.0.2.1]", "[IPv6:::1]", "[2001:db8::1]", "[fe80::1%4]"] {
+    for name in
+        ["localhost", "scanner_1", "mail.contoso.example", "[192.0.2.1]", "[IPv6:::1]", "[2001:db8::1]", "[fe80::1%4]"]
+    {
         assert!(matches!(parse(format!("EHLO {name}").as_bytes()), Ok(Command::Ehlo(_))), "{name}");
     }
     for name in ["", "a b", "<x>", "a..b", "[x]", "m\u{fc}nchen.example", "x\u{1b}[2J", "a;b", "%s", "[]"] {
