@@ -9,6 +9,7 @@ mod intake;
 pub mod journal;
 pub mod live;
 pub mod mailbox;
+pub mod queue;
 pub mod spool;
 mod ticket;
 
