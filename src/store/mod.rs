@@ -7,7 +7,9 @@ pub mod directory;
 pub mod engine;
 mod intake;
 pub mod journal;
+pub mod live;
 pub mod mailbox;
+pub mod queue;
 pub mod spool;
 mod ticket;
 

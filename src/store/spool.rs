@@ -82,6 +82,13 @@ impl SpoolDirectory {
     }
 }
 
+impl SpoolDirectory {
+    /// The same directory with `memory_bytes` in memory for each body, for times when memory is short.
+    pub fn with_memory(&self, memory_bytes: usize) -> Self {
+        Self { limits: SpoolLimits { memory_bytes, ..self.limits }, ..self.clone() }
+    }
+}
+
 /// A body that is being received.
 #[derive(Debug)]
 pub struct Spool {

@@ -135,9 +135,9 @@ impl Dispatcher {
         obeyed
     }
 
-    /// The next thing to do; none when everything possible is under way.
-    pub fn poll_effect(&mut self, now: Timestamp) -> Option<Effect> {
-        self.effects.pop_front().or_else(|| self.next_job(now).map(Effect::Attempt))
+    /// The next thing to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
     }
 
     /// When [`Input::Tick`] is due next.
@@ -218,7 +218,9 @@ impl Dispatcher {
         }
     }
 
-    fn next_job(&mut self, now: Timestamp) -> Option<Job> {
+    /// The next attempt to make, to be answered with [`Input::Outcomes`]; none when all that is due is under way, or the
+    /// limits are reached. It counts as under way from here on.
+    pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
         let entries = &self.entries;
         let target = |(id, place): Place| entries.get(&id).and_then(|live| live.entry.target(place));
         let waits = |(id, place): Place| {

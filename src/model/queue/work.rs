@@ -89,8 +89,6 @@ pub enum Command {
 pub enum Effect {
     /// Expand the message, and answer with [`Input::Expanded`].
     Expand(QueueId),
-    /// Attempt a delivery, and answer with [`Input::Outcomes`].
-    Attempt(Job),
     /// Make events durable, and answer with [`Input::Recorded`].
     Record {
         /// The message.

@@ -23,6 +23,9 @@ const RECIPIENT: u8 = b'r';
 /// Entries read at a time when loading.
 const PAGE: usize = 1000;
 
+/// Takes the kind and the encoding of one object.
+type Show<'a> = &'a mut dyn FnMut(u8, &[u8]) -> Result<(), EngineError>;
+
 pub(super) struct Opened {
     pub(super) index: Index,
     pub(super) snapshot: Snapshot,
@@ -77,7 +80,7 @@ impl Index {
     }
 
     /// Shows every object, its pieces joined.
-    fn objects(&self, show: &mut dyn FnMut(u8, &[u8]) -> Result<(), EngineError>) -> Result<(), EngineError> {
+    fn objects(&self, show: Show<'_>) -> Result<(), EngineError> {
         let mut from = Vec::new();
         let mut open: Option<(Vec<u8>, Vec<u8>)> = None;
         loop {

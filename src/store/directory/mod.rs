@@ -16,11 +16,10 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
-
 use super::engine::{Engine, EngineError};
 use super::intake::locked;
 use super::journal::{Journal, JournalError, JournalFailure, JournalOptions};
+use super::live::LiveDirectory;
 use crate::model::directory::{Change, ChangeError, Snapshot};
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -92,7 +91,7 @@ pub type OpenEngine<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Engine>, EngineErr
 
 /// The directory of a running server or of a command that works without one.
 pub struct DirectoryStore {
-    current: Arc<ArcSwap<Snapshot>>,
+    current: Arc<LiveDirectory>,
     writer: Mutex<Writer>,
     clock: Arc<dyn Clock>,
 }
@@ -145,17 +144,17 @@ impl DirectoryStore {
         } else {
             IndexState::Current { behind }
         };
-        let current = Arc::new(ArcSwap::from_pointee(snapshot));
+        let current = Arc::new(LiveDirectory::new(Arc::new(snapshot)));
         Ok((Self { current, writer: Mutex::new(Writer { log, index: Some(index) }), clock }, state))
     }
 
     /// The snapshot in force.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+        self.current.current()
     }
 
     /// A handle through which readers see every later snapshot.
-    pub fn source(&self) -> Arc<ArcSwap<Snapshot>> {
+    pub fn live(&self) -> Arc<LiveDirectory> {
         Arc::clone(&self.current)
     }
 
@@ -170,7 +169,7 @@ impl DirectoryStore {
         plan: &mut dyn FnMut(&Snapshot) -> Result<Vec<Change>, String>,
     ) -> Result<Arc<Snapshot>, DirectoryError> {
         let mut writer = locked(&self.writer);
-        let former = self.current.load_full();
+        let former = self.current.current();
         let changes = plan(&former).map_err(DirectoryError::Planned)?;
         if changes.is_empty() {
             return Ok(former);
@@ -182,7 +181,7 @@ impl DirectoryStore {
             return Err(DirectoryError::TooLarge { bytes: record.len() });
         }
         writer.log.append_blocking(log::KIND, record)?.wait()?;
-        self.current.store(Arc::clone(&next));
+        self.current.publish(Arc::clone(&next));
         writer.follow(&former, &next, &entry.changes);
         Ok(next)
     }
