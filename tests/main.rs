@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+mod dialogues;
 mod directory;
 mod engine_laws;
 mod import;
 mod journal_crash;
 mod policy;
+mod properties;
 mod tidy;
