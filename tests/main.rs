@@ -1,8 +1,7 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
 mod engine_laws;
-mod tidy;
-
 mod journal_crash;
 mod policy;
 mod tidy;
+mod wire;
