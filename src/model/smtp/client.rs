@@ -1,8 +1,8 @@
 //! The sending side of SMTP: hands messages to another host, one recipient's fate at a time.
 //!
 //! [`ClientSession`] is a state machine without input or output. The shell around it gives it what the socket gave
-//! (`receive`, `closed`, `timed_out`), does what [`ClientSession::poll_action`] says, and passes body blocks when asked.
-//! It promises that
+//! (`receive`, `closed`, `timed_out`), does what [`ClientSession::poll_action`] says, and passes on blocks of the
+//! message when asked. It promises that
 //!
 //! - every message ends in exactly one [`Action::Finished`] with one [`Outcome`] for each recipient, whatever the peer
 //!   sends or withholds;

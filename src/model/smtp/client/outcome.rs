@@ -17,7 +17,8 @@ pub enum Outcome {
         reply: RemoteReply,
         /// Whether the message went over TLS.
         secured: bool,
-        /// Whether the report requests were handed on. If not, a wanted report of success is ours to send, as `relayed`.
+        /// Whether the report requests were handed on. If not, a wanted report of success is ours to send, with the
+        /// action `relayed`.
         dsn_handed_on: bool,
     },
     /// Not now: try again later.

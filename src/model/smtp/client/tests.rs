@@ -254,6 +254,22 @@ fn one_international_recipient_does_not_keep_the_others_back() {
 }
 
 #[test]
+fn report_requests_are_handed_on_or_said_to_be_ours() {
+    for (offer, parameters, handed_on) in
+        [("250-x\r\n250 DSN\r\n", [" RET=HDRS", " NOTIFY=NEVER"], true), ("250 x\r\n", ["", ""], false)]
+    {
+        let mut message = OutboundMessage { ret: Some(Ret::Headers), ..message() };
+        message.recipients[0].dsn.notify = Notify::Never;
+        let mut play = Play::new(options(), message);
+        play.say("220 x\r\n", EHLO);
+        play.say(offer, &MAIL.replace("\r\n", &format!("{}\r\n", parameters[0])));
+        play.say("250 ok\r\n", &RCPT.replace("\r\n", &format!("{}\r\n", parameters[1])));
+        play.say("250 ok\r\n", "DATA\r\n").say("354 go\r\n", CONTENT).say("250 ok\r\n", "");
+        assert!(matches!(play.outcomes(), [Outcome::Delivered { dsn_handed_on, .. }] if *dsn_handed_on == handed_on));
+    }
+}
+
+#[test]
 fn many_recipients_go_in_windows() {
     let names: Vec<String> = (0..500).map(|number| format!("user{number}@fabrikam.example")).collect();
     let mut play = Play::new(options(), message_to(&names.iter().map(String::as_str).collect::<Vec<_>>()));
