@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use franking::model::mail::Domain;
-use franking::world::tls::ensure_development_certificates;
 use franking::world::SeededRandom;
+use franking::world::tls::ensure_development_certificates;
 use tokio::net::TcpStream;
 
 use super::client::Client;
