@@ -10,3 +10,4 @@ mod journal_crash;
 mod policy;
 mod properties;
 mod tidy;
+mod wire;
