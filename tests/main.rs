@@ -1,8 +1,8 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
-mod dialogues;
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+mod dialogues;
 mod directory;
 mod engine_laws;
 mod import;
