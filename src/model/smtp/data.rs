@@ -1,7 +1,8 @@
 //! The octets of a message as they come: dots unstuffed, the header kept, the body passed on, faults remembered.
 //!
-//! Only CRLF dot CRLF ends a message sent by DATA. A bare CR or LF never ends or splits anything, and neither does a NUL
-//! that some server further on might drop; each spoils the message it stands in, which is refused at its end. The verdict depends on the octets alone, never on how they were cut.
+//! Only CRLF dot CRLF ends a message sent by DATA. A bare CR or LF never ends or splits anything, and neither does a
+//! NUL that some server further on might drop; each spoils the message it stands in, which is refused at its end. The
+//! verdict depends on the octets alone, never on how they were cut.
 
 use crate::model::policy::Refusal;
 
@@ -327,7 +328,9 @@ mod tests {
 
     #[test]
     fn smuggled_ends_leave_a_bare_newline_behind() {
-        for smuggled in ["a\n.\n", "a\n.\r\n", "a\r.\r\n", "a\r\n.\n", "a\r\n.\r", "a\r\n.\r\r\n", "a\n\n.\n\n", "a\r\n\0.\r\n"] {
+        for smuggled in
+            ["a\n.\n", "a\n.\r\n", "a\r.\r\n", "a\r\n.\n", "a\r\n.\r", "a\r\n.\r\r\n", "a\n\n.\n\n", "a\r\n\0.\r\n"]
+        {
             let (octets, _) = unstuffed(format!("S: x\r\n\r\n{smuggled}b\r\n.\r\n").as_bytes(), 5);
             for size in 1..8 {
                 assert_eq!(finished(RULES, &octets, size), Err(Refusal::BareNewlineInMessage), "{smuggled:?}");
