@@ -3,4 +3,6 @@
 mod engine_laws;
 mod journal_crash;
 mod policy;
+mod queue;
+mod reports;
 mod tidy;
