@@ -1,8 +1,15 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+mod dialogues;
+mod directory;
 mod engine_laws;
+mod import;
 mod journal_crash;
 mod policy;
 mod queue;
 mod reports;
+mod properties;
 mod tidy;
+mod wire;

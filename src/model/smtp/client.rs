@@ -15,7 +15,6 @@ mod body;
 mod command;
 mod extensions;
 mod outcome;
-mod parameters;
 mod reply_reader;
 mod session;
 #[cfg(test)]
@@ -25,9 +24,9 @@ mod transaction;
 use core::fmt;
 use core::time::Duration;
 
+pub use crate::model::policy::{BodyKind, DsnRequest, Notify, Ret};
 pub use body::{BodyEncoder, Framing};
 pub use outcome::{Cause, Outcome, Trouble};
-pub use parameters::{BodyKind, DsnRequest, Notify, Ret};
 pub use reply_reader::RemoteReply;
 pub use session::ClientSession;
 

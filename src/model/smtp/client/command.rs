@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::extensions::Extensions;
-use super::parameters::{BodyKind, Notify, Ret};
 use super::{Credentials, OutboundMessage, OutboundRecipient};
+use crate::model::policy::{BodyKind, Notify, Ret};
 
 /// RFC 3461 sections 4.2 and 4.4, encoded; what is longer is left out rather than cut.
 const ORIGINAL_RECIPIENT_BYTES_MAX: usize = 500;
@@ -111,9 +111,9 @@ fn utf8_xtext(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parameters::DsnRequest;
     use super::*;
     use crate::model::mail::{Address, ForwardPath, ReversePath};
+    use crate::model::policy::DsnRequest;
 
     const ALL: Extensions = Extensions {
         starttls: true,

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use super::body::Framing;
 use super::extensions::Extensions;
 use super::outcome::{Outcome, Trouble};
-use super::parameters::BodyKind;
 use super::reply_reader::RemoteReply;
 use super::{OutboundMessage, Step, command};
 use crate::model::mail::{EnhancedStatus, ForwardPath};
+use crate::model::policy::BodyKind;
 
 /// Commands sent at once never exceed this by more than one, so that a host that answers before it reads on cannot
 /// block us while we block it (RFC 2920 section 3.1).
