@@ -9,5 +9,7 @@ mod import;
 mod journal_crash;
 mod policy;
 mod properties;
+mod queue;
+mod reports;
 mod tidy;
 mod wire;
