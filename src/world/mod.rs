@@ -1,1 +1,14 @@
 //! The outside world behind small traits: clock, randomness, disk, network, resolver, TLS. Tests put their own here.
+//!
+//! Nothing in this ring decides about mail. It promises that whatever comes from outside (a file, an answer of a name
+//! server, a certificate) arrives either as a parsed value or as an error that names what was at fault and its cure.
+
+pub mod clock;
+pub mod network;
+pub mod random;
+pub mod resolver;
+pub mod tls;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use random::{Random, SeededRandom, SystemRandom};
+pub use resolver::{FixedResolver, MxAnswer, Resolver, SystemResolver};

@@ -1,0 +1,44 @@
+//! TLS: which certificates we show, how we are spoken to and how we speak to others.
+//!
+//! The cryptography comes from one provider, named in one function and passed to everything explicitly, so that nothing
+//! depends on a process-wide default and another provider can take its place by changing one line.
+
+pub mod client;
+pub mod development;
+pub mod server;
+pub mod store;
+
+mod pair;
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+
+pub use client::{Roots, opportunistic, server_name, verified};
+pub use development::{DevelopmentOutcome, ensure_development_certificates};
+pub use server::server_config;
+pub use store::{CertificateError, CertificateInfo, CertificatePaths, CertificateStore, ReloadReport};
+
+/// Why a TLS configuration cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsSetupError {
+    /// The provider and the protocol versions do not fit, or it has no randomness.
+    #[error("TLS cannot be set up: {0}")]
+    Provider(#[from] rustls::Error),
+    /// A file with authorities cannot be read.
+    #[error("cannot read the certificate authorities in {path}: {reason}; give a PEM file with CERTIFICATE sections")]
+    Authorities {
+        /// The file.
+        path: String,
+        /// What was wrong with it.
+        reason: String,
+    },
+    /// The system has no certificate authorities.
+    #[error("this system has no certificate authorities: install the package ca-certificates, or give a file of them")]
+    NoSystemAuthorities,
+}
+
+/// The one cryptography provider of the process.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
