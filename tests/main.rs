@@ -1,3 +1,6 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
 mod tidy;
+//! One program for all integration tests, a module per subject: it links once.
+
+mod directory;

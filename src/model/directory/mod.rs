@@ -6,6 +6,8 @@
 pub mod accepted_domain;
 pub mod account;
 pub mod change;
+pub mod document;
+pub mod filter;
 pub mod group;
 pub mod lifecycle;
 pub mod permission;
@@ -18,6 +20,8 @@ mod validate;
 pub use accepted_domain::{AcceptedDomain, DomainType};
 pub use account::{Account, ClientAccess, PasswordHash};
 pub use change::{Change, ChangeError};
+pub use document::Document;
+pub use filter::Filter;
 pub use group::Group;
 pub use lifecycle::Lifecycle;
 pub use permission::{Grant, Right};

@@ -157,7 +157,8 @@ impl Snapshot {
         Ok(next)
     }
 
-    fn apply_one(&mut self, change: &Change) -> Result<(), ChangeError> {
+    /// Applies one change in place; when it is refused, nothing has altered.
+    pub(super) fn apply_one(&mut self, change: &Change) -> Result<(), ChangeError> {
         match change {
             Change::PutOrganisation(organisation) => self.organisation = Arc::new(organisation.clone()),
             Change::PutDomain(domain) => self.put_domain(domain)?,
@@ -276,17 +277,24 @@ impl Snapshot {
         };
         let before = former.map(sorted).unwrap_or_default();
         let after = next.map(sorted).unwrap_or_default();
+        // Altered in place where no other snapshot shares the list: an import in which everybody grants one account
+        // something would otherwise copy that account's list once for each.
         for gone in before.iter().filter(|id| after.binary_search(id).is_err()) {
-            let mut referrers = self.referrers(*gone).to_vec();
-            referrers.retain(|referrer| *referrer != id);
-            self.referrers.insert_mut(*gone, Arc::new(referrers));
+            if let Some(referrers) = self.referrers.get_mut(gone).map(Arc::make_mut)
+                && let Ok(place) = referrers.binary_search(&id)
+            {
+                referrers.remove(place);
+            }
         }
         for new in after.iter().filter(|id| before.binary_search(id).is_err()) {
-            let mut referrers = self.referrers(*new).to_vec();
-            if let Err(place) = referrers.binary_search(&id) {
+            if !self.referrers.contains_key(new) {
+                self.referrers.insert_mut(*new, Arc::default());
+            }
+            if let Some(referrers) = self.referrers.get_mut(new).map(Arc::make_mut)
+                && let Err(place) = referrers.binary_search(&id)
+            {
                 referrers.insert(place, id);
             }
-            self.referrers.insert_mut(*new, Arc::new(referrers));
         }
     }
 

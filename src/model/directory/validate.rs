@@ -1,6 +1,7 @@
 //! What makes a recipient valid in the directory it is to join. Called by `Snapshot::apply` only.
 
 use super::change::ChangeError;
+use super::filter::Filter;
 use super::lifecycle::Lifecycle;
 use super::proxy::OtherProxy;
 use super::recipient::{Recipient, RecipientId};
@@ -86,6 +87,12 @@ fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeErr
         if let Some(holder) = other_holder(snapshot.holder_of_address(&address.key())) {
             return Err(ChangeError::ProxyAddressInUse { address: address.clone(), holder });
         }
+        // The other half of the rule in `login`: an address that is another account's login.
+        if recipient.account.is_some()
+            && let Some(holder) = other_holder(snapshot.holder_of_login(&address.key()))
+        {
+            return Err(ChangeError::LoginInUse { login: address.clone(), holder });
+        }
         // The external address of a contact or mail user may be its only, foreign, proxy address (spec section 4.5).
         let foreign = snapshot.accepted_domain(address.domain()).is_none();
         if foreign && !recipient.recipient_type.is_external() {
@@ -147,6 +154,9 @@ fn shape(recipient: &Recipient) -> Result<(), ChangeError> {
         }
         if !dynamic && group.recipient_filter.is_some() {
             return not_for("a recipient filter");
+        }
+        if let Some(filter) = &group.recipient_filter {
+            Filter::parse(filter).map_err(|error| ChangeError::BadFilter(error.to_string().into()))?;
         }
     }
     Ok(())

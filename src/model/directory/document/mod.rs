@@ -1,0 +1,320 @@
+//! The form of a directory that people write: objects named by address instead of by id.
+//!
+//! Fixtures, imports and exports share it. An entry is a patch: what it leaves out stays as it is, or takes the default
+//! of the type when the object is new; an empty text or list clears what it names. Values that cannot be parsed, such as
+//! a bad address, refuse their own entry only, so they are kept as text until [`Document::plan`] judges them.
+//!
+//! Exporting a directory, importing it into an empty one and exporting again gives the same document.
+
+mod compose;
+mod export;
+mod limit;
+mod plan;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::accepted_domain::DomainType;
+use super::recipient_type::RecipientType;
+
+pub use export::Secrets;
+pub use limit::{Limit, LimitError};
+pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected};
+
+/// A whole directory, or the part of one that an import brings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Settings of the organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<OrganisationEntry>,
+    /// Accepted domains.
+    #[serde(default, rename = "domain", skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<DomainEntry>,
+    /// Recipients, in the order in which new ones get their ids.
+    #[serde(default, rename = "recipient", skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<RecipientEntry>,
+}
+
+/// Settings of the organisation; see [`Organisation`](super::Organisation) for what each means.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OrganisationEntry {
+    /// The name, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+    /// `SmtpClientAuthenticationDisabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_client_authentication_disabled: Option<bool>,
+    /// Security defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_defaults: Option<bool>,
+    /// `AllowBasicAuthSmtp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_basic_auth_smtp: Option<bool>,
+    /// `SendFromAliasEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_from_alias_enabled: Option<bool>,
+    /// `AutoForwardingMode` On.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_forwarding_enabled: Option<bool>,
+    /// `DisablePlusAddressInRecipients`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disable_plus_address_in_recipients: Option<bool>,
+}
+
+/// One accepted domain; see [`AcceptedDomain`](super::AcceptedDomain).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainEntry {
+    /// The name, in A-labels or U-labels.
+    pub domain: Box<str>,
+    /// What happens to an unknown local part.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub domain_type: Option<DomainType>,
+    /// Subdomains count as this domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_subdomains: Option<bool>,
+    /// The organisation's default domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<bool>,
+    /// Where unknown recipients of an internal relay domain go, `host` or `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_host: Option<Box<str>>,
+}
+
+/// A password in clear text, on its way to being hashed. It never shows in debug output and is never exported.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Password(Box<str>);
+
+impl Password {
+    /// Wraps a password that was typed or read from a file.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl core::fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str("Password(hidden)")
+    }
+}
+
+/// One recipient. Only `address` must be given, and `type` when the recipient is new.
+///
+/// References (`forward_to`, grants, members and the rest) are addresses of other recipients, in this document or in the
+/// directory; they may point forward and in circles.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecipientEntry {
+    /// What it is.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub recipient_type: Option<RecipientType>,
+    /// The primary address, by which an existing recipient is recognised.
+    pub address: Box<str>,
+    /// Secondary addresses: `info@contoso.example`, or `X500:/o=…` for other types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aliases: Option<Vec<Box<str>>>,
+    /// `Name`; the local part of the address unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+    /// `DisplayName`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<Box<str>>,
+    /// External address, or remote routing address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<Box<str>>,
+    /// False: there is no account, although the type could have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<bool>,
+    /// The user principal name; the primary address unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<Box<str>>,
+    /// A password in clear text. Import only.
+    #[serde(skip_serializing)]
+    pub password: Option<Password>,
+    /// A password hash in PHC form. Exported only on explicit request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<super::PasswordHash>,
+    /// Labels of licences that include a mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licences: Option<Vec<Box<str>>>,
+    /// `AccountDisabled` false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Sign-in is blocked; true for new shared, room and equipment mailboxes unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in_blocked: Option<bool>,
+    /// `AllowBasicAuthSmtp` of the account's own authentication policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_basic_auth_smtp: Option<bool>,
+    /// Where the mailbox stands; `Active` for new mailboxes, `NoMailbox` for all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<LifecycleName>,
+    /// Since when, for `Disconnected`, `SoftDeleted` and `Inactive`: ISO 8601, such as `2026-01-05T09:00:00Z`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Box<str>>,
+    /// `HiddenFromAddressListsEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_from_address_lists: Option<bool>,
+    /// `ForwardingAddress`: a recipient of the directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_to: Option<Box<str>>,
+    /// `ForwardingSmtpAddress`: any address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_to_smtp: Option<Box<str>>,
+    /// `DeliverToMailboxAndForward`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_copy: Option<bool>,
+    /// `RequireSenderAuthenticationEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_sender_authentication: Option<bool>,
+    /// `AcceptMessagesOnlyFromSendersOrMembers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept_only_from: Option<Vec<Box<str>>>,
+    /// `RejectMessagesFromSendersOrMembers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject_from: Option<Vec<Box<str>>>,
+    /// `MaxReceiveSize`: octets, or text such as `"35 MB"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receive_bytes_max: Option<Limit>,
+    /// `MaxSendSize`: octets, or text such as `"35 MB"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_bytes_max: Option<Limit>,
+    /// Who may send as this recipient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_as: Option<Vec<Box<str>>>,
+    /// Who may send on its behalf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_on_behalf: Option<Vec<Box<str>>>,
+    /// Who may open its mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_access: Option<Vec<Box<str>>>,
+    /// Who may not send as it, whatever else is granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny_send_as: Option<Vec<Box<str>>>,
+    /// Who may not send on its behalf, whatever else is granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny_send_on_behalf: Option<Vec<Box<str>>>,
+    /// Who may not open its mailbox, whatever else is granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny_full_access: Option<Vec<Box<str>>>,
+    /// Direct members of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub members: Option<Vec<Box<str>>>,
+    /// Owners of a group (`ManagedBy`), first one first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owners: Option<Vec<Box<str>>>,
+    /// Members of a Microsoft 365 group who get copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscribers: Option<Vec<Box<str>>>,
+    /// The filter of a dynamic group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient_filter: Option<Box<str>>,
+    /// Failures go to the first owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_to_manager: Option<bool>,
+    /// Failures go to the sender; true unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_to_originator: Option<bool>,
+    /// Members' automatic replies reach the sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_oof_message_to_originator: Option<bool>,
+    /// Nothing is delivered when the group is only in Bcc.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bcc_blocked: Option<bool>,
+    /// Client-access switches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_access: Option<ClientAccessEntry>,
+    /// Mailbox quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Box<QuotaEntry>>,
+    /// Copies in Sent Items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_items: Option<SentItemsEntry>,
+    /// `CustomAttribute1` to `CustomAttribute15` by number; an empty text removes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_attributes: Option<BTreeMap<Box<str>, Box<str>>>,
+}
+
+/// The states of [`Lifecycle`](super::Lifecycle) without their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the states are described where they live, at Lifecycle")]
+pub enum LifecycleName {
+    NoMailbox,
+    Active,
+    AwaitingMigration,
+    Disconnected,
+    SoftDeleted,
+    Inactive,
+    StaleAttributes,
+    Purged,
+}
+
+/// Client-access switches; see [`ClientAccess`](super::ClientAccess). `every_app` is set first, then the single ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "each is named and described at ClientAccess")]
+pub struct ClientAccessEntry {
+    /// All mail apps at once. It leaves the SMTP switch alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_app: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owa: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owa_for_devices: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecp: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_sync: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapi: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imap: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pop: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ews: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub universal_outlook: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlook_mobile: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_outlook: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_win_native_outlook: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_client_authentication_disabled: Option<bool>,
+}
+
+/// Mailbox thresholds: octets, text such as `"49.5 GB"`, or `"unlimited"` to follow the licence again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaEntry {
+    /// `IssueWarningQuota`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_warning: Option<Limit>,
+    /// `ProhibitSendQuota`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prohibit_send: Option<Limit>,
+    /// `ProhibitSendReceiveQuota`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prohibit_send_receive: Option<Limit>,
+}
+
+/// Copies in Sent Items; see [`SentItemsCopies`](super::SentItemsCopies).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SentItemsEntry {
+    /// `MessageCopyForSentAsEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_as: Option<bool>,
+    /// `MessageCopyForSendOnBehalfEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_on_behalf: Option<bool>,
+    /// `MessageCopyForSMTPClientSubmissionEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_client_submission: Option<bool>,
+}

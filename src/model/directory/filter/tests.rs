@@ -1,0 +1,133 @@
+//! Laws of filters.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::directory::recipient::RecipientId;
+use crate::model::mail::Address;
+
+fn alice() -> Recipient {
+    let address = Address::parse("alice@contoso.example").unwrap();
+    let mut alice = Recipient::new(RecipientId(1), RecipientType::UserMailbox, "alice", address);
+    alice.addresses.add(Address::parse("a.liddell@contoso.example").unwrap());
+    alice.custom_attributes = Some(Box::new([(2, "Sales North".into())].into()));
+    alice
+}
+
+fn matches(filter: &str) -> bool {
+    Filter::parse(filter).unwrap().matches(&alice())
+}
+
+#[test]
+fn comparisons_ignore_letter_case() {
+    assert!(matches("name -EQ 'ALICE'"));
+    assert!(matches("CustomAttribute2 -like 'sales*'"));
+    assert!(!matches("CustomAttribute2 -eq 'sales*'"), "a star is a star to -eq");
+    assert!(matches("CustomAttribute2 -like '*s*n*th'"));
+    assert!(!matches("CustomAttribute2 -like '*s*n*thx'"));
+    assert!(matches("CustomAttribute1 -eq $null -and CustomAttribute2 -ne $null"));
+    assert!(matches("HiddenFromAddressListsEnabled -eq $false"));
+    assert!(matches("RecipientType -eq 'UserMailbox' -and RecipientTypeDetails -ne 'SharedMailbox'"));
+    assert!(matches("Alias -eq 'alice' -and PrimarySmtpAddress -like '*@contoso.example'"));
+}
+
+#[test]
+fn a_property_of_several_values_differs_only_when_none_is_equal() {
+    assert!(matches("EmailAddresses -eq 'smtp:a.liddell@contoso.example'"));
+    assert!(matches("EmailAddresses -like 'a.lid*'"));
+    assert!(!matches("EmailAddresses -ne 'alice@contoso.example'"));
+    assert!(matches("EmailAddresses -notlike '*@fabrikam.example'"));
+}
+
+#[test]
+fn groups_nest_and_braces_count_as_parentheses() {
+    assert!(matches("{((Name -eq 'x') -or (Name -eq 'alice')) -and -not(Name -eq 'it''s')}"));
+    assert!(matches("-not -not (Name -eq 'alice')"));
+}
+
+#[test]
+fn errors_say_where_and_what() {
+    let error = |text: &str| Filter::parse(text).unwrap_err();
+    assert_eq!(error("").position, 0);
+    assert_eq!(error("Name -is 'x'").position, 5);
+    assert_eq!(error("Name -eq 'x").position, 9);
+    assert_eq!(error("Name -eq 'x' Name").position, 13);
+    let mixed = error("Name -eq 'x' -and Name -eq 'y' -or Name -eq 'z'");
+    assert_eq!(mixed.position, 31);
+    assert!(mixed.to_string().starts_with("at character 32: -and and -or side by side"), "{mixed}");
+    for text in [
+        "CustomAttribute0 -eq 'x'",
+        "CustomAttribute16 -eq 'x'",
+        "CustomAttribute+1 -eq 'x'",
+        "Name -eq $true",
+        "Name -like $null",
+        "HiddenFromAddressListsEnabled -eq 'x'",
+        "HiddenFromAddressListsEnabled -like $true",
+        "Name -eq x",
+        "-not Name -eq 'x'",
+        "(Name -eq 'x'}",
+        "Name -eq 'a\r\nb'",
+        "{}",
+    ] {
+        assert!(Filter::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn length_and_depth_are_bounded() {
+    let nested = |depth: usize| format!("{}Name -eq 'x'{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(Filter::parse(&nested(FILTER_DEPTH_MAX - 1)).is_ok());
+    assert!(Filter::parse(&nested(FILTER_DEPTH_MAX)).is_err());
+    assert!(Filter::parse(&"-not ".repeat(800)).is_err());
+    assert!(Filter::parse(&format!("Name -eq '{}'", "x".repeat(FILTER_BYTES_MAX))).is_err());
+}
+
+#[test]
+fn many_stars_do_not_multiply_the_work() {
+    // A backtracking matcher would need longer than the universe has.
+    assert!(!is_like(&"a".repeat(4000), &format!("{}b", "a*".repeat(2000))));
+}
+
+fn any_node() -> impl Strategy<Value = Node> {
+    let text = "[a-zA-Z'*é]{0,8}".prop_map(|typed| {
+        let folded = typed.to_lowercase().into();
+        Value::Text { typed: typed.into(), folded }
+    });
+    let property = prop_oneof![
+        Just(Property::Name),
+        Just(Property::DisplayName),
+        Just(Property::EmailAddresses),
+        (1..=15_u8).prop_map(Property::CustomAttribute)
+    ];
+    let operator =
+        prop_oneof![Just(Operator::Equal), Just(Operator::NotEqual), Just(Operator::Like), Just(Operator::NotLike)];
+    let compare = (property, operator, text)
+        .prop_map(|(property, operator, value)| Node::Compare(Comparison { property, operator, value }));
+    compare.prop_recursive(5, 40, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Node::And),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Node::Or),
+            inner.prop_map(|node| Node::Not(Box::new(node))),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn parsing_never_panics(text in any::<String>()) {
+        let _ = Filter::parse(&text);
+    }
+
+    #[test]
+    fn parsing_nearly_right_texts_never_panics(
+        text in "(Name|-eq|-like|-and|-or|-not|'|''|\\(|\\)|\\{|\\}|\\$true|\\$null| |x|\\*){0,24}",
+    ) {
+        let _ = Filter::parse(&text);
+    }
+
+    #[test]
+    fn printing_and_parsing_again_gives_the_same_filter(node in any_node()) {
+        let filter = Filter(node);
+        prop_assert_eq!(Filter::parse(&filter.to_string()), Ok(filter));
+    }
+}
