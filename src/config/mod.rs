@@ -1,0 +1,247 @@
+//! The configuration: one TOML file, few keys, each with a default that is right for most.
+//!
+//! [`Config::load`] reads text into a raw form and the raw form into [`Config`], where every value is judged and typed;
+//! what comes out can be used as it is. Whatever is wrong is reported with file, line, key and cure, as much of it at
+//! once as can be seen. No text makes it panic. Recipients are no configuration: they live in the directory.
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod network;
+mod raw;
+mod report;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use network::{Network, NetworkError};
+pub use report::{ConfigError, ConfigErrors};
+
+use crate::model::mail::Domain;
+use crate::model::policy::{Profile, Settings};
+use crate::world::tls::CertificatePaths;
+use serde::Deserialize;
+
+/// A configuration is read up to this many octets; a longer file is refused.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+
+/// Everything an operator decides, judged and typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The name this server gives itself in greetings, replies and trace fields.
+    pub hostname: Domain,
+    /// Where everything durable lives.
+    pub data: PathBuf,
+    /// Whose semantics `settings` started from.
+    pub profile: Profile,
+    /// The profile with the operator's overrides. Keys of the Sender Rewriting Scheme are secrets and come from the
+    /// data directory, so the list is empty here.
+    pub settings: Settings,
+    /// Whether banner, EHLO list and mechanisms imitate a real service, for test doubles (decision D8).
+    pub emulate: Option<Emulate>,
+    /// Where connections are taken, in the order of the file; never empty.
+    pub listeners: Vec<ListenerConfig>,
+    /// Certificates with their keys; empty means that development certificates are made.
+    pub certificates: Vec<CertificatePaths>,
+    /// What one client, one account and all of them together may use.
+    pub limits: Limits,
+    /// The host that takes all outgoing mail; `None` delivers by MX.
+    pub smart_host: Option<SmartHost>,
+    /// When undelivered mail is tried again and given up.
+    pub queue: QueueConfig,
+    /// What the log looks like.
+    pub log: LogConfig,
+    /// How long open sessions and deliveries may take to end when the server stops.
+    pub drain: Duration,
+}
+
+/// A service to imitate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Emulate {
+    /// The cloud: its banner, its EHLO list, LOGIN and XOAUTH2 only.
+    ExchangeOnline,
+}
+
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenerRole {
+    /// Accounts hand mail in.
+    #[default]
+    Submission,
+    /// Other servers deliver mail for our domains.
+    Inbound,
+}
+
+/// How a listener speaks TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenerTls {
+    /// Clear text until the client asks for STARTTLS (RFC 3207).
+    Starttls,
+    /// TLS from the first octet (RFC 8314).
+    Implicit,
+    /// Never.
+    None,
+}
+
+/// One listening socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// Where to listen; port 0 lets the kernel choose.
+    pub address: SocketAddr,
+    /// What it is for.
+    pub role: ListenerRole,
+    /// How it speaks TLS.
+    pub tls: ListenerTls,
+    /// Private networks whose devices may sign in without TLS; empty on every other listener (decision D8).
+    pub clear_text_networks: Vec<Network>,
+}
+
+/// Bounds on what clients may use. Every one is at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open sessions in all.
+    pub sessions_max: usize,
+    /// Open sessions from one IPv4 address or one IPv6 network of 64 bits.
+    pub sessions_per_address_max: usize,
+    /// Sessions of one account that may submit at once (decision D6).
+    pub sessions_per_account_max: usize,
+    /// Messages an account may submit in a minute before it is slowed down (decision D6).
+    pub messages_per_minute_max: u32,
+    /// Recipients an account may write to in a rolling day (decision D6).
+    pub recipients_per_day_max: u32,
+    /// How long a client may be silent where a command is expected (RFC 5321 section 4.5.3.2.7: five minutes).
+    pub command_timeout: Duration,
+    /// How long a client may be silent within a message, and how long it may take to read a reply.
+    pub data_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+}
+
+/// How the smart host is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayTls {
+    /// STARTTLS with a certificate that proves the host's name; without it nothing is sent.
+    #[default]
+    Required,
+    /// STARTTLS where it is offered, with any certificate.
+    Opportunistic,
+    /// TLS from the first octet, with a certificate that proves the host's name.
+    Implicit,
+    /// Never.
+    None,
+}
+
+/// A host that takes all outgoing mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmartHost {
+    /// Its name or address literal.
+    pub host: Domain,
+    /// Its port.
+    pub port: u16,
+    /// How it is spoken to.
+    pub tls: RelayTls,
+    /// The login, and the file whose first line is the password.
+    pub credentials: Option<(String, PathBuf)>,
+}
+
+/// When undelivered mail is tried again and given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Waits before the second, third, … attempt; the last repeats. Never empty, each from a second to a week.
+    pub retry_delays: Vec<Duration>,
+    /// When a message is given up and reported.
+    pub expiry: Duration,
+    /// When its sender is told that it is late; shorter than `expiry`.
+    pub delay_notice: Duration,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// The least important line that is still logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// What somebody must look at.
+    Error,
+    /// What somebody should look at.
+    Warn,
+    /// One line for each connection, message and delivery.
+    #[default]
+    Info,
+    /// Why each refusal was given.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// What the log looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// The least important line that is still logged.
+    pub level: LogLevel,
+}
+
+impl Config {
+    /// Reads the file at `path`. Relative paths in it are relative to its directory. Blocks.
+    ///
+    /// # Errors
+    /// Every problem that can be seen at once: the file cannot be read, is larger than [`CONFIG_BYTES_MAX`], is no
+    /// UTF-8 or TOML, or has keys or values that are not known.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let text = read(path).map_err(|(problem, cure)| ConfigErrors::one(ConfigError::whole(path, problem, cure)))?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads `text` as the content of the file at `path`, which need not exist. Total: any text has an answer.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigErrors> {
+        if text.len() > CONFIG_BYTES_MAX {
+            return Err(ConfigErrors::one(too_large(path)));
+        }
+        let raw = toml::from_str(text).map_err(|error| ConfigErrors::one(report::of_toml(path, text, &error)))?;
+        validate::config(raw, text, path)
+    }
+}
+
+fn too_large(path: &Path) -> ConfigError {
+    let problem = format!("larger than {CONFIG_BYTES_MAX} octets");
+    ConfigError::whole(path, problem, "recipients belong in the directory, not in the configuration".to_owned())
+}
+
+fn read(path: &Path) -> Result<String, (String, String)> {
+    let cannot = |error: std::io::Error| {
+        let cure = "give the path of a readable file with --config";
+        (format!("cannot be read: {error}"), cure.to_owned())
+    };
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    // One octet more than allowed tells a file that is too large from one that just fits.
+    file.take(CONFIG_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = bytes_before(error.as_bytes(), error.utf8_error().valid_up_to());
+        (format!("is not UTF-8 (line {line})"), "save it as UTF-8 text".to_owned())
+    })
+}
+
+fn bytes_before(bytes: &[u8], offset: usize) -> usize {
+    1 + bytes.iter().take(offset).filter(|byte| **byte == b'\n').count()
+}

@@ -1,0 +1,113 @@
+//! The file as it is written, before anything is judged: names and types only.
+//!
+//! The fields here are the list of known keys; an unknown one is an error, never ignored.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayTls};
+use crate::model::policy::settings::Wording;
+use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn};
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) hostname: Option<Spanned<String>>,
+    pub(super) data: Option<PathBuf>,
+    pub(super) profile: Profile,
+    pub(super) emulate: Option<Emulate>,
+    pub(super) drain_seconds: Option<Spanned<u64>>,
+    pub(super) policy: RawPolicy,
+    pub(super) listener: Option<Vec<RawListener>>,
+    pub(super) tls: RawTls,
+    pub(super) limits: RawLimits,
+    pub(super) relay: RawRelay,
+    pub(super) queue: RawQueue,
+    pub(super) log: RawLog,
+}
+
+/// Overrides of the profile, a key for each field of the settings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawPolicy {
+    pub(super) mailbox_required: Option<bool>,
+    pub(super) no_mailbox_step: Option<NoMailboxStep>,
+    pub(super) shared_sign_in: Option<SharedSignIn>,
+    pub(super) send_as_denied: Option<Wording>,
+    pub(super) unknown_recipient: Option<Wording>,
+    pub(super) relay_refused: Option<Wording>,
+    pub(super) hop_limit_reached: Option<Wording>,
+    pub(super) refuse_early: Option<bool>,
+    pub(super) recipient_validation: Option<bool>,
+    pub(super) repair_from: Option<bool>,
+    pub(super) sent_items_copy: Option<bool>,
+    pub(super) message_bytes_max: Option<Spanned<u64>>,
+    pub(super) recipients_max: Option<Spanned<u64>>,
+    pub(super) hops_max: Option<Spanned<u64>>,
+}
+
+/// One `[[listener]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListener {
+    pub(super) address: Spanned<String>,
+    #[serde(default)]
+    pub(super) role: ListenerRole,
+    pub(super) tls: Option<Spanned<ListenerTls>>,
+    pub(super) auth_without_tls: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) networks: Vec<Spanned<String>>,
+}
+
+/// Certificates and their keys, pairwise.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) certificate: Option<Spanned<Vec<PathBuf>>>,
+    pub(super) key: Option<Spanned<Vec<PathBuf>>>,
+}
+
+/// What clients may use.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLimits {
+    pub(super) sessions_max: Option<Spanned<u64>>,
+    pub(super) sessions_per_address_max: Option<Spanned<u64>>,
+    pub(super) sessions_per_account_max: Option<Spanned<u64>>,
+    pub(super) messages_per_minute_max: Option<Spanned<u64>>,
+    pub(super) recipients_per_day_max: Option<Spanned<u64>>,
+    pub(super) command_timeout_seconds: Option<Spanned<u64>>,
+    pub(super) data_timeout_seconds: Option<Spanned<u64>>,
+    pub(super) handshake_timeout_seconds: Option<Spanned<u64>>,
+}
+
+/// The smart host.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawRelay {
+    pub(super) smart_host: Option<Spanned<String>>,
+    pub(super) port: Option<Spanned<u64>>,
+    pub(super) tls: Option<Spanned<RelayTls>>,
+    pub(super) login: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
+}
+
+/// Attempts and their end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawQueue {
+    pub(super) retry_seconds: Option<Spanned<Vec<Spanned<u64>>>>,
+    pub(super) expiry_seconds: Option<Spanned<u64>>,
+    pub(super) delay_notice_seconds: Option<Spanned<u64>>,
+}
+
+/// The log.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub(super) format: LogFormat,
+    pub(super) level: LogLevel,
+}
