@@ -32,4 +32,5 @@
 //! address of a recipient. The *reverse-path* is the argument of MAIL FROM, a *forward-path* that of RCPT TO.
 
 pub mod model;
+pub mod store;
 pub mod world;

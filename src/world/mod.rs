@@ -12,3 +12,5 @@ pub mod tls;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use resolver::{FixedResolver, MxAnswer, Resolver, SystemResolver};
+
+pub mod disk;

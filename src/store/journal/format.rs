@@ -1,0 +1,267 @@
+//! The journal's octets: segment headers and records. Pure, so that every damage can be tested without a disk.
+//!
+//! A segment is a header (magic, version, checksum, number, first sequence, salt) and then records without padding. A
+//! record is a header of 24 octets and its payload; all numbers are little-endian:
+//!
+//! ```text
+//! length u32 | checksum u32 | kind u8 | flags u8 | zero u16 | position in group u32 | sequence u64 | payload
+//! ```
+//!
+//! The checksum (CRC-32) covers the salt of the segment, every header field but itself, and the payload. The salt is
+//! secret: payloads come from strangers, and without it a mail could carry octets that look like a record once the
+//! true ones before it are damaged. The flags mark the first and last record of a batch, which counts whole or not at
+//! all. The position within the group of one synchronisation tells a torn tail from decay: a group is begun only
+//! after the one before it is durable, so a damaged record followed by one of a *later* group was durable once.
+
+use core::fmt;
+
+/// Octets of a segment header.
+pub(super) const SEGMENT_HEADER_BYTES: usize = 40;
+/// Octets of a record header.
+pub(super) const RECORD_HEADER_BYTES: usize = 24;
+/// The kind of the record that a repair puts where sequences are missing; its payload is the next sequence.
+pub(super) const GAP_KIND: u8 = u8::MAX;
+
+const MAGIC: [u8; 8] = *b"FRNKJRNL";
+const VERSION: u32 = 1;
+const FIRST_OF_BATCH: u8 = 1;
+const LAST_OF_BATCH: u8 = 2;
+
+/// Why octets are not a segment header or a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The file ends inside it.
+    Incomplete,
+    /// It is not a journal segment at all.
+    Magic,
+    /// Written in another version of the format.
+    Version,
+    /// A field has a value that is never written.
+    Field,
+    /// The checksum does not fit.
+    Checksum,
+    /// A sound record in the wrong place.
+    Sequence,
+    /// The last batch lacks its end.
+    Batch,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Incomplete => "the file ends inside it",
+            Self::Magic => "it is no journal segment",
+            Self::Version => "it has another format version",
+            Self::Field => "a field has an impossible value",
+            Self::Checksum => "the checksum does not fit",
+            Self::Sequence => "it is out of sequence",
+            Self::Batch => "a batch lacks its end",
+        })
+    }
+}
+
+/// The first octets of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentHeader {
+    pub(super) number: u64,
+    pub(super) first_sequence: u64,
+    pub(super) salt: u64,
+}
+
+/// What a record says about itself, without its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Label {
+    pub(super) kind: u8,
+    pub(super) first_of_batch: bool,
+    pub(super) last_of_batch: bool,
+    pub(super) group_position: u32,
+    pub(super) sequence: u64,
+}
+
+/// A sound record within a segment's octets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    pub(super) offset: usize,
+    pub(super) label: Label,
+    pub(super) payload: &'a [u8],
+}
+
+impl Found<'_> {
+    /// Where the next record begins.
+    pub(super) const fn end(&self) -> usize {
+        self.offset + RECORD_HEADER_BYTES + self.payload.len()
+    }
+
+    /// The sequence with which the group of this record began.
+    pub(super) const fn group_start(&self) -> u64 {
+        self.label.sequence.saturating_sub(self.label.group_position as u64)
+    }
+
+    /// The sequence that must follow.
+    pub(super) fn next_sequence(&self) -> u64 {
+        let gap = (self.label.kind == GAP_KIND).then(|| u64_at(self.payload, 0)).flatten();
+        gap.unwrap_or_else(|| self.label.sequence.saturating_add(1))
+    }
+}
+
+fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..)?.first_chunk::<N>().copied()
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    array_at(bytes, offset).map(u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    array_at(bytes, offset).map(u64::from_le_bytes)
+}
+
+fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize()
+}
+
+impl SegmentHeader {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut fields = Vec::with_capacity(SEGMENT_HEADER_BYTES);
+        for field in [self.number, self.first_sequence, self.salt] {
+            fields.extend_from_slice(&field.to_le_bytes());
+        }
+        let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&checksum(&[&bytes, &fields]).to_le_bytes());
+        bytes.extend_from_slice(&fields);
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Flaw> {
+        let header = bytes.get(..SEGMENT_HEADER_BYTES).ok_or(Flaw::Incomplete)?;
+        let (start, fields) = header.split_at_checked(16).ok_or(Flaw::Incomplete)?;
+        if !start.starts_with(&MAGIC) {
+            return Err(Flaw::Magic);
+        }
+        if u32_at(start, 8) != Some(VERSION) {
+            return Err(Flaw::Version);
+        }
+        if u32_at(start, 12) != Some(checksum(&[start.get(..12).unwrap_or_default(), fields])) {
+            return Err(Flaw::Checksum);
+        }
+        let field = |offset| u64_at(fields, offset).ok_or(Flaw::Incomplete);
+        Ok(Self { number: field(0)?, first_sequence: field(8)?, salt: field(16)? })
+    }
+}
+
+/// Adds one record to `buffer`. The payload is at most `u32::MAX` octets; the journal's bounds see to that.
+pub(super) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &Label, payload: &[u8]) {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let flags =
+        if label.first_of_batch { FIRST_OF_BATCH } else { 0 } | if label.last_of_batch { LAST_OF_BATCH } else { 0 };
+    let mut fields = [0; 16];
+    let (kind_and_flags, rest) = fields.split_at_mut(4);
+    let (position, sequence) = rest.split_at_mut(4);
+    kind_and_flags.copy_from_slice(&[label.kind, flags, 0, 0]);
+    position.copy_from_slice(&label.group_position.to_le_bytes());
+    sequence.copy_from_slice(&label.sequence.to_le_bytes());
+    let sum = checksum(&[&salt.to_le_bytes(), &length, &fields, payload]);
+    buffer.extend_from_slice(&length);
+    buffer.extend_from_slice(&sum.to_le_bytes());
+    buffer.extend_from_slice(&fields);
+    buffer.extend_from_slice(payload);
+}
+
+/// The record that says that `sequence` up to before `next` are missing and known to be.
+pub(super) fn encode_gap(buffer: &mut Vec<u8>, salt: u64, sequence: u64, next: u64) {
+    let label = Label { kind: GAP_KIND, first_of_batch: true, last_of_batch: true, group_position: 0, sequence };
+    encode_record(buffer, salt, &label, &next.to_le_bytes());
+}
+
+/// Reads the record at `offset`.
+pub(super) fn decode_record(bytes: &[u8], salt: u64, offset: usize) -> Result<Found<'_>, Flaw> {
+    let rest = bytes.get(offset..).ok_or(Flaw::Incomplete)?;
+    let (header, rest) = rest.split_at_checked(RECORD_HEADER_BYTES).ok_or(Flaw::Incomplete)?;
+    let fields = header.get(8..).ok_or(Flaw::Incomplete)?;
+    let &[kind, flags, 0, 0, ..] = fields else { return Err(Flaw::Field) };
+    if flags & !(FIRST_OF_BATCH | LAST_OF_BATCH) != 0 {
+        return Err(Flaw::Field);
+    }
+    let length = u32_at(header, 0).ok_or(Flaw::Incomplete)?;
+    let length = usize::try_from(length).map_err(|_| Flaw::Field)?;
+    let payload = rest.get(..length).ok_or(Flaw::Incomplete)?;
+    let expected = checksum(&[&salt.to_le_bytes(), header.get(..4).unwrap_or_default(), fields, payload]);
+    if u32_at(header, 4) != Some(expected) {
+        return Err(Flaw::Checksum);
+    }
+    let label = Label {
+        kind,
+        first_of_batch: flags & FIRST_OF_BATCH != 0,
+        last_of_batch: flags & LAST_OF_BATCH != 0,
+        group_position: u32_at(fields, 4).ok_or(Flaw::Incomplete)?,
+        sequence: u64_at(fields, 8).ok_or(Flaw::Incomplete)?,
+    };
+    Ok(Found { offset, label, payload })
+}
+
+/// What the octets of a segment hold, read from its header on.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
+    /// The records of whole batches, in order.
+    pub(super) records: Vec<Found<'a>>,
+    /// Where the last whole batch ends.
+    pub(super) end: usize,
+    /// The sequence that follows the last whole batch.
+    pub(super) next_sequence: u64,
+    /// What stopped the reading before the end of the file, and where.
+    pub(super) flaw: Option<(usize, Flaw)>,
+}
+
+/// Reads records until the end or the first flaw; `expected` is the sequence of the first.
+pub(super) fn scan(bytes: &[u8], salt: u64, expected: u64) -> Scan<'_> {
+    let mut records: Vec<Found<'_>> = Vec::new();
+    let (mut whole, mut offset, mut sequence) = (0, SEGMENT_HEADER_BYTES, expected);
+    let (mut end, mut next_sequence) = (offset, expected);
+    let mut flaw = None;
+    while offset < bytes.len() {
+        let found = match decode_record(bytes, salt, offset) {
+            Ok(found) if found.label.sequence != sequence => Err(Flaw::Sequence),
+            Ok(found) if found.label.first_of_batch != (records.len() == whole) => Err(Flaw::Batch),
+            result => result,
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(reason) => {
+                flaw = Some((offset, reason));
+                break;
+            }
+        };
+        offset = found.end();
+        sequence = found.next_sequence();
+        records.push(found);
+        if found.label.last_of_batch {
+            (whole, end, next_sequence) = (records.len(), offset, sequence);
+        }
+    }
+    if flaw.is_none() && whole < records.len() {
+        flaw = Some((end, Flaw::Batch));
+    }
+    records.truncate(whole);
+    Scan { records, end, next_sequence, flaw }
+}
+
+/// Every sound record from `offset` on, whatever lies between them.
+pub(super) fn salvage(bytes: &[u8], salt: u64, mut offset: usize) -> Vec<Found<'_>> {
+    let mut records = Vec::new();
+    while offset < bytes.len() {
+        match decode_record(bytes, salt, offset) {
+            Ok(found) => {
+                offset = found.end();
+                records.push(found);
+            }
+            Err(_) => offset += 1,
+        }
+    }
+    records
+}

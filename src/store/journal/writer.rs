@@ -1,0 +1,234 @@
+//! The one thread that writes: takes what has gathered, writes it, synchronises once, answers all.
+
+use core::sync::atomic::Ordering;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::format::{self, Label, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::replay::segment_path;
+use super::{JournalFailure, Location, Shared};
+use crate::store::intake::{Bounds, Gathered, locked};
+use crate::store::ticket::Promise;
+use crate::world::disk::{AppendFile, Disk};
+
+/// What callers ask of the writer.
+#[derive(Debug)]
+pub(super) enum Work {
+    Append { records: Vec<(u8, Vec<u8>)>, answer: Appended },
+    Recover(Promise<(), JournalFailure>),
+}
+
+/// Whom to tell where the records are.
+#[derive(Debug)]
+pub(super) enum Appended {
+    One(Promise<Location, JournalFailure>),
+    All(Promise<Vec<Location>, JournalFailure>),
+}
+
+impl Appended {
+    fn fulfil(self, outcome: Result<Vec<Location>, JournalFailure>) {
+        match self {
+            Self::One(promise) => {
+                promise.fulfil(outcome.and_then(|all| all.first().copied().ok_or(JournalFailure::Refused)));
+            }
+            Self::All(promise) => promise.fulfil(outcome),
+        }
+    }
+}
+
+/// The end of the journal, where the next record goes.
+#[derive(Debug)]
+pub(super) struct Position {
+    pub(super) file: Box<dyn AppendFile>,
+    pub(super) segment: SegmentHeader,
+    /// What of the segment is durable, in octets.
+    pub(super) durable_bytes: u64,
+    pub(super) next_sequence: u64,
+}
+
+/// Creates a segment, durable with its name before any record goes into it.
+pub(super) fn create_segment(
+    disk: &dyn Disk,
+    directory: &std::path::Path,
+    header: SegmentHeader,
+) -> io::Result<Position> {
+    let path = segment_path(directory, header.number);
+    let mut file = disk.create_new(&path)?;
+    file.append(&header.encode())?;
+    file.synchronize()?;
+    disk.synchronize_directory(directory)?;
+    let durable_bytes = SEGMENT_HEADER_BYTES as u64;
+    Ok(Position { file, segment: header, durable_bytes, next_sequence: header.first_sequence })
+}
+
+pub(super) fn start(shared: Arc<Shared>, position: Position) -> io::Result<JoinHandle<()>> {
+    let writer = Writer { shared, position, buffer: Vec::new() };
+    std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    position: Position,
+    /// Kept between groups, so that a busy journal does not allocate for each.
+    buffer: Vec<u8>,
+}
+
+type Batch = (Vec<(u8, Vec<u8>)>, Appended);
+
+impl Writer {
+    fn run(mut self) {
+        let options = &self.shared.options;
+        let bounds = Bounds { items: options.queue_items_max, bytes: options.group_bytes_max };
+        while let Gathered::Items(items) = self.shared.intake.clone().gather(bounds) {
+            self.reclaim();
+            let mut group = Vec::with_capacity(items.len());
+            for item in items {
+                match item {
+                    Work::Append { records, answer } => group.push((records, answer)),
+                    Work::Recover(promise) => {
+                        self.commit(core::mem::take(&mut group));
+                        promise.fulfil(self.recover());
+                    }
+                }
+            }
+            self.commit(group);
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Batch>) {
+        if group.is_empty() {
+            return;
+        }
+        // An earlier group may have failed while this one was waiting.
+        let earlier = locked(&self.shared.failure).clone();
+        let outcome = match earlier {
+            Some(reason) => Err(JournalFailure::Failed { reason }),
+            None => self.write(&group).map_err(|error| self.fail(&error)),
+        };
+        match outcome {
+            Ok(locations) => {
+                let mut locations = locations.into_iter();
+                for (records, answer) in group {
+                    answer.fulfil(Ok(locations.by_ref().take(records.len()).collect()));
+                }
+            }
+            Err(failure) => {
+                for (_, answer) in group {
+                    answer.fulfil(Err(failure.clone()));
+                }
+            }
+        }
+    }
+
+    fn fail(&self, error: &io::Error) -> JournalFailure {
+        let reason: Arc<str> = error.to_string().into();
+        tracing::error!(%reason, "the journal accepts nothing until it is recovered");
+        *locked(&self.shared.failure) = Some(Arc::clone(&reason));
+        JournalFailure::Failed { reason }
+    }
+
+    /// Writes the group, durable on return.
+    fn write(&mut self, group: &[Batch]) -> io::Result<Vec<Location>> {
+        if self.position.durable_bytes >= u64::from(self.shared.options.segment_bytes) {
+            self.begin_segment()?;
+        }
+        let (locations, next_sequence) = self.encode(group)?;
+        self.position.file.append(&self.buffer)?;
+        self.position.file.synchronize()?;
+        self.position.durable_bytes = self.position.durable_bytes.saturating_add(self.buffer.len() as u64);
+        self.position.next_sequence = next_sequence;
+        let mut usage = locked(&self.shared.usage);
+        usage.set_bytes(self.position.segment.number, self.position.durable_bytes);
+        locations.iter().for_each(|location| usage.record(*location));
+        drop(usage);
+        let counters = &self.shared.counters;
+        counters.synchronizations.fetch_add(1, Ordering::Relaxed);
+        counters.records.fetch_add(locations.len() as u64, Ordering::Relaxed);
+        counters.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
+        Ok(locations)
+    }
+
+    /// Fills the buffer with the group; gives where each record will be, and the sequence after them.
+    fn encode(&mut self, group: &[Batch]) -> io::Result<(Vec<Location>, u64)> {
+        const BUFFER_BYTES_KEPT: usize = 8 << 20;
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_BYTES_KEPT);
+        let salt = self.position.segment.salt;
+        let mut locations = Vec::with_capacity(group.len());
+        let mut sequence = self.position.next_sequence;
+        for (records, _) in group {
+            for (number, (kind, payload)) in records.iter().enumerate() {
+                let offset = self.position.durable_bytes.saturating_add(self.buffer.len() as u64);
+                let (Ok(offset), Ok(payload_bytes)) = (u32::try_from(offset), u32::try_from(payload.len())) else {
+                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a segment is at most 4 GiB"));
+                };
+                let label = Label {
+                    kind: *kind,
+                    first_of_batch: number == 0,
+                    last_of_batch: number.saturating_add(1) == records.len(),
+                    group_position: u32::try_from(locations.len()).unwrap_or(u32::MAX),
+                    sequence,
+                };
+                format::encode_record(&mut self.buffer, salt, &label, payload);
+                locations.push(Location { segment: self.position.segment.number, offset, payload_bytes, sequence });
+                sequence = sequence.saturating_add(1);
+            }
+        }
+        Ok((locations, sequence))
+    }
+
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let header = SegmentHeader {
+            number: self.position.segment.number.saturating_add(1),
+            first_sequence: self.position.next_sequence,
+            salt: self.shared.options.salt,
+        };
+        self.position = create_segment(&*self.shared.disk, &self.shared.directory, header)?;
+        locked(&self.shared.usage).begin(header.number, header.salt, self.position.durable_bytes);
+        Ok(())
+    }
+
+    fn recover(&mut self) -> Result<(), JournalFailure> {
+        if locked(&self.shared.failure).is_none() {
+            return Ok(());
+        }
+        self.continue_in_new_segment().map_err(|error| self.fail(&error))?;
+        *locked(&self.shared.failure) = None;
+        Ok(())
+    }
+
+    fn continue_in_new_segment(&mut self) -> io::Result<()> {
+        let disk = &*self.shared.disk;
+        let number = self.position.segment.number;
+        disk.truncate(&segment_path(&self.shared.directory, number), self.position.durable_bytes)?;
+        // Beginning the next segment may be what failed; it holds no record yet.
+        let unfinished = segment_path(&self.shared.directory, number.saturating_add(1));
+        if disk.exists(&unfinished)? {
+            disk.remove(&unfinished)?;
+            disk.synchronize_directory(&self.shared.directory)?;
+        }
+        self.begin_segment()
+    }
+
+    /// Removes old segments that nobody needs, each durably before the next: facts must not go before what they are
+    /// about.
+    fn reclaim(&self) {
+        loop {
+            let removable = locked(&self.shared.usage).removable();
+            let Some(number) = removable else { return };
+            let path = segment_path(&self.shared.directory, number);
+            let disk = &*self.shared.disk;
+            let gone = match disk.remove(&path) {
+                // A removal whose synchronisation failed is taken up again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                result => result,
+            };
+            if let Err(error) = gone.and_then(|()| disk.synchronize_directory(&self.shared.directory)) {
+                tracing::warn!(%error, "a segment of the journal that is not needed stays for now");
+                return;
+            }
+            locked(&self.shared.usage).remove(number);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What must survive a crash: the journal, the engines that index it, mailboxes, and the spool of incoming bodies.
+//!
+//! All of it runs on threads of its own. Async code hands work over and awaits a [`Ticket`]; nothing here blocks an
+//! async worker, except where a function says that it blocks.
+
+pub mod engine;
+mod intake;
+pub mod journal;
+pub mod mailbox;
+pub mod spool;
+mod ticket;
+
+pub use ticket::{Stopped, Ticket};

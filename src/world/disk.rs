@@ -1,0 +1,168 @@
+//! The disk as durable code needs it: a few operations with exact promises about what survives a power cut.
+//!
+//! [`RealDisk`] is the machine's file system. [`SimulatedDisk`] keeps everything in memory, forgets at a power cut what
+//! was not synchronised, and fails where a test tells it to. Code that must survive a crash uses only this trait, so
+//! one test can run it against both.
+//!
+//! The promises are those of POSIX and no stronger: written bytes survive once [`AppendFile::synchronize`] returned, a
+//! created, renamed or removed name survives once [`Disk::synchronize_directory`] of its directory returned.
+//! [`Disk::create_directories`] is the exception: it makes durable what it made, because every caller wants that.
+//!
+//! All calls block: they belong on threads of their own or on a blocking pool, never on an async worker.
+
+use core::fmt;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+mod real;
+mod simulated;
+
+pub use real::RealDisk;
+pub use simulated::SimulatedDisk;
+
+/// What is left on the file system that holds a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Octets that an unprivileged process can still write.
+    pub free_bytes: u64,
+    /// Files that can still be created; `u64::MAX` where the file system does not count them.
+    pub free_inodes: u64,
+}
+
+/// A file that only grows.
+pub trait AppendFile: Send + fmt::Debug {
+    /// Writes all `bytes` at the end.
+    ///
+    /// # Errors
+    /// The system's; then any prefix of `bytes` may have been written.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the content durable (fdatasync). The *name* of a new file is not: synchronise its directory.
+    ///
+    /// # Errors
+    /// The system's. After an error nothing written since the last success may be taken for durable, not even when a
+    /// later call succeeds: kernels drop the pages that they could not write.
+    fn synchronize(&mut self) -> io::Result<()>;
+}
+
+/// A file that is only read; several threads may read it at once.
+pub trait ReadFile: Send + Sync + fmt::Debug {
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file is shorter, else the system's.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The length in octets.
+    ///
+    /// # Errors
+    /// The system's.
+    fn length(&self) -> io::Result<u64>;
+}
+
+/// Keeps a directory to one process; dropping it gives the directory free.
+pub trait DirectoryLock: Send + Sync + fmt::Debug {}
+
+/// Everything durable code asks of a file system. Every error names the operation and the path, and keeps the
+/// [`io::ErrorKind`] of its cause.
+pub trait Disk: Send + Sync + fmt::Debug + 'static {
+    /// Creates a directory and its missing parents, open to the owner only (mode 0700), and makes them durable. Does
+    /// nothing when it exists.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create_directories(&self, path: &Path) -> io::Result<()>;
+
+    /// Creates a file (mode 0600) that did not exist.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `NotFound` for a missing directory, else the system's.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
+
+    /// Opens an existing file to write at its end.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
+
+    /// Opens a file to read.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The names in a directory, sorted, without `.` and `..`.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+
+    /// Gives a file a new name on the same file system, replacing what had that name.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Cuts a file to `length` octets and makes that durable.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
+
+    /// Makes the names in a directory durable (fsync).
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn synchronize_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether a file or directory of this name exists.
+    ///
+    /// # Errors
+    /// The system's, when that cannot be told.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// The length of a file in octets.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn length(&self, path: &Path) -> io::Result<u64>;
+
+    /// What is left on the file system of an existing path.
+    ///
+    /// # Errors
+    /// The system's.
+    fn space(&self, path: &Path) -> io::Result<Space>;
+
+    /// Takes an existing directory for this process alone, by a file called `lock` inside.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another holder has it, else the system's.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirectoryLock>>;
+}
+
+/// An error of the system with what was tried and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {path}: {source}", path = path.display())]
+struct DiskError {
+    operation: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Adds what was tried and where; the kind stays.
+fn in_context(operation: &'static str, path: &Path, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), DiskError { operation, path: path.to_owned(), source })
+}

@@ -1,0 +1,196 @@
+//! The machine's file system.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::{AppendFile, DirectoryLock, Disk, ReadFile, Space, in_context};
+
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+
+/// The file system of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+struct RealLock {
+    // Held for its lock, which the system gives up when the file closes, even after a kill.
+    _file: File,
+}
+
+impl DirectoryLock for RealLock {}
+
+impl AppendFile for RealFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes).map_err(|error| in_context("write to", &self.path, error))
+    }
+
+    fn synchronize(&mut self) -> io::Result<()> {
+        self.file.sync_data().map_err(|error| in_context("synchronise", &self.path, error))
+    }
+}
+
+impl ReadFile for RealFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset).map_err(|error| in_context("read", &self.path, error))
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        let metadata = self.file.metadata().map_err(|error| in_context("examine", &self.path, error))?;
+        Ok(metadata.len())
+    }
+}
+
+fn make_directories(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    };
+    make_directories(parent)?;
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+        // Another thread was faster; its name must be durable for us, too.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    File::open(parent)?.sync_all()
+}
+
+impl Disk for RealDisk {
+    fn create_directories(&self, path: &Path) -> io::Result<()> {
+        make_directories(path).map_err(|error| in_context("create directory", path, error))
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        let file = OpenOptions::new().append(true).create_new(true).mode(FILE_MODE).open(path);
+        let file = file.map_err(|error| in_context("create", path, error))?;
+        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+    }
+
+    fn open_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        let file = OpenOptions::new().append(true).open(path).map_err(|error| in_context("open", path, error))?;
+        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        let file = File::open(path).map_err(|error| in_context("open", path, error))?;
+        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path).map_err(|error| in_context("read", path, error))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let entries = fs::read_dir(path).map_err(|error| in_context("list", path, error))?;
+        let names: io::Result<Vec<OsString>> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+        let mut names = names.map_err(|error| in_context("list", path, error))?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to).map_err(|error| in_context("rename", from, error))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path).map_err(|error| in_context("remove", path, error))
+    }
+
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path).map_err(|error| in_context("open", path, error))?;
+        file.set_len(length).map_err(|error| in_context("truncate", path, error))?;
+        file.sync_all().map_err(|error| in_context("synchronise", path, error))
+    }
+
+    fn synchronize_directory(&self, path: &Path) -> io::Result<()> {
+        let directory = File::open(path).map_err(|error| in_context("open", path, error))?;
+        directory.sync_all().map_err(|error| in_context("synchronise", path, error))
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists().map_err(|error| in_context("examine", path, error))
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        let metadata = fs::metadata(path).map_err(|error| in_context("examine", path, error))?;
+        Ok(metadata.len())
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let numbers =
+            rustix::fs::statvfs(path).map_err(|error| in_context("measure the space of", path, error.into()))?;
+        // Some file systems (btrfs, network ones) have no fixed number of files and say zero of zero.
+        let free_inodes = if numbers.f_files == 0 { u64::MAX } else { numbers.f_favail };
+        Ok(Space { free_bytes: numbers.f_bavail.saturating_mul(numbers.f_frsize), free_inodes })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DirectoryLock>> {
+        let name = path.join("lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(&name);
+        let file = file.map_err(|error| in_context("open", &name, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(RealLock { _file: file })),
+            Err(TryLockError::WouldBlock) => {
+                let cause = io::Error::new(io::ErrorKind::WouldBlock, "another process is using this directory");
+                Err(in_context("lock", path, cause))
+            }
+            Err(TryLockError::Error(error)) => Err(in_context("lock", path, error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_holder_and_is_closed_to_others() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a/b");
+        RealDisk.create_directories(&path).unwrap();
+        RealDisk.create_directories(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        let held = RealDisk.lock(&path).unwrap();
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn errors_name_the_operation_and_the_path_and_keep_their_kind() {
+        let error = RealDisk.read(Path::new("/nonexistent/contoso")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().starts_with("read /nonexistent/contoso: "), "{error}");
+    }
+
+    #[test]
+    fn files_grow_and_are_cut() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        let mut file = RealDisk.create_new(&path).unwrap();
+        file.append(b"one two").unwrap();
+        file.synchronize().unwrap();
+        assert_eq!(RealDisk.create_new(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        RealDisk.truncate(&path, 3).unwrap();
+        file.append(b"!").unwrap();
+        assert_eq!(RealDisk.read(&path).unwrap(), b"one!");
+        let mut part = [0; 2];
+        RealDisk.open_read(&path).unwrap().read_exact_at(&mut part, 2).unwrap();
+        assert_eq!(&part, b"e!");
+        assert!(RealDisk.space(&path).unwrap().free_bytes > 0);
+    }
+}

@@ -1,0 +1,372 @@
+//! A disk in memory that tells page cache and platter apart, for tests of what survives a power cut.
+//!
+//! The same seed and the same calls give the same outcome. The model is harsher than most file systems: at a power cut
+//! each un-synchronised name survives or not on its own, an un-synchronised tail survives as a random prefix, which may
+//! end in zeros, and a failed synchronisation makes the pages clean without writing them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{AppendFile, DirectoryLock, Disk, ReadFile, Space, in_context};
+
+/// A disk in memory. Clones share the same content.
+#[derive(Clone, Debug)]
+pub struct SimulatedDisk {
+    state: Arc<Mutex<State>>,
+}
+
+type Inode = u64;
+
+#[derive(Debug)]
+struct State {
+    random: u64,
+    /// Counts power cuts; a file opened before the last one is dead.
+    life: u64,
+    files: BTreeMap<Inode, Content>,
+    directories: BTreeSet<PathBuf>,
+    seen: BTreeMap<PathBuf, Inode>,
+    durable: BTreeMap<PathBuf, Inode>,
+    pending: Vec<NameChange>,
+    locks: BTreeSet<PathBuf>,
+    faults: Faults,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    seen: Vec<u8>,
+    durable: Vec<u8>,
+    pending: Vec<DataChange>,
+}
+
+#[derive(Debug)]
+enum DataChange {
+    Write { offset: usize, bytes: Vec<u8> },
+    Cut { length: usize },
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Create { path: PathBuf, inode: Inode },
+    Remove { path: PathBuf },
+    Rename { from: PathBuf, to: PathBuf, inode: Inode },
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    failing_write: Option<u64>,
+    failing_synchronization: Option<u64>,
+    room_bytes: Option<u64>,
+    read_only: bool,
+    power_until: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    operations: u64,
+    writes: u64,
+    synchronizations: u64,
+}
+
+/// What an operation does to the disk, for the faults.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Look,
+    Change,
+}
+
+impl SimulatedDisk {
+    /// An empty disk with a root directory; `seed` decides everything random.
+    pub fn new(seed: u64) -> Self {
+        let state = State {
+            random: seed,
+            life: 0,
+            files: BTreeMap::new(),
+            directories: BTreeSet::from([PathBuf::from("/")]),
+            seen: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            pending: Vec::new(),
+            locks: BTreeSet::new(),
+            faults: Faults::default(),
+            counts: Counts::default(),
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Makes the `nth` write from now (1 is the next) fail with an input/output error after a random part of it.
+    pub fn fail_write(&self, nth: u64) {
+        let mut state = self.state();
+        state.faults.failing_write = Some(state.counts.writes.saturating_add(nth));
+    }
+
+    /// Makes the `nth` synchronisation from now (1 is the next), of a file or a directory, fail with an input/output error.
+    pub fn fail_synchronization(&self, nth: u64) {
+        let mut state = self.state();
+        state.faults.failing_synchronization = Some(state.counts.synchronizations.saturating_add(nth));
+    }
+
+    /// Leaves room for `bytes` octets, after which writes fail with "storage full"; `None` takes the bound away.
+    pub fn set_room(&self, bytes: Option<u64>) {
+        self.state().faults.room_bytes = bytes;
+    }
+
+    /// Makes every change fail with "read-only file system", or allows changes again.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.state().faults.read_only = read_only;
+    }
+
+    /// Takes the power away after `operations` more operations: all later ones fail until [`Self::crash`] restarts.
+    pub fn cut_power_after(&self, operations: u64) {
+        let mut state = self.state();
+        state.faults.power_until = Some(state.counts.operations.saturating_add(operations));
+    }
+
+    /// Power cut and restart: forgets what was not synchronised (as the seed decides), closes every open file, gives
+    /// locks up and takes all faults away.
+    pub fn crash(&self) {
+        self.state().crash();
+    }
+
+    /// How many operations this disk has seen; with [`Self::cut_power_after`] a test can stop at each of them.
+    pub fn operations(&self) -> u64 {
+        self.state().counts.operations
+    }
+
+    /// How many synchronisations this disk has seen, of files and directories.
+    pub fn synchronizations(&self) -> u64 {
+        self.state().counts.synchronizations
+    }
+
+    /// Flips the bits of `mask` in one stored octet, as a decaying medium does; nothing when the file is shorter.
+    pub fn damage(&self, path: &Path, offset: usize, mask: u8) {
+        let mut state = self.state();
+        let Some(inode) = state.seen.get(path).copied() else { return };
+        let Some(content) = state.files.get_mut(&inode) else { return };
+        for bytes in [&mut content.seen, &mut content.durable] {
+            if let Some(octet) = bytes.get_mut(offset) {
+                *octet ^= mask;
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, access: Access, operation: &'static str, path: &Path) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        state.begin(access).map_err(|error| in_context(operation, path, error))?;
+        Ok(state)
+    }
+}
+
+fn failure(kind: io::ErrorKind, text: &'static str) -> io::Error {
+    io::Error::new(kind, text)
+}
+
+fn input_output_error() -> io::Error {
+    failure(io::ErrorKind::Other, "simulated input/output error")
+}
+
+fn not_found() -> io::Error {
+    failure(io::ErrorKind::NotFound, "no such file or directory")
+}
+
+impl State {
+    /// SplitMix64: small, and good enough to choose cut points.
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number from 0 to `bound`, both included.
+    fn random_up_to(&mut self, bound: usize) -> usize {
+        let choices = (bound as u64).saturating_add(1);
+        usize::try_from(self.random() % choices).unwrap_or(bound)
+    }
+
+    fn begin(&mut self, access: Access) -> io::Result<()> {
+        self.counts.operations = self.counts.operations.saturating_add(1);
+        if self.faults.power_until.is_some_and(|last| self.counts.operations > last) {
+            return Err(failure(io::ErrorKind::Other, "the simulated machine has no power"));
+        }
+        if access == Access::Change && self.faults.read_only {
+            return Err(failure(io::ErrorKind::ReadOnlyFilesystem, "read-only file system"));
+        }
+        Ok(())
+    }
+
+    fn begin_on(&mut self, life: u64, access: Access) -> io::Result<()> {
+        self.begin(access)?;
+        if life != self.life {
+            return Err(failure(io::ErrorKind::Other, "this file was opened before the power cut"));
+        }
+        Ok(())
+    }
+
+    fn inode(&self, path: &Path) -> io::Result<Inode> {
+        self.seen.get(path).copied().ok_or_else(not_found)
+    }
+
+    fn content(&mut self, inode: Inode) -> io::Result<&mut Content> {
+        self.files.get_mut(&inode).ok_or_else(not_found)
+    }
+
+    fn append(&mut self, inode: Inode, bytes: &[u8]) -> io::Result<()> {
+        self.counts.writes = self.counts.writes.saturating_add(1);
+        let mut written = bytes.len();
+        let mut outcome = Ok(());
+        if self.faults.failing_write == Some(self.counts.writes) {
+            written = self.random_up_to(bytes.len());
+            outcome = Err(input_output_error());
+        }
+        if let Some(room) = &mut self.faults.room_bytes {
+            let allowed = usize::try_from(*room).unwrap_or(usize::MAX);
+            if allowed < written {
+                written = allowed;
+                outcome = Err(failure(io::ErrorKind::StorageFull, "no space left on device"));
+            }
+            *room = room.saturating_sub(written as u64);
+        }
+        let kept = bytes.get(..written).unwrap_or(bytes).to_vec();
+        let content = self.content(inode)?;
+        let offset = content.seen.len();
+        content.seen.extend_from_slice(&kept);
+        content.pending.push(DataChange::Write { offset, bytes: kept });
+        outcome
+    }
+
+    fn next_synchronization_fails(&mut self) -> bool {
+        self.counts.synchronizations = self.counts.synchronizations.saturating_add(1);
+        self.faults.failing_synchronization == Some(self.counts.synchronizations)
+    }
+
+    fn synchronize(&mut self, inode: Inode) -> io::Result<()> {
+        if self.next_synchronization_fails() {
+            // Some pages were written; the rest is forgotten, and counts as clean from now on.
+            self.settle_some(inode);
+            return Err(input_output_error());
+        }
+        let content = self.content(inode)?;
+        for change in core::mem::take(&mut content.pending) {
+            change.apply(&mut content.durable);
+        }
+        Ok(())
+    }
+
+    /// Applies a random prefix of the pending changes of one file, the last of them perhaps in part, and drops the rest.
+    fn settle_some(&mut self, inode: Inode) {
+        let Some(pending) = self.files.get_mut(&inode).map(|content| core::mem::take(&mut content.pending)) else {
+            return;
+        };
+        let whole = self.random_up_to(pending.len());
+        let zeros = self.random() % 4 == 0;
+        for (number, mut change) in pending.into_iter().enumerate() {
+            if number > whole {
+                break;
+            }
+            if let (true, DataChange::Write { bytes, .. }) = (number == whole, &mut change) {
+                let kept = self.random_up_to(bytes.len());
+                let written = if zeros { self.random_up_to(kept) } else { kept };
+                bytes.truncate(written);
+                bytes.resize(kept, 0);
+            }
+            if let Some(content) = self.files.get_mut(&inode) {
+                change.apply(&mut content.durable);
+            }
+        }
+    }
+
+    fn synchronize_directory(&mut self, path: &Path) -> io::Result<()> {
+        if !self.directories.contains(path) {
+            return Err(not_found());
+        }
+        if self.next_synchronization_fails() {
+            return Err(input_output_error());
+        }
+        let (due, later): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pending).into_iter().partition(|change| change.touches(path));
+        // A rename out of another directory settles what is pending for its old name there.
+        self.pending = later;
+        for change in due {
+            if let NameChange::Rename { from, .. } = &change {
+                self.pending.retain(|other| !matches!(other, NameChange::Create { path, .. } if path == from));
+            }
+            change.apply(&mut self.durable);
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self) {
+        let inodes: Vec<Inode> = self.files.keys().copied().collect();
+        for inode in inodes {
+            self.settle_some(inode);
+        }
+        for change in core::mem::take(&mut self.pending) {
+            if self.random() % 2 == 0 {
+                change.apply(&mut self.durable);
+            }
+        }
+        self.seen = self.durable.clone();
+        let linked: BTreeSet<Inode> = self.durable.values().copied().collect();
+        self.files.retain(|inode, _| linked.contains(inode));
+        for content in self.files.values_mut() {
+            content.seen = content.durable.clone();
+        }
+        self.locks.clear();
+        self.faults = Faults::default();
+        self.life = self.life.saturating_add(1);
+    }
+}
+
+impl DataChange {
+    fn apply(&self, durable: &mut Vec<u8>) {
+        match self {
+            Self::Write { offset, bytes } => {
+                let end = offset.saturating_add(bytes.len());
+                if durable.len() < end {
+                    durable.resize(end, 0);
+                }
+                if let Some(target) = durable.get_mut(*offset..end) {
+                    target.copy_from_slice(bytes);
+                }
+            }
+            Self::Cut { length } => durable.truncate(*length),
+        }
+    }
+}
+
+impl NameChange {
+    fn touches(&self, directory: &Path) -> bool {
+        let inside = |path: &Path| path.parent() == Some(directory);
+        match self {
+            Self::Create { path, .. } | Self::Remove { path } => inside(path),
+            Self::Rename { from, to, .. } => inside(from) || inside(to),
+        }
+    }
+
+    fn apply(&self, names: &mut BTreeMap<PathBuf, Inode>) {
+        match self {
+            Self::Create { path, inode } => {
+                names.insert(path.clone(), *inode);
+            }
+            Self::Remove { path } => {
+                names.remove(path);
+            }
+            Self::Rename { from, to, inode } => {
+                names.remove(from);
+                names.insert(to.clone(), *inode);
+            }
+        }
+    }
+}
+
+mod operations;
+#[cfg(test)]
+mod tests;

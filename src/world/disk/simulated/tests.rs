@@ -1,0 +1,94 @@
+use super::*;
+
+fn disk_with_file(seed: u64) -> (SimulatedDisk, PathBuf, Box<dyn AppendFile>) {
+    let disk = SimulatedDisk::new(seed);
+    disk.create_directories(Path::new("/d")).unwrap();
+    let path = PathBuf::from("/d/file");
+    let file = disk.create_new(&path).unwrap();
+    (disk, path, file)
+}
+
+#[test]
+fn what_was_synchronised_survives_every_power_cut_and_the_rest_only_as_a_tail() {
+    let mut lengths = BTreeSet::new();
+    for seed in 0..200 {
+        let (disk, path, mut file) = disk_with_file(seed);
+        file.append(b"durable ").unwrap();
+        file.synchronize().unwrap();
+        disk.synchronize_directory(Path::new("/d")).unwrap();
+        file.append(b"tail").unwrap();
+        disk.crash();
+        let content = disk.read(&path).unwrap();
+        assert!(content.starts_with(b"durable "), "seed {seed}");
+        lengths.insert(content.len());
+        assert!(file.append(b"x").is_err(), "a file from before the power cut is dead");
+    }
+    assert_eq!(lengths, BTreeSet::from([8, 9, 10, 11, 12]));
+}
+
+#[test]
+fn names_that_were_not_synchronised_sometimes_survive() {
+    let mut survived = 0;
+    for seed in 0..200 {
+        let (disk, path, mut file) = disk_with_file(seed);
+        file.append(b"content").unwrap();
+        file.synchronize().unwrap();
+        disk.crash();
+        survived += u32::from(disk.exists(&path).unwrap());
+    }
+    assert!((50..150).contains(&survived), "{survived} of 200");
+}
+
+#[test]
+fn a_synchronised_rename_is_whole() {
+    for seed in 0..50 {
+        let (disk, path, mut file) = disk_with_file(seed);
+        disk.create_directories(Path::new("/e")).unwrap();
+        file.append(b"content").unwrap();
+        file.synchronize().unwrap();
+        disk.rename(&path, Path::new("/e/renamed")).unwrap();
+        disk.synchronize_directory(Path::new("/e")).unwrap();
+        disk.crash();
+        assert!(!disk.exists(&path).unwrap());
+        assert_eq!(disk.read(Path::new("/e/renamed")).unwrap(), b"content");
+    }
+}
+
+#[test]
+fn a_failed_synchronisation_is_not_healed_by_the_next() {
+    let lost = (0..100).filter(|seed| {
+        let (disk, path, mut file) = disk_with_file(*seed);
+        disk.synchronize_directory(Path::new("/d")).unwrap();
+        disk.fail_synchronization(1);
+        file.append(b"content").unwrap();
+        file.synchronize().unwrap_err();
+        file.synchronize().unwrap();
+        assert_eq!(disk.read(&path).unwrap(), b"content", "the page cache still shows it");
+        disk.crash();
+        disk.read(&path).unwrap() != b"content"
+    });
+    assert!(lost.count() > 30);
+}
+
+#[test]
+fn faults_have_the_kinds_of_the_real_ones() {
+    let (disk, _, mut file) = disk_with_file(7);
+    disk.set_room(Some(3));
+    assert_eq!(file.append(b"four").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    disk.set_room(None);
+    disk.set_read_only(true);
+    assert_eq!(file.append(b"four").unwrap_err().kind(), io::ErrorKind::ReadOnlyFilesystem);
+    disk.set_read_only(false);
+    disk.fail_write(2);
+    file.append(b"one").unwrap();
+    file.append(b"two").unwrap_err();
+    disk.cut_power_after(1);
+    file.append(b"three").unwrap();
+    file.append(b"four").unwrap_err();
+    assert!(disk.lock(Path::new("/d")).is_err());
+    disk.crash();
+    let held = disk.lock(Path::new("/d")).unwrap();
+    assert_eq!(disk.lock(Path::new("/d")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    drop(held);
+    disk.lock(Path::new("/d")).unwrap();
+}
