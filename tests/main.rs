@@ -3,3 +3,7 @@
 mod directory;
 mod journal_crash;
 mod tidy;
+//! One test program with a module per subject: it links once.
+
+mod engine_laws;
+mod journal_crash;

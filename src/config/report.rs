@@ -110,11 +110,9 @@ fn within_value(value: &Spanned<DeValue<'_>>, span: &Range<usize>, path: &str) -
             let mut numbered = array.iter().enumerate();
             numbered.find_map(|(index, item)| within_value(item, span, &format!("{path}[{}]", index + 1)))
         }
-        DeValue::String(_)
-        | DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => None,
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {
+            None
+        }
     };
     deeper.or_else(|| covers(&value.span(), span).then(|| path.to_owned()))
 }
@@ -159,7 +157,8 @@ fn misspelt(message: &str) -> Option<(String, String)> {
 /// How many characters must be added, removed or changed to make `left` into `right`; long words are far from all.
 fn distance(left: &str, right: &str) -> usize {
     const WORD_CHARACTERS_MAX: usize = 64;
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().take(WORD_CHARACTERS_MAX + 1).collect(), right.chars().collect());
+    let (left, right): (Vec<char>, Vec<char>) =
+        (left.chars().take(WORD_CHARACTERS_MAX + 1).collect(), right.chars().collect());
     if left.len() > WORD_CHARACTERS_MAX {
         return usize::MAX / 2;
     }

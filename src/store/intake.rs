@@ -102,7 +102,7 @@ impl<T> Intake<T> {
     }
 
     /// The item back when there is no room at the moment.
-    fn try_push(&self, item: T, bytes: usize) -> Result<Option<T>, Rejected<T>> {
+    pub(super) fn try_push(&self, item: T, bytes: usize) -> Result<Option<T>, Rejected<T>> {
         let state = locked(&self.shared.state);
         if !state.closed && !state.has_room(self.shared.bounds, bytes) {
             return Ok(Some(item));

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod network;
+pub mod password;
 pub mod random;
 pub mod resolver;
 pub mod tls;

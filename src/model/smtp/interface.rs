@@ -180,4 +180,3 @@ pub enum Waiting {
     /// Nothing: the session is over.
     Nothing,
 }
-

@@ -1,0 +1,261 @@
+//! What a configuration may say, and what is said about one that may not.
+
+use super::*;
+use crate::model::policy::settings::Wording;
+use proptest::prelude::*;
+
+const FILE: &str = "/etc/franking/franking.toml";
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse(text, Path::new(FILE))
+}
+
+/// The one problem of `text`, without the file's name.
+#[track_caller]
+fn problem(text: &str) -> String {
+    let errors = parse(text).expect_err(text);
+    assert_eq!(errors.0.len(), 1, "{errors}");
+    errors.to_string().strip_prefix(FILE).unwrap_or("no file").to_owned()
+}
+
+#[test]
+fn an_empty_file_is_a_whole_configuration() {
+    let config = parse("").unwrap();
+    assert_eq!(config.settings, Settings::of(Profile::ExchangeOnline));
+    assert_eq!(config.data, Path::new("/var/lib/franking"));
+    let ports: Vec<u16> = config.listeners.iter().map(|listener| listener.address.port()).collect();
+    assert_eq!(ports, [587, 465, 25]);
+    assert!(config.listeners.iter().all(|listener| listener.clear_text_networks.is_empty()));
+    assert_eq!(config.limits.sessions_per_address_max, 20);
+    assert_eq!((config.smart_host, config.emulate, config.drain), (None, None, Duration::from_secs(30)));
+    assert_eq!(config.queue.expiry, Duration::from_secs(86_400));
+}
+
+const WHOLE: &str = r#"
+hostname = "MX.contoso.example"
+data = "data"
+profile = "exchange-server"
+emulate = "exchange-online"
+drain_seconds = 5
+
+[policy]
+mailbox_required = true
+no_mailbox_step = "mail-from"
+shared_sign_in = "unblocked"
+send_as_denied = "exchange-online"
+unknown_recipient = "exchange-online"
+relay_refused = "exchange-online"
+hop_limit_reached = "exchange-online"
+refuse_early = true
+recipient_validation = true
+repair_from = true
+sent_items_copy = true
+message_bytes_max = 1000000
+recipients_max = 100
+hops_max = 30
+
+[[listener]]
+address = "[::1]:465"
+
+[[listener]]
+address = "192.168.10.1:2525"
+role = "submission"
+tls = "none"
+auth_without_tls = true
+networks = ["192.168.10.0/24", "fd00::/8"]
+
+[[listener]]
+address = "0.0.0.0:25"
+role = "inbound"
+tls = "none"
+
+[tls]
+certificate = ["a.pem", "/b.pem"]
+key = ["a.key", "/b.key"]
+
+[limits]
+sessions_max = 100
+sessions_per_address_max = 5
+sessions_per_account_max = 4
+messages_per_minute_max = 60
+recipients_per_day_max = 20
+command_timeout_seconds = 10
+data_timeout_seconds = 20
+handshake_timeout_seconds = 3
+
+[relay]
+smart_host = "smtp.fabrikam.example"
+port = 2587
+tls = "implicit"
+login = "relay"
+password_file = "relay.secret"
+
+[queue]
+retry_seconds = [1, 2]
+expiry_seconds = 100
+delay_notice_seconds = 50
+
+[log]
+format = "json"
+level = "debug"
+"#;
+
+#[test]
+fn every_key_reaches_the_configuration() {
+    let config = parse(WHOLE).unwrap();
+    let plain = parse("profile = \"exchange-server\"").unwrap();
+    assert_eq!(config.hostname.name(), Some("mx.contoso.example"));
+    assert_eq!(config.data, Path::new("/etc/franking/data"));
+    let settings = &config.settings;
+    assert!(settings.mailbox_required && settings.refuse_early && settings.repair_from && settings.sent_items_copy);
+    assert_eq!(settings.send_as_denied, Wording::ExchangeOnline);
+    assert_eq!((settings.message_bytes_max, settings.recipients_max, settings.hops_max), (1_000_000, 100, 30));
+    // Every override differs from its profile, so a key that went astray would show.
+    assert_ne!(settings.unknown_recipient, plain.settings.unknown_recipient);
+    assert_ne!(settings.relay_refused, plain.settings.relay_refused);
+    assert_ne!(settings.hop_limit_reached, plain.settings.hop_limit_reached);
+    assert_ne!(settings.no_mailbox_step, plain.settings.no_mailbox_step);
+    assert_ne!(settings.shared_sign_in, plain.settings.shared_sign_in);
+    assert_ne!(settings.recipient_validation, plain.settings.recipient_validation);
+    let tls: Vec<_> = config.listeners.iter().map(|listener| listener.tls).collect();
+    assert_eq!(tls, [ListenerTls::Implicit, ListenerTls::None, ListenerTls::None]);
+    assert_eq!(config.listeners[1].clear_text_networks.len(), 2);
+    assert_eq!(config.certificates[0].key, Path::new("/etc/franking/a.key"));
+    assert_eq!(config.certificates[1].certificate, Path::new("/b.pem"));
+    let limits = config.limits;
+    assert_eq!((limits.sessions_max, limits.sessions_per_address_max, limits.sessions_per_account_max), (100, 5, 4));
+    assert_eq!((limits.messages_per_minute_max, limits.recipients_per_day_max), (60, 20));
+    assert_eq!(limits.command_timeout + limits.data_timeout + limits.handshake_timeout, Duration::from_secs(33));
+    let host = config.smart_host.unwrap();
+    assert_eq!((host.port, host.tls), (2587, RelayTls::Implicit));
+    assert_eq!(host.credentials, Some(("relay".to_owned(), PathBuf::from("/etc/franking/relay.secret"))));
+    assert_eq!(config.queue.retry_delays, [1, 2].map(Duration::from_secs));
+    assert_eq!((config.queue.expiry.as_secs(), config.queue.delay_notice.as_secs()), (100, 50));
+    assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
+    assert_eq!((config.emulate, config.drain), (Some(Emulate::ExchangeOnline), Duration::from_secs(5)));
+}
+
+#[test]
+fn a_problem_names_line_key_and_cure() {
+    for (text, said) in [
+        ("hostnam = \"a\"", ":1: hostnam: unknown key `hostnam`; did you mean `hostname`?"),
+        (
+            "\n[policy]\nrefuse_erly = true",
+            ":3: policy.refuse_erly: unknown key `refuse_erly`; did you mean `refuse_early`?",
+        ),
+        ("[log]\nlevel = \"wran\"", ":2: log.level: unknown value `wran`; did you mean `warn`?"),
+        ("[log]\ncolour = 1", ":2: log.colour: unknown key `colour`; known here: format, level"),
+        ("drain_seconds = \"5\"", ":1: drain_seconds: invalid type: string \"5\", expected u64"),
+        ("[[listener]]\naddress = \"a:25\"\n[[listener]]\naddress = \"localhost\"", ""),
+        (
+            "[limits]\nsessions_max = 0",
+            ":2: limits.sessions_max: 0 is out of range; give a number from 1 to 1000000000; the default is 5000",
+        ),
+        ("hostname = \"a b\"", ""),
+        (
+            "[tls]\ncertificate = [\"a\"]",
+            ":2: tls.certificate: 1 certificates and 0 keys; give one key for each certificate, in the same order",
+        ),
+        (
+            "[queue]\nretry_seconds = []",
+            ":2: queue.retry_seconds: no delay at all; give at least one, for example [60, 300, 1800]",
+        ),
+        (
+            "[relay]\nlogin = \"a\"",
+            ":2: relay.login: has no effect without smart_host; name the host, or remove the key",
+        ),
+    ] {
+        let errors = parse(text).unwrap_err();
+        let shown = errors.to_string();
+        if said.is_empty() {
+            assert!(errors.0.iter().all(|error| error.line.is_some() && !error.cure.is_empty()), "{shown}");
+        } else {
+            assert_eq!(shown, format!("{FILE}{said}"));
+        }
+    }
+}
+
+#[test]
+fn passwords_in_clear_text_are_for_named_private_networks_only() {
+    let listener = |more: &str| format!("[[listener]]\naddress = \"192.168.1.1:587\"\ntls = \"none\"\n{more}");
+    assert!(problem(&listener("")).contains("nobody could sign in here"));
+    let errors = parse(&listener("auth_without_tls = true")).unwrap_err().to_string();
+    assert!(errors.contains("named private networks only"), "{errors}");
+    for public in ["0.0.0.0/0", "203.0.113.0/24", "::/0", "172.0.0.0/8"] {
+        let errors = parse(&listener(&format!("auth_without_tls = true\nnetworks = [\"{public}\"]"))).unwrap_err();
+        assert!(errors.to_string().contains(&format!("\"{public}\" is public")), "{errors}");
+    }
+    let idle = "[[listener]]\naddress = \"0.0.0.0:587\"\nnetworks = [\"10.0.0.0/8\"]";
+    assert!(problem(idle).contains(":3: listener[1].networks[1]: has no effect"), "{}", problem(idle));
+    let inbound = listener("role = \"inbound\"\nauth_without_tls = true\nnetworks = [\"10.0.0.0/8\"]");
+    assert!(problem(&inbound).contains("nobody signs in on an inbound listener"));
+}
+
+#[test]
+fn all_problems_are_named_at_once_in_the_order_of_the_file() {
+    let text =
+        "hostname = \"\"\n[queue]\nexpiry_seconds = 1\ndelay_notice_seconds = 999999999\n[limits]\nsessions_max = 0\n";
+    let errors = parse(text).unwrap_err();
+    let lines: Vec<_> = errors.0.iter().filter_map(|error| error.line).collect();
+    assert!(lines.is_sorted() && lines.len() >= 4, "{errors}");
+    assert_eq!(errors.to_string().lines().count(), errors.0.len());
+}
+
+#[test]
+fn a_smart_hosts_password_never_crosses_in_clear_text() {
+    let text = "[relay]\nsmart_host = \"a.example\"\ntls = \"opportunistic\"\nlogin = \"a\"\npassword_file = \"b\"";
+    assert!(problem(text).contains(":3: relay.tls: the password could be read on its way"));
+}
+
+#[test]
+fn one_address_is_listened_on_once() {
+    let twice = "[[listener]]\naddress = \"127.0.0.1:25\"\n[[listener]]\naddress = \"127.0.0.1:25\"";
+    assert!(problem(twice).starts_with(":4: listener[2].address: 127.0.0.1:25 is listened on twice"));
+    assert!(parse(&twice.replace(":25", ":0")).is_ok());
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named_with_their_cure() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("franking.toml");
+    let said = |path: &Path| Config::load(path).unwrap_err().to_string();
+    assert!(said(&path).contains("cannot be read"), "{}", said(&path));
+    std::fs::write(&path, b"# fine\nhostname = \"\xff\"").unwrap();
+    assert!(said(&path).contains("is not UTF-8 (line 2)"), "{}", said(&path));
+    std::fs::write(&path, "#".repeat(CONFIG_BYTES_MAX + 1)).unwrap();
+    assert!(said(&path).contains("larger than"), "{}", said(&path));
+    std::fs::write(&path, "#".repeat(CONFIG_BYTES_MAX)).unwrap();
+    assert!(Config::load(&path).is_ok());
+    std::fs::write(&path, "data = \"mail\"").unwrap();
+    assert_eq!(Config::load(&path).unwrap().data, directory.path().join("mail"));
+}
+
+#[test]
+fn reports_cannot_write_on_the_terminal() {
+    for text in
+        ["\"\\u001b[2J\\r\\n\\u202e\" = 1", "hostname = \"\\u001b[2J\\r\\n\\u202eevil\"", "log.level = \"\\u001b]0;x\""]
+    {
+        let said = parse(text).unwrap_err().to_string();
+        assert!(said.chars().all(|character| matches!(character, ' '..='~')), "{said:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+        if let Err(errors) = parse(&text) {
+            prop_assert!(!errors.to_string().contains('\n') || errors.0.len() > 1);
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_good_file_makes_it_panic(place in 0..WHOLE.len(), width in 0_usize..20, insert in "[\\[\\]{}=\"'.,#a-z0-9\\n\u{e9}-]{0,8}") {
+        let (start, end) = (WHOLE.floor_char_boundary(place), WHOLE.floor_char_boundary((place + width).min(WHOLE.len())));
+        let text = format!("{}{insert}{}", &WHOLE[..start], &WHOLE[end..]);
+        if let Err(errors) = parse(&text) {
+            prop_assert!(errors.0.iter().all(|error| error.line.is_none_or(|line| line <= text.lines().count() + 1)));
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! From the raw file to [`Config`]: defaults filled in, every value judged, all problems gathered.
+
+use core::ops::{Range, RangeInclusive};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawRelay, RawTls};
+use super::{
+    Config, ConfigError, ConfigErrors, Limits, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network,
+    NetworkError, QueueConfig, RelayTls, SmartHost,
+};
+use crate::model::mail::Domain;
+use crate::model::policy::{Profile, Settings};
+use crate::world::tls::CertificatePaths;
+
+const DATA_DEFAULT: &str = "/var/lib/franking";
+const HOUR_SECONDS: u64 = 3_600;
+const WEEK_SECONDS: u64 = 7 * 24 * HOUR_SECONDS;
+/// Numbers that TOML can write, and that fit wherever they go.
+const COUNT_MAX: u64 = 1_000_000_000;
+
+/// Reads values and gathers what is wrong with them.
+struct Judge<'text> {
+    text: &'text str,
+    file: &'text Path,
+    problems: Vec<(usize, ConfigError)>,
+}
+
+/// The raw file as a configuration, or everything that is wrong with it.
+pub(super) fn config(raw: Raw, text: &str, file: &Path) -> Result<Config, ConfigErrors> {
+    let mut judge = Judge { text, file, problems: Vec::new() };
+    let config = Config {
+        hostname: judge.hostname(raw.hostname),
+        data: judge.beside(&raw.data.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))),
+        profile: raw.profile,
+        settings: judge.settings(raw.profile, raw.policy),
+        emulate: raw.emulate,
+        listeners: judge.listeners(raw.listener),
+        certificates: judge.certificates(raw.tls),
+        limits: judge.limits(raw.limits),
+        smart_host: judge.smart_host(raw.relay),
+        queue: judge.queue(raw.profile, raw.queue),
+        log: LogConfig { format: raw.log.format, level: raw.log.level },
+        drain: judge.seconds(raw.drain_seconds, 30, 0..=HOUR_SECONDS),
+    };
+    if judge.problems.is_empty() {
+        return Ok(config);
+    }
+    judge.problems.sort_by_key(|(offset, _)| *offset);
+    Err(ConfigErrors(judge.problems.into_iter().map(|(_, problem)| problem).collect()))
+}
+
+impl Judge<'_> {
+    fn refuse(&mut self, span: &Range<usize>, problem: impl Into<String>, cure: impl Into<String>) {
+        let error = ConfigError::at(self.file, self.text, span, problem.into(), cure.into());
+        self.problems.push((span.start, error));
+    }
+
+    /// A path relative to the directory of the configuration.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.file.parent().map_or_else(|| path.to_owned(), |directory| directory.join(path))
+    }
+
+    fn number(&mut self, value: Option<Spanned<u64>>, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(value) = value else { return default };
+        let (span, number) = (value.span(), value.into_inner());
+        if !range.contains(&number) {
+            let cure = format!("give a number from {} to {}; the default is {default}", range.start(), range.end());
+            self.refuse(&span, format!("{number} is out of range"), cure);
+        }
+        number
+    }
+
+    fn count(&mut self, value: Option<Spanned<u64>>, default: usize, range: RangeInclusive<u64>) -> usize {
+        let number = self.number(value, u64::try_from(default).unwrap_or(u64::MAX), range);
+        usize::try_from(number).unwrap_or(usize::MAX)
+    }
+
+    fn count_u32(&mut self, value: Option<Spanned<u64>>, default: u32) -> u32 {
+        u32::try_from(self.number(value, u64::from(default), 1..=COUNT_MAX)).unwrap_or(u32::MAX)
+    }
+
+    fn seconds(&mut self, value: Option<Spanned<u64>>, default: u64, range: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(self.number(value, default, range))
+    }
+
+    /// Without a name the server calls itself `localhost`: enough to try it out, and every greeting shows it.
+    fn hostname(&mut self, value: Option<Spanned<String>>) -> Domain {
+        let (span, text) = match value {
+            Some(value) => (value.span(), value.into_inner()),
+            None => (0..0, "localhost".to_owned()),
+        };
+        Domain::parse(&text).unwrap_or_else(|error| {
+            self.refuse(&span, format!("\"{text}\" is no host name: {error}"), "write it like \"mx.contoso.example\"");
+            Domain::Literal(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        })
+    }
+
+    fn settings(&mut self, profile: Profile, raw: RawPolicy) -> Settings {
+        let own = Settings::of(profile);
+        Settings {
+            mailbox_required: raw.mailbox_required.unwrap_or(own.mailbox_required),
+            no_mailbox_step: raw.no_mailbox_step.unwrap_or(own.no_mailbox_step),
+            shared_sign_in: raw.shared_sign_in.unwrap_or(own.shared_sign_in),
+            send_as_denied: raw.send_as_denied.unwrap_or(own.send_as_denied),
+            unknown_recipient: raw.unknown_recipient.unwrap_or(own.unknown_recipient),
+            relay_refused: raw.relay_refused.unwrap_or(own.relay_refused),
+            hop_limit_reached: raw.hop_limit_reached.unwrap_or(own.hop_limit_reached),
+            refuse_early: raw.refuse_early.unwrap_or(own.refuse_early),
+            recipient_validation: raw.recipient_validation.unwrap_or(own.recipient_validation),
+            repair_from: raw.repair_from.unwrap_or(own.repair_from),
+            sent_items_copy: raw.sent_items_copy.unwrap_or(own.sent_items_copy),
+            // RFC 5321 section 4.5.3.1.7 asks for at least 64 KiB; more than 1 GB nobody has tried.
+            message_bytes_max: self.number(raw.message_bytes_max, own.message_bytes_max, 65_536..=COUNT_MAX),
+            // RFC 5321 section 4.5.3.1.8: at least 100 recipients must be accepted.
+            recipients_max: self.count(raw.recipients_max, own.recipients_max, 100..=100_000),
+            hops_max: self.count(raw.hops_max, own.hops_max, 10..=1_000),
+            srs_keys: own.srs_keys,
+        }
+    }
+
+    /// Without any `[[listener]]` the three well-known ports are listened on.
+    fn listeners(&mut self, raw: Option<Vec<RawListener>>) -> Vec<ListenerConfig> {
+        let usual = |port, role, tls| ListenerConfig {
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
+            role,
+            tls,
+            clear_text_networks: Vec::new(),
+        };
+        let Some(raw) = raw.filter(|listeners| !listeners.is_empty()) else {
+            return vec![
+                usual(587, ListenerRole::Submission, ListenerTls::Starttls),
+                usual(465, ListenerRole::Submission, ListenerTls::Implicit),
+                usual(25, ListenerRole::Inbound, ListenerTls::Starttls),
+            ];
+        };
+        let mut taken: Vec<SocketAddr> = Vec::new();
+        let mut listeners = Vec::with_capacity(raw.len());
+        for own in raw {
+            let span = own.address.span();
+            let listener = self.listener(own);
+            if listener.address.port() != 0 && taken.contains(&listener.address) {
+                self.refuse(&span, format!("{} is listened on twice", listener.address), "remove one of the two");
+            }
+            taken.push(listener.address);
+            listeners.push(listener);
+        }
+        listeners
+    }
+
+    fn listener(&mut self, raw: RawListener) -> ListenerConfig {
+        let (span, text) = (raw.address.span(), raw.address.into_inner());
+        let address: SocketAddr = text.parse().unwrap_or_else(|_| {
+            let cure = "write address and port like \"0.0.0.0:587\" or \"[::]:587\"";
+            self.refuse(&span, format!("\"{text}\" is no address with port"), cure);
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)
+        });
+        let tls_span = raw.tls.as_ref().map_or_else(|| span.clone(), Spanned::span);
+        // RFC 8314 section 7.3: port 465 speaks TLS from the first octet.
+        let usual = if address.port() == 465 { ListenerTls::Implicit } else { ListenerTls::Starttls };
+        let tls = raw.tls.map_or(usual, Spanned::into_inner);
+        let clear_text_networks = self.clear_text_networks(raw.auth_without_tls, raw.networks, raw.role);
+        let nobody = tls == ListenerTls::None && clear_text_networks.is_empty();
+        if nobody && raw.role == ListenerRole::Submission {
+            let cure = "use \"starttls\", or name the private networks of devices that cannot speak TLS: \
+                        auth_without_tls = true, networks = [\"192.168.10.0/24\"]";
+            self.refuse(&tls_span, "without TLS nobody could sign in here", cure);
+        }
+        ListenerConfig { address, role: raw.role, tls, clear_text_networks }
+    }
+
+    fn clear_text_networks(
+        &mut self,
+        allowed: Option<Spanned<bool>>,
+        networks: Vec<Spanned<String>>,
+        role: ListenerRole,
+    ) -> Vec<Network> {
+        let Some(span) = allowed.filter(|value| *value.get_ref()).map(|value| value.span()) else {
+            if let Some(first) = networks.first() {
+                let cure = "add auth_without_tls = true, or remove networks";
+                self.refuse(&first.span(), "has no effect without auth_without_tls", cure);
+            }
+            return Vec::new();
+        };
+        if role == ListenerRole::Inbound {
+            self.refuse(&span, "nobody signs in on an inbound listener", "remove it, or set role = \"submission\"");
+        }
+        if networks.is_empty() {
+            let cure = "name them, for example networks = [\"192.168.10.0/24\"]";
+            self.refuse(&span, "passwords in clear text are for named private networks only", cure);
+        }
+        networks.into_iter().filter_map(|network| self.private_network(network)).collect()
+    }
+
+    fn private_network(&mut self, value: Spanned<String>) -> Option<Network> {
+        let (span, text) = (value.span(), value.into_inner());
+        let (problem, cure) = match text.parse::<Network>() {
+            Ok(network) if network.is_private() => return Some(network),
+            Ok(_) => ("is public, and passwords would cross it readable", "name private addresses only"),
+            Err(NetworkError::Syntax) => ("is no network", "write it like \"192.168.10.0/24\" or \"fd00::/64\""),
+            Err(NetworkError::HostBits) => ("has address bits beyond its prefix", "set them to zero"),
+        };
+        self.refuse(&span, format!("\"{text}\" {problem}"), cure);
+        None
+    }
+
+    fn certificates(&mut self, raw: RawTls) -> Vec<CertificatePaths> {
+        let span = raw.certificate.as_ref().or(raw.key.as_ref()).map_or(0..0, Spanned::span);
+        let list = |value: Option<Spanned<Vec<PathBuf>>>| value.map(Spanned::into_inner).unwrap_or_default();
+        let (certificates, keys) = (list(raw.certificate), list(raw.key));
+        if certificates.len() != keys.len() {
+            let problem = format!("{} certificates and {} keys", certificates.len(), keys.len());
+            self.refuse(&span, problem, "give one key for each certificate, in the same order");
+        }
+        let pairs = certificates.iter().zip(&keys);
+        pairs.map(|(own, key)| CertificatePaths { certificate: self.beside(own), key: self.beside(key) }).collect()
+    }
+
+    fn limits(&mut self, raw: RawLimits) -> Limits {
+        // Spec section 2.3: 20 sessions from one address, 5,000 in all; decision D6 for what one account may do.
+        Limits {
+            sessions_max: self.count(raw.sessions_max, 5_000, 1..=COUNT_MAX),
+            sessions_per_address_max: self.count(raw.sessions_per_address_max, 20, 1..=COUNT_MAX),
+            sessions_per_account_max: self.count(raw.sessions_per_account_max, 3, 1..=COUNT_MAX),
+            messages_per_minute_max: self.count_u32(raw.messages_per_minute_max, 30),
+            recipients_per_day_max: self.count_u32(raw.recipients_per_day_max, 10_000),
+            command_timeout: self.seconds(raw.command_timeout_seconds, 300, 1..=HOUR_SECONDS),
+            data_timeout: self.seconds(raw.data_timeout_seconds, 600, 1..=HOUR_SECONDS),
+            handshake_timeout: self.seconds(raw.handshake_timeout_seconds, 30, 1..=HOUR_SECONDS),
+        }
+    }
+
+    fn smart_host(&mut self, raw: RawRelay) -> Option<SmartHost> {
+        let Some(host) = raw.smart_host else {
+            let spans = [raw.port.map(|value| value.span()), raw.tls.map(|value| value.span())];
+            let more = [raw.login.map(|value| value.span()), raw.password_file.map(|value| value.span())];
+            if let Some(span) = spans.into_iter().chain(more).flatten().next() {
+                self.refuse(&span, "has no effect without smart_host", "name the host, or remove the key");
+            }
+            return None;
+        };
+        let (span, text) = (host.span(), host.into_inner());
+        let host = Domain::parse(&text).unwrap_or_else(|error| {
+            let cure = "write it like \"smtp.fabrikam.example\" or \"[192.0.2.1]\", the port apart";
+            self.refuse(&span, format!("\"{text}\" is no host: {error}"), cure);
+            Domain::Literal(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        });
+        let tls_span = raw.tls.as_ref().map_or(span, Spanned::span);
+        let tls = raw.tls.map(Spanned::into_inner).unwrap_or_default();
+        let usual = if tls == RelayTls::Implicit { 465 } else { 587 };
+        let port = u16::try_from(self.number(raw.port, usual, 1..=u64::from(u16::MAX))).unwrap_or(u16::MAX);
+        let credentials = self.credentials(raw.login, raw.password_file);
+        if credentials.is_some() && matches!(tls, RelayTls::Opportunistic | RelayTls::None) {
+            let cure = "set tls = \"required\" or \"implicit\", or remove login and password_file";
+            self.refuse(&tls_span, "the password could be read on its way", cure);
+        }
+        Some(SmartHost { host, port, tls, credentials })
+    }
+
+    fn credentials(
+        &mut self,
+        login: Option<Spanned<String>>,
+        password_file: Option<Spanned<PathBuf>>,
+    ) -> Option<(String, PathBuf)> {
+        match (login, password_file) {
+            (Some(login), Some(file)) => Some((login.into_inner(), self.beside(file.get_ref()))),
+            (Some(login), None) => {
+                self.refuse(&login.span(), "a login without password", "add password_file, or remove login");
+                None
+            }
+            (None, Some(file)) => {
+                self.refuse(&file.span(), "a password without login", "add login, or remove password_file");
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn queue(&mut self, profile: Profile, raw: RawQueue) -> QueueConfig {
+        // Quickly at first, since most delays are greylisting and restarts; then every half hour.
+        let usual = || [60, 300, 600, 1_800].map(Duration::from_secs).to_vec();
+        let retry_delays = match raw.retry_seconds {
+            None => usual(),
+            Some(delays) if delays.get_ref().is_empty() => {
+                self.refuse(&delays.span(), "no delay at all", "give at least one, for example [60, 300, 1800]");
+                usual()
+            }
+            Some(delays) => {
+                let delays = delays.into_inner().into_iter();
+                delays.map(|delay| self.seconds(Some(delay), 60, 1..=WEEK_SECONDS)).collect()
+            }
+        };
+        let notice_span = raw.delay_notice_seconds.as_ref().or(raw.expiry_seconds.as_ref()).map_or(0..0, Spanned::span);
+        // Spec section 2.2: a day in the cloud, two on premises. A notice of delay comes after four hours.
+        let usual_expiry = match profile {
+            Profile::ExchangeOnline => 24 * HOUR_SECONDS,
+            Profile::ExchangeServer => 48 * HOUR_SECONDS,
+        };
+        let expiry = self.seconds(raw.expiry_seconds, usual_expiry, 60..=4 * WEEK_SECONDS);
+        let usual_notice = (4 * HOUR_SECONDS).min(expiry.as_secs() / 2);
+        let delay_notice = self.seconds(raw.delay_notice_seconds, usual_notice, 1..=4 * WEEK_SECONDS);
+        if delay_notice >= expiry {
+            let cure = "tell senders of a delay before their mail is given up, or raise expiry_seconds";
+            self.refuse(&notice_span, "the notice of a delay would come after the end", cure);
+        }
+        QueueConfig { retry_delays, expiry, delay_notice }
+    }
+}
