@@ -31,6 +31,7 @@
 //! A *recipient* is a directory entry, a *mailbox* is storage, an *account* is what signs in. A *proxy address* is any
 //! address of a recipient. The *reverse-path* is the argument of MAIL FROM, a *forward-path* that of RCPT TO.
 
+pub mod admin;
 pub mod config;
 pub mod model;
 pub mod server;
