@@ -7,3 +7,4 @@ mod tidy;
 
 mod engine_laws;
 mod journal_crash;
+mod import;

@@ -11,4 +11,6 @@ pub mod explain;
 pub mod init;
 pub mod office;
 pub mod socket;
+
+pub mod exchange;
 pub mod transfer;

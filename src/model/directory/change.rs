@@ -75,7 +75,7 @@ pub enum ChangeError {
         holder: Address,
     },
     /// A name is empty, longer than 64 characters or has control characters.
-    #[error("The name \"{0}\" must have 1 to 64 characters, none of them a control character.")]
+    #[error("The name {0:?} must have 1 to 64 characters, none of them a control character.")]
     BadName(Box<str>),
     /// Two accounts cannot share a login.
     #[error("The login {login} is already being used by \"{holder}\". Choose another login.")]

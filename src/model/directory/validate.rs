@@ -62,16 +62,21 @@ fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
     let name = &recipient.name;
     let bad = |text: &str| text.chars().any(char::is_control);
     if name.is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || bad(name) {
-        return Err(ChangeError::BadName(name.clone()));
+        return Err(bad_name(name));
     }
     // A display name ends up in header fields; a line break in it would forge one.
     if let Some(display_name) = recipient.display_name.as_ref().filter(|text| bad(text)) {
-        return Err(ChangeError::BadName(display_name.clone()));
+        return Err(bad_name(display_name));
     }
     match snapshot.find_by_name(name).filter(|holder| holder.id != recipient.id) {
         Some(holder) => Err(ChangeError::NameInUse { name: name.clone(), holder: holder.addresses.primary().clone() }),
         None => Ok(()),
     }
+}
+
+/// Reports quote no more of a bad name than shows which one is meant.
+fn bad_name(name: &str) -> ChangeError {
+    ChangeError::BadName(name.chars().take(2 * NAME_CHARACTERS_MAX).collect())
 }
 
 fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {

@@ -20,7 +20,7 @@ use super::recipient_type::RecipientType;
 
 pub use export::Secrets;
 pub use limit::{Limit, LimitError};
-pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected};
+pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected, printable};
 
 /// A whole directory, or the part of one that an import brings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -173,7 +173,7 @@ impl Planner<'_> {
             Entry::Domain(place) => self.document.domains.get(place).map(|entry| &entry.domain),
             Entry::Recipient(place) => self.document.recipients.get(place).map(|entry| &entry.address),
         };
-        let address = address.map_or_else(Box::default, |address| plain(address));
+        let address = address.map_or_else(Box::default, |address| printable(address));
         self.rejected.push(Rejected { entry, address, reason });
     }
 
@@ -362,7 +362,7 @@ fn spread(
         for referrer in referrers.remove(&draft.base.id).unwrap_or_default() {
             refused.entry(referrer).or_insert_with(|| {
                 open.push(referrer);
-                Reason::RefusedReference(plain(&draft.base.primary().to_string()))
+                Reason::RefusedReference(printable(&draft.base.primary().to_string()))
             });
         }
     }
@@ -386,12 +386,13 @@ fn count(drafts: &[Draft], full: &[Option<Box<Recipient>>]) -> (Counts, HashSet<
     (counts, unchanged)
 }
 
-/// A text of the document as reports may show it: quoted, shortened, control characters escaped.
+/// A text of the document in quotes, as [`printable`].
 pub(super) fn shown(text: &str) -> Box<str> {
-    format!("\"{}\"", plain(text)).into()
+    format!("\"{}\"", printable(text)).into()
 }
 
-fn plain(text: &str) -> Box<str> {
+/// A foreign text as reports may show it: at most 100 characters, control characters escaped.
+pub fn printable(text: &str) -> Box<str> {
     const CHARACTERS_MAX: usize = 100;
     let mut plain: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(CHARACTERS_MAX).is_some() {

@@ -1,0 +1,172 @@
+//! What an Exchange administrator exports arrives as it was.
+
+use franking::model::directory::document::Counts;
+use franking::model::directory::{RecipientType, Right, Snapshot};
+
+use super::{export, find, import, lines};
+use crate::directory::address;
+
+const FILES: [&str; 6] = [
+    "get-recipient-permission.csv",
+    "get-mailbox-permission.json",
+    "get-accepted-domain.csv",
+    "get-mailbox.csv",
+    "get-recipient.de.csv",
+    "get-mailbox.single.json",
+];
+
+fn everything() -> (Snapshot, franking::admin::exchange::Report) {
+    let files = FILES.map(|name| (name, export(name)));
+    let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+    let report = import(&files, &Snapshot::default());
+    (Snapshot::default().apply(&report.changes).unwrap(), report)
+}
+
+#[test]
+fn a_whole_organisation_comes_in_from_six_files() {
+    let (snapshot, report) = everything();
+    assert_eq!(
+        lines(&report.refused),
+        [
+            "get-mailbox-permission.json, row 4, staff: A MailUniversalDistributionGroup cannot have FullAccess permissions.",
+            "get-mailbox.csv, row 8, discovery@contoso.example: a recipient of type \"DiscoveryMailbox\" has no counterpart here",
+            "get-recipient-permission.csv, row 8, info: \"Partner\" cannot hold permissions: only mailbox users, mail users and security groups can.",
+            "get-recipient-permission.csv, row 9, ghost: no recipient goes by this identity",
+        ]
+    );
+    assert_eq!(lines(&report.notes), [""; 0]);
+    assert_eq!(report.counts, Counts { created: 10, updated: 0, unchanged: 0 });
+    assert_eq!(report.skipped, 4);
+    assert!(report.to_string().ends_with("10 created, 0 updated, 0 unchanged, 4 rows refused, 4 rows skipped\n"));
+    assert_eq!(snapshot.domains().count(), 2);
+    assert_eq!(snapshot.default_domain().unwrap().to_string(), "contoso.example");
+}
+
+#[test]
+fn properties_arrive_as_they_were() {
+    let (snapshot, _) = everything();
+    let alice = find(&snapshot, "alice");
+    assert_eq!(alice.addresses.secondary(), [address("a.liddell@contoso.example")]);
+    let other: Vec<_> = alice.addresses.other().iter().map(|proxy| &*proxy.value).collect();
+    let legacy = "/o=Contoso/ou=Exchange Administrative Group (ABC)/cn=Recipients/cn=alice";
+    assert_eq!(other, [legacy, "alice@contoso.example"], "a later file that lists fewer addresses takes none away");
+    assert_eq!(alice.account.as_ref().unwrap().licences, ["ExchangeOnlinePlan2".into()]);
+    let quota = alice.quota.as_ref().unwrap();
+    assert_eq!(quota.prohibit_send, Some(53_150_220_288));
+    assert_eq!(alice.restrictions.as_ref().unwrap().receive_bytes_max, Some(37_748_736));
+    assert_eq!(alice.custom_attributes.as_ref().unwrap().get(&2).map(|value| &**value), Some("sales"));
+
+    let bob = find(&snapshot, "bob");
+    assert_eq!(&*bob.name, "Liddell, Bob");
+    assert_eq!(bob.account.as_ref().unwrap().login, address("bob.login@contoso.example"));
+    assert!(bob.quota.is_none() && bob.is_licensed());
+    let forwarding = bob.forwarding.as_ref().unwrap();
+    assert_eq!(forwarding.forwarding_address, Some(find(&snapshot, "partner").id));
+    assert!(forwarding.deliver_to_mailbox_and_forward);
+
+    let carol = find(&snapshot, "carol");
+    assert!(!carol.is_licensed(), "SKUAssigned said False");
+    assert_eq!(carol.forwarding.as_ref().unwrap().forwarding_smtp_address, Some(address("carol@fabrikam.example")));
+
+    let kiosk = find(&snapshot, "kiosk");
+    assert_eq!(kiosk.recipient_type, RecipientType::UserMailbox);
+    assert_eq!(kiosk.addresses.secondary(), [address("front-desk@contoso.example")]);
+    assert_eq!(kiosk.client_access.smtp_client_authentication_disabled, Some(true));
+    assert_eq!(kiosk.quota.as_ref().unwrap().prohibit_send, Some(53_150_220_288));
+
+    assert_eq!(find(&snapshot, "partner").external_address, Some(address("partner@fabrikam.example")));
+    assert_eq!(find(&snapshot, "staff").display_name.as_deref(), Some("Müller & Söhne"));
+    assert_eq!(find(&snapshot, "delegates").group.as_ref().unwrap().managed_by.len(), 2);
+}
+
+#[test]
+fn grants_and_restrictions_lead_to_the_right_recipients() {
+    let (snapshot, _) = everything();
+    let info = find(&snapshot, "info");
+    let id = |local: &str| find(&snapshot, local).id;
+    let sorted = |mut ids: Vec<_>| {
+        ids.sort_unstable();
+        ids
+    };
+    let trustees = |right, deny| sorted(info.trustees(right, deny).collect());
+    assert_eq!(trustees(Right::SendAs, false), sorted(vec![id("alice"), id("delegates")]));
+    assert_eq!(trustees(Right::SendAs, true), [id("bob")]);
+    assert_eq!(trustees(Right::SendOnBehalf, false), [id("bob")]);
+    assert_eq!(trustees(Right::FullAccess, false), [id("alice")]);
+    assert_eq!(trustees(Right::FullAccess, true), [id("carol")]);
+    assert_eq!(info.restrictions.as_ref().unwrap().accept_only_from, [id("alice"), id("staff")]);
+    assert!(!info.account.as_ref().unwrap().enabled && info.account.as_ref().unwrap().sign_in_blocked);
+    assert!(find(&snapshot, "alice").grants.is_empty(), "own, inherited and foreign permissions say nothing");
+}
+
+#[test]
+fn importing_the_same_files_again_changes_nothing() {
+    let (snapshot, first) = everything();
+    let files = FILES.map(|name| (name, export(name)));
+    let files: Vec<_> = files.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+    let again = import(&files, &snapshot);
+    assert_eq!(again.changes, []);
+    assert_eq!(again.counts.unchanged, first.counts.created);
+}
+
+#[test]
+fn permissions_alone_add_to_an_existing_directory() {
+    let (snapshot, _) = everything();
+    let file = "Identity,User,AccessRights,Deny,IsInherited\ninfo,bob,FullAccess,False,False\n";
+    let report = import(&[("more.csv", file.as_bytes())], &snapshot);
+    assert_eq!((report.counts.updated, lines(&report.refused).len()), (1, 0));
+    let next = snapshot.apply(&report.changes).unwrap();
+    assert_eq!(find(&next, "info").trustees(Right::FullAccess, false).count(), 2);
+    assert_eq!(find(&next, "info").trustees(Right::SendAs, false).count(), 2);
+}
+
+#[test]
+fn utf16_with_a_byte_order_mark_reads_like_utf8() {
+    let text = String::from_utf8(export("get-recipient.de.csv")).unwrap();
+    let little: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let big: Vec<u8> = [0xFE, 0xFF].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    let marked: Vec<u8> = [0xEF, 0xBB, 0xBF].into_iter().chain(text.bytes()).collect();
+    let plain = import(&[("a.csv", text.as_bytes())], &Snapshot::default());
+    assert_eq!(plain.counts.created, 5, "{plain}");
+    for bytes in [little, big, marked] {
+        assert_eq!(import(&[("a.csv", &bytes)], &Snapshot::default()).changes, plain.changes);
+    }
+}
+
+#[test]
+fn a_refused_recipient_takes_only_what_depends_on_it() {
+    let file = "Name,PrimarySmtpAddress,RecipientTypeDetails,ExternalEmailAddress,GrantSendOnBehalfTo,AcceptMessagesOnlyFromSendersOrMembers\n\
+                scanner,scanner@contoso.example,MailUser,,,\n\
+                info,info@contoso.example,SharedMailbox,,scanner,\n\
+                sales,sales@contoso.example,SharedMailbox,,,scanner\n\
+                alice,alice@contoso.example,UserMailbox,,ghost,\n\
+                bob,bob@contoso.example,UserMailbox,,,ghost\n";
+    let report = import(&[("a.csv", file.as_bytes())], &Snapshot::default());
+    assert_eq!(
+        lines(&report.refused),
+        [
+            "a.csv, row 2, scanner@contoso.example: A MailUser needs an external address: --external user@other.example",
+            "a.csv, row 4, sales@contoso.example: accept_only_from: there is no recipient with the address \"scanner@contoso.example\"",
+            "a.csv, row 6, bob@contoso.example: AcceptMessagesOnlyFromSendersOrMembers: \"ghost\": no recipient goes by this identity",
+        ]
+    );
+    assert_eq!(
+        lines(&report.notes),
+        [
+            "a.csv, row 5, alice@contoso.example: GrantSendOnBehalfTo is imported without \"ghost\": no recipient goes by this identity",
+            "a.csv, row 3, info@contoso.example: imported without scanner@contoso.example, which was refused",
+        ]
+    );
+    assert_eq!(report.counts.created, 2);
+}
+
+#[test]
+fn an_ambiguous_name_is_not_guessed() {
+    let file = "Name,DisplayName,PrimarySmtpAddress,RecipientTypeDetails,GrantSendOnBehalfTo\n\
+                a1,Alice,a1@contoso.example,UserMailbox,\n\
+                a2,Alice,a2@contoso.example,UserMailbox,\n\
+                info,Info,info@contoso.example,SharedMailbox,Alice\n";
+    let report = import(&[("a.csv", file.as_bytes())], &Snapshot::default());
+    assert!(lines(&report.notes)[0].ends_with("several recipients go by this identity; use an address"), "{report}");
+    assert_eq!(report.counts.created, 3);
+}
