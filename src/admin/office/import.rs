@@ -1,8 +1,13 @@
 //! Directory documents in and out.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::failure::Failure;
+use super::request::ExchangeFile;
 use super::response::{ImportReport, RejectedRow, Response};
 use super::{Office, change};
+use crate::admin::exchange;
 use crate::admin::transfer::{self, Form};
 use crate::model::directory::Snapshot;
 use crate::model::directory::document::{Document, Entry, Plan, Secrets};
@@ -58,6 +63,73 @@ fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> Imp
         updated: plan.counts.updated,
         unchanged: plan.counts.unchanged,
         rejected: rejected.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// How exported files are to be read and judged.
+pub(super) struct ExchangeOptions {
+    pub(super) licence: Option<String>,
+    pub(super) add_domains: bool,
+    pub(super) all_or_nothing: bool,
+    pub(super) dry_run: bool,
+}
+
+pub(super) fn import_exchange(
+    office: &Office,
+    actor: &str,
+    files: &[ExchangeFile],
+    options: &ExchangeOptions,
+) -> Result<Response, Failure> {
+    let decoded: Vec<(&str, Vec<u8>)> = files
+        .iter()
+        .map(|file| {
+            let octets = STANDARD.decode(&file.content);
+            octets.map(|octets| (file.name.as_str(), octets)).map_err(|_| {
+                Failure::refused(format!("{}: the content did not arrive as base64", file.name))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let sources: Vec<exchange::Source<'_>> =
+        decoded.iter().map(|(name, bytes)| exchange::Source { name, bytes, kind: None }).collect();
+    let reading = exchange::Options {
+        licence: options.licence.as_deref().map(Into::into),
+        add_domains: options.add_domains,
+    };
+    // Exports hold no passwords.
+    let hash = |_: &str| Err("an Exchange export holds no passwords".into());
+    let judge = |snapshot: &Snapshot| exchange::read(&sources, snapshot, &reading).plan(snapshot, &hash);
+    if options.dry_run {
+        let judged = judge(&office.directory.snapshot());
+        return Ok(Response::Imported(exchange_report(&judged, false, true)));
+    }
+    let (_, report) = change(office, actor, |snapshot| {
+        let mut judged = judge(snapshot);
+        let applied = judged.refused.is_empty() || !options.all_or_nothing;
+        let report = exchange_report(&judged, applied, false);
+        let changes = if applied { core::mem::take(&mut judged.changes) } else { Vec::new() };
+        Ok((changes, report))
+    })?;
+    Ok(Response::Imported(report))
+}
+
+fn exchange_report(judged: &exchange::Report, applied: bool, dry_run: bool) -> ImportReport {
+    let rows = |findings: &[exchange::Finding]| {
+        let row = |finding: &exchange::Finding| RejectedRow {
+            place: if finding.row == 0 { finding.file.to_string() } else { format!("{}, row {}", finding.file, finding.row) },
+            address: finding.identity.to_string(),
+            reason: finding.reason.to_string(),
+        };
+        findings.iter().map(row).collect::<Vec<_>>()
+    };
+    ImportReport {
+        dry_run,
+        applied,
+        created: judged.counts.created,
+        updated: judged.counts.updated,
+        unchanged: judged.counts.unchanged,
+        rejected: rows(&judged.refused),
+        notes: rows(&judged.notes),
     }
 }
 

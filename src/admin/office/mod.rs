@@ -27,7 +27,7 @@ pub use desk::{DeskFailure, DirectoryDesk, MemoryDirectory, QueueDesk};
 pub use edit::{RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use queue::{QueueDetail, QueueRecipient, QueueSummary};
-pub use request::{DomainEdit, ListQuery, PermissionEdit, Request, Secret};
+pub use request::{DomainEdit, ExchangeFile, ListQuery, PermissionEdit, Request, Secret};
 pub use response::{ImportReport, PermissionView, RejectedRow, Response};
 pub use view::{RecipientSummary, RecipientView};
 
@@ -120,6 +120,10 @@ fn respond(
         Request::OrganisationSet(entry) => domains::set_organisation(office, actor, &entry),
         Request::Import { name, form, text, all_or_nothing, dry_run } => {
             import::import(office, actor, &import::Source { name, form, text }, all_or_nothing, dry_run)
+        }
+        Request::ImportExchange { files, licence, add_domains, all_or_nothing, dry_run } => {
+            let options = import::ExchangeOptions { licence, add_domains, all_or_nothing, dry_run };
+            import::import_exchange(office, actor, &files, &options)
         }
         Request::Export { hashes } => Ok(import::export(&snapshot(), hashes)),
         Request::QueueList { limit } => queue::list(&*office.queue, limit),

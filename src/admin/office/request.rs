@@ -150,6 +150,19 @@ pub enum Request {
         /// Only say what would happen.
         dry_run: bool,
     },
+    /// Brings in what an Exchange administrator exported.
+    ImportExchange {
+        /// The files.
+        files: Vec<ExchangeFile>,
+        /// The licence of user mailboxes whose rows name none; none leaves them without.
+        licence: Option<String>,
+        /// Accept every domain that a mailbox or group has an address in.
+        add_domains: bool,
+        /// One refused row refuses all.
+        all_or_nothing: bool,
+        /// Only say what would happen.
+        dry_run: bool,
+    },
     /// The whole directory as a document.
     Export {
         /// With password hashes.
@@ -184,6 +197,22 @@ pub enum Request {
         /// Where; it must not exist, or be empty.
         to: PathBuf,
     },
+}
+
+/// A file that an Exchange administrator exported: CSV or JSON, in any encoding that PowerShell writes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeFile {
+    /// Its name, for reports.
+    pub name: String,
+    /// Its octets in base64.
+    pub content: String,
+}
+
+impl core::fmt::Debug for ExchangeFile {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "ExchangeFile({:?}, {} characters)", self.name, self.content.len())
+    }
 }
 
 /// Which recipients to list.

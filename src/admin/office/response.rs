@@ -117,9 +117,12 @@ pub struct ImportReport {
     pub unchanged: usize,
     /// Entries that were refused, in order.
     pub rejected: Vec<RejectedRow>,
+    /// Parts of entries that were left out, while the rest went in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<RejectedRow>,
 }
 
-/// An entry that an import refused.
+/// An entry that an import refused, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRow {
     /// Where it stands: `recipient 3`, or the file and row it came from.
