@@ -175,7 +175,8 @@ fn port(listener: &ListenerConfig, running: bool, report: &mut CheckReport) {
                     format!("another program listens there; see which: ss -ltnp 'sport = :{}'", address.port())
                 }
                 std::io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need CAP_NET_BIND_SERVICE, which the system service has; or choose higher ones".to_owned()
+                    "ports below 1024 need CAP_NET_BIND_SERVICE, which the system service has; or choose higher ones"
+                        .to_owned()
                 }
                 std::io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
                 _ => String::new(),
@@ -209,7 +210,8 @@ fn hostname(config: &Config, report: &mut CheckReport) {
 fn disk(data: &Path, report: &mut CheckReport) {
     match RealDisk.space(data) {
         Ok(space) => {
-            let detail = format!("{} MiB and {} files free at {}", space.free_bytes >> 20, space.free_inodes, data.display());
+            let detail =
+                format!("{} MiB and {} files free at {}", space.free_bytes >> 20, space.free_inodes, data.display());
             let (verdict, cure) = if space.free_bytes < FREE_BYTES_MIN {
                 (Verdict::Fail, "make room: the server refuses mail now")
             } else if space.free_bytes < FREE_BYTES_WARN || space.free_inodes < FREE_FILES_WARN {
@@ -219,7 +221,9 @@ fn disk(data: &Path, report: &mut CheckReport) {
             };
             report.put("disk", verdict, detail, cure);
         }
-        Err(error) => return report.put("disk", Verdict::Fail, error.to_string(), "franking init makes the data directory"),
+        Err(error) => {
+            return report.put("disk", Verdict::Fail, error.to_string(), "franking init makes the data directory");
+        }
     }
     match probe(data) {
         Ok(()) => report.put("disk", Verdict::Ok, "the data directory can be written and synchronised", ""),
@@ -303,7 +307,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let number = taken.local_addr().unwrap().port();
-        let text = format!("{}[tls]\ncertificate = [\"no.pem\"]\nkey = [\"no.key\"]\n", BASE.replace(":0\"", &format!(":{number}\"")));
+        let text = format!(
+            "{}[tls]\ncertificate = [\"no.pem\"]\nkey = [\"no.key\"]\n",
+            BASE.replace(":0\"", &format!(":{number}\""))
+        );
         let report = report(&text, place.path());
         let port = of(&report, &format!("port {number}"));
         assert_eq!(port[0].verdict, Verdict::Fail);
@@ -314,6 +321,8 @@ mod tests {
     #[test]
     fn a_wildcard_covers_one_label() {
         assert!(covers("*.contoso.example", "mail.contoso.example") && covers("a.example", "a.example"));
-        assert!(!covers("*.contoso.example", "a.mail.contoso.example") && !covers("*.contoso.example", "contoso.example"));
+        assert!(
+            !covers("*.contoso.example", "a.mail.contoso.example") && !covers("*.contoso.example", "contoso.example")
+        );
     }
 }

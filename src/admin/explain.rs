@@ -316,8 +316,7 @@ impl Session<'_> {
         let mut trail = Vec::new();
         let origin = sender.origin();
         let bytes = self.query.bytes;
-        let expanded =
-            expand(self.snapshot, self.settings, origin, reverse_path, permits, bytes, self.now, &mut trail);
+        let expanded = expand(self.snapshot, self.settings, origin, reverse_path, permits, bytes, self.now, &mut trail);
         let mut outcome = Vec::new();
         let mut cures = Vec::new();
         for branch in expanded {
@@ -326,7 +325,8 @@ impl Session<'_> {
                 Expanded::Refused { address, refusal, reverse_path, .. } => {
                     let reply = refusal.bare_reply(self.settings);
                     let hears = path_text(&reverse_path);
-                    let report = if hears.is_empty() { "nobody is told".to_owned() } else { format!("a report to {hears}") };
+                    let report =
+                        if hears.is_empty() { "nobody is told".to_owned() } else { format!("a report to {hears}") };
                     outcome.push(format!("{address}: not delivered, {report}: {reply}"));
                     let account = self.account_of(sender);
                     cures.extend(cure::recipient(self.snapshot, &refusal, &address.to_string(), account));

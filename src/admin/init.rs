@@ -135,10 +135,11 @@ fn refuse_overwriting(path: &Path, data: &Path) -> Result<(), Failure> {
 
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
+    let written =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
     written.map_err(|error| Failure::unavailable(format!("cannot write {}: {error}", path.display())))
 }
 
@@ -193,15 +194,30 @@ fn records(names: &Names) -> Vec<DnsRecord> {
         record(format!("{host}."), "A", "<IPv4 address of this server>".to_owned(), "finds this server"),
         record(format!("{host}."), "AAAA", "<IPv6 address, if it has one>".to_owned(), "finds this server by IPv6"),
         record(format!("{domain}."), "MX", format!("10 {host}."), "brings mail here"),
-        record(format!("{domain}."), "TXT", "\"v=spf1 mx -all\"".to_owned(), "says that only this server sends for the domain"),
+        record(
+            format!("{domain}."),
+            "TXT",
+            "\"v=spf1 mx -all\"".to_owned(),
+            "says that only this server sends for the domain",
+        ),
         record(
             format!("_dmarc.{domain}."),
             "TXT",
             format!("\"v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}\""),
             "asks others to distrust what fails SPF, and to report it",
         ),
-        record(format!("_submissions._tcp.{domain}."), "SRV", format!("0 1 465 {host}."), "lets clients find port 465 (RFC 8314)"),
-        record(format!("_submission._tcp.{domain}."), "SRV", format!("5 1 587 {host}."), "lets clients find port 587 (RFC 6186)"),
+        record(
+            format!("_submissions._tcp.{domain}."),
+            "SRV",
+            format!("0 1 465 {host}."),
+            "lets clients find port 465 (RFC 8314)",
+        ),
+        record(
+            format!("_submission._tcp.{domain}."),
+            "SRV",
+            format!("5 1 587 {host}."),
+            "lets clients find port 587 (RFC 6186)",
+        ),
         record(
             "<reverse name of the address>".to_owned(),
             "PTR",
@@ -215,11 +231,15 @@ fn notes(names: &Names, options: &Options) -> Vec<String> {
     let config = options.directory.join(CONFIG_NAME);
     let config = config.display();
     vec![
-        "Messages are not signed with DKIM yet: other servers judge yours by SPF alone, so keep the TXT record right.".to_owned(),
+        "Messages are not signed with DKIM yet: other servers judge yours by SPF alone, so keep the TXT record right."
+            .to_owned(),
         "Mailboxes may not forward to other domains until you permit it, as in the cloud: \
          franking organisation set --auto-forwarding on"
             .to_owned(),
-        format!("Without certificates under [tls], clients see one that nobody trusts: get one for {}.", names.hostname),
+        format!(
+            "Without certificates under [tls], clients see one that nobody trusts: get one for {}.",
+            names.hostname
+        ),
         format!("Next: franking --config {config} check"),
         format!("Then: franking --config {config} serve"),
     ]

@@ -11,6 +11,4 @@ pub mod explain;
 pub mod init;
 pub mod office;
 pub mod socket;
-
-pub mod exchange;
 pub mod transfer;

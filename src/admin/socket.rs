@@ -152,10 +152,12 @@ async fn attend(stream: UnixStream, owner: u32, office: Arc<Office>) -> io::Resu
     loop {
         let mut line = Vec::new();
         let mut bounded = (&mut read).take(REQUEST_BYTES_MAX);
-        match tokio::time::timeout(IDLE, bounded.read_until(b'\n', &mut line)).await {
-            Ok(count) if count? > 0 => {}
-            // The end, or a peer that went to sleep.
-            Ok(_) | Err(_) => return Ok(()),
+        let Ok(count) = tokio::time::timeout(IDLE, bounded.read_until(b'\n', &mut line)).await else {
+            // A peer that went to sleep.
+            return Ok(());
+        };
+        if count? == 0 {
+            return Ok(());
         }
         if line.last() != Some(&b'\n') {
             let failure = Failure::refused("The request is too long, or was cut off.");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -92,8 +92,11 @@ impl<'a> Copier<'a> {
                 } else {
                     // Only the oldest segment is ever dropped: everything before this one is final as well.
                     let directory = path.parent().map(Path::to_owned).unwrap_or_default();
-                    let older: Vec<PathBuf> =
-                        copied.iter().filter(|other| other.starts_with(&directory) && **other < path).cloned().collect();
+                    let older: Vec<PathBuf> = copied
+                        .iter()
+                        .filter(|other| other.starts_with(&directory) && **other < path)
+                        .cloned()
+                        .collect();
                     for segment in older {
                         self.forget(&segment)?;
                     }

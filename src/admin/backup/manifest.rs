@@ -67,7 +67,8 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(&text)
             .map_err(|error| Failure::refused(format!("{} is damaged: {error}", path.display())))?;
         if manifest.form != FORM {
-            let failure = Failure::refused(format!("The backup has form {}, this program reads {FORM}.", manifest.form));
+            let failure =
+                Failure::refused(format!("The backup has form {}, this program reads {FORM}.", manifest.form));
             return Err(failure.cured_by(format!("use franking {}", manifest.version)));
         }
         // A manifest that was tampered with must not make us read or write elsewhere.
@@ -89,11 +90,7 @@ impl Manifest {
     }
 
     /// Compares every file with its facts.
-    pub(super) fn compare(
-        &self,
-        directory: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Defect>, Failure> {
+    pub(super) fn compare(&self, directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Defect>, Failure> {
         let (_, total) = self.totals();
         let mut done = 0;
         let mut defects = Vec::new();

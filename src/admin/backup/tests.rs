@@ -54,11 +54,10 @@ fn any_altered_lost_or_cut_file_is_found_and_never_restored() {
     taken(data.path(), &to);
     let segment = to.join("data/journal/0000000000000001.segment");
     let good = fs::read(&segment).unwrap();
-    let breakages: [&dyn Fn(); 3] = [
-        &|| fs::write(&segment, b"fIrst").unwrap(),
-        &|| fs::write(&segment, b"fir").unwrap(),
-        &|| fs::remove_file(&segment).unwrap(),
-    ];
+    let breakages: [&dyn Fn(); 3] =
+        [&|| fs::write(&segment, b"fIrst").unwrap(), &|| fs::write(&segment, b"fir").unwrap(), &|| {
+            fs::remove_file(&segment).unwrap()
+        }];
     for break_it in breakages {
         fs::write(&segment, &good).unwrap();
         break_it();

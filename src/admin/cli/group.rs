@@ -53,9 +53,7 @@ pub struct MemberArgs {
 impl GroupCommand {
     pub(super) fn request(self) -> Request {
         match self {
-            Self::AddMember(args) => {
-                Request::GroupMembers { group: args.group, add: args.members, remove: Vec::new() }
-            }
+            Self::AddMember(args) => Request::GroupMembers { group: args.group, add: args.members, remove: Vec::new() },
             Self::RemoveMember(args) => {
                 Request::GroupMembers { group: args.group, add: Vec::new(), remove: args.members }
             }

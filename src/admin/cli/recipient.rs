@@ -411,9 +411,7 @@ impl RecipientCommand {
                 filter: args.filter,
                 limit: args.limit,
             }),
-            Self::Remove(args) => {
-                Request::RecipientRemove { identity: args.identity, permanently: args.permanently }
-            }
+            Self::Remove(args) => Request::RecipientRemove { identity: args.identity, permanently: args.permanently },
             Self::Restore(args) => Request::RecipientRestore { identity: args.identity },
         }
     }

@@ -130,7 +130,8 @@ fn permissions(page: &mut Page, recipient: &str, granted: &[PermissionView], hel
         vec![view.right.to_string(), kind.to_owned(), who.to_owned()]
     };
     page.line(&format!("On {recipient}:"));
-    let rows: Vec<_> = granted.iter().map(|view| row(view, &format!("{} ({})", view.trustee, view.trustee_type))).collect();
+    let rows: Vec<_> =
+        granted.iter().map(|view| row(view, &format!("{} ({})", view.trustee, view.trustee_type))).collect();
     page.block(&table(&["RIGHT", "", "HELD BY"], &rows));
     page.line(&format!("Held by {recipient}:"));
     let rows: Vec<_> = held.iter().map(|view| row(view, &view.owner)).collect();

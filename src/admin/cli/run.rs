@@ -78,14 +78,13 @@ pub fn run(
 
 /// The configuration that the options name, or that lies where configurations lie.
 fn settle(global: &Global) -> Result<Settled, Failure> {
-    let path = global.config.clone().or_else(|| {
-        CONFIG_PATHS.iter().map(PathBuf::from).find(|path| path.exists())
-    });
+    let path = global.config.clone().or_else(|| CONFIG_PATHS.iter().map(PathBuf::from).find(|path| path.exists()));
     let mut config = match (&path, &global.data) {
         (Some(path), _) => {
             // An absolute path, so that what is relative to it does not depend on where the server was started.
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            Config::load(&absolute).map_err(|errors| Failure::refused(format!("The configuration is wrong: {errors}")))?
+            Config::load(&absolute)
+                .map_err(|errors| Failure::refused(format!("The configuration is wrong: {errors}")))?
         }
         (None, Some(_)) => Config::parse("hostname = \"localhost\"\n", Path::new("franking.toml"))
             .map_err(|errors| Failure::unavailable(errors.to_string()))?,
@@ -277,8 +276,7 @@ impl Desk<'_> {
             return Err(Failure::unavailable("The server answered something else than was asked."));
         };
         let form: Form = args.form(self.json);
-        let mut text =
-            transfer::write(form, &document).map_err(|error| Failure::unavailable(error.to_string()))?;
+        let mut text = transfer::write(form, &document).map_err(|error| Failure::unavailable(error.to_string()))?;
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -341,11 +339,8 @@ impl Bar {
     }
 
     fn show(&self, step: &Progress) {
-        let template = if step.total > 0 {
-            "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta} left"
-        } else {
-            "{msg} {bytes}"
-        };
+        let template =
+            if step.total > 0 { "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta} left" } else { "{msg} {bytes}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.0.set_style(style);
         }

@@ -153,9 +153,13 @@ fn a_cure_that_explain_names_cures() {
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     let cure = json["steps"].as_array().unwrap().last().unwrap()["cures"][0].as_str().unwrap().to_owned();
     assert_eq!(typed(&premises, &cure, "").0, 0, "{cure}");
-    let (code, out, _) = typed(&premises, "franking explain --as bob --from info@contoso.example --to alice@contoso.example", "");
+    let (code, out, _) =
+        typed(&premises, "franking explain --as bob --from info@contoso.example --to alice@contoso.example", "");
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("✓ the account holds SendAs") && out.contains("→ into the mailbox of alice@contoso.example"), "{out}");
+    assert!(
+        out.contains("✓ the account holds SendAs") && out.contains("→ into the mailbox of alice@contoso.example"),
+        "{out}"
+    );
 }
 
 #[test]

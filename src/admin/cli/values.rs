@@ -94,7 +94,8 @@ impl From<ProfileName> for Profile {
 
 /// Recipient types by Exchange's names, letter case aside.
 pub(super) fn recipient_type() -> impl TypedValueParser<Value = RecipientType> {
-    PossibleValuesParser::new(RecipientType::ALL.map(RecipientType::name)).try_map(|text| RecipientType::from_str(&text))
+    PossibleValuesParser::new(RecipientType::ALL.map(RecipientType::name))
+        .try_map(|text| RecipientType::from_str(&text))
 }
 
 /// Rights as people write them: `send-as`, `SendAs`.

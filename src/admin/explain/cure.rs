@@ -6,12 +6,7 @@ use crate::model::mail::Address;
 use crate::model::policy::Refusal;
 
 /// What would let this login submit. `account` is what the login names, if anything.
-pub(super) fn sign_in(
-    snapshot: &Snapshot,
-    refusal: &Refusal,
-    account: Option<&Recipient>,
-    login: &str,
-) -> Vec<String> {
+pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&Recipient>, login: &str) -> Vec<String> {
     let Some(recipient) = account else {
         return match identity::find(snapshot, login) {
             Ok(found) => vec![format!("a {} has no account: no command lets it sign in", found.recipient_type)],
@@ -101,12 +96,7 @@ pub(super) fn send_as(snapshot: &Snapshot, refusal: &Refusal) -> Vec<String> {
 }
 
 /// What would let a sender reach a recipient.
-pub(super) fn recipient(
-    snapshot: &Snapshot,
-    refusal: &Refusal,
-    to: &str,
-    account: Option<&Recipient>,
-) -> Vec<String> {
+pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, account: Option<&Recipient>) -> Vec<String> {
     let holder = identity::find(snapshot, to).ok();
     let address = holder.map_or_else(|| to.to_owned(), |holder| holder.primary().to_string());
     let by = account.map(|account| account.primary().to_string());
@@ -128,7 +118,10 @@ pub(super) fn recipient(
         Refusal::RestrictedToGroupPermission | Refusal::RestrictedToRecipientsPermission => {
             let mut cures = Vec::new();
             if let Some(by) = by {
-                cures.push(format!("franking recipient set {address} --accept-only-from {}", with(snapshot, holder, &by)));
+                cures.push(format!(
+                    "franking recipient set {address} --accept-only-from {}",
+                    with(snapshot, holder, &by)
+                ));
             }
             cures.push(format!("franking recipient set {address} --accept-only-from \"\""));
             cures

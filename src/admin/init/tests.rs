@@ -41,11 +41,11 @@ fn every_key_that_the_template_shows_behind_a_hash_is_accepted() {
     let names = Names::judge(&options(Path::new("."))).unwrap();
     for profile in [Profile::ExchangeOnline, Profile::ExchangeServer] {
         let text = configuration(&names, profile);
-        let is_key = |line: &str| line.starts_with("# [") || line.split_once(" = ").is_some_and(|(key, _)| !key[2..].contains(' '));
-        let opened: Vec<&str> = text
-            .lines()
-            .map(|line| line.strip_prefix("# ").filter(|_| is_key(line)).unwrap_or(line))
-            .collect();
+        let is_key = |line: &str| {
+            line.starts_with("# [") || line.split_once(" = ").is_some_and(|(key, _)| !key[2..].contains(' '))
+        };
+        let opened: Vec<&str> =
+            text.lines().map(|line| line.strip_prefix("# ").filter(|_| is_key(line)).unwrap_or(line)).collect();
         let shown = opened.join("\n");
         assert!(shown.contains("\nsmart_host =") && shown.contains("\nauth_without_tls ="), "{shown}");
         let config = Config::parse(&shown, Path::new("/etc/franking/franking.toml"));

@@ -5,9 +5,7 @@ use super::failure::Failure;
 use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
 use super::{Office, change, identity};
-use crate::model::directory::{
-    Change, Grant, Lifecycle, PasswordHash, Recipient, RecipientType, Snapshot,
-};
+use crate::model::directory::{Change, Grant, Lifecycle, PasswordHash, Recipient, RecipientType, Snapshot};
 use crate::world::password::{self, PASSWORD_BYTES_MAX};
 use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
 
@@ -34,8 +32,7 @@ pub(super) fn hashed(office: &Office, given: Option<Secret>) -> Result<Hashed, F
             return Err(Failure::refused("The password has a control character, which no client can type."));
         }
     }
-    let generated =
-        given.is_none().then(|| Secret::new(random::password(&*office.random, PASSWORD_ENTROPY_BITS_MIN)));
+    let generated = given.is_none().then(|| Secret::new(random::password(&*office.random, PASSWORD_ENTROPY_BITS_MIN)));
     let text = given.as_ref().or(generated.as_ref()).map_or("", Secret::reveal);
     let hash = password::hash(text, &*office.random)
         .map_err(|error| Failure::unavailable(format!("The password could not be hashed: {error}")))?;
@@ -58,11 +55,8 @@ pub(super) fn password(
         let facts = (account.login.clone(), account.sign_in_blocked || !account.enabled);
         Ok((vec![Change::PutRecipient(Box::new(recipient))], facts))
     })?;
-    let notes = if blocked {
-        vec![format!("Sign-in is still blocked: franking account unblock {login}")]
-    } else {
-        Vec::new()
-    };
+    let notes =
+        if blocked { vec![format!("Sign-in is still blocked: franking account unblock {login}")] } else { Vec::new() };
     let message = format!("The password of {login} is changed.");
     Ok(Response::Done { message, notes, password: made.generated })
 }
@@ -103,7 +97,9 @@ pub(super) fn licence(
 ) -> Result<Response, Failure> {
     let label = licence.trim();
     if label.is_empty() || label.len() > 64 || label.chars().any(char::is_control) {
-        return Err(Failure::refused("A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1."));
+        return Err(Failure::refused(
+            "A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1.",
+        ));
     }
     let now = office.clock.now();
     let (_, (message, notes)) = change(office, actor, |snapshot| {
@@ -123,7 +119,11 @@ pub(super) fn licence(
         }
         let mut notes = Vec::new();
         relicense(&mut recipient, now, &mut notes);
-        let done = if assign { format!("{label} is assigned to {primary}.") } else { format!("{label} is taken from {primary}.") };
+        let done = if assign {
+            format!("{label} is assigned to {primary}.")
+        } else {
+            format!("{label} is taken from {primary}.")
+        };
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (done, notes)))
     })?;
     Ok(Response::Done { message, notes, password: None })

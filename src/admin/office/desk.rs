@@ -21,9 +21,8 @@ impl From<DeskFailure> for Failure {
     fn from(failure: DeskFailure) -> Self {
         match failure {
             DeskFailure::Refused(text) => Self::refused(text),
-            DeskFailure::Store(text) => {
-                Self::unavailable(format!("The directory could not store the change: {text}")).cured_by("franking check")
-            }
+            DeskFailure::Store(text) => Self::unavailable(format!("The directory could not store the change: {text}"))
+                .cured_by("franking check"),
         }
     }
 }

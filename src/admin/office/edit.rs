@@ -312,7 +312,9 @@ impl RecipientEdit {
         let mut attributes = recipient.custom_attributes.take().unwrap_or_default();
         for (number, value) in &self.custom_attributes {
             if !CUSTOM_ATTRIBUTES.contains(number) {
-                return Err(Failure::refused(format!("Custom attributes are numbered 1 to 15, so there is no {number}.")));
+                return Err(Failure::refused(format!(
+                    "Custom attributes are numbered 1 to 15, so there is no {number}."
+                )));
             }
             if value.is_empty() {
                 attributes.remove(number);

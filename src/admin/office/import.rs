@@ -85,17 +85,15 @@ pub(super) fn import_exchange(
         .iter()
         .map(|file| {
             let octets = STANDARD.decode(&file.content);
-            octets.map(|octets| (file.name.as_str(), octets)).map_err(|_| {
-                Failure::refused(format!("{}: the content did not arrive as base64", file.name))
-            })
+            octets
+                .map(|octets| (file.name.as_str(), octets))
+                .map_err(|_| Failure::refused(format!("{}: the content did not arrive as base64", file.name)))
         })
         .collect::<Result<_, _>>()?;
     let sources: Vec<exchange::Source<'_>> =
         decoded.iter().map(|(name, bytes)| exchange::Source { name, bytes, kind: None }).collect();
-    let reading = exchange::Options {
-        licence: options.licence.as_deref().map(Into::into),
-        add_domains: options.add_domains,
-    };
+    let reading =
+        exchange::Options { licence: options.licence.as_deref().map(Into::into), add_domains: options.add_domains };
     // Exports hold no passwords.
     let hash = |_: &str| Err("an Exchange export holds no passwords".into());
     let judge = |snapshot: &Snapshot| exchange::read(&sources, snapshot, &reading).plan(snapshot, &hash);
@@ -116,7 +114,11 @@ pub(super) fn import_exchange(
 fn exchange_report(judged: &exchange::Report, applied: bool, dry_run: bool) -> ImportReport {
     let rows = |findings: &[exchange::Finding]| {
         let row = |finding: &exchange::Finding| RejectedRow {
-            place: if finding.row == 0 { finding.file.to_string() } else { format!("{}, row {}", finding.file, finding.row) },
+            place: if finding.row == 0 {
+                finding.file.to_string()
+            } else {
+                format!("{}, row {}", finding.file, finding.row)
+            },
             address: finding.identity.to_string(),
             reason: finding.reason.to_string(),
         };

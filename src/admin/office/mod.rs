@@ -23,7 +23,7 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use desk::{DeskFailure, DirectoryDesk, MemoryDirectory, QueueDesk};
+pub use desk::{DeskFailure, DirectoryDesk, MemoryDirectory, Planner, QueueDesk};
 pub use edit::{RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use queue::{QueueDetail, QueueRecipient, QueueSummary};
@@ -76,12 +76,7 @@ pub struct Progress {
 pub type Actor<'a> = &'a str;
 
 /// Carries out a request. Never panics, whatever is asked; a failure is a response like any other.
-pub fn handle(
-    office: &Office,
-    actor: Actor<'_>,
-    request: Request,
-    progress: &mut dyn FnMut(Progress),
-) -> Response {
+pub fn handle(office: &Office, actor: Actor<'_>, request: Request, progress: &mut dyn FnMut(Progress)) -> Response {
     respond(office, actor, request, progress).unwrap_or_else(Response::Failed)
 }
 
@@ -100,15 +95,11 @@ fn respond(
         Request::RecipientSet { identity, edit } => recipients::set(office, actor, &identity, &edit),
         Request::RecipientShow { identity } => recipients::show(&snapshot(), &office.settings, &identity),
         Request::RecipientList(query) => recipients::list(&snapshot(), &query),
-        Request::RecipientRemove { identity, permanently } => {
-            recipients::remove(office, actor, &identity, permanently)
-        }
+        Request::RecipientRemove { identity, permanently } => recipients::remove(office, actor, &identity, permanently),
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
         Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
-        Request::Licence { identity, licence, assign } => {
-            accounts::licence(office, actor, &identity, &licence, assign)
-        }
+        Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
         Request::Permission(edit) => accounts::permission(office, actor, &edit),
         Request::PermissionList { identity } => accounts::permissions(&snapshot(), &identity),
         Request::DomainPut { edit, new } => domains::put(office, actor, &edit, new),

@@ -60,7 +60,8 @@ fn advice(recipient: &Recipient) -> Vec<String> {
     }
     if recipient.recipient_type == RecipientType::MailUser {
         notes.push(
-            "A mail user has credentials but no mailbox: in the exchange-online profile it cannot submit mail.".to_owned(),
+            "A mail user has credentials but no mailbox: in the exchange-online profile it cannot submit mail."
+                .to_owned(),
         );
     }
     notes
@@ -150,7 +151,10 @@ pub(super) fn restore(office: &Office, actor: &str, identity: &str) -> Result<Re
     let (_, (message, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
         if !matches!(former.lifecycle, Lifecycle::SoftDeleted { .. }) {
-            return Err(Failure::refused(format!("{} is not removed, so there is nothing to restore.", former.primary())));
+            return Err(Failure::refused(format!(
+                "{} is not removed, so there is nothing to restore.",
+                former.primary()
+            )));
         }
         let mut recipient = Recipient::clone(former);
         recipient.lifecycle = Lifecycle::Active;

@@ -110,7 +110,8 @@ fn a_new_shared_mailbox_has_no_password_and_an_unlicensed_user_is_warned_about()
         edit: Box::default(),
         password: None,
     };
-    let Response::Done { password, .. } = ask(&office, new("help@contoso.example", RecipientType::SharedMailbox)) else {
+    let Response::Done { password, .. } = ask(&office, new("help@contoso.example", RecipientType::SharedMailbox))
+    else {
         panic!("it is made")
     };
     assert_eq!(password, None);
@@ -152,7 +153,8 @@ fn a_removed_mailbox_can_be_restored_and_a_permanently_removed_one_is_gone() {
 #[test]
 fn permissions_are_granted_listed_and_revoked() {
     let office = office();
-    let edit = |grant| PermissionEdit { owner: name("info"), trustee: name("bob"), right: Right::SendAs, deny: false, grant };
+    let edit =
+        |grant| PermissionEdit { owner: name("info"), trustee: name("bob"), right: Right::SendAs, deny: false, grant };
     ask(&office, Request::Permission(edit(true)));
     let listed = ask(&office, Request::PermissionList { identity: name("bob") });
     let Response::Permissions { held, .. } = listed else { panic!("a list") };
@@ -177,10 +179,8 @@ fn groups_domains_and_the_organisation_change() {
     assert!(matches!(ask(&office, Request::DomainPut { edit: edit.clone(), new: true }), Response::Done { .. }));
     assert!(matches!(ask(&office, Request::DomainPut { edit, new: true }), Response::Failed(_)));
     assert!(matches!(ask(&office, Request::DomainRemove { domain: name("contoso.example") }), Response::Failed(_)));
-    let entry = crate::model::directory::document::OrganisationEntry {
-        security_defaults: Some(true),
-        ..Default::default()
-    };
+    let entry =
+        crate::model::directory::document::OrganisationEntry { security_defaults: Some(true), ..Default::default() };
     ask(&office, Request::OrganisationSet(entry));
     assert!(office.directory.snapshot().organisation().security_defaults);
 }
@@ -189,7 +189,9 @@ fn groups_domains_and_the_organisation_change() {
 fn a_list_is_bounded_and_filtered() {
     let office = office();
     let query = ListQuery { recipient_type: Some(RecipientType::SharedMailbox), limit: 1, ..Default::default() };
-    let Response::Recipients { total, recipients } = ask(&office, Request::RecipientList(query)) else { panic!("a list") };
+    let Response::Recipients { total, recipients } = ask(&office, Request::RecipientList(query)) else {
+        panic!("a list")
+    };
     assert_eq!((total, recipients.len()), (2, 1));
     let query = ListQuery { text: Some(name("SALES")), ..Default::default() };
     let Response::Recipients { total, .. } = ask(&office, Request::RecipientList(query)) else { panic!("a list") };
@@ -245,6 +247,7 @@ fn no_answer_but_the_one_that_makes_it_shows_a_password_or_its_hash() {
         let json = serde_json::to_string(&ask(&office, request)).unwrap();
         assert!(!json.contains("argon2id"), "{json}");
     }
-    let shown = format!("{:?}", Request::AccountPassword { identity: name("a"), password: Some(Secret::new("hunter2")) });
+    let shown =
+        format!("{:?}", Request::AccountPassword { identity: name("a"), password: Some(Secret::new("hunter2")) });
     assert!(!shown.contains("hunter2"));
 }

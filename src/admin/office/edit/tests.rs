@@ -66,11 +66,7 @@ fn every_app_leaves_the_smtp_switch_alone() {
 
 #[test]
 fn forwarding_is_set_and_cleared() {
-    let edit = RecipientEdit {
-        forward_to: Some("bob".to_owned()),
-        keep_copy: Some(true),
-        ..Default::default()
-    };
+    let edit = RecipientEdit { forward_to: Some("bob".to_owned()), keep_copy: Some(true), ..Default::default() };
     let (alice, _) = edited("alice", &edit).unwrap();
     let forwarding = alice.forwarding.unwrap();
     assert!(forwarding.forwarding_address.is_some() && forwarding.deliver_to_mailbox_and_forward);
