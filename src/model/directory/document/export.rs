@@ -43,6 +43,20 @@ impl Document {
     }
 }
 
+impl RecipientEntry {
+    /// One recipient as an entry, without its password hash.
+    pub fn of(recipient: &Recipient, snapshot: &Snapshot) -> Self {
+        entry(recipient, snapshot, Secrets::Hide)
+    }
+}
+
+impl DomainEntry {
+    /// One accepted domain as an entry.
+    pub fn of(accepted: &AcceptedDomain) -> Self {
+        domain(accepted)
+    }
+}
+
 fn domain(domain: &AcceptedDomain) -> DomainEntry {
     DomainEntry {
         domain: domain.domain.to_string().into(),

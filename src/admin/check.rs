@@ -1,0 +1,328 @@
+//! Will the server run, and run well? Looks at everything it depends on and says for each what is wrong and the cure.
+//!
+//! Changes nothing but a probe file in the data directory, which it takes away again.
+
+use std::io::Write as _;
+use std::net::{IpAddr, TcpListener, ToSocketAddrs as _};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::cli::Premises;
+use super::office::{Request, Response};
+use super::socket::{self, SocketError};
+use crate::config::{Config, ListenerConfig, ListenerTls};
+use crate::model::mail::Timestamp;
+use crate::world::disk::{Disk as _, RealDisk};
+use crate::world::tls::{CertificateInfo, CertificateStore};
+
+/// A certificate is to be renewed this many days before its end.
+const DAYS_LEFT_MIN: i64 = 21;
+/// Less room than this deserves a warning.
+const FREE_BYTES_WARN: u64 = 2 << 30;
+/// With less than this the server refuses mail.
+const FREE_BYTES_MIN: u64 = 256 << 20;
+const FREE_FILES_WARN: u64 = 10_000;
+/// How long a name server may take to answer.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a check turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// The server runs, but somebody should look.
+    Warn,
+    /// The server does not run, or not as configured.
+    Fail,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// How it turned out.
+    pub verdict: Verdict,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it; empty when nothing is to be done.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cure: String,
+}
+
+/// Everything that was looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The findings, in the order of the work.
+    pub findings: Vec<Finding>,
+}
+
+impl CheckReport {
+    /// The worst verdict; `Ok` for an empty report.
+    pub fn verdict(&self) -> Verdict {
+        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok)
+    }
+
+    fn put(&mut self, subject: &str, verdict: Verdict, detail: impl Into<String>, cure: impl Into<String>) {
+        let (detail, cure) = (detail.into(), cure.into());
+        self.findings.push(Finding { subject: subject.to_owned(), verdict, detail, cure });
+    }
+}
+
+/// Checks the configuration at `path` and what it leads to. `at` is the administration socket.
+pub fn check(path: &Path, config: &Config, at: &Path, premises: &dyn Premises, now: Timestamp) -> CheckReport {
+    let mut report = CheckReport::default();
+    let profile = format!("{}, profile {:?}", path.display(), config.profile);
+    report.put("configuration", Verdict::Ok, profile, "");
+    certificates(config, now, &mut report);
+    let running = server(at, &mut report);
+    for listener in &config.listeners {
+        port(listener, running, &mut report);
+    }
+    hostname(config, &mut report);
+    disk(&config.data, &mut report);
+    directory(path, config, at, running, premises, &mut report);
+    report
+}
+
+fn certificates(config: &Config, now: Timestamp, report: &mut CheckReport) {
+    let subject = "certificate";
+    if config.listeners.iter().all(|listener| listener.tls == ListenerTls::None) {
+        return report.put(subject, Verdict::Warn, "no listener speaks TLS", "set tls = \"starttls\" on the listeners");
+    }
+    if config.certificates.is_empty() {
+        let cure = "give certificate and key under [tls] before clients from outside connect";
+        return report.put(subject, Verdict::Warn, "none configured: a development certificate is made", cure);
+    }
+    match CertificateStore::open(&config.certificates) {
+        Ok(store) => {
+            let all = store.inventory(now);
+            for info in &all {
+                certificate(info, report);
+            }
+            let host = config.hostname.to_string();
+            if !all.iter().any(|info| info.names.iter().any(|name| covers(name, &host))) {
+                let detail = format!("no certificate is for {host}");
+                report.put(subject, Verdict::Warn, detail, "get one for that name, or set hostname to a name it has");
+            }
+        }
+        Err(error) => report.put(subject, Verdict::Fail, error.to_string(), ""),
+    }
+}
+
+fn certificate(info: &CertificateInfo, report: &mut CheckReport) {
+    let file = info.paths.certificate.display();
+    let (verdict, cure) = match info.days_left {
+        days if days < 0 => (Verdict::Fail, "renew it now: clients refuse it"),
+        days if days < DAYS_LEFT_MIN => (Verdict::Warn, "renew it; the server notices the new files by itself"),
+        _ => (Verdict::Ok, ""),
+    };
+    let detail = format!("{file} for {}, {} days left, from {}", info.names.join(", "), info.days_left, info.issuer);
+    report.put("certificate", verdict, detail, cure);
+    if info.key_is_open {
+        let key = info.paths.key.display();
+        let detail = format!("{key} can be read by others than its owner");
+        report.put("certificate", Verdict::Warn, detail, format!("chmod 600 {key}"));
+    }
+}
+
+fn covers(pattern: &str, name: &str) -> bool {
+    let wildcard = pattern.strip_prefix("*.").zip(name.split_once('.'));
+    pattern == name || wildcard.is_some_and(|(parent, (_, rest))| parent == rest)
+}
+
+/// Whether a server answers.
+fn server(at: &Path, report: &mut CheckReport) -> bool {
+    match socket::ask(at, Request::Ping, &mut |_| {}) {
+        Ok(Response::Alive { version }) => {
+            report.put("server", Verdict::Ok, format!("version {version} is running"), "");
+            true
+        }
+        Err(SocketError::NotRunning(_)) => {
+            report.put("server", Verdict::Ok, "not running", "");
+            false
+        }
+        Ok(_) => {
+            report.put("server", Verdict::Fail, "answers, but not as this version does", "restart it after an upgrade");
+            true
+        }
+        Err(error) => {
+            report.put("server", Verdict::Fail, error.to_string(), "");
+            true
+        }
+    }
+}
+
+fn port(listener: &ListenerConfig, running: bool, report: &mut CheckReport) {
+    let address = listener.address;
+    let subject = format!("port {}", address.port());
+    match TcpListener::bind(address) {
+        Ok(_) if running && address.port() != 0 => {
+            let detail = format!("{address} is configured, but the running server does not listen there");
+            report.put(&subject, Verdict::Fail, detail, "restart the server after a change of the configuration");
+        }
+        Ok(_) => report.put(&subject, Verdict::Ok, format!("{address} is free"), ""),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && running => {
+            report.put(&subject, Verdict::Ok, format!("{address} is in use, by the running server"), "");
+        }
+        Err(error) => {
+            let cure = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    format!("another program listens there; see which: ss -ltnp 'sport = :{}'", address.port())
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need CAP_NET_BIND_SERVICE, which the system service has; or choose higher ones"
+                        .to_owned()
+                }
+                std::io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+                _ => String::new(),
+            };
+            report.put(&subject, Verdict::Fail, format!("{address}: {error}"), cure);
+        }
+    }
+}
+
+fn hostname(config: &Config, report: &mut CheckReport) {
+    let host = config.hostname.to_string();
+    let (sender, receiver) = mpsc::channel();
+    let name = host.clone();
+    // The system's resolver cannot be interrupted; a thread that is left behind ends with the command.
+    std::thread::spawn(move || {
+        let found = (name.as_str(), 25).to_socket_addrs();
+        let _ = sender.send(found.map(|found| found.map(|address| address.ip()).collect::<Vec<IpAddr>>()));
+    });
+    let cure = "other servers look this name up; set its A and AAAA records, or correct hostname";
+    match receiver.recv_timeout(RESOLVE_TIMEOUT) {
+        Ok(Ok(found)) if !found.is_empty() => {
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            report.put("host name", Verdict::Ok, format!("{host} is {}", found.join(", ")), "");
+        }
+        Ok(Ok(_)) => report.put("host name", Verdict::Warn, format!("{host} has no address"), cure),
+        Ok(Err(error)) => report.put("host name", Verdict::Warn, format!("{host}: {error}"), cure),
+        Err(_) => report.put("host name", Verdict::Warn, format!("{host}: no name server answered"), cure),
+    }
+}
+
+fn disk(data: &Path, report: &mut CheckReport) {
+    match RealDisk.space(data) {
+        Ok(space) => {
+            let detail =
+                format!("{} MiB and {} files free at {}", space.free_bytes >> 20, space.free_inodes, data.display());
+            let (verdict, cure) = if space.free_bytes < FREE_BYTES_MIN {
+                (Verdict::Fail, "make room: the server refuses mail now")
+            } else if space.free_bytes < FREE_BYTES_WARN || space.free_inodes < FREE_FILES_WARN {
+                (Verdict::Warn, "make room before mail is refused")
+            } else {
+                (Verdict::Ok, "")
+            };
+            report.put("disk", verdict, detail, cure);
+        }
+        Err(error) => {
+            return report.put("disk", Verdict::Fail, error.to_string(), "franking init makes the data directory");
+        }
+    }
+    match probe(data) {
+        Ok(()) => report.put("disk", Verdict::Ok, "the data directory can be written and synchronised", ""),
+        Err(error) => {
+            let cure = "give it to the server's user: chown -R franking, and run this command as that user";
+            report.put("disk", Verdict::Fail, format!("{}: {error}", data.display()), cure);
+        }
+    }
+}
+
+/// Writes and synchronises a file as the journal does, and takes it away again.
+fn probe(data: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".check-").suffix(".tmp").tempfile_in(data)?;
+    file.write_all(b"franking check")?;
+    file.as_file().sync_data()?;
+    std::fs::File::open(data)?.sync_all()
+}
+
+fn directory(
+    path: &Path,
+    config: &Config,
+    at: &Path,
+    running: bool,
+    premises: &dyn Premises,
+    report: &mut CheckReport,
+) {
+    let subject = "directory";
+    if running {
+        let query = super::office::ListQuery { limit: 1, ..Default::default() };
+        return match socket::ask(at, Request::RecipientList(query), &mut |_| {}) {
+            Ok(Response::Recipients { total, .. }) => {
+                report.put(subject, Verdict::Ok, format!("{total} recipients, in the running server"), "");
+            }
+            Ok(_) | Err(_) => report.put(subject, Verdict::Fail, "the running server does not answer", "see its log"),
+        };
+    }
+    match premises.open(config, Some(path)) {
+        Ok(office) => {
+            let snapshot = office.directory.snapshot();
+            let domains = snapshot.domains().count();
+            let detail = format!("{} recipients, {domains} accepted domains", snapshot.recipient_count());
+            if domains == 0 {
+                report.put(subject, Verdict::Warn, detail, "franking domain add DOMAIN --default");
+            } else {
+                report.put(subject, Verdict::Ok, detail, "");
+            }
+        }
+        Err(failure) => report.put(subject, Verdict::Fail, failure.message, failure.cures.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::cli::tests::InMemory;
+
+    fn report(text: &str, data: &Path) -> CheckReport {
+        let path = data.join("franking.toml");
+        let config = Config::parse(text, &path).unwrap();
+        check(&path, &config, &data.join("admin.socket"), &InMemory::default(), Timestamp::EPOCH)
+    }
+
+    fn of<'a>(report: &'a CheckReport, subject: &str) -> Vec<&'a Finding> {
+        report.findings.iter().filter(|finding| finding.subject == subject).collect()
+    }
+
+    const BASE: &str = "hostname = \"localhost\"\ndata = \".\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n";
+
+    #[test]
+    fn a_sound_machine_has_nothing_that_fails() {
+        let place = tempfile::tempdir().unwrap();
+        let report = report(BASE, place.path());
+        assert!(report.verdict() < Verdict::Fail, "{report:?}");
+        assert_eq!(of(&report, "disk").len(), 2);
+        assert_eq!(of(&report, "certificate")[0].verdict, Verdict::Warn);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "the probe is taken away");
+    }
+
+    #[test]
+    fn a_taken_port_and_a_missing_certificate_fail_with_a_cure() {
+        let place = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = taken.local_addr().unwrap().port();
+        let text = format!(
+            "{}[tls]\ncertificate = [\"no.pem\"]\nkey = [\"no.key\"]\n",
+            BASE.replace(":0\"", &format!(":{number}\""))
+        );
+        let report = report(&text, place.path());
+        let port = of(&report, &format!("port {number}"));
+        assert_eq!(port[0].verdict, Verdict::Fail);
+        assert!(port[0].cure.contains("ss -ltnp"));
+        assert_eq!(of(&report, "certificate")[0].verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn a_wildcard_covers_one_label() {
+        assert!(covers("*.contoso.example", "mail.contoso.example") && covers("a.example", "a.example"));
+        assert!(
+            !covers("*.contoso.example", "a.mail.contoso.example") && !covers("*.contoso.example", "contoso.example")
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! `franking domain` and `franking organisation`.
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::values::Toggle;
+use crate::admin::office::{DomainEdit, Request};
+use crate::model::directory::DomainType;
+use crate::model::directory::document::OrganisationEntry;
+
+/// Accepted domains.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  franking domain list")]
+pub enum DomainCommand {
+    /// Accept mail for a domain
+    #[command(after_help = "\
+Exchange: New-AcceptedDomain
+
+Examples:
+  franking domain add contoso.example --default
+  franking domain add branch.contoso.example --type internal-relay --next-host mail.branch.contoso.example:25")]
+    Add(DomainArgs),
+    /// Change an accepted domain
+    #[command(after_help = "\
+Exchange: Set-AcceptedDomain
+
+Examples:
+  franking domain set contoso.example --match-subdomains on")]
+    Set(DomainArgs),
+    /// Accept no more mail for a domain that no address uses
+    #[command(after_help = "\
+Exchange: Remove-AcceptedDomain
+
+Examples:
+  franking domain remove fabrikam.example")]
+    Remove(DomainNameArgs),
+    /// List accepted domains
+    #[command(after_help = "\
+Exchange: Get-AcceptedDomain
+
+Examples:
+  franking domain list --json")]
+    List,
+}
+
+/// What happens to an unknown local part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DomainKind {
+    /// It is refused.
+    Authoritative,
+    /// It is relayed to the next host.
+    InternalRelay,
+}
+
+/// One domain.
+#[derive(Debug, Args)]
+pub struct DomainNameArgs {
+    /// The domain
+    #[arg(value_name = "DOMAIN", value_hint = ValueHint::Hostname)]
+    domain: String,
+}
+
+/// `domain add` and `domain set`.
+#[derive(Debug, Args)]
+pub struct DomainArgs {
+    /// The domain
+    #[arg(value_name = "DOMAIN", value_hint = ValueHint::Hostname)]
+    domain: String,
+    /// What happens to an unknown local part
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<DomainKind>,
+    /// Subdomains count as this domain
+    #[arg(long, value_name = "SWITCH")]
+    match_subdomains: Option<Toggle>,
+    /// Make it the organisation's default domain
+    #[arg(long)]
+    default: bool,
+    /// Where unknown recipients of an internal relay go: HOST or HOST:PORT
+    #[arg(long, value_name = "HOST", value_hint = ValueHint::Hostname)]
+    next_host: Option<String>,
+}
+
+impl DomainArgs {
+    fn edit(self) -> DomainEdit {
+        DomainEdit {
+            domain: self.domain,
+            domain_type: self.kind.map(|kind| match kind {
+                DomainKind::Authoritative => DomainType::Authoritative,
+                DomainKind::InternalRelay => DomainType::InternalRelay,
+            }),
+            match_subdomains: self.match_subdomains.map(Toggle::is_on),
+            default: self.default.then_some(true),
+            next_host: self.next_host,
+        }
+    }
+}
+
+impl DomainCommand {
+    pub(super) fn request(self) -> Request {
+        match self {
+            Self::Add(args) => Request::DomainPut { edit: args.edit(), new: true },
+            Self::Set(args) => Request::DomainPut { edit: args.edit(), new: false },
+            Self::Remove(args) => Request::DomainRemove { domain: args.domain },
+            Self::List => Request::DomainList,
+        }
+    }
+}
+
+/// The organisation's settings.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  franking organisation show")]
+pub enum OrganisationCommand {
+    /// Show the settings
+    #[command(after_help = "\
+Exchange: Get-OrganizationConfig, Get-TransportConfig
+
+Examples:
+  franking organisation show --json")]
+    Show,
+    /// Change settings
+    #[command(after_help = "\
+Exchange: Set-OrganizationConfig, Set-TransportConfig, Set-AuthenticationPolicy, Set-HostedOutboundSpamFilterPolicy
+
+Examples:
+  franking organisation set --auto-forwarding on
+  franking organisation set --smtp-auth off --basic-auth-smtp on")]
+    Set(OrganisationArgs),
+}
+
+/// `organisation set`.
+#[derive(Debug, Args)]
+pub struct OrganisationArgs {
+    /// Its name, for people
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Accounts may sign in over SMTP, unless their mailbox says otherwise
+    #[arg(long, value_name = "SWITCH")]
+    smtp_auth: Option<Toggle>,
+    /// Passwords are accepted for SMTP, unless the account says otherwise
+    #[arg(long, value_name = "SWITCH")]
+    basic_auth_smtp: Option<Toggle>,
+    /// No password is accepted at all
+    #[arg(long, value_name = "SWITCH")]
+    security_defaults: Option<Toggle>,
+    /// An alias in From stays instead of becoming the primary address
+    #[arg(long, value_name = "SWITCH")]
+    send_from_alias: Option<Toggle>,
+    /// Mailboxes may forward to other domains
+    #[arg(long, value_name = "SWITCH")]
+    auto_forwarding: Option<Toggle>,
+    /// alice+news@contoso.example reaches alice
+    #[arg(long, value_name = "SWITCH")]
+    plus_addressing: Option<Toggle>,
+}
+
+impl OrganisationCommand {
+    pub(super) fn request(self) -> Request {
+        let args = match self {
+            Self::Show => return Request::OrganisationShow,
+            Self::Set(args) => args,
+        };
+        let on = |toggle: Option<Toggle>| toggle.map(Toggle::is_on);
+        let off = |toggle: Option<Toggle>| toggle.map(|toggle| !toggle.is_on());
+        Request::OrganisationSet(OrganisationEntry {
+            name: args.name.map(Into::into),
+            smtp_client_authentication_disabled: off(args.smtp_auth),
+            security_defaults: on(args.security_defaults),
+            allow_basic_auth_smtp: on(args.basic_auth_smtp),
+            send_from_alias_enabled: on(args.send_from_alias),
+            auto_forwarding_enabled: on(args.auto_forwarding),
+            disable_plus_address_in_recipients: off(args.plus_addressing),
+        })
+    }
+}

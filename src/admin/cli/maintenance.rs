@@ -1,0 +1,201 @@
+//! Commands about the server as a whole: demo, init, serve, check, explain, backup, verify, restore, completions.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use clap_complete::Shell;
+
+use super::values::ProfileName;
+use crate::admin::explain::Query;
+use crate::model::directory::document::Limit;
+
+/// `demo`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Starts a server on loopback with the sample organisation contoso.example, prints what to try, and forgets everything
+when it ends.
+
+Examples:
+  franking demo
+  franking demo --data ./demo --submission-port 587")]
+pub struct DemoArgs {
+    /// The address to listen on; loopback only
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub listen: IpAddr,
+    /// The port for mail from other servers; 0 lets the system choose
+    #[arg(long, value_name = "PORT", default_value_t = 2525)]
+    pub inbound_port: u16,
+    /// The port for submission with STARTTLS; 0 lets the system choose
+    #[arg(long, value_name = "PORT", default_value_t = 2587)]
+    pub submission_port: u16,
+    /// The port for submission with TLS from the first byte; 0 lets the system choose
+    #[arg(long, value_name = "PORT", default_value_t = 2465)]
+    pub submissions_port: u16,
+    /// Where the development certificates are, or are made
+    #[arg(long, value_name = "DIR", default_value = "certs", value_hint = ValueHint::DirPath)]
+    pub certs: PathBuf,
+}
+
+/// `serve`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "\
+Ends on SIGTERM or SIGINT after open sessions have finished. A second signal ends at once; nothing accepted is lost.
+
+Examples:
+  franking serve
+  franking --config /etc/franking/franking.toml serve")]
+pub struct ServeArgs {}
+
+/// `init`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is overwritten. The administrator's password is shown once. Mailboxes may not forward to other domains until
+you permit it: franking organisation set --auto-forwarding on
+
+Exchange: New-AcceptedDomain, New-Mailbox
+
+Examples:
+  franking init --domain contoso.example
+  franking init --domain contoso.example --directory /etc/franking --hostname mx.contoso.example")]
+pub struct InitArgs {
+    /// The first domain that mail is accepted for
+    #[arg(long, value_name = "DOMAIN", value_hint = ValueHint::Hostname)]
+    pub(super) domain: String,
+    /// Where the configuration and, below it, the data go
+    #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(super) directory: PathBuf,
+    /// The server's name [default: mail. and the domain]
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
+    pub(super) hostname: Option<String>,
+    /// The administrator's address [default: admin@ and the domain]
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    pub(super) administrator: Option<String>,
+    /// Whose rules apply
+    #[arg(long, value_name = "PROFILE", default_value = "exchange-online")]
+    pub(super) profile: ProfileName,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code 1 means that something must be mended before the server runs as configured; warnings alone give 0.
+
+Exchange: Test-ServiceHealth, Test-SmtpConnectivity, Get-ExchangeCertificate
+
+Examples:
+  franking check
+  franking --config ./franking.toml check --json")]
+pub struct CheckArgs {}
+
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The rules of the server itself are run, with the right password assumed. ✓ marks what held, ✗ what did not. Exit code 1
+means that the server would refuse.
+
+Exchange: Test-ApplicationAccessPolicy, Get-MessageTraceDetail (after the fact)
+
+Examples:
+  franking explain --as alice@contoso.example --from info@contoso.example --to bob@fabrikam.example
+  franking explain --as scanner@contoso.example
+  franking explain --from eve@fabrikam.example --to staff@contoso.example --port 25
+  franking explain --as bob --to sales --size \"20 MB\" --json")]
+pub struct ExplainArgs {
+    /// Who signs in; leave it out for mail from outside
+    #[arg(long = "as", value_name = "LOGIN", value_hint = ValueHint::EmailAddress, required_unless_present_any = ["from", "to"])]
+    login: Option<String>,
+    /// The address in MAIL FROM [default: the account's own]
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    from: Option<String>,
+    /// The address in the From line [default: that of MAIL FROM]
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    header_from: Option<String>,
+    /// A recipient; can be given more than once
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_hint = ValueHint::EmailAddress)]
+    to: Vec<String>,
+    /// 25 for mail from outside, 465 or 587 for accounts [default: 587 with --as, else 25]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The size of the message, such as "20 MB"
+    #[arg(long, value_name = "SIZE")]
+    size: Option<Limit>,
+}
+
+impl ExplainArgs {
+    pub(super) fn query(self) -> Query {
+        let usual = if self.login.is_some() { 587 } else { 25 };
+        let complete = |text: String| text.trim_matches(['<', '>']).to_owned();
+        Query {
+            port: self.port.unwrap_or(usual),
+            login: self.login,
+            from: self.from.map(complete),
+            header_from: self.header_from.map(complete),
+            to: self.to.into_iter().map(complete).collect(),
+            bytes: self.size.and_then(Limit::bytes).unwrap_or(0),
+        }
+    }
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Works while the server runs, and stops nothing. A backup holds password hashes and mail: keep it as safe as the server.
+
+Exchange: New-MailboxExportRequest, Windows Server Backup
+
+Examples:
+  franking backup /var/backups/franking/2026-01-05")]
+pub struct BackupArgs {
+    /// A new or empty directory
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) to: PathBuf,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads every octet of a backup and compares it with the digests. Without DIR, the data directory is examined: journal and
+directory log are replayed, and nothing is changed; the server must not run then.
+
+Exchange: Test-MRSHealth, eseutil /k
+
+Examples:
+  franking verify /var/backups/franking/2026-01-05
+  franking verify")]
+pub struct VerifyArgs {
+    /// A backup [default: the data directory]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) directory: Option<PathBuf>,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The backup is verified first. The data directory must be empty, so stop the server and move the old one away. The
+configuration in the backup is not put anywhere; compare it with yours.
+
+Exchange: New-MailboxRestoreRequest, Windows Server Backup
+
+Examples:
+  franking restore /var/backups/franking/2026-01-05
+  franking --data /var/lib/franking-new restore /var/backups/franking/2026-01-05")]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) from: PathBuf,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For bash, write it to /etc/bash_completion.d/franking; for fish, to ~/.config/fish/completions/franking.fish.
+
+Examples:
+  franking completions bash
+  franking completions fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
+}

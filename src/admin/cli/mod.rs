@@ -1,0 +1,144 @@
+//! The command line: what can be typed, what it asks the office, and how the answer is shown.
+//!
+//! A command talks to the running server over its local socket; when none runs it opens the store itself. Every page of
+//! help ends with examples, and a test parses each of them.
+
+mod account;
+mod domain;
+mod group;
+mod maintenance;
+mod output;
+mod queue;
+mod recipient;
+mod render;
+mod run;
+#[cfg(test)]
+pub(in crate::admin) mod tests;
+mod transfer;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+pub use maintenance::{DemoArgs, ServeArgs};
+pub use output::{table, visible};
+pub use run::{Outcome, Settled, run};
+
+use super::office::{Failure, Office, Progress};
+use crate::admin::backup::Defect;
+use crate::config::Config;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  refused or failed; `check` found a fault, `explain` found a refusal
+  2  the command line is wrong
+  3  what was named does not exist
+  4  the server or its store cannot be reached
+
+Examples:
+  franking demo
+  franking init --domain contoso.example
+  franking recipient new alice@contoso.example --licence ExchangeOnlinePlan1
+  franking explain --as alice@contoso.example --from info@contoso.example --to bob@fabrikam.example
+  franking queue list --json";
+
+/// An SMTP submission and delivery server with Exchange's recipient semantics.
+#[derive(Debug, Parser)]
+#[command(name = "franking", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// The configuration file [default: /etc/franking/franking.toml, then ./franking.toml]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// The data directory, instead of the configured one
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data: Option<PathBuf>,
+    /// The running server's local socket [default: admin.socket in the data directory]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub socket: Option<PathBuf>,
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one value of it in the process, and it is parsed once")]
+pub enum Command {
+    /// Show the product on this machine, with a sample organisation
+    Demo(DemoArgs),
+    /// Make a configuration, an administrator and a list of DNS records
+    Init(maintenance::InitArgs),
+    /// Run the server
+    Serve(ServeArgs),
+    /// Check configuration, certificate, ports, directory and disk
+    Check(maintenance::CheckArgs),
+    /// Say why the server would accept or refuse, and what would change that
+    Explain(maintenance::ExplainArgs),
+    /// Mailboxes, mail users, contacts and groups
+    #[command(subcommand)]
+    Recipient(recipient::RecipientCommand),
+    /// Passwords and sign-in
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Licences, by which user mailboxes live
+    #[command(subcommand, visible_alias = "license")]
+    Licence(account::LicenceCommand),
+    /// Who may send as whom, on whose behalf, and open whose mailbox
+    #[command(subcommand)]
+    Permission(account::PermissionCommand),
+    /// Domains that mail is accepted for
+    #[command(subcommand)]
+    Domain(domain::DomainCommand),
+    /// Members of groups
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Settings of the whole organisation
+    #[command(subcommand, visible_alias = "organization")]
+    Organisation(domain::OrganisationCommand),
+    /// Bring recipients in from TOML, JSON or what Exchange exports
+    Import(transfer::ImportArgs),
+    /// Write the whole directory as TOML or JSON
+    Export(transfer::ExportArgs),
+    /// Messages that wait
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
+    /// Copy everything that matters to a new directory
+    Backup(maintenance::BackupArgs),
+    /// Read a backup, or the data directory, and find what is damaged
+    Verify(maintenance::VerifyArgs),
+    /// Put a backup into an empty data directory
+    Restore(maintenance::RestoreArgs),
+    /// Print a completion script for a shell
+    Completions(maintenance::CompletionsArgs),
+}
+
+/// What the command line needs of the program around it.
+pub trait Premises {
+    /// Opens the store that `config` names, for this process alone, as when no server runs. `path` is the file that
+    /// `config` came from.
+    ///
+    /// # Errors
+    /// `Unavailable` when another process has the store, or it cannot be read; the text says which and the cure.
+    fn open(&self, config: &Config, path: Option<&Path>) -> Result<Office, Failure>;
+
+    /// Replays journal and directory log in `data` without changing anything, and says what is damaged.
+    ///
+    /// # Errors
+    /// `Unavailable` when another process has the store or the disk fails.
+    fn examine(&self, data: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Defect>, Failure>;
+}

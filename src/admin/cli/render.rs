@@ -1,0 +1,278 @@
+//! Answers as text for people. Programs get the JSON form of the same values.
+
+use super::output::{size, table, visible};
+use crate::admin::backup::{RestoreReport, VerifyReport};
+use crate::admin::check::{CheckReport, Verdict};
+use crate::admin::explain::Explanation;
+use crate::admin::init::InitReport;
+use crate::admin::office::{
+    Failure, ImportReport, PermissionView, QueueDetail, QueueSummary, RecipientSummary, RecipientView, Response,
+};
+
+/// Text that is put together line by line, each made visible.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.0.push_str(&visible(text));
+        self.0.push('\n');
+    }
+
+    fn block(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+}
+
+/// An answer of the office.
+pub(super) fn response(response: &Response) -> String {
+    let mut page = Page::default();
+    match response {
+        Response::Alive { version } => page.line(&format!("franking {version} is running.")),
+        Response::Done { message, notes, password } => {
+            page.line(message);
+            notes.iter().for_each(|note| page.line(&format!("note: {note}")));
+            if let Some(password) = password {
+                page.line(&format!("password: {}", password.reveal()));
+                page.line("It is shown only now; nobody can look it up later.");
+            }
+        }
+        Response::Recipient(view) => recipient(&mut page, view),
+        Response::Recipients { total, recipients } => {
+            summaries(&mut page, recipients);
+            if recipients.len() < *total {
+                page.line(&format!("{} of {total} are shown; --limit 0 shows all.", recipients.len()));
+            }
+        }
+        Response::Permissions { recipient, granted, held } => permissions(&mut page, recipient, granted, held),
+        Response::Domains { domains } => {
+            let rows: Vec<Vec<String>> = domains
+                .iter()
+                .map(|domain| {
+                    let kind = domain.domain_type.unwrap_or_default();
+                    let marks = [
+                        domain.default.unwrap_or(false).then_some("default"),
+                        domain.match_subdomains.unwrap_or(false).then_some("with subdomains"),
+                    ];
+                    let marks: Vec<&str> = marks.into_iter().flatten().collect();
+                    let next = domain.next_host.as_deref().unwrap_or_default().to_owned();
+                    vec![domain.domain.to_string(), format!("{kind:?}"), marks.join(", "), next]
+                })
+                .collect();
+            page.block(&table(&["DOMAIN", "TYPE", "MARKS", "NEXT HOST"], &rows));
+        }
+        Response::Organisation(entry) => page.block(&fields(entry)),
+        Response::Members { group, members } => {
+            page.line(&format!("{group}: {} members", members.len()));
+            summaries(&mut page, members);
+        }
+        Response::Imported(report) => imported(&mut page, report),
+        Response::Directory { document } => page.block(&fields(document)),
+        Response::Queue { total, messages } => queue(&mut page, *total, messages),
+        Response::QueueMessage(detail) => message(&mut page, detail),
+        Response::Explanation(explanation) => explained(&mut page, explanation),
+        Response::BackedUp(report) => {
+            let (files, bytes) = (report.files, size(report.bytes));
+            page.line(&format!("Backed up {files} files, {bytes}, to {}.", report.directory.display()));
+            page.line(&format!("It holds {} recipients as of {}.", report.recipients, report.taken_at));
+            page.line(&format!("Prove it: franking verify {}", report.directory.display()));
+        }
+        Response::Failed(failure) => return self::failure(failure),
+    }
+    page.0
+}
+
+/// What went wrong and what to do.
+pub(super) fn failure(failure: &Failure) -> String {
+    let mut page = Page::default();
+    page.line(&format!("franking: {}", failure.message));
+    failure.cures.iter().for_each(|cure| page.line(&format!("  try: {cure}")));
+    page.0
+}
+
+/// Fields and their values, as TOML: `name = "value"`.
+fn fields(value: &impl serde::Serialize) -> String {
+    let text = toml::to_string(value).unwrap_or_default();
+    text.lines().map(|line| format!("{}\n", visible(line))).collect()
+}
+
+fn recipient(page: &mut Page, view: &RecipientView) {
+    page.block(&fields(&view.properties));
+    let yes = |value: bool| if value { "yes" } else { "no" };
+    page.line("");
+    page.line(&format!("mailbox: {}", if view.state.is_empty() { "none" } else { &view.state }));
+    page.line(&format!("password set: {}", yes(view.has_password)));
+    page.line(&format!("may submit: {}", yes(view.may_submit)));
+    if let Some(reply) = &view.refused_with {
+        page.line(&format!("  AUTH would get: {reply}"));
+        page.line(&format!("  why: franking explain --as {}", view.properties.address));
+    }
+    if !view.member_of.is_empty() {
+        page.line(&format!("member of: {}", view.member_of.join(", ")));
+    }
+}
+
+fn summaries(page: &mut Page, recipients: &[RecipientSummary]) {
+    let rows: Vec<Vec<String>> = recipients
+        .iter()
+        .map(|own| {
+            let licence = if own.licensed { "yes" } else { "" };
+            let kind = own.recipient_type.to_string();
+            vec![own.address.clone(), kind, own.state.clone(), licence.to_owned(), own.name.clone()]
+        })
+        .collect();
+    page.block(&table(&["ADDRESS", "TYPE", "MAILBOX", "LICENCE", "NAME"], &rows));
+}
+
+fn permissions(page: &mut Page, recipient: &str, granted: &[PermissionView], held: &[PermissionView]) {
+    let row = |view: &PermissionView, who: &str| {
+        let kind = if view.deny { "denied" } else { "granted" };
+        vec![view.right.to_string(), kind.to_owned(), who.to_owned()]
+    };
+    page.line(&format!("On {recipient}:"));
+    let rows: Vec<_> =
+        granted.iter().map(|view| row(view, &format!("{} ({})", view.trustee, view.trustee_type))).collect();
+    page.block(&table(&["RIGHT", "", "HELD BY"], &rows));
+    page.line(&format!("Held by {recipient}:"));
+    let rows: Vec<_> = held.iter().map(|view| row(view, &view.owner)).collect();
+    page.block(&table(&["RIGHT", "", "ON"], &rows));
+}
+
+fn imported(page: &mut Page, report: &ImportReport) {
+    let verb = match (report.dry_run, report.applied) {
+        (true, _) => "Would be",
+        (false, true) => "Done:",
+        (false, false) => "Nothing was changed. Would be",
+    };
+    page.line(&format!(
+        "{verb} {} created, {} updated, {} as they were, {} refused.",
+        report.created,
+        report.updated,
+        report.unchanged,
+        report.rejected.len()
+    ));
+    for (word, rows) in [("refused", &report.rejected), ("left out", &report.notes)] {
+        for row in rows {
+            page.line(&format!("  {word}: {} ({}): {}", row.place, row.address, row.reason));
+        }
+    }
+}
+
+fn queue(page: &mut Page, total: usize, messages: &[QueueSummary]) {
+    if total == 0 {
+        return page.line("The queue is empty.");
+    }
+    let rows: Vec<Vec<String>> = messages
+        .iter()
+        .map(|own| {
+            let from = if own.from.is_empty() { "<>".to_owned() } else { own.from.clone() };
+            let waiting = format!("{}/{}", own.waiting, own.recipients);
+            let next = own.next_attempt.clone().unwrap_or_default();
+            let answer = own.last_answer.clone().unwrap_or_default();
+            vec![own.id.clone(), own.accepted_at.clone(), size(own.bytes), waiting, from, next, answer]
+        })
+        .collect();
+    page.block(&table(&["ID", "ACCEPTED", "SIZE", "WAITING", "FROM", "NEXT ATTEMPT", "LAST ANSWER"], &rows));
+    if messages.len() < total {
+        page.line(&format!("{} of {total} are shown; --limit 0 shows all.", messages.len()));
+    }
+}
+
+fn message(page: &mut Page, detail: &QueueDetail) {
+    queue(page, 1, core::slice::from_ref(&detail.summary));
+    let rows: Vec<Vec<String>> = detail
+        .recipients
+        .iter()
+        .map(|own| {
+            let next = own.next_attempt.clone().unwrap_or_default();
+            let answer = own.last_answer.clone().unwrap_or_default();
+            let attempts = own.attempts.to_string();
+            vec![own.address.clone(), own.destination.clone(), own.state.clone(), attempts, next, answer]
+        })
+        .collect();
+    page.line("");
+    page.block(&table(&["RECIPIENT", "DESTINATION", "STATE", "ATTEMPTS", "NEXT ATTEMPT", "LAST ANSWER"], &rows));
+}
+
+fn explained(page: &mut Page, explanation: &Explanation) {
+    for step in &explanation.steps {
+        page.line(&step.command);
+        for rule in &step.rules {
+            let mark = if rule.held { '✓' } else { '✗' };
+            let detail = if rule.detail.is_empty() { String::new() } else { format!(": {}", rule.detail) };
+            page.line(&format!("    {mark} {}{detail}", rule.question));
+        }
+        step.outcome.iter().for_each(|outcome| page.line(&format!("  → {outcome}")));
+        match &step.reply {
+            Some(reply) => page.line(&format!("  ✗ {reply}")),
+            None if step.accepted => {}
+            None => page.line("  ✗ refused"),
+        }
+        step.cures.iter().for_each(|cure| page.line(&format!("  try: {cure}")));
+    }
+    page.line(if explanation.accepted { "The server accepts." } else { "The server refuses." });
+}
+
+/// What `init` made.
+pub(super) fn init(report: &InitReport) -> String {
+    let mut page = Page::default();
+    page.line(&format!("Configuration: {}", report.configuration.display()));
+    page.line(&format!("Data: {}", report.data.display()));
+    page.line(&format!("Administrator: {}", report.administrator));
+    if let Some(password) = &report.password {
+        page.line(&format!("Password: {}", password.reveal()));
+        page.line("It is shown only now; nobody can look it up later.");
+    }
+    page.line("");
+    page.line("Set these DNS records:");
+    let rows: Vec<Vec<String>> = report
+        .records
+        .iter()
+        .map(|own| vec![own.name.clone(), own.kind.clone(), own.value.clone(), own.purpose.clone()])
+        .collect();
+    page.block(&table(&["NAME", "TYPE", "VALUE", "PURPOSE"], &rows));
+    page.line("");
+    report.notes.iter().for_each(|note| page.line(note));
+    page.0
+}
+
+/// What `check` found.
+pub(super) fn check(report: &CheckReport) -> String {
+    let mut page = Page::default();
+    for finding in &report.findings {
+        let mark = match finding.verdict {
+            Verdict::Ok => "OK  ",
+            Verdict::Warn => "WARN",
+            Verdict::Fail => "FAIL",
+        };
+        page.line(&format!("{mark}  {}: {}", finding.subject, finding.detail));
+        if !finding.cure.is_empty() {
+            page.line(&format!("      {}", finding.cure));
+        }
+    }
+    page.0
+}
+
+/// What `verify` found.
+pub(super) fn verify(report: &VerifyReport) -> String {
+    let mut page = Page::default();
+    report.defects.iter().for_each(|defect| page.line(&format!("DAMAGED  {}: {}", defect.file, defect.problem)));
+    let read = format!("{} files, {}, in {}", report.files, size(report.bytes), report.directory.display());
+    match report.defects.len() {
+        0 => page.line(&format!("{read}: all as it should be.")),
+        count => page.line(&format!("{read}: {count} damaged.")),
+    }
+    page.0
+}
+
+/// What `restore` did.
+pub(super) fn restore(report: &RestoreReport) -> String {
+    let mut page = Page::default();
+    let read = format!("{} files, {}", report.files, size(report.bytes));
+    page.line(&format!("Restored {read}, as of {}, into {}.", report.taken_at, report.data.display()));
+    if let Some(configuration) = &report.configuration {
+        page.line(&format!("The configuration of that time is {}.", configuration.display()));
+    }
+    page.line("Next: franking check");
+    page.0
+}

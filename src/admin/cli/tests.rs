@@ -1,0 +1,221 @@
+//! The command line as a whole: every example parses, every command answers, nothing hostile reaches the terminal.
+
+use std::sync::{Arc, Mutex};
+
+use clap::CommandFactory as _;
+
+use super::*;
+use crate::admin::office::tests::office;
+use crate::admin::office::{DirectoryDesk as _, MemoryDirectory};
+use crate::model::directory::Snapshot;
+
+/// A program around the command line that keeps one office in memory.
+#[derive(Default)]
+pub(in crate::admin) struct InMemory {
+    office: Mutex<Option<Office>>,
+}
+
+impl InMemory {
+    /// One with the sample organisation.
+    fn contoso() -> Self {
+        Self { office: Mutex::new(Some(office())) }
+    }
+}
+
+impl Premises for InMemory {
+    fn open(&self, config: &Config, _: Option<&Path>) -> Result<Office, Failure> {
+        let mut kept = self.office.lock().unwrap();
+        let own = kept.get_or_insert_with(|| Office {
+            directory: Arc::new(MemoryDirectory::new(Snapshot::default())),
+            ..office()
+        });
+        own.data.clone_from(&config.data);
+        Ok(own.clone())
+    }
+
+    fn examine(&self, _: &Path, _: &mut dyn FnMut(Progress)) -> Result<Vec<Defect>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+/// Divides a line as a shell does, as far as examples need it.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
+    for character in line.chars() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (None, '"' | '\'') => (quote, begun) = (Some(character), true),
+            (None, ' ') => {
+                if begun {
+                    words.push(core::mem::take(&mut word));
+                }
+                begun = false;
+            }
+            (_, _) => {
+                word.push(character);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        words.push(word);
+    }
+    words
+}
+
+fn examples(command: &clap::Command) -> Vec<String> {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let own = help.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.starts_with("franking "));
+    own.map(str::to_owned).chain(command.get_subcommands().flat_map(examples)).collect()
+}
+
+fn commands_without_examples(command: &clap::Command, path: &str) -> Vec<String> {
+    let path = format!("{path} {}", command.get_name());
+    let own = command.get_after_help().is_some_and(|help| help.to_string().contains("\n  franking "));
+    let below = command.get_subcommands().flat_map(|below| commands_without_examples(below, &path));
+    (!own).then(|| path.clone()).into_iter().chain(below).collect()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_example_in_every_page_of_help_can_be_typed() {
+    let all = examples(&Cli::command());
+    assert!(all.len() > 60, "{}", all.len());
+    for example in all {
+        if let Err(error) = Cli::try_parse_from(words(&example)) {
+            panic!("{example}\n{error}");
+        }
+    }
+}
+
+#[test]
+fn every_page_of_help_has_an_example() {
+    assert_eq!(commands_without_examples(&Cli::command(), ""), Vec::<String>::new());
+}
+
+#[test]
+fn every_page_about_a_noun_names_the_exchange_cmdlet() {
+    let command = Cli::command();
+    for noun in ["recipient", "account", "licence", "permission", "domain", "group", "organisation", "queue"] {
+        for verb in command.find_subcommand(noun).unwrap().get_subcommands() {
+            let help = verb.get_after_help().unwrap().to_string();
+            assert!(help.contains("Exchange: "), "{noun} {}", verb.get_name());
+        }
+    }
+}
+
+/// Runs a command on `premises` and gives exit code, standard output and standard error.
+fn typed(premises: &InMemory, line: &str, input: &str) -> (u8, String, String) {
+    let place = tempfile::tempdir().unwrap();
+    let mut arguments = words(line);
+    arguments.extend(["--data".to_owned(), place.path().display().to_string()]);
+    let cli = Cli::try_parse_from(arguments).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let outcome = run(cli, premises, &mut input.as_bytes(), &mut out, &mut err);
+    let Outcome::Exit(code) = outcome else { panic!("{line} ends") };
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn an_unknown_recipient_is_told_with_a_suggestion_and_exit_code_three() {
+    let (code, out, err) = typed(&InMemory::contoso(), "franking recipient show alcie@contoso.example", "");
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(err.contains("try: did you mean alice@contoso.example?"), "{err}");
+    let (code, out, _) = typed(&InMemory::contoso(), "franking recipient show alcie@contoso.example --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, json["result"].as_str(), json["kind"].as_str()), (3, Some("failed"), Some("not_found")));
+}
+
+#[test]
+fn a_password_from_standard_input_is_used_and_not_shown() {
+    let premises = InMemory::contoso();
+    let (code, out, _) = typed(&premises, "franking account password alice --password-stdin", "correct horse\n");
+    assert_eq!(code, 0);
+    assert!(!out.contains("correct horse"), "{out}");
+    let snapshot = premises.office.lock().unwrap().as_ref().unwrap().directory.snapshot();
+    let alice = crate::admin::office::identity::find(&snapshot, "alice").unwrap();
+    let hash = alice.account.as_ref().unwrap().password.clone().unwrap();
+    assert!(crate::world::password::verify("correct horse", &hash).unwrap());
+    assert_eq!(typed(&premises, "franking account password alice --password-stdin", "").0, 1);
+    assert_eq!(typed(&premises, "franking account password alice --password-stdin", "short\n").0, 1);
+}
+
+#[test]
+fn a_cure_that_explain_names_cures() {
+    let premises = InMemory::contoso();
+    let ask = "franking explain --as bob --from info@contoso.example --to alice --json";
+    let (code, out, _) = typed(&premises, &ask.replace("--to alice", "--to alice@contoso.example"), "");
+    assert_eq!(code, 1);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let cure = json["steps"].as_array().unwrap().last().unwrap()["cures"][0].as_str().unwrap().to_owned();
+    assert_eq!(typed(&premises, &cure, "").0, 0, "{cure}");
+    let (code, out, _) =
+        typed(&premises, "franking explain --as bob --from info@contoso.example --to alice@contoso.example", "");
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("✓ the account holds SendAs") && out.contains("→ into the mailbox of alice@contoso.example"),
+        "{out}"
+    );
+}
+
+#[test]
+fn every_command_that_explain_can_name_for_signing_in_can_be_typed() {
+    let premises = InMemory::contoso();
+    for login in ["info", "dora", "scanner", "quiet", "room-1"] {
+        let (_, out, _) = typed(&premises, &format!("franking explain --as {login} --json"), "");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let cures = json["steps"].as_array().unwrap().last().unwrap()["cures"].as_array().unwrap().clone();
+        assert!(!cures.is_empty(), "{login}");
+        for cure in cures.iter().filter_map(|cure| cure.as_str()).filter(|cure| cure.starts_with("franking ")) {
+            assert!(Cli::try_parse_from(words(cure)).is_ok(), "{cure}");
+        }
+    }
+}
+
+#[test]
+fn an_export_is_imported_as_it_was() {
+    let (code, toml, _) = typed(&InMemory::contoso(), "franking export", "");
+    assert_eq!(code, 0);
+    let empty = InMemory::default();
+    let (code, out, err) = typed(&empty, "franking import - --form toml", &toml);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(typed(&empty, "franking export", "").1, toml);
+    let (code, out, _) = typed(&empty, "franking import - --form json", "{\"recipient\":[{\"address\":\"x\"}]}");
+    assert_eq!(code, 1);
+    assert!(out.contains("refused: recipient 1 of 1"), "{out}");
+}
+
+#[test]
+fn names_that_hold_control_characters_are_shown_harmless() {
+    let premises = InMemory::contoso();
+    for line in ["franking recipient show \u{1b}[2J\u{202e}x", "franking explain --as \u{1b}[2J --to \u{9b}31m"] {
+        for json in ["", " --json"] {
+            let (_, out, err) = typed(&premises, &format!("{line}{json}"), "");
+            let all = format!("{out}{err}");
+            assert!(!all.is_empty());
+            assert!(!all.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{all:?}");
+        }
+    }
+}
+
+#[test]
+fn without_configuration_the_cure_is_named() {
+    let cli = Cli::try_parse_from(["franking", "--config", "/nonexistent/franking.toml", "queue", "list"]).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let outcome = run(cli, &InMemory::contoso(), &mut std::io::empty(), &mut out, &mut err);
+    assert!(matches!(outcome, Outcome::Exit(1)));
+    assert!(String::from_utf8(err).unwrap().contains("--config"));
+}
+
+#[test]
+fn completions_are_written_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, out, _) = typed(&InMemory::contoso(), &format!("franking completions {shell}"), "");
+        assert_eq!(code, 0);
+        assert!(out.contains("recipient"), "{shell}");
+    }
+}

@@ -1,0 +1,371 @@
+//! Why would the server answer as it does? Runs the very policy functions of a session and writes down each rule.
+//!
+//! The steps are those of a session: AUTH (the right password assumed), MAIL FROM, RCPT TO for each recipient, the
+//! header after DATA, and where the copies go. Nothing is sent and nothing is changed. What the session counts (rates,
+//! quotas, open sessions) is not judged here, since it depends on the moment.
+
+mod cure;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::directory::{Recipient, Snapshot};
+use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+use crate::model::policy::sign_in::{find_account, may_submit};
+use crate::model::policy::{
+    Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Proof, Refusal, Route, Rule, Sender, Settings,
+    SignedIn, SubmitAs, admit, author, authorship, expand, sign_in,
+};
+
+/// What to explain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Query {
+    /// Who signs in; nobody, for mail from outside.
+    pub login: Option<String>,
+    /// The address in MAIL FROM; the account's primary address unless given, or the null path from outside. An empty
+    /// text is the null path.
+    pub from: Option<String>,
+    /// The address in the header's From; that of MAIL FROM unless given.
+    pub header_from: Option<String>,
+    /// The recipients; without any, only signing in and sending are explained.
+    pub to: Vec<String>,
+    /// The port: 25 is for other servers, every other for accounts.
+    pub port: u16,
+    /// The size of the message in octets; 0 when it does not matter.
+    pub bytes: u64,
+}
+
+/// What would happen, step by step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The steps, in the order of the session. It ends where the session would.
+    pub steps: Vec<Step>,
+    /// Whether the message would be accepted for at least one recipient, and nothing was refused on the way there.
+    pub accepted: bool,
+}
+
+/// One command of the session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The command, as the client gives it.
+    pub command: String,
+    /// The rules that were consulted, in order.
+    pub rules: Vec<RuleView>,
+    /// Whether the server goes along.
+    pub accepted: bool,
+    /// The refusal as the server words it, without the trailer that names time and session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
+    /// What follows from the step, for example where a copy goes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcome: Vec<String>,
+    /// Commands and settings that would change the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cures: Vec<String>,
+}
+
+/// One rule and how it turned out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleView {
+    /// The question, as a short clause.
+    pub question: String,
+    /// Whether it held.
+    pub held: bool,
+    /// What was compared; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl From<Rule> for RuleView {
+    fn from(rule: Rule) -> Self {
+        Self { question: rule.question.to_owned(), held: rule.held, detail: rule.detail }
+    }
+}
+
+/// The port on which other servers deliver mail (RFC 5321 section 4.5.4.2).
+const INBOUND_PORT: u16 = 25;
+
+/// Explains `query`. Total: whatever is asked has an answer.
+pub fn explain(snapshot: &Snapshot, settings: &Settings, query: &Query, now: Timestamp) -> Explanation {
+    let mut session = Session { snapshot, settings, query, now, steps: Vec::new() };
+    let accepted = session.run().is_some();
+    Explanation { steps: session.steps, accepted }
+}
+
+struct Session<'a> {
+    snapshot: &'a Snapshot,
+    settings: &'a Settings,
+    query: &'a Query,
+    now: Timestamp,
+    steps: Vec<Step>,
+}
+
+impl Session<'_> {
+    /// Goes on as long as the server does; `None` where it stops.
+    fn run(&mut self) -> Option<()> {
+        let sender = self.sender()?;
+        let reverse_path = self.mail(&sender)?;
+        if self.query.to.is_empty() && self.query.from.is_none() && self.query.header_from.is_none() {
+            return Some(());
+        }
+        let permits: Vec<Permit> = self.query.to.iter().filter_map(|to| self.recipient(&sender, to)).collect();
+        if permits.is_empty() && !self.query.to.is_empty() {
+            return None;
+        }
+        let reverse_path = match &sender {
+            Sender::Account(signed_in) => self.header(signed_in, &reverse_path)?,
+            Sender::Anonymous | Sender::System => reverse_path,
+        };
+        if !permits.is_empty() {
+            self.route(&sender, &reverse_path, &permits);
+        }
+        Some(())
+    }
+
+    fn close(&mut self, command: String, trail: Vec<Rule>, outcome: Vec<String>) {
+        let rules = trail.into_iter().map(RuleView::from).collect();
+        self.steps.push(Step { command, rules, accepted: true, outcome, ..Step::default() });
+    }
+
+    fn refuse(&mut self, command: String, trail: Vec<Rule>, refusal: &Refusal, cures: Vec<String>) {
+        self.steps.push(Step {
+            command,
+            rules: trail.into_iter().map(RuleView::from).collect(),
+            accepted: false,
+            reply: Some(refusal.bare_reply(self.settings).to_string()),
+            outcome: Vec::new(),
+            cures,
+        });
+    }
+
+    fn sender(&mut self) -> Option<Sender> {
+        let mut trail = Vec::new();
+        let inbound = self.query.port == INBOUND_PORT;
+        let Some(login) = &self.query.login else {
+            if inbound {
+                return Some(Sender::Anonymous);
+            }
+            let refusal = Refusal::NotAuthenticated(None);
+            trail.push(rule("the client signed in", false, String::new()));
+            let cures = vec![
+                "sign in first: franking explain --as LOGIN …".to_owned(),
+                "mail from outside comes in on port 25: --port 25".to_owned(),
+            ];
+            self.refuse("MAIL FROM".to_owned(), trail, &refusal, cures);
+            return None;
+        };
+        if inbound {
+            trail.push(rule("port 25 offers AUTH", false, "the login is left aside".to_owned()));
+            self.close("EHLO".to_owned(), trail, vec!["the client counts as a stranger".to_owned()]);
+            return Some(Sender::Anonymous);
+        }
+        let command = format!("AUTH as {login}, with the right password");
+        let evidence = Evidence::Right(Proof::Password);
+        let account = find_account(self.snapshot, login);
+        let no_password =
+            account.and_then(|account| account.account.as_deref()).is_some_and(|account| account.password.is_none());
+        let judged = sign_in(self.snapshot, self.settings, login, evidence, &mut trail);
+        let judged = if no_password && judged.is_ok() {
+            trail.push(rule("the account has a password", false, String::new()));
+            Err(Refusal::AuthenticationUnsuccessful)
+        } else {
+            judged
+        };
+        match judged {
+            Ok(signed_in) => {
+                self.close(command, trail, vec![format!("signed in as {}", signed_in.login())]);
+                Some(Sender::Account(signed_in))
+            }
+            Err(refusal) => {
+                let cures = cure::sign_in(self.snapshot, &refusal, account, login);
+                self.refuse(command, trail, &refusal, cures);
+                None
+            }
+        }
+    }
+
+    fn mail(&mut self, sender: &Sender) -> Option<ReversePath> {
+        let given = match (&self.query.from, sender) {
+            (Some(text), _) => text.trim().to_owned(),
+            (None, Sender::Account(signed_in)) => {
+                let account = self.snapshot.recipient(signed_in.account());
+                account.map_or_else(|| signed_in.login().to_string(), |account| account.primary().to_string())
+            }
+            (None, Sender::Anonymous | Sender::System) => String::new(),
+        };
+        let command = format!("MAIL FROM:<{given}>");
+        let path = match Address::parse(&given) {
+            _ if given.is_empty() => ReversePath::Null,
+            Ok(address) => ReversePath::Mailbox(address),
+            Err(_) => {
+                self.refuse(command, Vec::new(), &Refusal::InvalidSenderAddress, Vec::new());
+                return None;
+            }
+        };
+        let mut trail = Vec::new();
+        let judged = match sender {
+            Sender::Account(signed_in) => self.may_use(signed_in, &path, &mut trail),
+            Sender::Anonymous | Sender::System => Ok(()),
+        };
+        match judged {
+            Ok(()) => {
+                self.close(command, trail, Vec::new());
+                Some(path)
+            }
+            Err(refusal) => {
+                let cures = self.cures_of_sender(&refusal, sender);
+                self.refuse(command, trail, &refusal, cures);
+                None
+            }
+        }
+    }
+
+    /// What MAIL FROM judges; the right to the address only where it is refused early (decision D1).
+    fn may_use(&self, signed_in: &SignedIn, path: &ReversePath, trail: &mut Vec<Rule>) -> Result<(), Refusal> {
+        may_submit(self.snapshot, self.settings, signed_in, trail)?;
+        if self.settings.refuse_early {
+            authorship::envelope(self.snapshot, signed_in, path, trail)?;
+        }
+        Ok(())
+    }
+
+    fn cures_of_sender(&self, refusal: &Refusal, sender: &Sender) -> Vec<String> {
+        match sender {
+            Sender::Account(signed_in) => {
+                let account = self.snapshot.recipient(signed_in.account()).map(|account| &**account);
+                let mut cures = cure::send_as(self.snapshot, refusal);
+                cures.extend(cure::sign_in(self.snapshot, refusal, account, &signed_in.login().to_string()));
+                cures
+            }
+            Sender::Anonymous | Sender::System => Vec::new(),
+        }
+    }
+
+    fn recipient(&mut self, sender: &Sender, to: &str) -> Option<Permit> {
+        let text = to.trim();
+        let command = format!("RCPT TO:<{text}>");
+        let path = match Address::parse(text) {
+            Ok(address) => ForwardPath::Mailbox(address),
+            Err(_) if text.eq_ignore_ascii_case("postmaster") => ForwardPath::Postmaster,
+            Err(_) => {
+                self.refuse(command, Vec::new(), &Refusal::InvalidRecipientAddress, Vec::new());
+                return None;
+            }
+        };
+        let mut trail = Vec::new();
+        let dsn = DsnRequest::default();
+        match admit(self.snapshot, self.settings, sender, path, dsn, self.query.bytes, &mut trail) {
+            Ok(permit) => {
+                self.close(command, trail, Vec::new());
+                Some(permit)
+            }
+            Err(refusal) => {
+                let cures = cure::recipient(self.snapshot, &refusal, text, self.account_of(sender));
+                self.refuse(command, trail, &refusal, cures);
+                None
+            }
+        }
+    }
+
+    fn account_of(&self, sender: &Sender) -> Option<&Recipient> {
+        match sender {
+            Sender::Account(signed_in) => self.snapshot.recipient(signed_in.account()).map(|account| &**account),
+            Sender::Anonymous | Sender::System => None,
+        }
+    }
+
+    fn header(&mut self, signed_in: &SignedIn, reverse_path: &ReversePath) -> Option<ReversePath> {
+        let own = self.snapshot.recipient(signed_in.account()).map(|account| account.primary().to_string());
+        let by_path = reverse_path.address().map(ToString::to_string).or(own).unwrap_or_default();
+        let author_text = self.query.header_from.as_deref().map_or(by_path, |text| text.trim().to_owned());
+        let command = format!("DATA, with From: {author_text}");
+        // A line break here would forge a field; no address has one.
+        let shown: String = author_text.chars().filter(|character| !character.is_control()).collect();
+        let head = format!("From: <{shown}>\r\n");
+        let mut trail = Vec::new();
+        match author(self.snapshot, self.settings, signed_in, reverse_path, head.as_bytes(), &mut trail) {
+            Ok(authored) => {
+                let mut outcome = vec![self.capacity(authored.submit_as)];
+                if authored.reverse_path != *reverse_path {
+                    outcome.push(format!("it leaves under the reverse-path <{}>", path_text(&authored.reverse_path)));
+                }
+                self.close(command, trail, outcome);
+                Some(authored.reverse_path)
+            }
+            Err(refusal) => {
+                let cures = cure::send_as(self.snapshot, &refusal);
+                self.refuse(command, trail, &refusal, cures);
+                None
+            }
+        }
+    }
+
+    fn capacity(&self, submit_as: SubmitAs) -> String {
+        let name = |id| self.snapshot.recipient(id).map(|owner| owner.primary().to_string()).unwrap_or_default();
+        match submit_as {
+            SubmitAs::Own => "it sends as itself".to_owned(),
+            SubmitAs::As(owner) => format!("it sends as {}", name(owner)),
+            SubmitAs::OnBehalf(owner) => format!("it sends on behalf of {}; Sender names the account", name(owner)),
+            SubmitAs::Denied => "it may not send so".to_owned(),
+        }
+    }
+
+    fn route(&mut self, sender: &Sender, reverse_path: &ReversePath, permits: &[Permit]) {
+        let mut trail = Vec::new();
+        let origin = sender.origin();
+        let bytes = self.query.bytes;
+        let expanded = expand(self.snapshot, self.settings, origin, reverse_path, permits, bytes, self.now, &mut trail);
+        let mut outcome = Vec::new();
+        let mut cures = Vec::new();
+        for branch in expanded {
+            match branch {
+                Expanded::Deliver(delivery) => outcome.push(self.delivery(&delivery)),
+                Expanded::Refused { address, refusal, reverse_path, .. } => {
+                    let reply = refusal.bare_reply(self.settings);
+                    let hears = path_text(&reverse_path);
+                    let report =
+                        if hears.is_empty() { "nobody is told".to_owned() } else { format!("a report to {hears}") };
+                    outcome.push(format!("{address}: not delivered, {report}: {reply}"));
+                    let account = self.account_of(sender);
+                    cures.extend(cure::recipient(self.snapshot, &refusal, &address.to_string(), account));
+                }
+            }
+        }
+        if outcome.is_empty() {
+            outcome.push("no copy is delivered: the groups have no members that mail could reach".to_owned());
+        }
+        cures.dedup();
+        self.close("after acceptance".to_owned(), trail, outcome);
+        if let Some(step) = self.steps.last_mut() {
+            step.cures = cures;
+        }
+    }
+
+    fn delivery(&self, delivery: &Delivery) -> String {
+        let place = match &delivery.to {
+            Destination::Mailbox(id) => {
+                let owner = self.snapshot.recipient(*id).map(|owner| owner.primary().to_string());
+                format!("into the mailbox of {}", owner.unwrap_or_default())
+            }
+            Destination::PostmasterMailbox => "into the server's own postmaster mailbox".to_owned(),
+            Destination::Relay { address, route: Route::Domain } => {
+                format!("out to {address}, by the mail exchangers of {} or the smart host", address.domain())
+            }
+            Destination::Relay { address, route: Route::NextHost(host) } => format!("on to {address}, by {host}"),
+        };
+        match &delivery.resent_from {
+            Some(forwarder) => format!("{place}, forwarded by {forwarder}"),
+            None => place,
+        }
+    }
+}
+
+fn path_text(path: &ReversePath) -> String {
+    path.address().map(ToString::to_string).unwrap_or_default()
+}
+
+const fn rule(question: &'static str, held: bool, detail: String) -> Rule {
+    Rule { question, held, detail }
+}

@@ -1,0 +1,158 @@
+//! The commands and settings that would change an answer. Every command here is one that `franking` takes.
+
+use crate::admin::office::identity;
+use crate::model::directory::{Lifecycle, Recipient, RecipientType, Snapshot};
+use crate::model::mail::Address;
+use crate::model::policy::Refusal;
+
+/// What would let this login submit. `account` is what the login names, if anything.
+pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&Recipient>, login: &str) -> Vec<String> {
+    let Some(recipient) = account else {
+        return match identity::find(snapshot, login) {
+            Ok(found) => vec![format!("a {} has no account: no command lets it sign in", found.recipient_type)],
+            Err(failure) => failure.cures,
+        };
+    };
+    let primary = recipient.primary();
+    match refusal {
+        Refusal::AuthenticationUnsuccessful => {
+            let mut cures = Vec::new();
+            if let Some(account) = recipient.account.as_deref() {
+                if account.sign_in_blocked || !account.enabled {
+                    cures.push(format!("franking account unblock {primary}"));
+                }
+                if account.password.is_none() {
+                    cures.push(format!("franking account password {primary}"));
+                }
+            }
+            cures
+        }
+        Refusal::SecurityDefaults => vec!["franking organisation set --security-defaults off".to_owned()],
+        Refusal::BasicAuthenticationDisabled => vec![
+            format!("franking recipient set {primary} --basic-auth-smtp allow"),
+            "franking organisation set --basic-auth-smtp on".to_owned(),
+        ],
+        Refusal::SmtpAuthDisabledForMailbox => {
+            vec![format!("franking recipient set {primary} --smtp-auth allow")]
+        }
+        Refusal::SmtpAuthDisabledForTenant => vec![
+            format!("franking recipient set {primary} --smtp-auth allow"),
+            "franking organisation set --smtp-auth on".to_owned(),
+        ],
+        Refusal::MailboxCannotBeAccessed => mailbox(recipient),
+        _ => Vec::new(),
+    }
+}
+
+/// What would give the account a mailbox to open.
+fn mailbox(recipient: &Recipient) -> Vec<String> {
+    let primary = recipient.primary();
+    let server_profile = "or in franking.toml: profile = \"exchange-server\", where an account is enough".to_owned();
+    if !recipient.recipient_type.is_mailbox() {
+        return vec![
+            format!("franking recipient set {primary} --type UserMailbox --licence ExchangeOnlinePlan1"),
+            server_profile,
+        ];
+    }
+    match recipient.lifecycle {
+        Lifecycle::SoftDeleted { .. } => return vec![format!("franking recipient restore {primary}")],
+        Lifecycle::AwaitingMigration => return vec!["finish the migration of the mailbox".to_owned(), server_profile],
+        Lifecycle::Inactive { .. } | Lifecycle::StaleAttributes | Lifecycle::Purged => return vec![server_profile],
+        Lifecycle::Active | Lifecycle::NoMailbox | Lifecycle::Disconnected { .. } => {}
+    }
+    let mut cures = vec![format!("franking licence assign {primary}")];
+    if recipient.recipient_type == RecipientType::UserMailbox {
+        cures.push(server_profile);
+    } else {
+        cures.push("or in franking.toml, under [policy]: shared_sign_in = \"unblocked\"".to_owned());
+    }
+    cures
+}
+
+/// What would let an account use an address.
+pub(super) fn send_as(snapshot: &Snapshot, refusal: &Refusal) -> Vec<String> {
+    let Refusal::SendAsDenied { account, from } = refusal else {
+        return match refusal {
+            Refusal::FromNotCompliant => vec!["or in franking.toml, under [policy]: repair_from = true".to_owned()],
+            _ => Vec::new(),
+        };
+    };
+    match snapshot.find_by_address(from) {
+        Some(owner) => {
+            let owner = owner.primary();
+            vec![
+                format!("franking permission grant {owner} --to {account} --right send-as"),
+                format!("franking permission grant {owner} --to {account} --right send-on-behalf"),
+            ]
+        }
+        None if snapshot.accepted_domain(from.domain()).is_some() => {
+            vec![format!("franking recipient set {account} --alias {from}")]
+        }
+        None => vec![format!(
+            "nobody here has {from}: an address of a foreign domain can be used only if a contact has it \
+             (franking recipient new {from} --type MailContact --external {from}) and grants send-as"
+        )],
+    }
+}
+
+/// What would let a sender reach a recipient.
+pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, account: Option<&Recipient>) -> Vec<String> {
+    let holder = identity::find(snapshot, to).ok();
+    let address = holder.map_or_else(|| to.to_owned(), |holder| holder.primary().to_string());
+    let by = account.map(|account| account.primary().to_string());
+    match refusal {
+        Refusal::UnknownRecipientInbound | Refusal::RecipientNotFound(_) => match holder {
+            Some(holder) => mailbox(holder).into_iter().filter(|cure| cure.starts_with("franking")).collect(),
+            None => unknown(snapshot, to),
+        },
+        Refusal::RelayRefused => {
+            let domain = to.rsplit_once('@').map_or(to, |(_, domain)| domain);
+            vec!["strangers may not relay: sign in on port 587".to_owned(), format!("franking domain add {domain}")]
+        }
+        Refusal::SenderNotAuthenticatedForGroup
+        | Refusal::SenderNotAuthenticatedForMailbox
+        | Refusal::SenderNotAuthenticatedForMailUser
+        | Refusal::UnifiedGroupOutsider => {
+            vec![format!("franking recipient set {address} --require-authentication no")]
+        }
+        Refusal::RestrictedToGroupPermission | Refusal::RestrictedToRecipientsPermission => {
+            let mut cures = Vec::new();
+            if let Some(by) = by {
+                cures.push(format!(
+                    "franking recipient set {address} --accept-only-from {}",
+                    with(snapshot, holder, &by)
+                ));
+            }
+            cures.push(format!("franking recipient set {address} --accept-only-from \"\""));
+            cures
+        }
+        Refusal::NotAuthorized => vec![format!("franking recipient set {address} --reject-from \"\"")],
+        Refusal::RecipientSizeLimit => {
+            vec![format!("franking recipient set {address} --receive-bytes-max unlimited")]
+        }
+        Refusal::ForwardingLoop => vec![
+            format!("franking recipient set {address} --no-forward"),
+            format!("franking recipient set {address} --keep-copy yes"),
+        ],
+        Refusal::ExternalForwardingBlocked => vec!["franking organisation set --auto-forwarding on".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+/// The accept list as it is, and one more.
+fn with(snapshot: &Snapshot, holder: Option<&std::sync::Arc<Recipient>>, by: &str) -> String {
+    let list = holder.and_then(|holder| holder.restrictions.as_deref()).map(|set| set.accept_only_from.as_slice());
+    let names = list.into_iter().flatten().filter_map(|id| snapshot.recipient(*id));
+    let mut names: Vec<String> = names.map(|recipient| recipient.primary().to_string()).collect();
+    names.push(by.to_owned());
+    names.join(",")
+}
+
+fn unknown(snapshot: &Snapshot, to: &str) -> Vec<String> {
+    let near = identity::find(snapshot, to).err().map(|failure| failure.cures).unwrap_or_default();
+    let mut cures: Vec<String> = near.into_iter().filter(|cure| cure.starts_with("did you mean")).collect();
+    if Address::parse(to).is_ok() {
+        cures.push(format!("franking recipient new {to} --type UserMailbox --licence ExchangeOnlinePlan1"));
+    }
+    cures
+}

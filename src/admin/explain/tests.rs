@@ -1,0 +1,105 @@
+use super::*;
+use crate::admin::office::tests::contoso;
+use crate::model::policy::Profile;
+
+fn ask(query: Query) -> Explanation {
+    explain(&contoso(), &Settings::default(), &query, Timestamp::EPOCH)
+}
+
+fn submission(login: &str, from: &str, to: &[&str]) -> Query {
+    Query {
+        login: Some(login.to_owned()),
+        from: Some(from.to_owned()).filter(|text| !text.is_empty()),
+        to: to.iter().map(|text| (*text).to_owned()).collect(),
+        port: 587,
+        ..Query::default()
+    }
+}
+
+fn inbound(to: &str) -> Query {
+    Query { from: Some("eve@fabrikam.example".to_owned()), to: vec![to.to_owned()], port: 25, ..Query::default() }
+}
+
+#[track_caller]
+fn refused(query: Query, reply: &str, cure: &str) {
+    let explanation = ask(query);
+    assert!(!explanation.accepted, "{explanation:?}");
+    let last = explanation.steps.last().unwrap();
+    assert!(last.reply.as_deref().unwrap().starts_with(reply), "{last:?}");
+    assert!(last.cures.iter().any(|own| own == cure), "{:?}", last.cures);
+}
+
+#[test]
+fn each_refusal_of_signing_in_names_its_cure() {
+    let unlock = "franking account unblock info@contoso.example";
+    refused(submission("info@contoso.example", "", &[]), "535 5.7.3", unlock);
+    let licence = "franking licence assign dora@contoso.example";
+    refused(submission("dora@contoso.example", "", &[]), "550 5.2.1", licence);
+    let mailbox = "franking recipient set scanner@contoso.example --type UserMailbox --licence ExchangeOnlinePlan1";
+    refused(submission("scanner@contoso.example", "", &[]), "550 5.2.1", mailbox);
+    let allow = "franking recipient set quiet@contoso.example --smtp-auth allow";
+    refused(submission("quiet@contoso.example", "", &[]), "535 5.7.139", allow);
+    refused(submission("alcie@contoso.example", "", &[]), "535 5.7.3", "did you mean alice@contoso.example?");
+}
+
+#[test]
+fn a_mail_user_may_submit_on_premises() {
+    let settings = Settings::of(Profile::ExchangeServer);
+    let query = submission("scanner@contoso.example", "", &["bob@contoso.example"]);
+    assert!(explain(&contoso(), &settings, &query, Timestamp::EPOCH).accepted);
+}
+
+#[test]
+fn send_as_is_refused_after_data_and_names_the_grant() {
+    let query = submission("bob@contoso.example", "info@contoso.example", &["alice@contoso.example"]);
+    let cure = "franking permission grant info@contoso.example --to bob@contoso.example --right send-as";
+    refused(query.clone(), "554 5.2.252", cure);
+    assert_eq!(ask(query.clone()).steps.last().unwrap().command, "DATA, with From: info@contoso.example");
+    let early = Settings { refuse_early: true, ..Settings::default() };
+    let explanation = explain(&contoso(), &early, &query, Timestamp::EPOCH);
+    assert_eq!(explanation.steps.last().unwrap().command, "MAIL FROM:<info@contoso.example>");
+}
+
+#[test]
+fn a_permitted_message_is_followed_to_every_copy() {
+    let query = submission("alice@contoso.example", "info@contoso.example", &["staff@contoso.example"]);
+    let explanation = ask(query);
+    assert!(explanation.accepted);
+    let last = explanation.steps.last().unwrap();
+    let outcome = last.outcome.join("\n");
+    for place in [
+        "into the mailbox of alice@contoso.example",
+        "into the mailbox of bob@contoso.example",
+        "out to carol@fabrikam.example",
+        "out to partner@fabrikam.example",
+    ] {
+        assert!(outcome.contains(place), "{outcome}");
+    }
+    assert!(explanation.steps.iter().all(|step| step.accepted && step.reply.is_none()));
+}
+
+#[test]
+fn strangers_are_told_what_would_let_them_in() {
+    refused(
+        inbound("staff@contoso.example"),
+        "550 5.7.133",
+        "franking recipient set staff@contoso.example --require-authentication no",
+    );
+    refused(inbound("someone@elsewhere.example"), "550 5.7.64", "franking domain add elsewhere.example");
+    refused(inbound("bbo@contoso.example"), "550 5.4.1", "did you mean bob@contoso.example?");
+    assert!(ask(inbound("bob@contoso.example")).accepted);
+    assert!(ask(inbound("postmaster")).accepted);
+}
+
+#[test]
+fn submission_without_sign_in_and_nonsense_are_refused_without_panic() {
+    let query = Query { port: 587, to: vec!["bob@contoso.example".to_owned()], ..Query::default() };
+    let explanation = ask(query);
+    assert!(explanation.steps[0].reply.as_deref().unwrap().starts_with("530 5.7.57"));
+    for nonsense in ["", "@", "\r\nRCPT TO:<x>", "\u{1b}[2J", "a@b@c", "<>"] {
+        let mut query = submission("alice", nonsense, &[nonsense]);
+        query.header_from = Some(nonsense.to_owned());
+        ask(query);
+        ask(inbound(nonsense));
+    }
+}

@@ -1,0 +1,207 @@
+//! Passwords, sign-in, licences and permissions.
+
+use super::edit::account_of;
+use super::failure::Failure;
+use super::request::{PermissionEdit, Secret};
+use super::response::{PermissionView, Response};
+use super::{Office, change, identity};
+use crate::model::directory::{Change, Grant, Lifecycle, PasswordHash, Recipient, RecipientType, Snapshot};
+use crate::world::password::{self, PASSWORD_BYTES_MAX};
+use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
+
+/// Shorter passwords than this are refused: they are tried in seconds.
+const PASSWORD_CHARACTERS_MIN: usize = 8;
+
+pub(super) struct Hashed {
+    pub(super) hash: PasswordHash,
+    /// The password, when it was made here.
+    pub(super) generated: Option<Secret>,
+}
+
+/// Hashes a given password, or a new one that devices can type.
+pub(super) fn hashed(office: &Office, given: Option<Secret>) -> Result<Hashed, Failure> {
+    if let Some(given) = &given {
+        let characters = given.reveal().chars().count();
+        if characters < PASSWORD_CHARACTERS_MIN || given.reveal().len() > PASSWORD_BYTES_MAX {
+            let failure = Failure::refused(format!(
+                "A password has {PASSWORD_CHARACTERS_MIN} characters or more, and at most {PASSWORD_BYTES_MAX} octets."
+            ));
+            return Err(failure.cured_by("leave --password-stdin out, and one is made that is easy to type"));
+        }
+        if given.reveal().chars().any(char::is_control) {
+            return Err(Failure::refused("The password has a control character, which no client can type."));
+        }
+    }
+    let generated = given.is_none().then(|| Secret::new(random::password(&*office.random, PASSWORD_ENTROPY_BITS_MIN)));
+    let text = given.as_ref().or(generated.as_ref()).map_or("", Secret::reveal);
+    let hash = password::hash(text, &*office.random)
+        .map_err(|error| Failure::unavailable(format!("The password could not be hashed: {error}")))?;
+    Ok(Hashed { hash, generated })
+}
+
+pub(super) fn password(
+    office: &Office,
+    actor: &str,
+    identity: &str,
+    given: Option<Secret>,
+) -> Result<Response, Failure> {
+    // Asked first, so that a misspelt name is not answered after the work of hashing.
+    identity::find(&office.directory.snapshot(), identity)?;
+    let made = hashed(office, given)?;
+    let (_, (login, blocked)) = change(office, actor, |snapshot| {
+        let mut recipient = Recipient::clone(identity::find(snapshot, identity)?);
+        let account = account_of(&mut recipient)?;
+        account.password = Some(made.hash.clone());
+        let facts = (account.login.clone(), account.sign_in_blocked || !account.enabled);
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], facts))
+    })?;
+    let notes =
+        if blocked { vec![format!("Sign-in is still blocked: franking account unblock {login}")] } else { Vec::new() };
+    let message = format!("The password of {login} is changed.");
+    Ok(Response::Done { message, notes, password: made.generated })
+}
+
+pub(super) fn block(office: &Office, actor: &str, identity: &str, blocked: bool) -> Result<Response, Failure> {
+    let (_, (message, notes)) = change(office, actor, |snapshot| {
+        let mut recipient = Recipient::clone(identity::find(snapshot, identity)?);
+        let kind = recipient.recipient_type;
+        let licensed = recipient.is_licensed();
+        let account = account_of(&mut recipient)?;
+        account.sign_in_blocked = blocked;
+        // An unblocked account that stayed disabled would still be refused, without anybody seeing why.
+        account.enabled |= !blocked;
+        let mut notes = Vec::new();
+        if !blocked && account.password.is_none() {
+            notes.push(format!("It has no password yet: franking account password {}", account.login));
+        }
+        if !blocked && kind.is_born_blocked() && !licensed {
+            notes.push(format!(
+                "A {kind} without a licence is refused all the same, unless shared_sign_in is \"unblocked\": \
+                 franking licence assign {}",
+                account.login
+            ));
+        }
+        let state = if blocked { "blocked" } else { "permitted" };
+        let message = format!("Sign-in of {} is {state}.", account.login);
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], (message, notes)))
+    })?;
+    Ok(Response::Done { message, notes, password: None })
+}
+
+pub(super) fn licence(
+    office: &Office,
+    actor: &str,
+    identity: &str,
+    licence: &str,
+    assign: bool,
+) -> Result<Response, Failure> {
+    let label = licence.trim();
+    if label.is_empty() || label.len() > 64 || label.chars().any(char::is_control) {
+        return Err(Failure::refused(
+            "A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1.",
+        ));
+    }
+    let now = office.clock.now();
+    let (_, (message, notes)) = change(office, actor, |snapshot| {
+        let former = identity::find(snapshot, identity)?;
+        let mut recipient = Recipient::clone(former);
+        let primary = recipient.primary().clone();
+        let account = account_of(&mut recipient)?;
+        let has = account.licences.iter().any(|own| own.eq_ignore_ascii_case(label));
+        match (assign, has) {
+            (true, true) => return Ok((Vec::new(), (format!("{primary} already has {label}."), Vec::new()))),
+            (true, false) => account.licences.push(label.into()),
+            (false, true) => account.licences.retain(|own| !own.eq_ignore_ascii_case(label)),
+            (false, false) => {
+                let failure = Failure::not_found(format!("{primary} has no licence {label}."));
+                return Err(failure.cured_by(format!("franking recipient show {primary}")));
+            }
+        }
+        let mut notes = Vec::new();
+        relicense(&mut recipient, now, &mut notes);
+        let done = if assign {
+            format!("{label} is assigned to {primary}.")
+        } else {
+            format!("{label} is taken from {primary}.")
+        };
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], (done, notes)))
+    })?;
+    Ok(Response::Done { message, notes, password: None })
+}
+
+/// A user's mailbox lives by its licence: without one it is disconnected (spec T1), with one again it is reconnected
+/// (spec T18). Other types keep their mailboxes.
+fn relicense(recipient: &mut Recipient, now: crate::model::mail::Timestamp, notes: &mut Vec<String>) {
+    if recipient.recipient_type != RecipientType::UserMailbox {
+        return;
+    }
+    let licensed = recipient.is_licensed();
+    match recipient.lifecycle {
+        Lifecycle::Active if !licensed => {
+            recipient.lifecycle = Lifecycle::Disconnected { since: now };
+            notes.push(format!(
+                "That was its last licence. The mailbox is disconnected and kept for 30 days: \
+                 franking licence assign {} reconnects it.",
+                recipient.primary()
+            ));
+        }
+        Lifecycle::Disconnected { .. } if licensed => {
+            recipient.lifecycle = Lifecycle::Active;
+            notes.push("The mailbox is reconnected, with its mail.".to_owned());
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn permission(office: &Office, actor: &str, edit: &PermissionEdit) -> Result<Response, Failure> {
+    let (_, message) = change(office, actor, |snapshot| {
+        let mut owner = Recipient::clone(identity::find(snapshot, &edit.owner)?);
+        let trustee = identity::find(snapshot, &edit.trustee)?;
+        let (of, to) = (owner.primary().clone(), trustee.primary());
+        let grant = Grant { right: edit.right, trustee: trustee.id, deny: edit.deny };
+        let kind = if edit.deny { "deny " } else { "" };
+        let has = owner.grants.contains(&grant);
+        let message = match (edit.grant, has) {
+            (true, true) => return Ok((Vec::new(), format!("{to} already has {kind}{} on {of}.", edit.right))),
+            (true, false) => {
+                owner.grants.push(grant);
+                owner.grants.sort_unstable();
+                format!("{to} has {kind}{} on {of} now.", edit.right)
+            }
+            (false, true) => {
+                owner.grants.retain(|own| *own != grant);
+                format!("{to} no longer has {kind}{} on {of}.", edit.right)
+            }
+            (false, false) => {
+                let failure = Failure::not_found(format!("{to} has no {kind}{} on {of}.", edit.right));
+                return Err(failure.cured_by(format!("franking permission list {of}")));
+            }
+        };
+        Ok((vec![Change::PutRecipient(Box::new(owner))], message))
+    })?;
+    Ok(Response::Done { message, notes: Vec::new(), password: None })
+}
+
+pub(super) fn permissions(snapshot: &Snapshot, identity: &str) -> Result<Response, Failure> {
+    let recipient = identity::find(snapshot, identity)?;
+    let view = |owner: &Recipient, grant: &Grant| {
+        let trustee = snapshot.recipient(grant.trustee)?;
+        Some(PermissionView {
+            owner: owner.primary().to_string(),
+            trustee: trustee.primary().to_string(),
+            trustee_type: trustee.recipient_type,
+            right: grant.right,
+            deny: grant.deny,
+        })
+    };
+    let granted = recipient.grants.iter().filter_map(|grant| view(recipient, grant)).collect();
+    let owners = snapshot.referrers(recipient.id).iter().filter_map(|id| snapshot.recipient(*id));
+    let mut held: Vec<PermissionView> = owners
+        .flat_map(|owner| {
+            let own = owner.grants.iter().filter(|grant| grant.trustee == recipient.id);
+            own.filter_map(|grant| view(owner, grant)).collect::<Vec<_>>()
+        })
+        .collect();
+    held.sort_by(|left, right| (&left.owner, left.right, left.deny).cmp(&(&right.owner, right.right, right.deny)));
+    Ok(Response::Permissions { recipient: recipient.primary().to_string(), granted, held })
+}

@@ -1,0 +1,106 @@
+use super::*;
+use crate::admin::office::tests::contoso;
+
+fn edited(identity_text: &str, edit: &RecipientEdit) -> Result<(Recipient, Vec<String>), Failure> {
+    let snapshot = contoso();
+    let mut recipient = Recipient::clone(identity::find(&snapshot, identity_text).unwrap());
+    let notes = edit.apply(&snapshot, &mut recipient)?;
+    Ok((recipient, notes))
+}
+
+#[test]
+fn an_empty_edit_changes_nothing() {
+    let snapshot = contoso();
+    for recipient in snapshot.recipients() {
+        let mut copy = Recipient::clone(recipient);
+        assert!(RecipientEdit::default().apply(&snapshot, &mut copy).unwrap().is_empty());
+        assert_eq!(copy, **recipient);
+    }
+}
+
+#[test]
+fn a_new_primary_keeps_the_old_one_as_alias() {
+    let edit = RecipientEdit { primary: Some("alice.b@contoso.example".to_owned()), ..Default::default() };
+    let (alice, _) = edited("alice", &edit).unwrap();
+    assert_eq!(alice.primary().to_string(), "alice.b@contoso.example");
+    assert_eq!(alice.addresses.secondary()[0].to_string(), "alice@contoso.example");
+}
+
+#[test]
+fn the_primary_address_cannot_be_removed() {
+    let edit = RecipientEdit { remove_aliases: vec!["ALICE@contoso.example".to_owned()], ..Default::default() };
+    let failure = edited("alice", &edit).unwrap_err();
+    assert!(failure.message.contains("primary"), "{failure}");
+    assert!(failure.cures[0].contains("--primary"));
+}
+
+#[test]
+fn a_mail_user_becomes_a_mailbox_and_a_mailbox_no_mail_user() {
+    let edit = RecipientEdit { recipient_type: Some(RecipientType::UserMailbox), ..Default::default() };
+    let (scanner, notes) = edited("scanner", &edit).unwrap();
+    assert_eq!(scanner.lifecycle, Lifecycle::Active);
+    assert_eq!(scanner.external_address, None);
+    assert_eq!(notes.len(), 1);
+    let back = RecipientEdit { recipient_type: Some(RecipientType::MailUser), ..Default::default() };
+    assert!(edited("alice", &back).unwrap_err().message.contains("cannot become"));
+}
+
+#[test]
+fn a_user_mailbox_that_becomes_shared_is_blocked() {
+    let edit = RecipientEdit { recipient_type: Some(RecipientType::SharedMailbox), ..Default::default() };
+    let (bob, notes) = edited("bob", &edit).unwrap();
+    assert!(bob.account.unwrap().sign_in_blocked);
+    assert!(notes[0].contains("blocked"));
+}
+
+#[test]
+fn every_app_leaves_the_smtp_switch_alone() {
+    let client_access = ClientAccessEntry { every_app: Some(false), imap: Some(true), ..Default::default() };
+    let edit = RecipientEdit { client_access, ..Default::default() };
+    let (quiet, _) = edited("quiet", &edit).unwrap();
+    assert!(!quiet.client_access.owa && quiet.client_access.imap);
+    assert_eq!(quiet.client_access.smtp_client_authentication_disabled, Some(true));
+    let (quiet, _) = edited("quiet", &RecipientEdit { smtp_auth: Some(Switch::Yes), ..Default::default() }).unwrap();
+    assert_eq!(quiet.client_access.smtp_client_authentication_disabled, Some(false));
+}
+
+#[test]
+fn forwarding_is_set_and_cleared() {
+    let edit = RecipientEdit { forward_to: Some("bob".to_owned()), keep_copy: Some(true), ..Default::default() };
+    let (alice, _) = edited("alice", &edit).unwrap();
+    let forwarding = alice.forwarding.unwrap();
+    assert!(forwarding.forwarding_address.is_some() && forwarding.deliver_to_mailbox_and_forward);
+    let (carol, _) = edited("carol", &RecipientEdit { no_forward: true, ..Default::default() }).unwrap();
+    assert_eq!(carol.forwarding, None);
+    let cleared = RecipientEdit { forward_to_smtp: Some(String::new()), ..Default::default() };
+    assert_eq!(edited("carol", &cleared).unwrap().0.forwarding, None);
+}
+
+#[test]
+fn restrictions_quota_and_attributes_vanish_when_they_are_default() {
+    let set = RecipientEdit {
+        require_authentication: Some(Switch::No),
+        quota: QuotaEntry { prohibit_send: Some(Limit::Bytes(5)), ..Default::default() },
+        custom_attributes: BTreeMap::from([(2, "sales".to_owned())]),
+        ..Default::default()
+    };
+    let (mut alice, _) = edited("alice", &set).unwrap();
+    assert_eq!(alice.restrictions.as_ref().unwrap().require_sender_authentication, Some(false));
+    let unset = RecipientEdit {
+        require_authentication: Some(Switch::Default),
+        quota: QuotaEntry { prohibit_send: Some(Limit::Unlimited), ..Default::default() },
+        custom_attributes: BTreeMap::from([(2, String::new())]),
+        ..Default::default()
+    };
+    unset.apply(&contoso(), &mut alice).unwrap();
+    assert_eq!((alice.restrictions, alice.quota, alice.custom_attributes), (None, None, None));
+}
+
+#[test]
+fn group_properties_need_a_group() {
+    let edit = RecipientEdit { owners: Some(vec!["alice".to_owned()]), ..Default::default() };
+    assert!(edited("bob", &edit).unwrap_err().message.contains("not a group"));
+    assert_eq!(edited("staff", &edit).unwrap().0.group.unwrap().managed_by.len(), 1);
+    let sixteen = RecipientEdit { custom_attributes: BTreeMap::from([(16, "x".to_owned())]), ..Default::default() };
+    assert!(edited("bob", &sixteen).is_err());
+}

@@ -1,0 +1,151 @@
+//! Finds the recipient that an administrator means: by any address, by login, by name, or by local part alone.
+//!
+//! Exchange's `-Identity` takes many forms; these are the ones people type. An address is tried first, so a name that
+//! looks like one can never hide it. Nothing is guessed: what is merely similar is suggested, not taken.
+
+use std::sync::Arc;
+
+use super::failure::Failure;
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::Address;
+
+/// How many similar names are suggested.
+const SUGGESTIONS_MAX: usize = 3;
+/// How many recipients are compared for suggestions: a typing error in a directory of a million must not cost seconds.
+const COMPARED_MAX: usize = 50_000;
+/// Longer texts are no misspelt names.
+const IDENTITY_CHARACTERS_MAX: usize = 320;
+
+/// The recipient that `text` names.
+///
+/// # Errors
+/// `NotFound`, with the nearest names there are.
+pub fn find<'snapshot>(snapshot: &'snapshot Snapshot, text: &str) -> Result<&'snapshot Arc<Recipient>, Failure> {
+    let text = text.trim();
+    let address = Address::parse(text).ok();
+    let by_address = address.as_ref().and_then(|address| snapshot.find_by_address(address));
+    let found = by_address
+        .or_else(|| address.as_ref().and_then(|address| snapshot.find_by_login(address)))
+        .or_else(|| snapshot.find_by_name(text))
+        .or_else(|| in_default_domain(snapshot, text));
+    found.ok_or_else(|| unknown(snapshot, text))
+}
+
+/// The same for a whole list, in order.
+///
+/// # Errors
+/// The first that is not found.
+pub fn find_all(snapshot: &Snapshot, texts: &[String]) -> Result<Vec<RecipientId>, Failure> {
+    texts.iter().map(|text| find(snapshot, text).map(|recipient| recipient.id)).collect()
+}
+
+/// An address that an administrator typed, or the failure that says which option held it.
+///
+/// # Errors
+/// `Refused`, with what is wrong with the text.
+pub fn address(what: &str, text: &str) -> Result<Address, Failure> {
+    Address::parse(text.trim())
+        .map_err(|error| Failure::refused(format!("{what}: \"{}\" is no address: {error}", shortened(text))))
+}
+
+fn in_default_domain<'snapshot>(snapshot: &'snapshot Snapshot, text: &str) -> Option<&'snapshot Arc<Recipient>> {
+    // CONTOSO\alice and alice both mean alice in the default domain, as at sign-in.
+    let local = text.rsplit_once('\\').map_or(text, |(_, local)| local);
+    let domain = snapshot.default_domain()?;
+    snapshot.find_by_address(&Address::parse(&format!("{local}@{domain}")).ok()?)
+}
+
+fn unknown(snapshot: &Snapshot, text: &str) -> Failure {
+    let shown = shortened(text);
+    let failure = Failure::not_found(format!("There is no recipient with the address, login or name \"{shown}\"."));
+    let near = nearest(snapshot, text);
+    if near.is_empty() {
+        return failure.cured_by("franking recipient list");
+    }
+    near.into_iter().fold(failure, |failure, address| failure.cured_by(format!("did you mean {address}?")))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// Addresses and names that differ from `text` by little, the nearest first.
+fn nearest(snapshot: &Snapshot, text: &str) -> Vec<String> {
+    let wanted: Vec<char> = text.to_lowercase().chars().take(IDENTITY_CHARACTERS_MAX).collect();
+    let local: Vec<char> = wanted.iter().copied().take_while(|character| *character != '@').collect();
+    let bound = (local.len() / 3).clamp(1, 4);
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for recipient in snapshot.recipients().take(COMPARED_MAX) {
+        let primary = recipient.primary().to_string();
+        let own: Vec<char> = recipient.primary().local().as_str().to_lowercase().chars().collect();
+        let name: Vec<char> = recipient.name.to_lowercase().chars().collect();
+        let whole: Vec<char> = primary.to_lowercase().chars().collect();
+        let steps = distance(&wanted, &whole, bound)
+            .or_else(|| distance(&local, &own, bound))
+            .or_else(|| distance(&wanted, &name, bound));
+        if let Some(steps) = steps {
+            found.push((steps, primary));
+        }
+    }
+    found.sort_unstable();
+    found.into_iter().take(SUGGESTIONS_MAX).map(|(_, address)| address).collect()
+}
+
+/// How many characters must be added, removed or changed; `None` when more than `bound`.
+fn distance(left: &[char], right: &[char], bound: usize) -> Option<usize> {
+    if left.len().abs_diff(right.len()) > bound {
+        return None;
+    }
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (place, own) in left.iter().enumerate() {
+        let mut diagonal = place;
+        let mut beside = place + 1;
+        let mut least = beside;
+        if let Some(first) = row.first_mut() {
+            *first = beside;
+        }
+        for (cell, other) in row.iter_mut().skip(1).zip(right) {
+            let next = (diagonal + usize::from(own != other)).min(*cell + 1).min(beside + 1);
+            diagonal = core::mem::replace(cell, next);
+            beside = next;
+            least = least.min(next);
+        }
+        if least > bound {
+            return None;
+        }
+    }
+    row.last().copied().filter(|steps| *steps <= bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::office::tests::contoso;
+
+    #[test]
+    fn a_recipient_is_found_by_every_name_people_type() {
+        let snapshot = contoso();
+        for text in ["info@contoso.example", "INFO@CONTOSO.EXAMPLE", " info ", "CONTOSO\\info", "Info"] {
+            assert_eq!(find(&snapshot, text).unwrap().primary().to_string(), "info@contoso.example", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_name_is_suggested_and_never_taken() {
+        let snapshot = contoso();
+        let failure = find(&snapshot, "alcie@contoso.example").unwrap_err();
+        assert_eq!(failure.kind, crate::admin::office::FailureKind::NotFound);
+        assert_eq!(failure.cures, ["did you mean alice@contoso.example?"]);
+        let far = find(&snapshot, "zzzzzzzzzz").unwrap_err();
+        assert_eq!(far.cures, ["franking recipient list"]);
+    }
+
+    #[test]
+    fn the_distance_is_symmetric_and_bounded() {
+        let chars = |text: &str| text.chars().collect::<Vec<char>>();
+        assert_eq!(distance(&chars("alice"), &chars("alcie"), 2), Some(2));
+        assert_eq!(distance(&chars("alcie"), &chars("alice"), 2), Some(2));
+        assert_eq!(distance(&chars(""), &chars("ab"), 2), Some(2));
+        assert_eq!(distance(&chars("alice"), &chars("bob"), 2), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! Directory documents in and out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::failure::Failure;
+use super::request::ExchangeFile;
+use super::response::{ImportReport, RejectedRow, Response};
+use super::{Office, change};
+use crate::admin::exchange;
+use crate::admin::transfer::{self, Form};
+use crate::model::directory::Snapshot;
+use crate::model::directory::document::{Document, Entry, Plan, Secrets};
+use crate::world::password;
+
+/// A document as text.
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) form: String,
+    pub(super) text: String,
+}
+
+pub(super) fn import(
+    office: &Office,
+    actor: &str,
+    source: &Source,
+    all_or_nothing: bool,
+    dry_run: bool,
+) -> Result<Response, Failure> {
+    let form = if source.form.eq_ignore_ascii_case("json") { Form::Json } else { Form::Toml };
+    let document = transfer::parse(form, source.text.as_bytes(), &source.name)
+        .map_err(|error| Failure::refused(error.to_string()))?;
+    let hash = |text: &str| password::hash(text, &*office.random).map_err(|error| error.to_string().into());
+    if dry_run {
+        // Hashing a thousand passwords takes a minute and would tell nothing.
+        let unhashed = |_: &str| Ok(password::decoy().clone());
+        let plan = document.plan(&office.directory.snapshot(), &unhashed);
+        return Ok(Response::Imported(report(&plan, &document, false, true)));
+    }
+    let (_, report) = change(office, actor, |snapshot| {
+        let mut plan = document.plan(snapshot, &hash);
+        let applied = plan.rejected.is_empty() || !all_or_nothing;
+        let report = report(&plan, &document, applied, false);
+        let changes = if applied { core::mem::take(&mut plan.changes) } else { Vec::new() };
+        Ok((changes, report))
+    })?;
+    Ok(Response::Imported(report))
+}
+
+fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> ImportReport {
+    let rejected = plan.rejected.iter().map(|rejected| RejectedRow {
+        place: match rejected.entry {
+            Entry::Domain(place) => format!("domain {} of {}", place + 1, document.domains.len()),
+            Entry::Recipient(place) => format!("recipient {} of {}", place + 1, document.recipients.len()),
+        },
+        address: rejected.address.to_string(),
+        reason: rejected.reason.to_string(),
+    });
+    ImportReport {
+        dry_run,
+        applied,
+        created: plan.counts.created,
+        updated: plan.counts.updated,
+        unchanged: plan.counts.unchanged,
+        rejected: rejected.collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// How exported files are to be read and judged.
+pub(super) struct ExchangeOptions {
+    pub(super) licence: Option<String>,
+    pub(super) add_domains: bool,
+    pub(super) all_or_nothing: bool,
+    pub(super) dry_run: bool,
+}
+
+pub(super) fn import_exchange(
+    office: &Office,
+    actor: &str,
+    files: &[ExchangeFile],
+    options: &ExchangeOptions,
+) -> Result<Response, Failure> {
+    let decoded: Vec<(&str, Vec<u8>)> = files
+        .iter()
+        .map(|file| {
+            let octets = STANDARD.decode(&file.content);
+            octets
+                .map(|octets| (file.name.as_str(), octets))
+                .map_err(|_| Failure::refused(format!("{}: the content did not arrive as base64", file.name)))
+        })
+        .collect::<Result<_, _>>()?;
+    let sources: Vec<exchange::Source<'_>> =
+        decoded.iter().map(|(name, bytes)| exchange::Source { name, bytes, kind: None }).collect();
+    let reading =
+        exchange::Options { licence: options.licence.as_deref().map(Into::into), add_domains: options.add_domains };
+    // Exports hold no passwords.
+    let hash = |_: &str| Err("an Exchange export holds no passwords".into());
+    let judge = |snapshot: &Snapshot| exchange::read(&sources, snapshot, &reading).plan(snapshot, &hash);
+    if options.dry_run {
+        let judged = judge(&office.directory.snapshot());
+        return Ok(Response::Imported(exchange_report(&judged, false, true)));
+    }
+    let (_, report) = change(office, actor, |snapshot| {
+        let mut judged = judge(snapshot);
+        let applied = judged.refused.is_empty() || !options.all_or_nothing;
+        let report = exchange_report(&judged, applied, false);
+        let changes = if applied { core::mem::take(&mut judged.changes) } else { Vec::new() };
+        Ok((changes, report))
+    })?;
+    Ok(Response::Imported(report))
+}
+
+fn exchange_report(judged: &exchange::Report, applied: bool, dry_run: bool) -> ImportReport {
+    let rows = |findings: &[exchange::Finding]| {
+        let row = |finding: &exchange::Finding| RejectedRow {
+            place: if finding.row == 0 {
+                finding.file.to_string()
+            } else {
+                format!("{}, row {}", finding.file, finding.row)
+            },
+            address: finding.identity.to_string(),
+            reason: finding.reason.to_string(),
+        };
+        findings.iter().map(row).collect::<Vec<_>>()
+    };
+    ImportReport {
+        dry_run,
+        applied,
+        created: judged.counts.created,
+        updated: judged.counts.updated,
+        unchanged: judged.counts.unchanged,
+        rejected: rows(&judged.refused),
+        notes: rows(&judged.notes),
+    }
+}
+
+pub(super) fn export(snapshot: &Snapshot, hashes: bool) -> Response {
+    let secrets = if hashes { Secrets::Include } else { Secrets::Hide };
+    Response::Directory { document: Box::new(Document::of(snapshot, secrets)) }
+}

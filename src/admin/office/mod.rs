@@ -1,0 +1,157 @@
+//! What an administrator asks for and what comes back: one function, [`handle`], run by the server and, when none runs,
+//! by the command line itself. So both do exactly the same.
+//!
+//! Every change is planned against the newest snapshot while the directory is locked for writing, is durable before it
+//! is answered, and is in force for the next SMTP command of every open session. Everything here blocks.
+
+mod accounts;
+mod desk;
+mod domains;
+pub mod edit;
+mod failure;
+mod groups;
+pub mod identity;
+mod import;
+mod queue;
+mod recipients;
+mod request;
+mod response;
+#[cfg(test)]
+pub(in crate::admin) mod tests;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use desk::{DeskFailure, DirectoryDesk, MemoryDirectory, Planner, QueueDesk};
+pub use edit::{RecipientEdit, Switch};
+pub use failure::{Failure, FailureKind};
+pub use queue::{QueueDetail, QueueRecipient, QueueSummary};
+pub use request::{DomainEdit, ExchangeFile, ListQuery, PermissionEdit, Request, Secret};
+pub use response::{ImportReport, PermissionView, RejectedRow, Response};
+pub use view::{RecipientSummary, RecipientView};
+
+use crate::admin::{backup, explain};
+use crate::model::directory::{Change, Snapshot};
+use crate::model::policy::Settings;
+use crate::world::{Clock, Random};
+
+/// What the office works with.
+#[derive(Clone)]
+pub struct Office {
+    /// The directory.
+    pub directory: Arc<dyn DirectoryDesk>,
+    /// The policy of the configuration.
+    pub settings: Arc<Settings>,
+    /// The queue.
+    pub queue: Arc<dyn QueueDesk>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For passwords.
+    pub random: Arc<dyn Random>,
+    /// The data directory, for backups.
+    pub data: PathBuf,
+    /// The configuration file, which a backup includes; `None` when there is none.
+    pub configuration: Option<PathBuf>,
+}
+
+impl core::fmt::Debug for Office {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("Office").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+/// How far long work has come.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// What is being done.
+    pub what: String,
+    /// How much is done.
+    pub done: u64,
+    /// How much there is; 0 while that is not known.
+    pub total: u64,
+}
+
+/// Who asks, for the audit trail: the name of the operating system's account.
+pub type Actor<'a> = &'a str;
+
+/// Carries out a request. Never panics, whatever is asked; a failure is a response like any other.
+pub fn handle(office: &Office, actor: Actor<'_>, request: Request, progress: &mut dyn FnMut(Progress)) -> Response {
+    respond(office, actor, request, progress).unwrap_or_else(Response::Failed)
+}
+
+fn respond(
+    office: &Office,
+    actor: Actor<'_>,
+    request: Request,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Response, Failure> {
+    let snapshot = || office.directory.snapshot();
+    match request {
+        Request::Ping => Ok(Response::Alive { version: env!("CARGO_PKG_VERSION").to_owned() }),
+        Request::RecipientNew { address, recipient_type, edit, password } => {
+            recipients::create(office, actor, &address, recipient_type, &edit, password)
+        }
+        Request::RecipientSet { identity, edit } => recipients::set(office, actor, &identity, &edit),
+        Request::RecipientShow { identity } => recipients::show(&snapshot(), &office.settings, &identity),
+        Request::RecipientList(query) => recipients::list(&snapshot(), &query),
+        Request::RecipientRemove { identity, permanently } => recipients::remove(office, actor, &identity, permanently),
+        Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
+        Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
+        Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
+        Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
+        Request::Permission(edit) => accounts::permission(office, actor, &edit),
+        Request::PermissionList { identity } => accounts::permissions(&snapshot(), &identity),
+        Request::DomainPut { edit, new } => domains::put(office, actor, &edit, new),
+        Request::DomainRemove { domain } => domains::remove(office, actor, &domain),
+        Request::DomainList => Ok(domains::list(&snapshot())),
+        Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),
+        Request::GroupList { group } => groups::list(&snapshot(), &group),
+        Request::OrganisationShow => Ok(domains::organisation(&snapshot())),
+        Request::OrganisationSet(entry) => domains::set_organisation(office, actor, &entry),
+        Request::Import { name, form, text, all_or_nothing, dry_run } => {
+            import::import(office, actor, &import::Source { name, form, text }, all_or_nothing, dry_run)
+        }
+        Request::ImportExchange { files, licence, add_domains, all_or_nothing, dry_run } => {
+            let options = import::ExchangeOptions { licence, add_domains, all_or_nothing, dry_run };
+            import::import_exchange(office, actor, &files, &options)
+        }
+        Request::Export { hashes } => Ok(import::export(&snapshot(), hashes)),
+        Request::QueueList { limit } => queue::list(&*office.queue, limit),
+        Request::QueueShow { id } => queue::show(&*office.queue, &id),
+        Request::QueueRetry { id } => queue::retry(&*office.queue, id.as_deref()),
+        Request::QueueRemove { id, silently } => queue::remove(&*office.queue, &id, silently),
+        Request::Explain(query) => {
+            Ok(Response::Explanation(explain::explain(&snapshot(), &office.settings, &query, office.clock.now())))
+        }
+        Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
+    }
+}
+
+/// Plans and makes a change while nobody else can. What `plan` gives besides the changes comes back.
+fn change<T>(
+    office: &Office,
+    actor: Actor<'_>,
+    mut plan: impl FnMut(&Snapshot) -> Result<(Vec<Change>, T), Failure>,
+) -> Result<(Arc<Snapshot>, T), Failure> {
+    let mut outcome = None;
+    let mut failure = None;
+    let mut planner = |snapshot: &Snapshot| match plan(snapshot) {
+        Ok((changes, value)) => {
+            outcome = Some(value);
+            Ok(changes)
+        }
+        Err(refused) => {
+            let text = refused.message.clone();
+            failure = Some(refused);
+            Err(text)
+        }
+    };
+    let changed = office.directory.change(actor, &mut planner);
+    match (changed, failure, outcome) {
+        (Ok(snapshot), None, Some(value)) => Ok((snapshot, value)),
+        (_, Some(failure), _) => Err(failure),
+        (Err(error), None, _) => Err(error.into()),
+        (Ok(_), None, None) => Err(Failure::unavailable("The directory took a change without planning it.")),
+    }
+}

@@ -1,0 +1,166 @@
+//! New, set, show, list, remove, restore: what `franking recipient` does.
+
+use super::edit::RecipientEdit;
+use super::failure::Failure;
+use super::request::{ListQuery, Secret};
+use super::response::Response;
+use super::view::{RecipientSummary, RecipientView};
+use super::{Office, accounts, change, identity};
+use crate::model::directory::{Change, Filter, Lifecycle, Recipient, RecipientType, Snapshot};
+use crate::model::policy::Settings;
+
+pub(super) fn create(
+    office: &Office,
+    actor: &str,
+    address: &str,
+    kind: RecipientType,
+    edit: &RecipientEdit,
+    password: Option<Secret>,
+) -> Result<Response, Failure> {
+    let primary = identity::address("the address", address)?;
+    if password.is_some() && !kind.may_have_account() {
+        return Err(Failure::refused(format!("A {kind} has no account, so it can have no password.")));
+    }
+    // Shared, room and equipment mailboxes are born without a password that anyone knows (spec S3-3).
+    let wanted = password.is_some() || (kind.may_have_account() && !kind.is_born_blocked());
+    // Hashed before the directory is locked: it takes tens of milliseconds.
+    let made = wanted.then(|| accounts::hashed(office, password)).transpose()?;
+    let (hash, shown) = made.map_or((None, None), |made| (Some(made.hash), made.generated));
+    let (_, notes) = change(office, actor, |snapshot| {
+        if let Some(holder) = snapshot.find_by_address(&primary) {
+            let failure = Failure::refused(format!("{primary} already belongs to \"{}\".", holder.name));
+            return Err(failure.cured_by(format!("franking recipient show {}", holder.primary())));
+        }
+        let name = free_name(snapshot, primary.local().as_str(), &primary.to_string());
+        let mut recipient = Recipient::new(snapshot.next_id(), kind, name, primary.clone());
+        if let Some(account) = recipient.account.as_deref_mut() {
+            account.password.clone_from(&hash);
+        }
+        let mut notes = edit.apply(snapshot, &mut recipient)?;
+        notes.extend(advice(&recipient));
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], notes))
+    })?;
+    Ok(Response::Done { message: format!("{primary} is a {kind} now."), notes, password: shown })
+}
+
+/// The local part, unless another object has that name: `info` of two domains needs two names (spec S3-14).
+fn free_name(snapshot: &Snapshot, local: &str, whole: &str) -> Box<str> {
+    let name = if snapshot.find_by_name(local).is_none() { local } else { whole };
+    name.chars().take(64).collect::<String>().into()
+}
+
+/// What somebody who just made or changed this recipient should know.
+fn advice(recipient: &Recipient) -> Vec<String> {
+    let primary = recipient.primary();
+    let mut notes = Vec::new();
+    if recipient.recipient_type == RecipientType::UserMailbox && !recipient.is_licensed() {
+        notes.push(format!(
+            "It has no licence, so it can neither submit nor receive: franking licence assign {primary}"
+        ));
+    }
+    if recipient.recipient_type == RecipientType::MailUser {
+        notes.push(
+            "A mail user has credentials but no mailbox: in the exchange-online profile it cannot submit mail."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &RecipientEdit) -> Result<Response, Failure> {
+    if edit.is_empty() {
+        return Err(Failure::refused("Nothing to set.").cured_by("franking recipient set --help"));
+    }
+    let (_, (primary, notes)) = change(office, actor, |snapshot| {
+        let former = identity::find(snapshot, identity)?;
+        let mut recipient = Recipient::clone(former);
+        let mut notes = edit.apply(snapshot, &mut recipient)?;
+        if edit.recipient_type.is_some() {
+            notes.extend(advice(&recipient));
+        }
+        let primary = recipient.primary().clone();
+        if recipient == **former {
+            return Ok((Vec::new(), (primary, vec!["It already was so.".to_owned()])));
+        }
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
+    })?;
+    Ok(Response::Done { message: format!("{primary} is set."), notes, password: None })
+}
+
+pub(super) fn show(snapshot: &Snapshot, settings: &Settings, identity: &str) -> Result<Response, Failure> {
+    let recipient = identity::find(snapshot, identity)?;
+    Ok(Response::Recipient(Box::new(RecipientView::of(recipient, snapshot, settings))))
+}
+
+pub(super) fn list(snapshot: &Snapshot, query: &ListQuery) -> Result<Response, Failure> {
+    let filter = query
+        .filter
+        .as_deref()
+        .map(|text| Filter::parse(text).map_err(|error| Failure::refused(format!("--filter: {error}"))))
+        .transpose()?;
+    let text = query.text.as_deref().map(str::to_lowercase);
+    let mut found: Vec<_> = snapshot
+        .recipients()
+        .filter(|recipient| query.recipient_type.is_none_or(|kind| kind == recipient.recipient_type))
+        .filter(|recipient| filter.as_ref().is_none_or(|filter| filter.matches(recipient)))
+        .filter(|recipient| text.as_deref().is_none_or(|text| mentions(recipient, text)))
+        .map(|recipient| (recipient.primary().key(), recipient))
+        .collect();
+    found.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    let total = found.len();
+    let limit = if query.limit == 0 { total } else { query.limit };
+    let recipients = found.into_iter().take(limit).map(|(_, recipient)| RecipientSummary::of(recipient)).collect();
+    Ok(Response::Recipients { total, recipients })
+}
+
+/// Whether an address, a name or the login holds `text`, which is in lower case.
+fn mentions(recipient: &Recipient, text: &str) -> bool {
+    let holds = |own: &str| own.to_lowercase().contains(text);
+    holds(&recipient.name)
+        || recipient.display_name.as_deref().is_some_and(holds)
+        || recipient.addresses.smtp().any(|address| holds(&address.to_string()))
+        || recipient.account.as_deref().is_some_and(|account| holds(&account.login.to_string()))
+}
+
+pub(super) fn remove(office: &Office, actor: &str, identity: &str, permanently: bool) -> Result<Response, Failure> {
+    let now = office.clock.now();
+    let (_, (message, notes)) = change(office, actor, |snapshot| {
+        let former = identity::find(snapshot, identity)?;
+        let primary = former.primary();
+        if permanently || !former.recipient_type.is_mailbox() {
+            let message = format!("{primary} is removed for good, with its permissions and memberships.");
+            return Ok((vec![Change::RemoveRecipient(former.id)], (message, Vec::new())));
+        }
+        if let Lifecycle::SoftDeleted { since } = former.lifecycle {
+            let failure = Failure::refused(format!("{primary} was already removed at {since}."));
+            return Err(failure.cured_by(format!("franking recipient remove {primary} --permanently")));
+        }
+        let mut recipient = Recipient::clone(former);
+        recipient.lifecycle = Lifecycle::SoftDeleted { since: now };
+        let notes = vec![
+            format!("It is kept for 30 days: franking recipient restore {primary}"),
+            format!("Its addresses stay taken until then: franking recipient remove {primary} --permanently"),
+        ];
+        let message = format!("{primary} is removed: it can neither sign in nor receive.");
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], (message, notes)))
+    })?;
+    Ok(Response::Done { message, notes, password: None })
+}
+
+pub(super) fn restore(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
+    let (_, (message, notes)) = change(office, actor, |snapshot| {
+        let former = identity::find(snapshot, identity)?;
+        if !matches!(former.lifecycle, Lifecycle::SoftDeleted { .. }) {
+            return Err(Failure::refused(format!(
+                "{} is not removed, so there is nothing to restore.",
+                former.primary()
+            )));
+        }
+        let mut recipient = Recipient::clone(former);
+        recipient.lifecycle = Lifecycle::Active;
+        let notes = advice(&recipient);
+        let message = format!("{} is back, with its mail.", recipient.primary());
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], (message, notes)))
+    })?;
+    Ok(Response::Done { message, notes, password: None })
+}

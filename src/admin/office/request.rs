@@ -1,0 +1,262 @@
+//! Everything an administrator can ask for. One value is one line on the local socket.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::edit::RecipientEdit;
+use crate::admin::explain::Query;
+use crate::model::directory::document::OrganisationEntry;
+use crate::model::directory::{DomainType, RecipientType, Right};
+
+/// A password in clear text on its way to being hashed, or to being shown once. Hidden in debug output.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a password.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The password in clear text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str("Secret(hidden)")
+    }
+}
+
+/// A request. Recipients are named as in [`identity::find`](super::identity::find).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Is anybody there?
+    Ping,
+    /// A new recipient.
+    RecipientNew {
+        /// Its primary address.
+        address: String,
+        /// What it is.
+        recipient_type: RecipientType,
+        /// Its properties, where they differ from the defaults.
+        edit: Box<RecipientEdit>,
+        /// Its password; generated when there is none and the type signs in.
+        password: Option<Secret>,
+    },
+    /// Changes properties of a recipient.
+    RecipientSet {
+        /// Which.
+        identity: String,
+        /// What changes.
+        edit: Box<RecipientEdit>,
+    },
+    /// One recipient with all its properties.
+    RecipientShow {
+        /// Which.
+        identity: String,
+    },
+    /// A list of recipients.
+    RecipientList(ListQuery),
+    /// Removes a recipient. A mailbox is kept for thirty days, unless `permanently`.
+    RecipientRemove {
+        /// Which.
+        identity: String,
+        /// The object goes now, and with it its addresses, permissions and memberships.
+        permanently: bool,
+    },
+    /// Brings a removed mailbox back.
+    RecipientRestore {
+        /// Which.
+        identity: String,
+    },
+    /// Sets a password.
+    AccountPassword {
+        /// Whose.
+        identity: String,
+        /// The password; generated when there is none.
+        password: Option<Secret>,
+    },
+    /// Blocks or permits sign-in.
+    AccountBlock {
+        /// Whose.
+        identity: String,
+        /// True blocks.
+        blocked: bool,
+    },
+    /// Assigns or removes a licence.
+    Licence {
+        /// Whose.
+        identity: String,
+        /// Its label.
+        licence: String,
+        /// True assigns.
+        assign: bool,
+    },
+    /// Grants or revokes a permission.
+    Permission(PermissionEdit),
+    /// The permissions on a recipient and those that it holds on others.
+    PermissionList {
+        /// Which.
+        identity: String,
+    },
+    /// Adds an accepted domain or changes one.
+    DomainPut {
+        /// The domain and its properties.
+        edit: DomainEdit,
+        /// It must not exist yet; otherwise it must.
+        new: bool,
+    },
+    /// Removes an accepted domain.
+    DomainRemove {
+        /// Its name.
+        domain: String,
+    },
+    /// All accepted domains.
+    DomainList,
+    /// Changes the members of a group.
+    GroupMembers {
+        /// The group.
+        group: String,
+        /// Who joins.
+        add: Vec<String>,
+        /// Who leaves.
+        remove: Vec<String>,
+    },
+    /// The members of a group.
+    GroupList {
+        /// The group.
+        group: String,
+    },
+    /// The organisation's settings.
+    OrganisationShow,
+    /// Changes the organisation's settings; what is not given stays.
+    OrganisationSet(OrganisationEntry),
+    /// Brings a directory document in.
+    Import {
+        /// The file's name, for messages.
+        name: String,
+        /// `toml` or `json`.
+        form: String,
+        /// The file's content.
+        text: String,
+        /// One refused entry refuses all.
+        all_or_nothing: bool,
+        /// Only say what would happen.
+        dry_run: bool,
+    },
+    /// Brings in what an Exchange administrator exported.
+    ImportExchange {
+        /// The files.
+        files: Vec<ExchangeFile>,
+        /// The licence of user mailboxes whose rows name none; none leaves them without.
+        licence: Option<String>,
+        /// Accept every domain that a mailbox or group has an address in.
+        add_domains: bool,
+        /// One refused row refuses all.
+        all_or_nothing: bool,
+        /// Only say what would happen.
+        dry_run: bool,
+    },
+    /// The whole directory as a document.
+    Export {
+        /// With password hashes.
+        hashes: bool,
+    },
+    /// Messages in the queue, oldest first.
+    QueueList {
+        /// How many at most.
+        limit: usize,
+    },
+    /// One message of the queue.
+    QueueShow {
+        /// Its id.
+        id: String,
+    },
+    /// Makes waiting messages due now.
+    QueueRetry {
+        /// Which; all when there is none.
+        id: Option<String>,
+    },
+    /// Ends a message of the queue.
+    QueueRemove {
+        /// Its id.
+        id: String,
+        /// Nobody gets a report.
+        silently: bool,
+    },
+    /// Why would the server answer as it does?
+    Explain(Query),
+    /// Copies everything that matters to a new directory.
+    Backup {
+        /// Where; it must not exist, or be empty.
+        to: PathBuf,
+    },
+}
+
+/// A file that an Exchange administrator exported: CSV or JSON, in any encoding that PowerShell writes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeFile {
+    /// Its name, for reports.
+    pub name: String,
+    /// Its octets in base64.
+    pub content: String,
+}
+
+impl core::fmt::Debug for ExchangeFile {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "ExchangeFile({:?}, {} characters)", self.name, self.content.len())
+    }
+}
+
+/// Which recipients to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only of this type.
+    pub recipient_type: Option<RecipientType>,
+    /// Only those with this text in an address, a name or a login, letter case aside.
+    pub text: Option<String>,
+    /// Only those that match this filter, for example `CustomAttribute2 -eq 'sales'`.
+    pub filter: Option<String>,
+    /// How many at most; 0 means all.
+    pub limit: usize,
+}
+
+/// A permission to grant or to revoke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionEdit {
+    /// The recipient it is about.
+    pub owner: String,
+    /// Who gets or loses it.
+    pub trustee: String,
+    /// The right.
+    pub right: Right,
+    /// A deny entry.
+    pub deny: bool,
+    /// True grants, false revokes.
+    pub grant: bool,
+}
+
+/// Properties of an accepted domain; what is not given stays, or is the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DomainEdit {
+    /// Its name.
+    pub domain: String,
+    /// What happens to an unknown local part.
+    pub domain_type: Option<DomainType>,
+    /// Subdomains count as this domain.
+    pub match_subdomains: Option<bool>,
+    /// The organisation's default domain. It is taken from a domain by giving it to another.
+    pub default: Option<bool>,
+    /// `host` or `host:port` for unknown recipients of an internal relay; empty goes by MX.
+    pub next_host: Option<String>,
+}

@@ -1,0 +1,134 @@
+//! Everything an administrator can be told. The same values are printed with `--json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::Failure;
+use super::queue::{QueueDetail, QueueSummary};
+use super::request::Secret;
+use super::view::{RecipientSummary, RecipientView};
+use crate::admin::backup::BackupReport;
+use crate::admin::explain::Explanation;
+use crate::model::directory::document::{Document, DomainEntry, OrganisationEntry};
+use crate::model::directory::{RecipientType, Right};
+
+/// An answer. Its JSON form has a field `result` that names the variant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Response {
+    /// Somebody is there.
+    Alive {
+        /// The server's version.
+        version: String,
+    },
+    /// A change was made and is in force.
+    Done {
+        /// What was done, in one sentence.
+        message: String,
+        /// What follows from it that may surprise.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+        /// A generated password, shown this once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<Secret>,
+    },
+    /// One recipient.
+    Recipient(Box<RecipientView>),
+    /// A list of recipients.
+    Recipients {
+        /// How many match.
+        total: usize,
+        /// The first of them by address.
+        recipients: Vec<RecipientSummary>,
+    },
+    /// Permissions on a recipient and permissions that it holds.
+    Permissions {
+        /// The recipient's primary address.
+        recipient: String,
+        /// What others hold on it.
+        granted: Vec<PermissionView>,
+        /// What it holds on others, directly.
+        held: Vec<PermissionView>,
+    },
+    /// Accepted domains by name.
+    Domains {
+        /// The domains.
+        domains: Vec<DomainEntry>,
+    },
+    /// The organisation's settings.
+    Organisation(OrganisationEntry),
+    /// Members of a group.
+    Members {
+        /// The group's primary address.
+        group: String,
+        /// Its members by address; for a dynamic group those that its filter matches now.
+        members: Vec<RecipientSummary>,
+    },
+    /// What an import did.
+    Imported(ImportReport),
+    /// The directory.
+    Directory {
+        /// As a document.
+        document: Box<Document>,
+    },
+    /// Messages of the queue.
+    Queue {
+        /// How many there are.
+        total: usize,
+        /// The oldest of them.
+        messages: Vec<QueueSummary>,
+    },
+    /// One message of the queue.
+    QueueMessage(QueueDetail),
+    /// What the server would answer, and why.
+    Explanation(Explanation),
+    /// A backup was taken.
+    BackedUp(BackupReport),
+    /// The request was not carried out.
+    Failed(Failure),
+}
+
+/// One permission entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionView {
+    /// The recipient it is about.
+    pub owner: String,
+    /// Who holds it.
+    pub trustee: String,
+    /// What the trustee is.
+    pub trustee_type: RecipientType,
+    /// The right.
+    pub right: Right,
+    /// A deny entry.
+    pub deny: bool,
+}
+
+/// What an import did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// Nothing was changed: it was only asked what would be.
+    pub dry_run: bool,
+    /// False when refused entries kept everything out.
+    pub applied: bool,
+    /// New recipients.
+    pub created: usize,
+    /// Recipients that altered.
+    pub updated: usize,
+    /// Recipients that were already so.
+    pub unchanged: usize,
+    /// Entries that were refused, in order.
+    pub rejected: Vec<RejectedRow>,
+    /// Parts of entries that were left out, while the rest went in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<RejectedRow>,
+}
+
+/// An entry that an import refused, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedRow {
+    /// Where it stands: `recipient 3`, or the file and row it came from.
+    pub place: String,
+    /// The address or name it gives.
+    pub address: String,
+    /// Why it was refused.
+    pub reason: String,
+}

@@ -1,0 +1,253 @@
+//! The office as a whole, on the sample organisation.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::model::directory::document::Document;
+use crate::model::directory::{Lifecycle, PasswordHash, Recipient, RecipientType, Right};
+use crate::model::mail::Timestamp;
+use crate::world::{ManualClock, SeededRandom};
+
+/// The sample organisation, with passwords that need no hashing.
+pub(in crate::admin) fn contoso() -> Snapshot {
+    let text = include_str!("../../../fixtures/directories/contoso.toml");
+    let document: Document = toml::from_str(text).unwrap();
+    let plan = document.plan(&Snapshot::default(), &|_| Ok(PasswordHash::from_phc("$argon2id$sample")));
+    assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
+    Snapshot::default().apply(&plan.changes).unwrap()
+}
+
+/// A queue of one message.
+#[derive(Default)]
+struct OneMessage {
+    removed: Mutex<bool>,
+}
+
+const MESSAGE: &str = "0123456789ABCDEF";
+
+impl OneMessage {
+    fn summary() -> QueueSummary {
+        QueueSummary {
+            id: MESSAGE.to_owned(),
+            accepted_at: "2026-01-05T09:00:00.000Z".to_owned(),
+            from: "alice@contoso.example".to_owned(),
+            bytes: 2048,
+            recipients: 1,
+            waiting: 1,
+            next_attempt: None,
+            last_answer: None,
+        }
+    }
+}
+
+impl QueueDesk for OneMessage {
+    fn list(&self, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
+        let all = if *self.removed.lock().unwrap() { Vec::new() } else { vec![Self::summary()] };
+        let total = all.len();
+        Ok((all.into_iter().take(limit).collect(), total))
+    }
+
+    fn show(&self, id: &str) -> Result<Option<QueueDetail>, String> {
+        Ok((id == MESSAGE).then(|| QueueDetail { summary: Self::summary(), recipients: Vec::new() }))
+    }
+
+    fn retry(&self, id: Option<&str>) -> Result<usize, String> {
+        Ok(usize::from(id.is_none_or(|id| id == MESSAGE)))
+    }
+
+    fn remove(&self, id: &str, _: bool) -> Result<bool, String> {
+        let mut removed = self.removed.lock().unwrap();
+        Ok(id == MESSAGE && !core::mem::replace(&mut *removed, true))
+    }
+}
+
+/// An office on the sample organisation, in the morning of the fifth of January.
+pub(in crate::admin) fn office() -> Office {
+    Office {
+        directory: Arc::new(MemoryDirectory::new(contoso())),
+        settings: Arc::new(Settings::default()),
+        queue: Arc::new(OneMessage::default()),
+        clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),
+        random: Arc::new(SeededRandom::new(1)),
+        data: PathBuf::from("/nonexistent"),
+        configuration: None,
+    }
+}
+
+fn ask(office: &Office, request: Request) -> Response {
+    handle(office, "root", request, &mut |_| {})
+}
+
+fn recipient(office: &Office, text: &str) -> Recipient {
+    Recipient::clone(identity::find(&office.directory.snapshot(), text).unwrap())
+}
+
+fn name(text: &str) -> String {
+    text.to_owned()
+}
+
+#[test]
+fn a_new_mailbox_gets_a_password_that_is_shown_once() {
+    let office = office();
+    let edit = Box::new(RecipientEdit { licences: Some(vec![name("ExchangeOnlinePlan1")]), ..Default::default() });
+    let address = name("erin@contoso.example");
+    let new = Request::RecipientNew { address, recipient_type: RecipientType::UserMailbox, edit, password: None };
+    let Response::Done { password: Some(password), notes, .. } = ask(&office, new) else { panic!("it is made") };
+    assert!(password.reveal().len() >= 16);
+    assert!(notes.is_empty(), "{notes:?}");
+    let erin = recipient(&office, "erin");
+    assert!(erin.has_open_mailbox(crate::model::directory::Licensing::Counts));
+    let hash = erin.account.unwrap().password.unwrap();
+    assert!(crate::world::password::verify(password.reveal(), &hash).unwrap());
+}
+
+#[test]
+fn a_new_shared_mailbox_has_no_password_and_an_unlicensed_user_is_warned_about() {
+    let office = office();
+    let new = |address: &str, recipient_type| Request::RecipientNew {
+        address: name(address),
+        recipient_type,
+        edit: Box::default(),
+        password: None,
+    };
+    let Response::Done { password, .. } = ask(&office, new("help@contoso.example", RecipientType::SharedMailbox))
+    else {
+        panic!("it is made")
+    };
+    assert_eq!(password, None);
+    let Response::Done { notes, .. } = ask(&office, new("frank@contoso.example", RecipientType::UserMailbox)) else {
+        panic!("it is made")
+    };
+    assert!(notes[0].contains("franking licence assign frank@contoso.example"), "{notes:?}");
+    let again = ask(&office, new("frank@contoso.example", RecipientType::UserMailbox));
+    assert!(matches!(again, Response::Failed(Failure { kind: FailureKind::Refused, .. })), "{again:?}");
+}
+
+#[test]
+fn the_last_licence_disconnects_a_user_and_the_next_one_reconnects() {
+    let office = office();
+    let licence = |assign| Request::Licence { identity: name("alice"), licence: name("ExchangeOnlinePlan1"), assign };
+    ask(&office, licence(false));
+    let since = Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap();
+    assert_eq!(recipient(&office, "alice").lifecycle, Lifecycle::Disconnected { since });
+    ask(&office, licence(true));
+    assert_eq!(recipient(&office, "alice").lifecycle, Lifecycle::Active);
+    // Repeating it changes nothing and says so.
+    let Response::Done { message, .. } = ask(&office, licence(true)) else { panic!("nothing is wrong") };
+    assert!(message.contains("already"), "{message}");
+}
+
+#[test]
+fn a_removed_mailbox_can_be_restored_and_a_permanently_removed_one_is_gone() {
+    let office = office();
+    let remove = |permanently| Request::RecipientRemove { identity: name("bob"), permanently };
+    ask(&office, remove(false));
+    assert!(matches!(recipient(&office, "bob").lifecycle, Lifecycle::SoftDeleted { .. }));
+    ask(&office, Request::RecipientRestore { identity: name("bob") });
+    assert_eq!(recipient(&office, "bob").lifecycle, Lifecycle::Active);
+    ask(&office, remove(true));
+    let shown = ask(&office, Request::RecipientShow { identity: name("bob@contoso.example") });
+    assert!(matches!(shown, Response::Failed(Failure { kind: FailureKind::NotFound, .. })));
+}
+
+#[test]
+fn permissions_are_granted_listed_and_revoked() {
+    let office = office();
+    let edit =
+        |grant| PermissionEdit { owner: name("info"), trustee: name("bob"), right: Right::SendAs, deny: false, grant };
+    ask(&office, Request::Permission(edit(true)));
+    let listed = ask(&office, Request::PermissionList { identity: name("bob") });
+    let Response::Permissions { held, .. } = listed else { panic!("a list") };
+    assert_eq!(held.len(), 1);
+    assert_eq!((held[0].owner.as_str(), held[0].right), ("info@contoso.example", Right::SendAs));
+    ask(&office, Request::Permission(edit(false)));
+    let again = ask(&office, Request::Permission(edit(false)));
+    assert!(matches!(again, Response::Failed(Failure { kind: FailureKind::NotFound, .. })), "{again:?}");
+}
+
+#[test]
+fn groups_domains_and_the_organisation_change() {
+    let office = office();
+    let members = Request::GroupMembers { group: name("staff"), add: vec![name("quiet")], remove: vec![name("bob")] };
+    assert!(matches!(ask(&office, members), Response::Done { .. }));
+    let Response::Members { members, .. } = ask(&office, Request::GroupList { group: name("staff") }) else {
+        panic!("a list")
+    };
+    let addresses: Vec<&str> = members.iter().map(|member| member.address.as_str()).collect();
+    assert!(addresses.contains(&"quiet@contoso.example") && !addresses.contains(&"bob@contoso.example"));
+    let edit = DomainEdit { domain: name("fabrikam.example"), ..Default::default() };
+    assert!(matches!(ask(&office, Request::DomainPut { edit: edit.clone(), new: true }), Response::Done { .. }));
+    assert!(matches!(ask(&office, Request::DomainPut { edit, new: true }), Response::Failed(_)));
+    assert!(matches!(ask(&office, Request::DomainRemove { domain: name("contoso.example") }), Response::Failed(_)));
+    let entry =
+        crate::model::directory::document::OrganisationEntry { security_defaults: Some(true), ..Default::default() };
+    ask(&office, Request::OrganisationSet(entry));
+    assert!(office.directory.snapshot().organisation().security_defaults);
+}
+
+#[test]
+fn a_list_is_bounded_and_filtered() {
+    let office = office();
+    let query = ListQuery { recipient_type: Some(RecipientType::SharedMailbox), limit: 1, ..Default::default() };
+    let Response::Recipients { total, recipients } = ask(&office, Request::RecipientList(query)) else {
+        panic!("a list")
+    };
+    assert_eq!((total, recipients.len()), (2, 1));
+    let query = ListQuery { text: Some(name("SALES")), ..Default::default() };
+    let Response::Recipients { total, .. } = ask(&office, Request::RecipientList(query)) else { panic!("a list") };
+    assert_eq!(total, 1);
+    let query = ListQuery { filter: Some(name("Nonsense -zz 3")), ..Default::default() };
+    assert!(matches!(ask(&office, Request::RecipientList(query)), Response::Failed(_)));
+}
+
+#[test]
+fn the_queue_is_shown_and_interfered_with() {
+    let office = office();
+    assert!(matches!(ask(&office, Request::QueueList { limit: 10 }), Response::Queue { total: 1, .. }));
+    assert!(matches!(ask(&office, Request::QueueShow { id: name(MESSAGE) }), Response::QueueMessage(_)));
+    assert!(matches!(ask(&office, Request::QueueRetry { id: None }), Response::Done { .. }));
+    let remove = Request::QueueRemove { id: name(MESSAGE), silently: false };
+    assert!(matches!(ask(&office, remove.clone()), Response::Done { .. }));
+    assert!(matches!(ask(&office, remove), Response::Failed(Failure { kind: FailureKind::NotFound, .. })));
+}
+
+#[test]
+fn an_import_reports_what_it_refused_and_a_dry_run_changes_nothing() {
+    let office = office();
+    let text = "[[recipient]]\ntype = \"UserMailbox\"\naddress = \"erin@contoso.example\"\n\
+                [[recipient]]\ntype = \"UserMailbox\"\naddress = \"nonsense\"\n";
+    let import = |all_or_nothing, dry_run| Request::Import {
+        name: name("new.toml"),
+        form: name("toml"),
+        text: text.to_owned(),
+        all_or_nothing,
+        dry_run,
+    };
+    let report = |response| match response {
+        Response::Imported(report) => report,
+        other => panic!("a report, not {other:?}"),
+    };
+    assert!(!report(ask(&office, import(true, false))).applied);
+    assert!(!report(ask(&office, import(false, true))).applied);
+    assert!(identity::find(&office.directory.snapshot(), "erin").is_err());
+    let done = report(ask(&office, import(false, false)));
+    assert_eq!((done.applied, done.created, done.rejected.len()), (true, 1, 1));
+    assert!(identity::find(&office.directory.snapshot(), "erin").is_ok());
+}
+
+#[test]
+fn no_answer_but_the_one_that_makes_it_shows_a_password_or_its_hash() {
+    let office = office();
+    let requests = [
+        Request::RecipientShow { identity: name("alice") },
+        Request::RecipientList(ListQuery::default()),
+        Request::Export { hashes: false },
+    ];
+    for request in requests {
+        let json = serde_json::to_string(&ask(&office, request)).unwrap();
+        assert!(!json.contains("argon2id"), "{json}");
+    }
+    let shown =
+        format!("{:?}", Request::AccountPassword { identity: name("a"), password: Some(Secret::new("hunter2")) });
+    assert!(!shown.contains("hunter2"));
+}

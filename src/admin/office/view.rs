@@ -1,0 +1,98 @@
+//! How recipients look to an administrator: addresses instead of ids, and what follows from the settings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::directory::document::RecipientEntry;
+use crate::model::directory::{Lifecycle, Recipient, RecipientType, Snapshot};
+use crate::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
+
+/// One line of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientSummary {
+    /// Its primary address.
+    pub address: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub recipient_type: RecipientType,
+    /// Its display name, or its name when there is none.
+    pub name: String,
+    /// Where its mailbox stands, in a word; empty for recipients that never had one.
+    pub state: String,
+    /// Whether a licence is assigned.
+    pub licensed: bool,
+}
+
+impl RecipientSummary {
+    /// The line for a recipient.
+    pub fn of(recipient: &Recipient) -> Self {
+        Self {
+            address: recipient.primary().to_string(),
+            recipient_type: recipient.recipient_type,
+            name: recipient.display_name.as_deref().unwrap_or(&recipient.name).to_owned(),
+            state: state(recipient, settings),
+            licensed: recipient.is_licensed(),
+        }
+    }
+}
+
+/// One recipient with everything that is set, and what it comes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecipientView {
+    /// Its identity, which never changes.
+    pub id: u64,
+    /// Its properties, as an export writes them: what is not shown is the default.
+    pub properties: RecipientEntry,
+    /// Where its mailbox stands.
+    pub state: String,
+    /// Whether a password is set.
+    pub has_password: bool,
+    /// Whether it may sign in to submit mail, given the right password.
+    pub may_submit: bool,
+    /// Why not: the reply that AUTH would get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_with: Option<String>,
+    /// Groups it is a direct member of, by address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub member_of: Vec<String>,
+}
+
+impl RecipientView {
+    /// Everything about a recipient.
+    pub fn of(recipient: &Recipient, snapshot: &Snapshot, settings: &Settings) -> Self {
+        let account = recipient.account.as_deref();
+        let evidence = Evidence::Right(Proof::Password);
+        let refusal = account
+            .and_then(|account| {
+                sign_in(snapshot, settings, &account.login.to_string(), evidence, &mut Unrecorded).err()
+            })
+            .map(|refusal| refusal.bare_reply(settings).to_string());
+        let mut member_of: Vec<String> =
+            snapshot.groups_of(recipient.id).map(|group| group.primary().to_string()).collect();
+        member_of.sort_unstable();
+        let has_password = account.is_some_and(|account| account.password.is_some());
+        Self {
+            id: recipient.id.0,
+            properties: RecipientEntry::of(recipient, snapshot),
+            state: state(recipient, settings),
+            has_password,
+            may_submit: has_password && refusal.is_none(),
+            refused_with: refusal,
+            member_of,
+        }
+    }
+}
+
+fn state(recipient: &Recipient, settings: &Settings) -> String {
+    let day = |since: crate::model::mail::Timestamp| since.iso8601().to_string().chars().take(10).collect::<String>();
+    match recipient.lifecycle {
+        Lifecycle::NoMailbox => String::new(),
+        Lifecycle::Active if recipient.has_open_mailbox(settings.licensing()) => "active".to_owned(),
+        Lifecycle::Active => "no licence".to_owned(),
+        Lifecycle::AwaitingMigration => "awaiting migration".to_owned(),
+        Lifecycle::Disconnected { since } => format!("disconnected since {}", day(since)),
+        Lifecycle::SoftDeleted { since } => format!("removed {}", day(since)),
+        Lifecycle::Inactive { since } => format!("inactive since {}", day(since)),
+        Lifecycle::StaleAttributes => "stale attributes".to_owned(),
+        Lifecycle::Purged => "purged".to_owned(),
+    }
+}
