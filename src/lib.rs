@@ -33,6 +33,9 @@
 
 pub mod admin;
 pub mod config;
+pub mod app;
+pub mod config;
+pub mod delivery;
 pub mod model;
 pub mod server;
 pub mod store;

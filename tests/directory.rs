@@ -37,7 +37,9 @@ fn contoso_is_the_sample_organisation() {
     assert_eq!(contoso.recipient_count(), 12);
     assert!(contoso.organisation().auto_forwarding_enabled);
     assert_eq!(contoso.default_domain().unwrap().to_string(), "contoso.example");
-    let open = |name: &str| find(&format!("{name}@contoso.example")).has_open_mailbox();
+    let open = |name: &str| {
+        find(&format!("{name}@contoso.example")).has_open_mailbox(franking::model::directory::Licensing::Counts)
+    };
     for name in ["alice", "bob", "kiosk", "quiet", "info", "sales", "carol", "room-1"] {
         assert!(open(name), "{name}");
     }

@@ -21,6 +21,9 @@ const HOUR_SECONDS: u64 = 3_600;
 const WEEK_SECONDS: u64 = 7 * 24 * HOUR_SECONDS;
 /// Numbers that TOML can write, and that fit wherever they go.
 const COUNT_MAX: u64 = 1_000_000_000;
+const LISTENERS_MAX: usize = 64;
+/// More problems than this help nobody, and finding the key of each takes time.
+const PROBLEMS_MAX: usize = 50;
 
 /// Reads values and gathers what is wrong with them.
 struct Judge<'text> {
@@ -55,6 +58,9 @@ pub(super) fn config(raw: Raw, text: &str, file: &Path) -> Result<Config, Config
 
 impl Judge<'_> {
     fn refuse(&mut self, span: &Range<usize>, problem: impl Into<String>, cure: impl Into<String>) {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
         let error = ConfigError::at(self.file, self.text, span, problem.into(), cure.into());
         self.problems.push((span.start, error));
     }
@@ -139,7 +145,10 @@ impl Judge<'_> {
         };
         let mut taken: Vec<SocketAddr> = Vec::new();
         let mut listeners = Vec::with_capacity(raw.len());
-        for own in raw {
+        if let Some(over) = raw.get(LISTENERS_MAX) {
+            self.refuse(&over.address.span(), format!("more than {LISTENERS_MAX} listeners"), "remove some");
+        }
+        for own in raw.into_iter().take(LISTENERS_MAX) {
             let span = own.address.span();
             let listener = self.listener(own);
             if listener.address.port() != 0 && taken.contains(&listener.address) {

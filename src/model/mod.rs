@@ -5,4 +5,6 @@
 pub mod directory;
 pub mod mail;
 pub mod policy;
+pub mod queue;
+pub mod report;
 pub mod smtp;

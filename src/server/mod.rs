@@ -1,1 +1,150 @@
-//! Server.
+//! The server's side of the network: connections are taken, counted, given TLS, and led through their session.
+//!
+//! Everything about mail is decided by [`Session`](crate::model::smtp::Session); this ring moves octets, keeps time and
+//! bounds memory (law 4). What sessions share comes in as [`Services`]; messages go out through [`Acceptor`]. Nothing a
+//! client sends or fails to send ends the server, delays other clients, or takes more than a bounded amount of memory.
+
+use core::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+
+mod acceptor;
+mod admission;
+mod authenticator;
+mod body;
+mod connection;
+mod listener;
+mod stop;
+mod stream;
+mod visible;
+
+pub use acceptor::Acceptor;
+pub use admission::Admission;
+pub use authenticator::Authenticator;
+pub use listener::{Drained, Listener, serve};
+pub use stop::{Stop, StopHandle};
+
+use crate::config::{Config, Emulate};
+use crate::model::mail::Domain;
+use crate::model::policy::Settings;
+use crate::model::smtp;
+use crate::store::live::LiveDirectory;
+use crate::store::spool::SpoolDirectory;
+use crate::world::{Clock, Random};
+use body::Bodies;
+
+/// What new sessions go by. It may be replaced while the server runs; open sessions keep what they began with.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// This server's name.
+    pub hostname: Box<str>,
+    /// The semantics profile with its overrides.
+    pub policy: Arc<Settings>,
+    /// Banner, EHLO list and mechanisms imitate Exchange Online (decision D8).
+    pub emulate_exchange_online: bool,
+    /// Bounds of one session.
+    pub session: smtp::Limits,
+    /// Open sessions in all.
+    pub sessions_max: usize,
+    /// Open sessions from one IPv4 address or one IPv6 network of 64 bits.
+    pub sessions_per_address_max: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long a client may take to read what we wrote.
+    pub write_timeout: Duration,
+}
+
+impl ServerSettings {
+    /// The part of `config` that sessions go by.
+    pub fn of(config: &Config) -> Self {
+        Self::from_parts(config, smtp::Limits::default())
+    }
+
+    fn from_parts(config: &Config, bounds: smtp::Limits) -> Self {
+        let limits = &config.limits;
+        Self {
+            hostname: host_text(&config.hostname),
+            policy: Arc::new(config.settings.clone()),
+            emulate_exchange_online: config.emulate == Some(Emulate::ExchangeOnline),
+            session: smtp::Limits {
+                command_timeout: limits.command_timeout,
+                data_timeout: limits.data_timeout,
+                ..bounds
+            },
+            sessions_max: limits.sessions_max,
+            sessions_per_address_max: limits.sessions_per_address_max,
+            handshake_timeout: limits.handshake_timeout,
+            write_timeout: limits.command_timeout,
+        }
+    }
+}
+
+/// A host's name as replies and trace fields write it.
+fn host_text(host: &Domain) -> Box<str> {
+    host.to_string().into_boxed_str()
+}
+
+/// What all sessions share.
+pub struct Services<A: Acceptor> {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Where session ids come from.
+    pub random: Arc<dyn Random>,
+    /// Who is who at this moment.
+    pub directory: Arc<LiveDirectory>,
+    /// Where messages go.
+    pub acceptor: Arc<A>,
+    /// Who checks passwords.
+    pub authenticator: Arc<Authenticator>,
+    /// How we speak TLS; `None` when there is no certificate, then STARTTLS is not offered.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// What new sessions go by.
+    pub settings: ArcSwap<ServerSettings>,
+    /// Who is in.
+    pub admission: Arc<Admission>,
+    bodies: Bodies,
+}
+
+impl<A: Acceptor> Services<A> {
+    /// Everything sessions share, with nobody in yet.
+    pub fn new(parts: ServiceParts<A>, settings: ServerSettings) -> Self {
+        let ServiceParts { clock, random, directory, acceptor, spool, authenticator, tls } = parts;
+        let (settings, admission) = (ArcSwap::from_pointee(settings), Arc::new(Admission::default()));
+        let bodies = Bodies::new(spool);
+        Self { clock, random, directory, acceptor, authenticator, tls, settings, admission, bodies }
+    }
+}
+
+impl<A: Acceptor> fmt::Debug for Services<A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.settings.load();
+        formatter.debug_struct("Services").field("settings", &settings).finish_non_exhaustive()
+    }
+}
+
+/// What [`Services`] are put together from.
+pub struct ServiceParts<A: Acceptor> {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Where session ids come from.
+    pub random: Arc<dyn Random>,
+    /// Who is who at this moment.
+    pub directory: Arc<LiveDirectory>,
+    /// Where messages go.
+    pub acceptor: Arc<A>,
+    /// Where bodies wait that are still being received.
+    pub spool: SpoolDirectory,
+    /// Who checks passwords.
+    pub authenticator: Arc<Authenticator>,
+    /// How we speak TLS.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+impl<A: Acceptor> fmt::Debug for ServiceParts<A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ServiceParts").finish_non_exhaustive()
+    }
+}

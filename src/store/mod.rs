@@ -3,10 +3,13 @@
 //! All of it runs on threads of its own. Async code hands work over and awaits a [`Ticket`]; nothing here blocks an
 //! async worker, except where a function says that it blocks.
 
+pub mod directory;
 pub mod engine;
 mod intake;
 pub mod journal;
+pub mod live;
 pub mod mailbox;
+pub mod queue;
 pub mod spool;
 mod ticket;
 

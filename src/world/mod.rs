@@ -4,6 +4,7 @@
 //! server, a certificate) arrives either as a parsed value or as an error that names what was at fault and its cure.
 
 pub mod clock;
+pub mod disk;
 pub mod network;
 pub mod password;
 pub mod random;
@@ -13,5 +14,3 @@ pub mod tls;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use resolver::{FixedResolver, MxAnswer, Resolver, SystemResolver};
-
-pub mod disk;

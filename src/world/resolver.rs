@@ -140,16 +140,15 @@ impl Resolver for SystemResolver {
     fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Vec<IpAddr>> {
         Box::pin(async move {
             let (v4, v6) = tokio::join!(self.records(host, RecordType::A), self.records(host, RecordType::AAAA));
-            let mut found = Vec::new();
-            let mut failure = None;
-            for outcome in [v6, v4] {
+            let (mut families, mut failure) = ([Vec::new(), Vec::new()], None);
+            for (family, outcome) in families.iter_mut().zip([v4, v6]) {
                 match outcome {
-                    Ok(Ok(records)) => found.extend(records.iter().filter_map(|record| record.data.ip_addr())),
+                    Ok(Ok(records)) => family.extend(records.iter().filter_map(|record| record.data.ip_addr())),
                     Ok(Err(_)) => {}
                     Err(error) => failure = Some(error),
                 }
             }
-            found.truncate(ADDRESSES_MAX);
+            let found = alternate(families);
             // Some name servers answer for A only and fail for AAAA: one family is enough to deliver.
             match failure {
                 Some(error) if found.is_empty() => Err(error),
@@ -157,6 +156,17 @@ impl Resolver for SystemResolver {
             }
         })
     }
+}
+
+/// One address of each family in turn, IPv4 first: whichever family does not work here, the second address tried does.
+fn alternate([v4, v6]: [Vec<IpAddr>; 2]) -> Vec<IpAddr> {
+    let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
+    let mut found = Vec::new();
+    while let (one, other @ Some(_)) | (one @ Some(_), other) = (v4.next(), v6.next()) {
+        found.extend(one.into_iter().chain(other));
+    }
+    found.truncate(ADDRESSES_MAX);
+    found
 }
 
 fn mx_answer(records: &[Record]) -> MxAnswer {
@@ -342,6 +352,14 @@ mod tests {
         assert_eq!(table.mx("nowhere.example").await, Ok(MxAnswer::NoSuchDomain));
         assert_eq!(table.addresses("MX.fabrikam.example").await, Ok(vec![ADDRESS]));
         assert!(table.mx("broken.example").await.is_err() && table.addresses("broken.example").await.is_err());
+    }
+
+    #[test]
+    fn address_families_take_turns() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let found = alternate([vec![ip("192.0.2.1")], vec![ip("2001:db8::1"), ip("2001:db8::2")]]);
+        assert_eq!(found, [ip("192.0.2.1"), ip("2001:db8::1"), ip("2001:db8::2")]);
+        assert_eq!(alternate([vec![ADDRESS; 40], vec![]]).len(), ADDRESSES_MAX);
     }
 
     #[test]

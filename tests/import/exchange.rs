@@ -170,3 +170,33 @@ fn an_ambiguous_name_is_not_guessed() {
     assert!(lines(&report.notes)[0].ends_with("several recipients go by this identity; use an address"), "{report}");
     assert_eq!(report.counts.created, 3);
 }
+
+#[test]
+fn every_kind_of_identity_leads_to_its_recipient() {
+    let mailboxes = "Name,Alias,DisplayName,PrimarySmtpAddress,RecipientTypeDetails,UserPrincipalName,Guid,LegacyExchangeDN\n\
+                     alice-1,al,Alice L.,alice@contoso.example,UserMailbox,a.login@contoso.example,\
+                     7b0c1c52-4c0e-4f0a-9a5e-0d4a4f0a0001,/o=Contoso/ou=First/cn=Recipients/cn=aliddell\n\
+                     info,info,Info,info@contoso.example,SharedMailbox,,,\n";
+    let identities = [
+        "alice-1",
+        "AL",
+        "alice l.",
+        "Alice@Contoso.Example",
+        "smtp:alice@contoso.example",
+        "a.login@contoso.example",
+        "7B0C1C52-4c0e-4f0a-9a5e-0d4a4f0a0001",
+        "/o=Contoso/ou=First/cn=Recipients/cn=aliddell",
+        "/o=Contoso/ou=Second/cn=Recipients/cn=al",
+        "CN=alice-1,OU=Users,DC=contoso,DC=example",
+        "contoso.example/Users/alice-1",
+        "CONTOSO\\al",
+    ];
+    for identity in identities {
+        let grants = format!("Identity,Trustee,AccessRights\ninfo,\"{identity}\",SendAs\n");
+        let files = [("a.csv", mailboxes.as_bytes()), ("b.csv", grants.as_bytes())];
+        let report = import(&files, &Snapshot::default());
+        assert_eq!(lines(&report.refused), [""; 0], "{identity}");
+        let snapshot = Snapshot::default().apply(&report.changes).unwrap();
+        assert_eq!(find(&snapshot, "info").trustees(Right::SendAs, false).count(), 1, "{identity}");
+    }
+}

@@ -39,6 +39,8 @@ pub(super) struct Names<'a> {
     pub(super) name: &'a str,
     pub(super) alias: Option<&'a str>,
     pub(super) display_name: Option<&'a str>,
+    /// Texts that name an object exactly: ids, distinguished and legacy distinguished names.
+    pub(super) identifiers: Vec<&'a str>,
 }
 
 /// Why an identity leads to nobody.
@@ -57,6 +59,7 @@ pub(super) struct Index {
     addresses: HashMap<AddressKey, usize>,
     /// By name, alias and display name, in order of precedence. `None` marks a name that several go by.
     by_name: [HashMap<String, Option<usize>>; 3],
+    identifiers: HashMap<String, Option<usize>>,
 }
 
 impl Index {
@@ -70,6 +73,9 @@ impl Index {
         if let Some(login) = names.login {
             self.addresses.entry(login).or_insert(place);
         }
+        for identifier in names.identifiers.into_iter().filter(|identifier| !identifier.is_empty()) {
+            self.identifiers.entry(identifier.to_lowercase()).and_modify(|slot| *slot = None).or_insert(Some(place));
+        }
         let given = [Some(names.name), names.alias, names.display_name];
         for (map, name) in self.by_name.iter_mut().zip(given) {
             if let Some(name) = name.filter(|name| !name.is_empty()) {
@@ -78,7 +84,7 @@ impl Index {
         }
     }
 
-    /// Who goes by `identity`: an address or login, then a name, alias or display name, then the parts of a
+    /// Who goes by `identity`: an address or login, then an id or distinguished name of the same export, a name, alias or display name, then the parts of a
     /// distinguished name, canonical name, legacy distinguished name or `DOMAIN\user` that name the object.
     pub(super) fn find(&self, identity: &str) -> Result<&Holder, Unresolved> {
         let identity = identity.trim();
@@ -100,7 +106,7 @@ impl Index {
             return self.holders.get(*place).ok_or(Unresolved::Unknown);
         }
         let folded = identity.to_lowercase();
-        for map in &self.by_name {
+        for map in core::iter::once(&self.identifiers).chain(&self.by_name) {
             match map.get(&folded) {
                 Some(Some(place)) => return self.holders.get(*place).ok_or(Unresolved::Unknown),
                 Some(None) => return Err(Unresolved::Ambiguous),

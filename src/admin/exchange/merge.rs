@@ -76,6 +76,7 @@ impl Merge {
                 name: &recipient.name,
                 alias: Some(recipient.primary().local().as_str()),
                 display_name: recipient.display_name.as_deref(),
+                identifiers: Vec::new(),
             };
             index.add(Holder::existing(recipient), names);
         }
@@ -115,7 +116,8 @@ impl Merge {
         let place = *self.places.entry(holder.primary.key()).or_insert(next);
         if place == next {
             let entry = RecipientEntry { address: holder.primary.to_string().into(), ..RecipientEntry::default() };
-            let draft = Draft { entry, primary: holder.primary.clone(), alias: None, references: Vec::new() };
+            let primary = holder.primary.clone();
+            let draft = Draft { entry, primary, alias: None, references: Vec::new(), identifiers: Vec::new() };
             self.slots.push(Slot { draft, origin, refused: false });
         }
         // In range: slots never go away, and a new place was filled just now.
@@ -161,6 +163,7 @@ impl Draft {
             name: entry.name.as_deref().unwrap_or(local),
             alias: Some(self.alias.as_deref().unwrap_or(local)),
             display_name: entry.display_name.as_deref(),
+            identifiers: self.identifiers.iter().map(|identifier| &**identifier).collect(),
         };
         index.add(holder, names);
     }
@@ -205,6 +208,8 @@ impl Draft {
             (aliases, later) => *aliases = aliases.take().or(later),
         }
         self.alias = later.alias.or_else(|| self.alias.take());
+        let known: HashSet<Box<str>> = self.identifiers.iter().cloned().collect();
+        self.identifiers.extend(later.identifiers.into_iter().filter(|identifier| !known.contains(identifier)));
         let again = |pending: &Pending| later.references.iter().any(|later| later.field == pending.field);
         self.references.retain(|pending| !again(pending));
         self.references.extend(later.references);

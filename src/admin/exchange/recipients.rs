@@ -1,6 +1,6 @@
 //! A row of `Get-Recipient`, `Get-Mailbox` or `Get-CASMailbox` as an entry of a document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Options;
 use super::references::{Field, Pending};
@@ -17,7 +17,20 @@ pub(super) struct Draft {
     /// `Alias`, by which other rows may refer to it.
     pub(super) alias: Option<Box<str>>,
     pub(super) references: Vec<Pending>,
+    /// Ids and distinguished names, by which other rows may refer to it, too.
+    pub(super) identifiers: Vec<Box<str>>,
 }
+
+/// Columns whose text names an object exactly (spec section 9.1). None of them is kept.
+const IDENTIFIERS: [&str; 7] = [
+    "Guid",
+    "ExchangeGuid",
+    "ExchangeObjectId",
+    "ExternalDirectoryObjectId",
+    "DistinguishedName",
+    "Identity",
+    "LegacyExchangeDN",
+];
 
 /// Reads a row.
 pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
@@ -61,7 +74,8 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
     }
     let alias = row.first_text(&["Alias", "SamAccountName"]).map(Into::into);
     let references = Field::ALL.into_iter().filter_map(|field| Pending::of(row, field, kind)).collect();
-    Ok(Draft { entry, primary, alias, references })
+    let identifiers: BTreeSet<Box<str>> = IDENTIFIERS.iter().filter_map(|column| text(row, column)).collect();
+    Ok(Draft { entry, primary, alias, references, identifiers: identifiers.into_iter().collect() })
 }
 
 /// A column's text for a key that an empty text clears.

@@ -39,10 +39,10 @@ pub struct FilterError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
     /// At least two terms.
-    And(Vec<Node>),
+    And(Vec<Self>),
     /// At least two terms.
-    Or(Vec<Node>),
-    Not(Box<Node>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
     Compare(Comparison),
 }
 
@@ -263,10 +263,7 @@ impl fmt::Display for Node {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.property {
-            Property::CustomAttribute(number) => write!(formatter, "CustomAttribute{number}")?,
-            property => write!(formatter, "{property:?}")?,
-        }
+        self.property.fmt(formatter)?;
         formatter.write_str(match self.operator {
             Operator::Equal => " -eq ",
             Operator::NotEqual => " -ne ",
@@ -279,6 +276,22 @@ impl fmt::Display for Comparison {
             Value::Flag(false) => formatter.write_str("$false"),
             Value::Null => formatter.write_str("$null"),
         }
+    }
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Name => "Name",
+            Self::DisplayName => "DisplayName",
+            Self::Alias => "Alias",
+            Self::PrimarySmtpAddress => "PrimarySmtpAddress",
+            Self::EmailAddresses => "EmailAddresses",
+            Self::RecipientType => "RecipientType",
+            Self::RecipientTypeDetails => "RecipientTypeDetails",
+            Self::HiddenFromAddressListsEnabled => "HiddenFromAddressListsEnabled",
+            Self::CustomAttribute(number) => return write!(formatter, "CustomAttribute{number}"),
+        })
     }
 }
 
@@ -297,8 +310,7 @@ impl Property {
 
     fn from_name(word: &str) -> Option<Self> {
         const NUMBERED: &str = "CustomAttribute";
-        if let Some(named) = Self::NAMED.into_iter().find(|property| format!("{property:?}").eq_ignore_ascii_case(word))
-        {
+        if let Some(named) = Self::NAMED.into_iter().find(|property| property.to_string().eq_ignore_ascii_case(word)) {
             return Some(named);
         }
         let number = word.get(NUMBERED.len()..)?;

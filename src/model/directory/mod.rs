@@ -26,6 +26,8 @@ pub use group::Group;
 pub use lifecycle::Lifecycle;
 pub use permission::{Grant, Right};
 pub use proxy::{OtherProxy, ProxyAddresses};
-pub use recipient::{Forwarding, Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies};
+pub use recipient::{
+    Forwarding, Licensing, Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies,
+};
 pub use recipient_type::RecipientType;
 pub use snapshot::Snapshot;

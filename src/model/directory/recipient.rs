@@ -87,6 +87,15 @@ pub struct SentItemsCopies {
     pub smtp_client_submission: Option<bool>,
 }
 
+/// Whether a user's mailbox needs a licence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Licensing {
+    /// As in the cloud: without licence there is no mailbox (spec S2-1).
+    Counts,
+    /// As on premises: licences are labels without effect.
+    Ignored,
+}
+
 /// One object of the directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipient {
@@ -180,11 +189,11 @@ impl Recipient {
         self.account.as_ref().is_some_and(|account| account.is_licensed())
     }
 
-    /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user.
-    pub fn has_open_mailbox(&self) -> bool {
-        self.recipient_type.is_mailbox()
-            && self.lifecycle.is_active()
-            && (self.recipient_type != RecipientType::UserMailbox || self.is_licensed())
+    /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user's and
+    /// licences count.
+    pub fn has_open_mailbox(&self, licensing: Licensing) -> bool {
+        let needs_licence = licensing == Licensing::Counts && self.recipient_type == RecipientType::UserMailbox;
+        self.recipient_type.is_mailbox() && self.lifecycle.is_active() && (!needs_licence || self.is_licensed())
     }
 
     /// Whether unauthenticated senders are turned away: the setting, else the default of the type (spec section 5.6).

@@ -48,6 +48,25 @@ impl Default for Snapshot {
 }
 
 impl Snapshot {
+    /// A snapshot from the objects of an earlier one, as storage kept them. They were valid together when they were
+    /// stored, so they are not judged again.
+    pub fn restore(
+        version: u64,
+        next_id: RecipientId,
+        organisation: Organisation,
+        domains: Vec<AcceptedDomain>,
+        recipients: Vec<Recipient>,
+    ) -> Self {
+        let domains = domains.into_iter().map(|domain| (domain.domain.clone(), domain)).collect();
+        let mut snapshot =
+            Self { version, organisation: Arc::new(organisation), domains: Arc::new(domains), ..Self::default() };
+        for recipient in recipients {
+            snapshot.put(Arc::new(recipient));
+        }
+        snapshot.next_id = snapshot.next_id.max(next_id);
+        snapshot
+    }
+
     /// How many change lists lead here; every accepted list adds one.
     pub const fn version(&self) -> u64 {
         self.version

@@ -16,6 +16,7 @@ use super::resolve::{Resolution, resolve};
 use super::settings::Settings;
 use super::srs;
 use super::trail::Trail;
+use crate::model::directory::filter::Filter;
 use crate::model::directory::{Forwarding, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
 
@@ -235,7 +236,15 @@ impl<T: Trail> Expansion<'_, T> {
         if group.recipient_type != RecipientType::DynamicDistributionGroup {
             return group.group.as_deref().map(|set| set.members().to_vec()).unwrap_or_default();
         }
-        Vec::new()
+        // Evaluated when the message is expanded (spec section 5.6); without a filter nobody is meant.
+        let filter = group.group.as_deref().and_then(|set| set.recipient_filter.as_deref());
+        let Some(Ok(filter)) = filter.map(Filter::parse) else {
+            return Vec::new();
+        };
+        let others = self.snapshot.recipients().filter(|recipient| recipient.id != group.id);
+        let mut members: Vec<_> = others.filter(|other| filter.matches(other)).map(|found| found.id).collect();
+        members.sort_unstable();
+        members
     }
 
     /// Who hears of failures below a group (spec section 5.6): the sender, the first owner, or nobody.

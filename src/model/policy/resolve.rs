@@ -44,7 +44,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
             let of_default =
                 snapshot.default_domain().and_then(|domain| Address::parse(&format!("postmaster@{domain}")).ok());
             return match of_default.and_then(|address| find(snapshot, &address, trail)) {
-                Some(holder) => of_recipient(holder, trail).unwrap_or(Resolution::PostmasterMailbox),
+                Some(holder) => of_recipient(settings, holder, trail).unwrap_or(Resolution::PostmasterMailbox),
                 None => Resolution::PostmasterMailbox,
             };
         }
@@ -53,7 +53,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     trail.note("the domain is an accepted domain", accepted.is_some(), || address.domain().to_string());
     // A contact's foreign address is found as well: the object stands for it inside the organisation.
     if let Some(recipient) = find(snapshot, address, trail) {
-        if let Some(resolution) = of_recipient(recipient, trail) {
+        if let Some(resolution) = of_recipient(settings, recipient, trail) {
             return resolution;
         }
         // Known, but without a mailbox that can receive: as if it did not exist.
@@ -100,7 +100,7 @@ fn find<'snapshot>(
 }
 
 /// What a known recipient leads to; `None` when it counts as unknown.
-fn of_recipient(recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolution> {
+fn of_recipient(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolution> {
     let kind = recipient.recipient_type;
     trail.note("what the recipient is", true, || format!("{kind}, {:?}", recipient.lifecycle));
     let outside = |owner: &Recipient| {
@@ -118,7 +118,9 @@ fn of_recipient(recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolut
         return outside(recipient);
     }
     match recipient.lifecycle {
-        Lifecycle::Active if recipient.has_open_mailbox() => Some(Resolution::Mailbox(recipient.id)),
+        Lifecycle::Active if recipient.has_open_mailbox(settings.licensing()) => {
+            Some(Resolution::Mailbox(recipient.id))
+        }
         Lifecycle::AwaitingMigration => outside(recipient),
         Lifecycle::Active
         | Lifecycle::NoMailbox

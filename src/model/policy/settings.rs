@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::directory::Licensing;
+
 /// Whose semantics are the starting point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,6 +120,11 @@ impl Settings {
             hops_max: 60,
             srs_keys: Vec::new(),
         }
+    }
+
+    /// Whether licences count: where a mailbox is needed to submit, a user's mailbox needs a licence.
+    pub const fn licensing(&self) -> Licensing {
+        if self.mailbox_required { Licensing::Counts } else { Licensing::Ignored }
     }
 
     /// Whether an unknown local recipient is refused at RCPT on submission rather than reported later.

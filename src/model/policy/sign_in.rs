@@ -142,7 +142,7 @@ fn mailbox(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -
     if !trail.asks("a mailbox is needed to submit", settings.mailbox_required) {
         return Ok(());
     }
-    let open = recipient.has_open_mailbox();
+    let open = recipient.has_open_mailbox(settings.licensing());
     trail.note("there is a mailbox to open", open, || {
         let licence = if recipient.is_licensed() { "licensed" } else { "no licence" };
         format!("{}, {:?}, {licence}", recipient.recipient_type, recipient.lifecycle)

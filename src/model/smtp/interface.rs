@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::limits::Limits;
 use crate::model::mail::Domain;
-use crate::model::policy::{Envelope, Evidence, Refusal, Settings};
+use crate::model::policy::{Envelope, Evidence, Refusal, Settings, SubmitAs};
 
 /// What a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +137,8 @@ pub enum Input<'a> {
 pub struct Submission {
     /// Who sends what to whom.
     pub envelope: Envelope,
+    /// In which capacity the account sends, for copies in Sent Items; `None` for mail from other servers.
+    pub submit_as: Option<SubmitAs>,
     /// The header with this server's trace field at its top, up to and including the empty line.
     pub head: Vec<u8>,
     /// Octets of the body: the sum of all [`Action::Body`] of this message.

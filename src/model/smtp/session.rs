@@ -1,47 +1,336 @@
 //! One SMTP session as a server: bytes and verdicts in, actions out, no I/O (law 4).
+//!
+//! A session waits for three things besides bytes: TLS, credentials, commit. While it waits it parses nothing; what was
+//! pipelined stays in its buffer, except that STARTTLS throws away whatever plaintext had come. Memory is bounded: one
+//! piece of input, one line, one header, and the permits of one message.
 
-use std::collections::VecDeque;
+mod commands;
+mod message;
+mod signing_in;
 
-pub use super::interface::{
-    Action, CommitFailure, Credentials, Input, QueuedAs, Role, SessionOptions, Submission, TlsFacts, TlsState, Verdict,
-    Waiting,
-};
+use super::data::DotReader;
+use super::grammar::{self, Command, ParseFailure};
+use super::interface::{Action, Input, SessionOptions, TlsState, Waiting};
+use super::line::{Line, LineBuffer};
+use super::outbox::Outbox;
+use super::replies::Answer;
+use super::sasl;
+use super::transaction::Transaction;
 use crate::model::directory::Snapshot;
-use crate::model::mail::Timestamp;
+use crate::model::mail::{Domain, Timestamp};
+use crate::model::policy::{Refusal, SignedIn, Trailer};
 
 /// One session.
 #[derive(Debug)]
 pub struct Session {
     options: SessionOptions,
-    actions: VecDeque<Action>,
+    outbox: Outbox,
+    input: LineBuffer,
+    phase: Phase,
     waits: Waiting,
-    deadline: Timestamp,
+    greeting: Option<Greeting>,
+    signed_in: Option<SignedIn>,
+    claim: Option<signing_in::PendingClaim>,
+    last_auth_refusal: Option<Refusal>,
+    transaction: Option<Transaction>,
+    /// The Message-ID of the message being made durable.
+    committing: Option<String>,
+    has_room: bool,
+    draining: bool,
+    counts: Counts,
+    began: Timestamp,
+    /// The last moment at which the client got somewhere.
+    progressed: Timestamp,
+}
+
+/// What the next octets are.
+#[derive(Debug)]
+enum Phase {
+    /// A command line.
+    Command,
+    /// A response of AUTH.
+    Authentication(sasl::Exchange),
+    /// A message sent by DATA.
+    Data(DotReader),
+    /// A chunk sent by BDAT.
+    Chunk(Chunk),
+}
+
+#[derive(Debug)]
+struct Chunk {
+    bytes: u64,
+    remaining: u64,
+    last: bool,
+    /// The chunk is swallowed and then refused.
+    refused: Option<Refusal>,
+}
+
+#[derive(Debug)]
+struct Greeting {
+    name: Domain,
+    extended: bool,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commands: u32,
+    errors: u32,
+    auth_failures: u32,
+    refused_recipients: u32,
+    messages: u64,
+}
+
+/// What a decision depends on besides the session.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    now: Timestamp,
+    snapshot: &'a Snapshot,
 }
 
 impl Session {
     /// Begins a session; the banner is its first action.
     pub fn new(options: SessionOptions, now: Timestamp) -> Self {
-        let deadline = now.plus(options.limits.command_timeout);
-        Self { options, actions: VecDeque::new(), waits: Waiting::Bytes, deadline }
+        let mut session = Self {
+            options,
+            outbox: Outbox::default(),
+            input: LineBuffer::default(),
+            phase: Phase::Command,
+            waits: Waiting::Bytes,
+            greeting: None,
+            signed_in: None,
+            claim: None,
+            last_auth_refusal: None,
+            transaction: None,
+            committing: None,
+            has_room: true,
+            draining: false,
+            counts: Counts::default(),
+            began: now,
+            progressed: now,
+        };
+        let banner = Answer::Banner {
+            hostname: &session.options.hostname,
+            at: now,
+            session_id: &session.options.session_id,
+            emulated: session.options.emulate_exchange_online,
+        };
+        session.outbox.say(&banner.reply());
+        session.outbox.flush();
+        session
     }
 
-    /// Takes one input; what follows from it is then drained with [`poll_action`](Self::poll_action).
-    pub fn handle(&mut self, now: Timestamp, _snapshot: &Snapshot, _input: Input<'_>) {
-        self.deadline = now.plus(self.options.limits.command_timeout);
+    /// Takes one input; what follows from it is then drained with [`poll_action`](Self::poll_action). An input that the
+    /// session does not wait for changes nothing.
+    pub fn handle(&mut self, now: Timestamp, snapshot: &Snapshot, input: Input<'_>) {
+        let moment = Moment { now, snapshot };
+        if self.waits == Waiting::Nothing {
+            return;
+        }
+        match input {
+            Input::Received(octets) => self.received(octets),
+            Input::TlsEstablished(facts) => {
+                if self.waits == Waiting::Tls {
+                    self.input.clear();
+                    self.options.tls = TlsState::Active(facts);
+                    self.resume(now);
+                }
+            }
+            Input::CredentialsJudged(verdict) => self.credentials_judged(moment, verdict),
+            Input::Committed(outcome) => self.committed(moment, outcome),
+            Input::BodyFailed => self.body_failed(moment),
+            Input::TimedOut => self.timed_out(moment),
+            Input::Draining => self.draining = true,
+            Input::RoomChanged(has_room) => self.has_room = has_room,
+        }
+        while self.waits == Waiting::Bytes && self.step(moment) {}
+        self.outbox.flush();
     }
 
     /// The next action, in order; `None` when the session waits.
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.outbox.pop()
     }
 
-    /// When the shell must hand in [`Input::TimedOut`], unless something else happens first.
-    pub const fn deadline(&self) -> Timestamp {
-        self.deadline
+    /// When the shell must hand in [`Input::TimedOut`], unless something else happens first. Octets that complete no
+    /// line move it not at all, and octets of a message only up to the limit for a whole transaction.
+    pub fn deadline(&self) -> Timestamp {
+        let limits = &self.options.limits;
+        let silence = match (self.waits, &self.phase) {
+            (Waiting::Bytes, Phase::Command | Phase::Authentication(_)) => limits.command_timeout,
+            (Waiting::Bytes, Phase::Data(_) | Phase::Chunk(_)) => limits.data_timeout,
+            (Waiting::Tls | Waiting::Verdict | Waiting::Commit | Waiting::Nothing, _) => limits.wait_timeout,
+        };
+        let by_silence = self.progressed.plus(silence);
+        match (&self.transaction, self.waits) {
+            (Some(transaction), Waiting::Bytes) => by_silence.min(transaction.began.plus(limits.transaction_timeout)),
+            (None, Waiting::Bytes) => by_silence.min(self.began.plus(limits.session_timeout)),
+            (_, Waiting::Tls | Waiting::Verdict | Waiting::Commit | Waiting::Nothing) => by_silence,
+        }
     }
 
     /// What the session waits for.
     pub const fn waits(&self) -> Waiting {
         self.waits
     }
+
+    /// Octets held in memory, for the proof that they are bounded.
+    pub fn held(&self) -> usize {
+        let content = self.transaction.as_ref().and_then(|transaction| transaction.content.as_ref());
+        self.input.held() + content.map_or(0, |content| content.held())
+    }
+
+    fn received(&mut self, octets: &[u8]) {
+        // Between STARTTLS and the handshake nothing that comes in clear text counts.
+        if self.waits != Waiting::Tls {
+            self.input.push(octets);
+        }
+    }
+
+    /// Takes the next line or piece of content; `false` when there is none.
+    fn step(&mut self, moment: Moment<'_>) -> bool {
+        match &self.phase {
+            Phase::Command if self.draining && self.transaction.is_none() => {
+                self.refuse(moment, Refusal::ServiceNotAvailable);
+                false
+            }
+            Phase::Command | Phase::Authentication(_) => {
+                let Some(line) = self.input.take_line(self.options.limits.line_bytes_max()) else {
+                    return false;
+                };
+                self.progressed = moment.now;
+                match core::mem::replace(&mut self.phase, Phase::Command) {
+                    Phase::Authentication(exchange) => self.response(moment, exchange, &line),
+                    Phase::Command | Phase::Data(_) | Phase::Chunk(_) => self.command(moment, &line),
+                }
+                true
+            }
+            Phase::Data(_) => self.data_step(moment),
+            Phase::Chunk(_) => self.chunk_step(moment),
+        }
+    }
+
+    fn command(&mut self, moment: Moment<'_>, line: &Line) {
+        self.counts.commands = self.counts.commands.saturating_add(1);
+        if self.counts.commands > self.options.limits.commands_max {
+            return self.refuse(moment, Refusal::TooManyCommands);
+        }
+        let line = match line {
+            Line::Whole(line) if line.len() <= grammar::line_bytes_max(line, &self.options.limits) => line,
+            Line::Whole(_) | Line::TooLong => return self.refuse(moment, Refusal::LineTooLong),
+            Line::Spoilt => return self.refuse(moment, Refusal::BareNewlineInCommand),
+        };
+        match grammar::parse(line) {
+            Ok(command) => {
+                if let Err(refusal) = self.obey(moment, command) {
+                    self.refuse(moment, refusal);
+                }
+            }
+            Err(ParseFailure::Refused(refusal)) => self.refuse(moment, refusal),
+            Err(ParseFailure::OutOfStep(refusal)) => {
+                self.refuse(moment, refusal);
+                self.close();
+            }
+        }
+    }
+
+    fn obey(&mut self, moment: Moment<'_>, command: Command) -> Result<(), Refusal> {
+        match command {
+            Command::Ehlo(name) => return self.hello(name.domain().clone(), true),
+            Command::Helo(name) => return self.hello(name.domain().clone(), false),
+            Command::Mail(mail) => return self.mail(moment, mail),
+            Command::Rcpt(rcpt) => return self.rcpt(moment, rcpt),
+            Command::Data => return self.data(),
+            Command::Bdat { bytes, last } => self.bdat(moment, bytes, last),
+            Command::StartTls => return self.start_tls(),
+            Command::Auth { mechanism, initial } => return self.auth(moment, mechanism, initial.as_deref()),
+            Command::Rset => {
+                self.end_transaction();
+                self.say(&Answer::Resetting);
+            }
+            Command::Noop => self.say(&Answer::Ok),
+            Command::Vrfy => self.say(&Answer::CannotVerify),
+            Command::Help => self.say(&Answer::Help),
+            Command::Quit => {
+                self.say(&Answer::Closing);
+                self.close();
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, answer: &Answer<'_>) {
+        self.outbox.say(&answer.reply());
+    }
+
+    /// Answers with a refusal, and ends the session when it was the last one bearable.
+    fn refuse(&mut self, moment: Moment<'_>, refusal: Refusal) {
+        let trailer = Trailer {
+            host: self.options.hostname.to_string(),
+            at: moment.now,
+            session: self.options.session_id.to_string(),
+        };
+        let reply = refusal.reply(&self.options.settings, &trailer);
+        self.outbox.say(&reply);
+        if refusal.closes() {
+            return self.close();
+        }
+        // RCPT and DATA pipelined behind a refused MAIL are no errors of their own.
+        let consequence = matches!(refusal, Refusal::NeedMailCommand | Refusal::NeedRcptCommand);
+        if matches!(reply.code(), 500..=504 | 530 | 538 | 555) && !consequence {
+            self.count_error(moment);
+        }
+    }
+
+    fn count_error(&mut self, moment: Moment<'_>) {
+        self.counts.errors = self.counts.errors.saturating_add(1);
+        if self.counts.errors >= self.options.limits.errors_max && self.waits != Waiting::Nothing {
+            self.refuse(moment, Refusal::TooManyErrors);
+        }
+    }
+
+    /// A refusal to a guess: it comes late, so that guessing is slow.
+    fn refuse_late(&mut self, moment: Moment<'_>, refusal: Refusal) {
+        if !self.options.limits.tarpit.is_zero() {
+            self.outbox.push(Action::Delay(self.options.limits.tarpit));
+        }
+        self.refuse(moment, refusal);
+    }
+
+    /// Ends the wait and goes on with what is buffered.
+    const fn resume(&mut self, now: Timestamp) {
+        self.waits = Waiting::Bytes;
+        self.progressed = now;
+    }
+
+    /// Forgets the transaction, with whatever the shell holds of it.
+    fn end_transaction(&mut self) {
+        if self.transaction.take().is_some_and(|transaction| transaction.body_begun) {
+            self.outbox.push(Action::DiscardBody);
+        }
+    }
+
+    fn close(&mut self) {
+        if self.waits == Waiting::Nothing {
+            return;
+        }
+        self.end_transaction();
+        self.outbox.push(Action::Close);
+        self.input.clear();
+        self.phase = Phase::Command;
+        self.waits = Waiting::Nothing;
+    }
+
+    fn timed_out(&mut self, moment: Moment<'_>) {
+        if moment.now < self.deadline() {
+            return;
+        }
+        if self.waits == Waiting::Tls {
+            // In the middle of a handshake nobody would understand a reply.
+            return self.close();
+        }
+        self.refuse(moment, Refusal::SessionTimedOut);
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,232 @@
-//! stub
+//! Mailboxes as Maildir++ trees, which Dovecot, mutt and every backup understand.
+//!
+//! A message is written to `tmp/`, synchronised, renamed into `new/` (or `cur/` when it carries flags), and that
+//! directory is synchronised; only then its ticket answers. Its name is a function of the queue id and the recipient,
+//! so delivering it again after a crash finds the earlier file and changes nothing.
+//!
+//! Each writing thread serves its own share of the mailboxes and synchronises a directory once for all messages that
+//! have gathered for it. More threads in *one* mailbox would only wait for each other, hence the share by mailbox.
+//!
+//! Lines are stored with LF alone, as Maildir readers expect: mutt shows CR as `^M`, Dovecot accepts both and sends
+//! CRLF. A carriage return without line feed is content and stays. The name carries both sizes (`S=` as stored, `W=`
+//! with CRLF), so that Dovecot's quota and a recount need not open the file.
+//!
+//! Every failure is transient: the message stays in the queue and is tried again, with [`Repeat::Possible`].
+
+use core::hash::{Hash as _, Hasher as _};
+use std::collections::hash_map::DefaultHasher;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::intake::{Bounds, Intake};
+use super::ticket::{Stopped, Ticket, ticket};
+use crate::world::disk::Disk;
+
+mod count;
+mod message;
+mod name;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use count::Usage;
+pub use message::Message;
+pub use name::{DeliveryName, Flags, Folder, MailboxName, NameError};
+
+use writer::{Job, Writer};
+
+/// Whether a delivery may have been made before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// This is the first attempt since the message was accepted, in this life of the process.
+    Never,
+    /// An attempt may have been made and its outcome lost: look whether the message is there. Reads the directories,
+    /// which takes a while when they hold a hundred thousand messages.
+    Possible,
+}
+
+/// One message for one mailbox.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Whose mailbox.
+    pub mailbox: MailboxName,
+    /// Which folder in it; created when it is not there.
+    pub folder: Folder,
+    /// What makes the message this one.
+    pub name: DeliveryName,
+    /// Header lines to put in front (such as Return-Path and Delivered-To), each with its line end.
+    pub head: Vec<u8>,
+    /// The message.
+    pub message: Message,
+    /// Flags it has from the start; with any the message is not "new".
+    pub flags: Flags,
+    /// Whether it may be there already.
+    pub repeat: Repeat,
+}
+
+/// A message that is durably in its mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size as stored, in octets.
+    pub bytes: u64,
+    /// Whether it was there before this attempt.
+    pub was_there: bool,
+}
+
+/// Why a message is not in its mailbox. All of these are transient.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailboxFailure {
+    /// The file system is full, or the quota that it keeps is.
+    #[error("no room for the mailbox: {reason}")]
+    NoRoom {
+        /// What the disk said.
+        reason: Arc<str>,
+    },
+    /// The file system cannot be written or read.
+    #[error("the disk of the mailbox failed: {reason}")]
+    Disk {
+        /// What the disk said.
+        reason: Arc<str>,
+    },
+    /// The message itself could not be read; the mailbox is not at fault.
+    #[error("the message could not be read: {reason}")]
+    Message {
+        /// What the disk said.
+        reason: Arc<str>,
+    },
+    /// The mailboxes are closed.
+    #[error("the mailboxes are closed")]
+    Closed,
+}
+
+impl From<Stopped> for MailboxFailure {
+    fn from(_: Stopped) -> Self {
+        Self::Closed
+    }
+}
+
+impl MailboxFailure {
+    fn of_disk(error: &io::Error) -> Self {
+        let reason = error.to_string().into();
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoRoom { reason },
+            _ => Self::Disk { reason },
+        }
+    }
+}
+
+/// The answer to a delivery.
+pub type DeliveryTicket = Ticket<Delivered, MailboxFailure>;
+
+const QUEUE: Bounds = Bounds { items: 512, bytes: 64 << 20 };
+
+/// All mailboxes of this machine. Dropping it finishes what was handed over.
+#[derive(Debug)]
+pub struct MailboxStore {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    intakes: Vec<Intake<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl MailboxStore {
+    /// Opens or creates the tree of mailboxes below `root`. `hostname` becomes part of every file name; `writers`
+    /// threads write, at least one (16 to 32 serve many mailboxes well). Blocks.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open(disk: Arc<dyn Disk>, root: &Path, hostname: &str, writers: usize) -> io::Result<Self> {
+        disk.create_directories(root)?;
+        let hostname: Arc<str> = name::in_file_name(hostname).into();
+        let mut store =
+            Self { disk: Arc::clone(&disk), root: root.to_owned(), intakes: Vec::new(), threads: Vec::new() };
+        for _ in 0..writers.max(1) {
+            let intake = Intake::new(QUEUE);
+            let writer = Writer {
+                disk: Arc::clone(&disk),
+                root: root.to_owned(),
+                hostname: Arc::clone(&hostname),
+                intake: intake.clone(),
+            };
+            let thread = std::thread::Builder::new().name("mailbox".to_owned()).spawn(move || writer.run())?;
+            store.intakes.push(intake);
+            store.threads.push(thread);
+        }
+        Ok(store)
+    }
+
+    /// Where the mailboxes are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of a mailbox, which need not exist yet.
+    pub fn path_of(&self, mailbox: &MailboxName) -> PathBuf {
+        self.root.join(mailbox.as_str())
+    }
+
+    /// The thread for a mailbox: always the same one, so that its messages share synchronisations.
+    fn intake(&self, mailbox: &MailboxName) -> Result<&Intake<Job>, MailboxFailure> {
+        let mut hasher = DefaultHasher::new();
+        mailbox.hash(&mut hasher);
+        let share = hasher.finish().checked_rem(self.intakes.len() as u64).unwrap_or(0);
+        let share = usize::try_from(share).unwrap_or(0);
+        self.intakes.get(share).ok_or(MailboxFailure::Closed)
+    }
+
+    /// Hands a message over, waiting without blocking while too much is under way. The ticket answers when the message
+    /// is durably in its mailbox.
+    ///
+    /// # Errors
+    /// `Closed`; all others come with the ticket.
+    pub async fn deliver(&self, delivery: Delivery) -> Result<DeliveryTicket, MailboxFailure> {
+        let (promise, ticket) = ticket();
+        let bytes = delivery.message.bytes_in_memory();
+        let intake = self.intake(&delivery.mailbox)?;
+        intake.push(Job { delivery, promise }, bytes).await.map_err(|_| MailboxFailure::Closed)?;
+        Ok(ticket)
+    }
+
+    /// The same from a thread; blocks while too much is under way.
+    ///
+    /// # Errors
+    /// As [`Self::deliver`].
+    pub fn deliver_blocking(&self, delivery: Delivery) -> Result<DeliveryTicket, MailboxFailure> {
+        let (promise, ticket) = ticket();
+        let bytes = delivery.message.bytes_in_memory();
+        let intake = self.intake(&delivery.mailbox)?;
+        intake.push_blocking(Job { delivery, promise }, bytes).map_err(|_| MailboxFailure::Closed)?;
+        Ok(ticket)
+    }
+
+    /// Creates an empty mailbox, durably; nothing when it exists. Deliveries create theirs by themselves. Blocks.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn create(&self, mailbox: &MailboxName) -> io::Result<()> {
+        writer::create_folder(&*self.disk, &self.path_of(mailbox), &Folder::Inbox)
+    }
+
+    /// Counts what a mailbox holds in all its folders; nothing when it does not exist. Blocks, and reads every name.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn recount(&self, mailbox: &MailboxName) -> io::Result<Usage> {
+        count::count(&*self.disk, &self.path_of(mailbox))
+    }
+}
+
+impl Drop for MailboxStore {
+    /// Blocks until what was handed over is written and answered.
+    fn drop(&mut self) {
+        self.intakes.iter().for_each(Intake::close);
+        for thread in self.threads.drain(..) {
+            // A panic there has already failed its tickets; there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}

@@ -266,7 +266,7 @@ impl State {
             return;
         };
         let whole = self.random_up_to(pending.len());
-        let zeros = self.random() % 4 == 0;
+        let zeros = self.random().is_multiple_of(4);
         for (number, mut change) in pending.into_iter().enumerate() {
             if number > whole {
                 break;
@@ -309,7 +309,7 @@ impl State {
             self.settle_some(inode);
         }
         for change in core::mem::take(&mut self.pending) {
-            if self.random() % 2 == 0 {
+            if self.random().is_multiple_of(2) {
                 change.apply(&mut self.durable);
             }
         }

@@ -12,7 +12,7 @@ use crate::model::directory::recipient::{Forwarding, Organisation, Recipient, Re
 use crate::model::directory::recipient_type::RecipientType;
 use crate::model::directory::snapshot::Snapshot;
 use crate::model::directory::validate::PROXY_ADDRESSES_MAX;
-use crate::model::directory::{AcceptedDomain, Lifecycle};
+use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle};
 use crate::model::mail::{Address, Domain, Timestamp};
 
 /// Longest value of a non-SMTP address and of a custom attribute, in octets. A log line holds either.
@@ -67,9 +67,9 @@ pub(super) fn domain(entry: &DomainEntry, snapshot: &Snapshot) -> Result<Accepte
         source,
     })?;
     let former = snapshot.domains().find(|accepted| accepted.domain == domain).cloned();
-    let mut next = former.unwrap_or(AcceptedDomain {
+    let mut next = former.unwrap_or_else(|| AcceptedDomain {
         domain,
-        domain_type: crate::model::directory::DomainType::default(),
+        domain_type: DomainType::default(),
         match_subdomains: false,
         default: false,
         next_host: None,
@@ -84,7 +84,7 @@ pub(super) fn domain(entry: &DomainEntry, snapshot: &Snapshot) -> Result<Accepte
 /// A new recipient with the defaults of its type, before its entry is applied.
 pub(super) fn fresh(entry: &RecipientEntry, id: RecipientId, primary: &Address) -> Result<Recipient, Reason> {
     let kind = entry.recipient_type.ok_or(Reason::TypeMissing)?;
-    let name = entry.name.as_deref().unwrap_or(primary.local().as_str());
+    let name = entry.name.as_deref().unwrap_or_else(|| primary.local().as_str());
     Ok(Recipient::new(id, kind, name, primary.clone()))
 }
 

@@ -1,0 +1,161 @@
+//! CPU time of each decision, at directories of growing size: `cargo bench --bench decisions`.
+//!
+//! What counts is the ratio between the columns: a decision should cost the same at ten recipients and at a million.
+//! CPU time of the process is used, since wall time on a shared machine measures the neighbours.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]
+
+use franking::model::directory::{AcceptedDomain, Change, DomainType, Grant, Recipient, RecipientId, RecipientType};
+use franking::model::directory::{Right, Snapshot};
+use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+use franking::model::policy::{
+    DsnRequest, Evidence, Proof, Sender, Settings, Unrecorded, admit, author, expand, resolve, sign_in, submit_as,
+};
+use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
+
+const SIZES: [u64; 3] = [10, 10_000, 1_000_000];
+
+fn main() {
+    // `cargo test --benches` passes this; then one small round shows that everything runs.
+    let smoke = std::env::args().any(|argument| argument == "--test");
+    let sizes: &[u64] = if smoke { &SIZES[..1] } else { &SIZES };
+    let mut rows: Vec<(&str, Vec<f64>)> = Vec::new();
+    for size in sizes {
+        let snapshot = directory(*size);
+        for (name, nanoseconds) in measure(&snapshot, *size, smoke) {
+            match rows.iter_mut().find(|(row, _)| *row == name) {
+                Some((_, columns)) => columns.push(nanoseconds),
+                None => rows.push((name, vec![nanoseconds])),
+            }
+        }
+    }
+    print!("{:44}", "CPU nanoseconds per decision, recipients:");
+    sizes.iter().for_each(|size| print!("{size:>12}"));
+    println!("{:>12}", "last/first");
+    for (name, columns) in rows {
+        print!("{name:44}");
+        columns.iter().for_each(|nanoseconds| print!("{nanoseconds:>12.0}"));
+        let ratio = columns.last().zip(columns.first()).map_or(1.0, |(last, first)| last / first);
+        println!("{ratio:>12.2}");
+    }
+}
+
+fn cpu_nanoseconds() -> f64 {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
+}
+
+/// The median of several rounds, per call.
+fn time(smoke: bool, mut call: impl FnMut(u64)) -> f64 {
+    let (rounds, calls) = if smoke { (1, 10) } else { (9, 20_000) };
+    let mut medians: Vec<f64> = (0..rounds)
+        .map(|round| {
+            let begun = cpu_nanoseconds();
+            (0..calls).for_each(|number| call(round * calls + number));
+            (cpu_nanoseconds() - begun) / calls as f64
+        })
+        .collect();
+    medians.sort_by(f64::total_cmp);
+    medians[medians.len() / 2]
+}
+
+fn address(number: u64) -> Address {
+    Address::parse(&format!("user{number}@contoso.example")).unwrap()
+}
+
+fn user(number: u64) -> Recipient {
+    let mut recipient =
+        Recipient::new(RecipientId(number + 1), RecipientType::UserMailbox, format!("user{number}"), address(number));
+    if let Some(account) = &mut recipient.account {
+        account.licences.push("ExchangeOnlinePlan1".into());
+    }
+    recipient
+}
+
+/// Users, the first of whom holds SendAs on the second, and a group of a hundred.
+fn directory(size: u64) -> Snapshot {
+    let domain = AcceptedDomain {
+        domain: "contoso.example".parse().unwrap(),
+        domain_type: DomainType::Authoritative,
+        match_subdomains: false,
+        default: true,
+        next_host: None,
+    };
+    let mut changes = vec![Change::PutDomain(domain)];
+    changes.extend((0..size).map(|number| Change::PutRecipient(Box::new(user(number)))));
+    let mut owner = user(1);
+    owner.grants.push(Grant { right: Right::SendAs, trustee: RecipientId(1), deny: false });
+    changes.push(Change::PutRecipient(Box::new(owner)));
+    let id = RecipientId(size + 1);
+    let name = Address::parse("staff@contoso.example").unwrap();
+    let mut group = Recipient::new(id, RecipientType::MailUniversalDistributionGroup, "staff", name);
+    group.group.get_or_insert_default().set_members((1..=100.min(size)).map(RecipientId).collect());
+    changes.push(Change::PutRecipient(Box::new(group)));
+    Snapshot::default().apply(&changes).unwrap()
+}
+
+fn measure(snapshot: &Snapshot, size: u64, smoke: bool) -> Vec<(&'static str, f64)> {
+    let settings = Settings::default();
+    let right = Evidence::Right(Proof::Password);
+    // A stride that is no divisor of the sizes, so that the caches of a large directory are not flattered.
+    let paths: Vec<ForwardPath> =
+        (0..1024).map(|number| ForwardPath::Mailbox(address(number * 7_919 % size))).collect();
+    let path = |number: u64| paths[number as usize % paths.len()].clone();
+    let signed_in = sign_in(snapshot, &settings, "user0@contoso.example", right, &mut Unrecorded).unwrap();
+    let sender = Sender::Account(signed_in.clone());
+    let reverse_path = ReversePath::Mailbox(address(0));
+    let head = b"From: Info <user1@contoso.example>\r\nTo: user2@contoso.example\r\nSubject: scan\r\n";
+    let dsn = DsnRequest::default;
+    let permit = |path| admit(snapshot, &settings, &sender, path, dsn(), 0, &mut Unrecorded).unwrap();
+    let group = permit(ForwardPath::Mailbox(Address::parse("staff@contoso.example").unwrap()));
+    let other = user(0);
+    vec![
+        (
+            "sign_in",
+            time(smoke, |_| {
+                black_box(sign_in(snapshot, &settings, "user0@contoso.example", right, &mut Unrecorded)).unwrap();
+            }),
+        ),
+        (
+            "submit_as (SendAs)",
+            time(smoke, |_| {
+                black_box(submit_as(snapshot, RecipientId(1), &address(1), &mut Unrecorded));
+            }),
+        ),
+        (
+            "author (envelope and header)",
+            time(smoke, |_| {
+                black_box(author(snapshot, &settings, &signed_in, &reverse_path, head, &mut Unrecorded)).unwrap();
+            }),
+        ),
+        (
+            "resolve",
+            time(smoke, |number| {
+                black_box(resolve(snapshot, &settings, &path(number), &mut Unrecorded));
+            }),
+        ),
+        (
+            "admit",
+            time(smoke, |number| {
+                black_box(permit(path(number)));
+            }),
+        ),
+        (
+            "expand (group of 100), per member",
+            time(smoke, |_| {
+                let permits = core::slice::from_ref(&group);
+                let now = Timestamp::EPOCH;
+                let origin = sender.origin();
+                black_box(expand(snapshot, &settings, origin, &reverse_path, permits, 1, now, &mut Unrecorded));
+            }) / 100.min(size) as f64,
+        ),
+        (
+            "change of one recipient",
+            time(smoke, |_| {
+                let change = Change::PutRecipient(Box::new(other.clone()));
+                black_box(snapshot.apply(core::slice::from_ref(&change))).unwrap();
+            }),
+        ),
+    ]
+}

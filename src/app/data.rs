@@ -1,0 +1,196 @@
+//! The data directory: everything that survives a restart, in one place, with a format version in it.
+//!
+//! ```text
+//! format           the version of all that follows, a number and a line end
+//! directory/       the change log and its index
+//! queue/           the journal of accepted messages, their large bodies, the spool
+//! mailboxes/       one Maildir++ for each mailbox
+//! keys/            secrets that this server made for itself
+//! admin.sock       where commands reach the running server
+//! ```
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::model::policy::settings::SrsKey;
+use crate::world::Random;
+
+/// The format that this program reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The system says no.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another program, or a later version of this one, made it.
+    #[error(
+        "{path} says format \"{found}\", this program reads {FORMAT_VERSION}. Run the version of franking that made \
+         this data, or choose another directory with --data"
+    )]
+    Format {
+        /// The format file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+    /// There is something in it that is not ours.
+    #[error("{path} is not empty and was not made by franking. Choose another directory with --data")]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A key file is not what it should be.
+    #[error("{path} must hold 32 octets. Restore it from a backup; without it, reports to forwarded mail get lost")]
+    Key {
+        /// The key file.
+        path: PathBuf,
+    },
+}
+
+/// The paths within a data directory that exists and has the right format.
+#[derive(Clone, Debug)]
+pub struct DataDirectory {
+    root: PathBuf,
+}
+
+impl DataDirectory {
+    /// Opens a data directory, or makes it when it is not there or empty.
+    ///
+    /// # Errors
+    /// [`DataError`]; nothing in a foreign directory is touched.
+    pub fn open(root: &Path) -> Result<Self, DataError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DataError::Io { path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed(root))?;
+        let root = fs::canonicalize(root).map_err(failed(root))?;
+        let format = root.join("format");
+        match fs::read(&format) {
+            Ok(content) => {
+                let found = String::from_utf8_lossy(content.get(..32).unwrap_or(&content)).trim().to_owned();
+                if found != FORMAT_VERSION.to_string() {
+                    return Err(DataError::Format { path: format, found });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if fs::read_dir(&root).map_err(failed(&root))?.next().is_some() {
+                    return Err(DataError::Foreign { path: root });
+                }
+                write_secret(&format, format!("{FORMAT_VERSION}\n").as_bytes()).map_err(failed(&format))?;
+            }
+            Err(source) => return Err(DataError::Io { path: format, source }),
+        }
+        Ok(Self { root })
+    }
+
+    /// The directory itself, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Change log and index.
+    pub fn directory(&self) -> PathBuf {
+        self.root.join("directory")
+    }
+
+    /// Accepted messages.
+    pub fn queue(&self) -> PathBuf {
+        self.root.join("queue")
+    }
+
+    /// Bodies that are still being received.
+    pub fn spool(&self) -> PathBuf {
+        self.root.join("queue").join("spool")
+    }
+
+    /// Maildirs.
+    pub fn mailboxes(&self) -> PathBuf {
+        self.root.join("mailboxes")
+    }
+
+    /// The administrators' socket.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("admin.sock")
+    }
+
+    /// Certificates that were made because none was configured.
+    pub fn certificates(&self) -> PathBuf {
+        self.root.join("certs")
+    }
+
+    /// The keys of the Sender Rewriting Scheme, made when there are none: `keys/srs` signs, `keys/srs.former` still
+    /// verifies if it is there, so that a key can be changed without losing reports.
+    ///
+    /// # Errors
+    /// `Io` and `Key`.
+    pub fn srs_keys(&self, random: &dyn Random) -> Result<Vec<SrsKey>, DataError> {
+        let keys = self.root.join("keys");
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DataError::Io { path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(failed(&keys))?;
+        let current = keys.join("srs");
+        if !current.exists() {
+            let mut fresh = [0; 32];
+            random.fill(&mut fresh);
+            write_secret(&current, &fresh).map_err(failed(&current))?;
+        }
+        let mut found = Vec::new();
+        for path in [current, keys.join("srs.former")] {
+            match fs::read(&path) {
+                Ok(content) => {
+                    found.push(SrsKey(content.try_into().map_err(|_| DataError::Key { path })?));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(DataError::Io { path, source }),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Writes a new file that only its owner reads, whole or not at all, durable when this returns.
+fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    path.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::SeededRandom;
+
+    #[test]
+    fn a_new_directory_gets_a_format_and_keeps_its_keys() {
+        let place = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(&place.path().join("data")).unwrap();
+        let first = data.srs_keys(&SeededRandom::new(1)).unwrap();
+        let again = DataDirectory::open(data.root()).unwrap();
+        assert_eq!(again.srs_keys(&SeededRandom::new(2)).unwrap(), first);
+    }
+
+    #[test]
+    fn foreign_and_future_directories_are_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("thesis.txt"), "years of work").unwrap();
+        assert!(matches!(DataDirectory::open(place.path()), Err(DataError::Foreign { .. })));
+        fs::write(place.path().join("format"), "2\n").unwrap();
+        assert!(matches!(DataDirectory::open(place.path()), Err(DataError::Format { .. })));
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2);
+    }
+}

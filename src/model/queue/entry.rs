@@ -1,0 +1,157 @@
+//! One accepted message in the queue: what is known of it, and its recipients.
+//!
+//! `accepted → expanded → (each recipient by the table of `target.rs`) → forgotten`. A message is expanded in one step, which is
+//! durable before any copy leaves; it is forgotten when nothing is left to do for any recipient.
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::target::{Event, Target, TransitionError};
+use crate::model::mail::{LocalPart, ReversePath, Timestamp};
+use crate::model::policy::{Envelope, MessageParameters, Origin};
+
+/// Names an accepted message for ever: milliseconds since 1970 and a counter. Shown as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct QueueId(pub u64);
+
+/// Messages of one millisecond that get ids without borrowing from the next.
+const COUNTER_BITS: u32 = 12;
+
+impl QueueId {
+    /// The id after `last`, at `now`. It grows even when the clock stands still or steps back.
+    pub fn after(last: Self, now: Timestamp) -> Self {
+        // Milliseconds take 48 bits until the year 9999.
+        Self((now.unix_milliseconds() << COUNTER_BITS).max(last.0.saturating_add(1)))
+    }
+}
+
+impl fmt::Display for QueueId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016X}", self.0)
+    }
+}
+
+/// A text that is no queue id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a queue id has 16 hexadecimal digits")]
+pub struct QueueIdError;
+
+impl FromStr for QueueId {
+    type Err = QueueIdError;
+    fn from_str(text: &str) -> Result<Self, QueueIdError> {
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let value = digits.then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        value.map(Self).ok_or(QueueIdError)
+    }
+}
+
+/// What is known of a message before it is expanded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryFacts {
+    /// Its id.
+    pub id: QueueId,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Who handed it in.
+    pub origin: Origin,
+    /// Who hears of failures.
+    pub reverse_path: ReversePath,
+    /// The parameters of MAIL FROM.
+    pub parameters: MessageParameters,
+    /// Its size in octets.
+    pub bytes: u64,
+}
+
+impl EntryFacts {
+    /// The facts of an envelope.
+    pub fn new(id: QueueId, accepted_at: Timestamp, envelope: &Envelope, bytes: u64) -> Self {
+        Self {
+            id,
+            accepted_at,
+            origin: envelope.origin(),
+            reverse_path: envelope.reverse_path().clone(),
+            parameters: envelope.parameters().clone(),
+            bytes,
+        }
+    }
+}
+
+/// A message in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What is known of it.
+    pub facts: EntryFacts,
+    /// Its recipients; none before it is expanded.
+    targets: Option<Vec<Target>>,
+}
+
+impl Entry {
+    /// A message that has just been accepted.
+    pub const fn accepted(facts: EntryFacts) -> Self {
+        Self { facts, targets: None }
+    }
+
+    /// The recipients; empty before expansion.
+    pub fn targets(&self) -> &[Target] {
+        self.targets.as_deref().unwrap_or_default()
+    }
+
+    /// One recipient.
+    pub fn target(&self, index: u32) -> Option<&Target> {
+        self.targets().get(usize::try_from(index).ok()?)
+    }
+
+    /// Whether expansion is done.
+    pub const fn is_expanded(&self) -> bool {
+        self.targets.is_some()
+    }
+
+    /// Sets the recipients. A second expansion replaces the first: the replay of a present state written anew.
+    pub fn expand(&mut self, targets: Vec<Target>) {
+        self.targets = Some(targets);
+    }
+
+    /// Applies an event to a recipient. Unknown places are passed over: they can only come from a foreign record.
+    ///
+    /// # Errors
+    /// Those of the table; then nothing has changed.
+    pub fn apply(&mut self, index: u32, event: &Event) -> Result<(), TransitionError> {
+        let targets = self.targets.as_deref_mut().unwrap_or_default();
+        match usize::try_from(index).ok().and_then(|index| targets.get_mut(index)) {
+            Some(target) => target.apply(event),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_settled(&self) -> bool {
+        self.targets.as_ref().is_some_and(|targets| targets.iter().all(Target::is_settled))
+    }
+}
+
+/// `postmaster`, before the `@`.
+pub(super) fn postmaster_local() -> LocalPart {
+    // A constant dot-atom always parses; the other branch only satisfies the type.
+    LocalPart::parse("postmaster").unwrap_or_else(|_| unreachable!("postmaster is a dot-atom"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_whatever_the_clock_does() {
+        let now = Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap();
+        let first = QueueId::after(QueueId(0), now);
+        let second = QueueId::after(first, now);
+        let back = QueueId::after(second, Timestamp::EPOCH);
+        assert!(first < second && second < back);
+        assert_eq!(first.to_string().parse(), Ok(first));
+        assert_eq!(first.to_string().len(), 16);
+        assert_eq!("zz".parse::<QueueId>(), Err(QueueIdError));
+        assert_eq!("+00000000000000F".parse::<QueueId>(), Err(QueueIdError));
+    }
+}

@@ -1,0 +1,357 @@
+//! One recipient of one message, and the table of what may become of it.
+//!
+//! | from | event | to | why |
+//! | --- | --- | --- | --- |
+//! | due, deferred | `Deferred` | deferred | it did not work now; another attempt is planned |
+//! | due, deferred, held | `Delivered` | delivered | the mailbox file is durable |
+//! | due, deferred, held | `Relayed` | relayed | the next host took responsibility |
+//! | due, deferred, held | `Failed` | failed | refused for good, or the time is up |
+//! | due, deferred | `Held` | held | an administrator stopped it |
+//! | held | `Deferred` | held | an attempt that was under way ended; the hold stays |
+//! | held, deferred | `Released` | due | an administrator lets it go on, or asks to try now |
+//! | due, deferred, held | `Removed` | removed | an administrator dropped it, without a report |
+//! | failed, delivered, relayed | `Reported` | reported | the report is a message of its own, durable in the same batch |
+//! | due, deferred, held | `Noticed` | as before | the sender was told of the delay |
+//!
+//! Every arrow is one journal record. The arrow from deferred to due by the clock is written nowhere, since the time of
+//! the next attempt is known. Everything else is refused; delivered, relayed, failed, removed and reported never open
+//! again, so a recipient ends exactly once.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::lane::LaneKey;
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::{Address, ForwardPath, Reply, ReversePath, Timestamp};
+use crate::model::policy::expand::{Delivery, Destination, Expanded, Route};
+use crate::model::policy::{DsnRequest, Notify, Settings};
+
+/// Where a copy goes next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hop {
+    /// A local mailbox.
+    Mailbox(RecipientId),
+    /// The server's own postmaster mailbox.
+    Postmaster,
+    /// The Sent Items of a mailbox: the sender's copy (spec section 4.4). Never reported about.
+    SentItems(RecipientId),
+    /// Another system.
+    Relay {
+        /// The recipient there.
+        address: Address,
+        /// The way there.
+        route: Route,
+    },
+    /// Nowhere: expansion ended in a refusal, which is left to report.
+    Nowhere,
+}
+
+impl Hop {
+    /// The lane on which this hop waits its turn.
+    pub fn lane(&self) -> LaneKey {
+        match self {
+            Self::Mailbox(id) | Self::SentItems(id) => LaneKey::Mailbox(*id),
+            Self::Postmaster | Self::Nowhere => LaneKey::Postmaster,
+            Self::Relay { route: Route::NextHost(host), .. } => LaneKey::Host(host.clone()),
+            Self::Relay { address, route: Route::Domain } => LaneKey::Domain(address.domain().clone()),
+        }
+    }
+}
+
+/// What is known of a recipient from expansion on; it never alters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addressee {
+    /// Where its copy goes.
+    pub hop: Hop,
+    /// Its address, for reports.
+    pub address: Address,
+    /// The permitted path that led here, as the client gave it.
+    pub path: ForwardPath,
+    /// The reverse-path of this copy.
+    pub reverse_path: ReversePath,
+    /// When to report.
+    pub dsn: DsnRequest,
+    /// The mailbox that forwarded it.
+    pub resent_from: Option<Address>,
+}
+
+/// How one attempt went, as reports and lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The host that answered; none when the answer is this server's own.
+    pub host: Option<Box<str>>,
+    /// The answer.
+    pub reply: Reply,
+}
+
+/// What an agent says of one recipient of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is durable in its mailbox.
+    Delivered(Attempt),
+    /// The next host accepted it.
+    Relayed {
+        /// Its answer.
+        attempt: Attempt,
+        /// The next host took the DSN parameters along and reports success itself (RFC 3461 section 5.2.2).
+        dsn_passed_on: bool,
+    },
+    /// It may work later.
+    Deferred(Attempt),
+    /// It never will.
+    Failed(Attempt),
+}
+
+/// What happened to a recipient; the content of one journal record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// An attempt did not work.
+    Deferred {
+        /// The attempt.
+        attempt: Attempt,
+        /// When to try again.
+        next_attempt: Timestamp,
+    },
+    /// Durable in its mailbox.
+    Delivered(Attempt),
+    /// Handed to another system.
+    Relayed {
+        /// The attempt.
+        attempt: Attempt,
+        /// The other system reports success itself.
+        dsn_passed_on: bool,
+    },
+    /// Given up.
+    Failed(Attempt),
+    /// Stopped by an administrator.
+    Held,
+    /// Let go, or to be tried at once.
+    Released,
+    /// Dropped by an administrator.
+    Removed,
+    /// The report that was owed is in the queue.
+    Reported,
+    /// The notice of delay is in the queue.
+    Noticed,
+}
+
+/// Where a recipient stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// To be tried now.
+    Due,
+    /// To be tried later.
+    Deferred,
+    /// Stopped until an administrator lets it go.
+    Held,
+    /// In its mailbox.
+    Delivered,
+    /// With another system.
+    Relayed,
+    /// Given up.
+    Failed,
+    /// Dropped by an administrator.
+    Removed,
+    /// Ended, and the sender has been told.
+    Reported,
+}
+
+impl State {
+    /// Whether delivery has not ended yet.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Due | Self::Deferred | Self::Held)
+    }
+}
+
+/// An event that cannot follow on a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a recipient that is {state:?} cannot become {event}")]
+pub struct TransitionError {
+    /// Where the recipient stands.
+    pub state: State,
+    /// The event's name.
+    pub event: &'static str,
+}
+
+/// The table at the head of this file.
+///
+/// # Errors
+/// Every pair that the table does not have.
+pub fn transition(state: State, event: &Event) -> Result<State, TransitionError> {
+    let refused = |event| Err(TransitionError { state, event });
+    match (event, state) {
+        (Event::Deferred { .. }, State::Due | State::Deferred) => Ok(State::Deferred),
+        (Event::Deferred { .. }, State::Held) => Ok(State::Held),
+        (Event::Delivered(_), State::Due | State::Deferred | State::Held) => Ok(State::Delivered),
+        (Event::Relayed { .. }, State::Due | State::Deferred | State::Held) => Ok(State::Relayed),
+        (Event::Failed(_), State::Due | State::Deferred | State::Held) => Ok(State::Failed),
+        (Event::Held, State::Due | State::Deferred) => Ok(State::Held),
+        (Event::Released, State::Held | State::Deferred) => Ok(State::Due),
+        (Event::Removed, State::Due | State::Deferred | State::Held) => Ok(State::Removed),
+        (Event::Reported, State::Failed | State::Delivered | State::Relayed) => Ok(State::Reported),
+        (Event::Noticed, State::Due | State::Deferred | State::Held) => Ok(state),
+        (Event::Deferred { .. }, _) => refused("deferred"),
+        (Event::Delivered(_), _) => refused("delivered"),
+        (Event::Relayed { .. }, _) => refused("relayed"),
+        (Event::Failed(_), _) => refused("failed"),
+        (Event::Held, _) => refused("held"),
+        (Event::Released, _) => refused("due"),
+        (Event::Removed, _) => refused("removed"),
+        (Event::Reported, _) => refused("reported"),
+        (Event::Noticed, _) => refused("noticed"),
+    }
+}
+
+/// What a report tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ReportKind {
+    /// Delivery was given up.
+    Failed,
+    /// The message still waits.
+    Delayed,
+    /// It is in the mailbox, and the sender asked to know.
+    Delivered,
+    /// Another system has it, which does not report success itself.
+    Relayed,
+}
+
+/// One recipient of one message in the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Who it is. Shared with the jobs under way.
+    pub addressee: Arc<Addressee>,
+    /// Where it stands.
+    pub state: State,
+    /// How many attempts were made.
+    pub attempts: u16,
+    /// When the next attempt is due, if deferred.
+    pub next_attempt: Timestamp,
+    /// How the last attempt went.
+    pub last: Option<Box<Attempt>>,
+    /// The sender was told of the delay.
+    pub noticed: bool,
+    /// The next host reports success itself.
+    dsn_passed_on: bool,
+}
+
+impl Target {
+    /// A recipient to be tried at once.
+    pub fn new(addressee: Addressee) -> Self {
+        Self {
+            addressee: Arc::new(addressee),
+            state: State::Due,
+            attempts: 0,
+            next_attempt: Timestamp::EPOCH,
+            last: None,
+            noticed: false,
+            dsn_passed_on: false,
+        }
+    }
+
+    /// A recipient that ended before any attempt.
+    pub fn refused(addressee: Addressee, attempt: Attempt) -> Self {
+        Self { state: State::Failed, last: Some(Box::new(attempt)), ..Self::new(addressee) }
+    }
+
+    /// What expansion found, as a recipient of the queue.
+    pub fn of(expanded: Expanded, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Self {
+        match expanded {
+            Expanded::Deliver(delivery) => Self::new(addressee_of(delivery, snapshot)),
+            Expanded::Refused { path, address, refusal, reverse_path, dsn } => {
+                let attempt = Attempt { at: now, host: None, reply: refusal.bare_reply(settings) };
+                let hop = Hop::Nowhere;
+                Self::refused(Addressee { hop, address, path, reverse_path, dsn, resent_from: None }, attempt)
+            }
+        }
+    }
+
+    /// The copy in the Sent Items of `owner`. Nobody hears of its failure.
+    pub fn sent_copy(owner: &Recipient) -> Self {
+        let address = owner.primary().clone();
+        let path = ForwardPath::Mailbox(address.clone());
+        let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
+        let hop = Hop::SentItems(owner.id);
+        Self::new(Addressee { hop, address, path, reverse_path: ReversePath::Null, dsn, resent_from: None })
+    }
+
+    /// Applies an event, in the running server and in the replay alike.
+    ///
+    /// # Errors
+    /// Those of [`transition`]; then nothing has changed.
+    pub fn apply(&mut self, event: &Event) -> Result<(), TransitionError> {
+        self.state = transition(self.state, event)?;
+        match event {
+            Event::Deferred { attempt, next_attempt } => {
+                self.attempted(attempt);
+                self.next_attempt = *next_attempt;
+            }
+            Event::Delivered(attempt) | Event::Failed(attempt) => self.attempted(attempt),
+            Event::Relayed { attempt, dsn_passed_on } => {
+                self.attempted(attempt);
+                self.dsn_passed_on = *dsn_passed_on;
+            }
+            Event::Noticed => self.noticed = true,
+            Event::Held | Event::Released | Event::Removed | Event::Reported => {}
+        }
+        Ok(())
+    }
+
+    fn attempted(&mut self, attempt: &Attempt) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.last = Some(Box::new(attempt.clone()));
+    }
+
+    /// The report that the sender is owed for how this ended; none when it is told, unwanted, or has nowhere to go.
+    pub fn owes(&self) -> Option<ReportKind> {
+        // A null reverse-path never earns a report.
+        self.addressee.reverse_path.address()?;
+        let notify = self.addressee.dsn.notify;
+        match self.state {
+            State::Failed => notify.wants_failure().then_some(ReportKind::Failed),
+            State::Delivered => notify.wants_success().then_some(ReportKind::Delivered),
+            State::Relayed => (notify.wants_success() && !self.dsn_passed_on).then_some(ReportKind::Relayed),
+            State::Due | State::Deferred | State::Held | State::Removed | State::Reported => None,
+        }
+    }
+
+    /// Whether a notice of delay is due once its time has come.
+    pub fn may_be_noticed(&self) -> bool {
+        self.state.is_open()
+            && !self.noticed
+            && self.addressee.reverse_path.address().is_some()
+            && self.addressee.dsn.notify.wants_delay()
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_settled(&self) -> bool {
+        !self.state.is_open() && self.owes().is_none()
+    }
+}
+
+fn addressee_of(delivery: Delivery, snapshot: &Snapshot) -> Addressee {
+    let Delivery { to, path, reverse_path, dsn, resent_from } = delivery;
+    let postmaster = || {
+        let domain = snapshot.default_domain().map_or_else(|| "localhost".to_owned(), ToString::to_string);
+        Address::parse(&format!("postmaster@{domain}")).ok()
+    };
+    let given = match &path {
+        ForwardPath::Mailbox(address) => Some(address.clone()),
+        ForwardPath::Postmaster => postmaster(),
+    };
+    let (hop, address) = match to {
+        Destination::Mailbox(id) => {
+            (Hop::Mailbox(id), snapshot.recipient(id).map(|found| found.primary().clone()).or(given))
+        }
+        Destination::PostmasterMailbox => (Hop::Postmaster, given),
+        Destination::Relay { address, route } => (Hop::Relay { address: address.clone(), route }, Some(address)),
+    };
+    // An accepted domain makes a valid address with "postmaster", so there is always one.
+    let address = address.unwrap_or_else(|| {
+        Address::new(super::entry::postmaster_local(), crate::model::mail::Domain::Name("localhost".into()))
+    });
+    Addressee { hop, address, path, reverse_path, dsn, resent_from }
+}

@@ -1,0 +1,104 @@
+//! What goes into the dispatcher and what comes out of it.
+
+use std::sync::Arc;
+
+use super::entry::{EntryFacts, QueueId};
+use super::lane::LaneKey;
+use super::target::{Addressee, Event, Outcome, ReportKind, Target};
+use crate::model::mail::Address;
+
+/// Names an attempt or another piece of work under way, within one run of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lease(pub(super) u64);
+
+/// An attempt to deliver one message to recipients that share a destination and a reverse-path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Names the attempt.
+    pub lease: Lease,
+    /// The message.
+    pub id: QueueId,
+    /// The destination.
+    pub lane: LaneKey,
+    /// The recipients, by their places in the message.
+    pub targets: Vec<(u32, Arc<Addressee>)>,
+    /// An earlier attempt may have succeeded unseen: before a restart, or on a worker that was lost.
+    pub repeat_possible: bool,
+}
+
+/// A report to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportJob {
+    /// The message it is about.
+    pub id: QueueId,
+    /// What it tells.
+    pub kind: ReportKind,
+    /// Who reads it.
+    pub to: Address,
+    /// The recipients it is about, by their places in the message.
+    pub targets: Vec<u32>,
+}
+
+/// What the dispatcher is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message was accepted.
+    Committed(EntryFacts),
+    /// A message was expanded, and its recipients are durable.
+    Expanded {
+        /// The message.
+        id: QueueId,
+        /// Its recipients.
+        targets: Vec<Target>,
+    },
+    /// An attempt ended.
+    Outcomes {
+        /// The attempt.
+        lease: Lease,
+        /// What became of each recipient, by place. Those left out are tried again.
+        outcomes: Vec<(u32, Outcome)>,
+        /// Any number; it spreads the next attempts.
+        jitter: u64,
+    },
+    /// Events are durable.
+    Recorded {
+        /// The message.
+        id: QueueId,
+        /// Recipients by place, and what happened to them.
+        events: Vec<(u32, Event)>,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What an administrator asks of a message. All that is not final obeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Try deferred recipients at once.
+    Retry(QueueId),
+    /// Drop open recipients without a report.
+    Remove(QueueId),
+    /// Stop open recipients. Their time still runs out.
+    Hold(QueueId),
+    /// Let held recipients go.
+    Release(QueueId),
+}
+
+/// What the caller is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Expand the message, and answer with [`Input::Expanded`].
+    Expand(QueueId),
+    /// Make events durable, and answer with [`Input::Recorded`].
+    Record {
+        /// The message.
+        id: QueueId,
+        /// Recipients by place, and what happened to them.
+        events: Vec<(u32, Event)>,
+    },
+    /// Write a report and queue it; durable together with its `Reported` or `Noticed` events, which come back as
+    /// [`Input::Recorded`].
+    Report(ReportJob),
+    /// Nothing is left to do: the message's content may go.
+    Forget(QueueId),
+}

@@ -1,0 +1,145 @@
+//! What became of one recipient at another host, with all that a report, a log and a retry need to know.
+
+use core::fmt;
+
+use super::Step;
+use super::reply_reader::RemoteReply;
+use crate::model::mail::EnhancedStatus;
+
+/// The fate of one recipient in one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The host has taken responsibility.
+    Delivered {
+        /// Which host.
+        host: Box<str>,
+        /// What it said at the end of the message; its text often has the host's own queue id.
+        reply: RemoteReply,
+        /// Whether the message went over TLS.
+        secured: bool,
+        /// Whether the report requests were handed on. If not, a wanted report of success is ours to send, with the
+        /// action `relayed`.
+        dsn_handed_on: bool,
+    },
+    /// Not now: try again later.
+    Deferred(Trouble),
+    /// Never: report it.
+    Failed(Trouble),
+}
+
+impl Outcome {
+    /// The outcome that a refusing reply means: 5xx failed, anything else deferred.
+    pub(super) fn refused(host: &str, step: Step, reply: RemoteReply) -> Self {
+        let failed = reply.is_permanent() && !(step == Step::Rcpt && is_too_many_recipients(&reply));
+        let trouble = Trouble::remote(host, step, reply, failed);
+        if failed { Self::Failed(trouble) } else { Self::Deferred(trouble) }
+    }
+
+    /// Whether the host turned this recipient away only because it had taken enough others: it may take it in a second
+    /// transaction at once.
+    pub fn is_over_recipient_limit(&self) -> bool {
+        match self {
+            Self::Deferred(Trouble { cause: Cause::Reply { step: Step::Rcpt, reply }, .. }) => {
+                is_too_many_recipients(reply)
+            }
+            Self::Deferred(_) | Self::Failed(_) | Self::Delivered { .. } => false,
+        }
+    }
+}
+
+/// RFC 5321 section 4.5.3.1.10: 452 says so, and 552 from old hosts means 452. An enhanced status tells a full mailbox
+/// (5.2.2) or a size limit (5.3.4) from it.
+fn is_too_many_recipients(reply: &RemoteReply) -> bool {
+    let said = reply.enhanced().map(|EnhancedStatus(_, subject, detail)| (subject, detail));
+    matches!(reply.code(), 452 | 552) && matches!(said, None | Some((5, 3)))
+}
+
+/// Why a recipient was not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The status for a report; class 4 in what is deferred, class 5 in what failed.
+    pub status: EnhancedStatus,
+    /// The host that refused or could not be used; `None` when it did not come to a host.
+    pub host: Option<Box<str>>,
+    /// Who found what.
+    pub cause: Cause,
+}
+
+/// Who found what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The host said so.
+    Reply {
+        /// What it replied to.
+        step: Step,
+        /// Its words.
+        reply: RemoteReply,
+    },
+    /// We noticed ourselves.
+    Local(Box<str>),
+}
+
+impl Trouble {
+    /// Something we noticed ourselves, at `host` or before it came to one.
+    pub fn local(status: EnhancedStatus, host: Option<&str>, text: impl Into<Box<str>>) -> Self {
+        Self { status, host: host.map(Into::into), cause: Cause::Local(text.into()) }
+    }
+
+    /// A refusing reply. Its own status is kept where it is of the right class.
+    pub(super) fn remote(host: &str, step: Step, reply: RemoteReply, failed: bool) -> Self {
+        let class = if failed { 5 } else { 4 };
+        let status = reply.enhanced().filter(|status| status.0 == class).unwrap_or(EnhancedStatus(class, 0, 0));
+        Self { status, host: Some(host.into()), cause: Cause::Reply { step, reply: reply.shortened() } }
+    }
+
+    /// The Diagnostic-Code of a report (RFC 3464 section 2.3.6): only what another host really said.
+    pub fn diagnostic(&self) -> Option<String> {
+        match &self.cause {
+            Cause::Reply { reply, .. } => Some(format!("smtp; {reply}")),
+            Cause::Local(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    /// One line for logs and the human part of a report.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(host) = &self.host {
+            write!(formatter, "{host}: ")?;
+        }
+        match &self.cause {
+            Cause::Reply { step, reply } => write!(formatter, "{reply} (in reply to {})", step.words()),
+            Cause::Local(text) => write!(formatter, "{} {text}", self.status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusing_reply_keeps_its_own_status_only_in_its_class() {
+        let status = |step, code, text: &str| match Outcome::refused("mx", step, RemoteReply::of(code, text)) {
+            Outcome::Failed(trouble) | Outcome::Deferred(trouble) => trouble.status,
+            Outcome::Delivered { .. } => panic!(),
+        };
+        assert_eq!(status(Step::Rcpt, 550, "5.1.1 unknown"), EnhancedStatus(5, 1, 1));
+        assert_eq!(status(Step::Rcpt, 550, "unknown"), EnhancedStatus(5, 0, 0));
+        assert_eq!(status(Step::Mail, 451, "4.7.1 greylisted"), EnhancedStatus(4, 7, 1));
+        assert_eq!(status(Step::DataEnd, 250, "2.0.0 in the wrong place"), EnhancedStatus(4, 0, 0));
+    }
+
+    #[test]
+    fn too_many_recipients_is_never_final_and_a_full_mailbox_is() {
+        let of = |code, text: &str| Outcome::refused("mx", Step::Rcpt, RemoteReply::of(code, text));
+        for (code, text) in [(452, "Too many"), (452, "4.5.3 Too many"), (552, "Too many"), (552, "5.5.3 Too many")] {
+            let outcome = of(code, text);
+            assert!(matches!(outcome, Outcome::Deferred(_)) && outcome.is_over_recipient_limit(), "{code} {text}");
+        }
+        assert!(matches!(of(552, "5.2.2 mailbox full"), Outcome::Failed(_)));
+        assert!(!of(452, "4.2.2 mailbox full").is_over_recipient_limit());
+        let at_the_end = Outcome::refused("mx", Step::DataEnd, RemoteReply::of(552, "too large"));
+        assert!(matches!(at_the_end, Outcome::Failed(_)));
+    }
+}

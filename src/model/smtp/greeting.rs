@@ -1,0 +1,35 @@
+//! What EHLO lists, in the order of the cloud (spec section 1.2). AUTH takes the slot that STARTTLS had.
+
+use super::interface::{Role, SessionOptions, TlsState};
+
+/// The lines after the greeting. Nothing is listed that would be refused when used.
+pub fn keywords(options: &SessionOptions) -> Vec<String> {
+    let settings = &options.settings;
+    let mut listed = vec![
+        format!("SIZE {}", settings.message_bytes_max),
+        "PIPELINING".to_owned(),
+        "DSN".to_owned(),
+        "ENHANCEDSTATUSCODES".to_owned(),
+    ];
+    if options.tls == TlsState::Offered {
+        listed.push("STARTTLS".to_owned());
+    }
+    if offers_auth(options) {
+        // Clients prefer what they know best; only what can be verified is offered (decision D10).
+        let mechanisms = if options.emulate_exchange_online { "LOGIN XOAUTH2" } else { "PLAIN LOGIN" };
+        listed.push(format!("AUTH {mechanisms}"));
+    }
+    listed.extend(["8BITMIME", "BINARYMIME", "CHUNKING"].map(str::to_owned));
+    if !options.emulate_exchange_online {
+        // RFC 9422. The number of messages is not limited, so MAILMAX is left out (decision D10).
+        listed.push(format!("LIMITS RCPTMAX={}", settings.recipients_max));
+    }
+    listed.push("SMTPUTF8".to_owned());
+    listed
+}
+
+/// Whether AUTH is possible at this moment: on submission, under TLS or where clear text was permitted.
+pub fn offers_auth(options: &SessionOptions) -> bool {
+    let under_tls = matches!(options.tls, TlsState::Active(_));
+    options.role == Role::Submission && (under_tls || options.auth_without_tls)
+}

@@ -1,0 +1,161 @@
+//! AUTH PLAIN (RFC 4616) and AUTH LOGIN as a small state machine over base64 responses.
+//!
+//! Promises: strict base64, bounded lengths, and no copy of a password that is not cleared when it is dropped.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::interface::Credentials;
+use crate::model::policy::Refusal;
+
+/// Octets of a login: a local part, an `@` and a domain.
+const LOGIN_BYTES_MAX: usize = 320;
+/// Octets of a password; hashing takes time in proportion.
+const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// Where an exchange stands: which response is awaited.
+#[derive(Debug)]
+pub(super) enum Exchange {
+    /// PLAIN: the one response there is.
+    Plain,
+    /// LOGIN: the user name.
+    LoginName,
+    /// LOGIN: the password.
+    LoginPassword {
+        /// The user name.
+        login: String,
+    },
+    /// A token, which nothing here can verify: the response is read and refused.
+    Token,
+}
+
+/// What a response leads to.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Another response is needed.
+    Continue(Exchange),
+    /// Everything was said.
+    Complete(Claim),
+}
+
+/// What the client claims.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Who it is, and the proof.
+    pub(super) credentials: Credentials,
+    /// As whom it wants to act; `None` means as itself.
+    pub(super) authorization: Option<String>,
+}
+
+impl Exchange {
+    /// Takes one response as sent.
+    ///
+    /// # Errors
+    /// `AuthenticationCancelled`, `AuthenticationNotDecodable`, or `AuthenticationUnsuccessful` for what can be decoded
+    /// but never be right.
+    pub(super) fn respond(self, response: &[u8]) -> Result<Step, Refusal> {
+        if response == b"*" {
+            return Err(Refusal::AuthenticationCancelled);
+        }
+        let decoded = decode(response)?;
+        match self {
+            Self::Plain => plain(&decoded).map(Step::Complete),
+            Self::LoginName => Ok(Step::Continue(Self::LoginPassword { login: login(&decoded)? })),
+            Self::LoginPassword { login } => Ok(Step::Complete(Claim {
+                credentials: Credentials { login, password: password(&decoded)? },
+                authorization: None,
+            })),
+            Self::Token => Err(Refusal::AuthenticationUnsuccessful),
+        }
+    }
+}
+
+fn decode(response: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    STANDARD.decode(response).map(Zeroizing::new).map_err(|_| Refusal::AuthenticationNotDecodable)
+}
+
+/// `authorization NUL login NUL password`.
+fn plain(decoded: &[u8]) -> Result<Claim, Refusal> {
+    let mut parts = decoded.split(|byte| *byte == 0);
+    let (Some(authorization), Some(name), Some(secret), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Refusal::AuthenticationNotDecodable);
+    };
+    let authorization = if authorization.is_empty() { None } else { Some(login(authorization)?) };
+    Ok(Claim { credentials: Credentials { login: login(name)?, password: password(secret)? }, authorization })
+}
+
+fn login(octets: &[u8]) -> Result<String, Refusal> {
+    let text = core::str::from_utf8(octets).map_err(|_| Refusal::AuthenticationNotDecodable)?;
+    if text.is_empty() || text.len() > LOGIN_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(Refusal::AuthenticationUnsuccessful);
+    }
+    Ok(text.to_owned())
+}
+
+fn password(octets: &[u8]) -> Result<Zeroizing<String>, Refusal> {
+    let text = core::str::from_utf8(octets).map_err(|_| Refusal::AuthenticationNotDecodable)?;
+    if text.is_empty() || text.len() > PASSWORD_BYTES_MAX || text.contains('\0') {
+        return Err(Refusal::AuthenticationUnsuccessful);
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(exchange: Exchange, plain: &[u8]) -> Result<Step, Refusal> {
+        exchange.respond(STANDARD.encode(plain).as_bytes())
+    }
+
+    fn claim(step: Result<Step, Refusal>) -> (String, String, Option<String>) {
+        match step {
+            Ok(Step::Complete(claim)) => {
+                (claim.credentials.login, claim.credentials.password.to_string(), claim.authorization)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn plain_says_everything_at_once() {
+        let own = claim(answer(Exchange::Plain, b"\0alice@contoso.example\0pa ss"));
+        assert_eq!(own, ("alice@contoso.example".to_owned(), "pa ss".to_owned(), None));
+        assert_eq!(claim(answer(Exchange::Plain, b"bob\0alice\0x")).2.as_deref(), Some("bob"));
+    }
+
+    #[test]
+    fn login_asks_twice() {
+        let Ok(Step::Continue(next)) = answer(Exchange::LoginName, b"alice") else { panic!() };
+        assert_eq!(claim(answer(next, b"secret")), ("alice".to_owned(), "secret".to_owned(), None));
+    }
+
+    #[test]
+    fn what_is_not_strict_base64_cannot_be_decoded() {
+        for response in ["YQ", "YQ=", "YR==", "Y Q==", "YQ==\t", "=", "%%%%", "YQ==YQ==", "\u{fc}"] {
+            let outcome = Exchange::LoginName.respond(response.as_bytes());
+            assert!(matches!(outcome, Err(Refusal::AuthenticationNotDecodable)), "{response:?}");
+        }
+        for plain in [&b"a\0b"[..], b"a\0b\0c\0d", b"alice", b"\0\xff\0x"] {
+            assert!(matches!(answer(Exchange::Plain, plain), Err(Refusal::AuthenticationNotDecodable)), "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn hostile_names_and_endless_secrets_are_wrong_credentials() {
+        let long = [b"\0a\0".as_slice(), &[b'x'; 2000]].concat();
+        for plain in [&b"\0\0x"[..], b"\0a\0", b"\0a\r\nb\0x", b"\x1b[2J\0a\0x", &long] {
+            assert!(matches!(answer(Exchange::Plain, plain), Err(Refusal::AuthenticationUnsuccessful)), "{plain:?}");
+        }
+        assert!(matches!(Exchange::Plain.respond(b"*"), Err(Refusal::AuthenticationCancelled)));
+    }
+
+    #[test]
+    fn debug_output_hides_the_password() {
+        let step = answer(Exchange::Plain, b"\0alice\0hunter2");
+        assert!(!format!("{step:?}").contains("hunter2"));
+    }
+}

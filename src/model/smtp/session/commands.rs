@@ -1,0 +1,193 @@
+//! The commands up to the content of a message, each judged in the order of spec section 1.5.
+
+use super::super::data::DotReader;
+use super::super::grammar::{MailCommand, RcptCommand};
+use super::super::greeting;
+use super::super::interface::{Action, Role, TlsState, Waiting};
+use super::super::replies::Answer;
+use super::super::transaction::Transaction;
+use super::{Chunk, Greeting, Moment, Phase, Session};
+use crate::model::mail::Domain;
+use crate::model::policy::{BodyKind, Refusal, Sender, Unrecorded, admit, authorship, sign_in};
+
+impl Session {
+    /// EHLO and HELO begin afresh; a second one is no error (decision D10).
+    pub(super) fn hello(&mut self, name: Domain, extended: bool) -> Result<(), Refusal> {
+        let peer = self.options.peer;
+        let claims_our_name = name.name().is_some_and(|name| name.eq_ignore_ascii_case(&self.options.hostname));
+        if self.options.role == Role::Inbound && claims_our_name && !peer.to_canonical().is_loopback() {
+            return Err(Refusal::BadHelo(peer));
+        }
+        self.end_transaction();
+        let hostname = &self.options.hostname;
+        let reply = if extended {
+            Answer::Extensions { hostname, peer, keywords: &greeting::keywords(&self.options) }.reply()
+        } else {
+            Answer::Hello { hostname, peer }.reply()
+        };
+        self.outbox.say(&reply);
+        self.greeting = Some(Greeting { name, extended });
+        Ok(())
+    }
+
+    /// After the reply nothing that came in clear text counts: not what is buffered, not what was said (RFC 3207
+    /// section 4.2).
+    pub(super) fn start_tls(&mut self) -> Result<(), Refusal> {
+        match self.options.tls {
+            TlsState::Active(_) => return Err(Refusal::TlsAlreadyActive),
+            TlsState::Unavailable => return Err(Refusal::TlsNotAvailable),
+            TlsState::Offered => {}
+        }
+        self.end_transaction();
+        self.greeting = None;
+        self.signed_in = None;
+        self.last_auth_refusal = None;
+        self.say(&Answer::ReadyForTls);
+        self.outbox.push(Action::StartTls);
+        self.input.clear();
+        self.waits = Waiting::Tls;
+        Ok(())
+    }
+
+    pub(super) fn mail(&mut self, moment: Moment<'_>, mail: MailCommand) -> Result<(), Refusal> {
+        if self.greeting.is_none() {
+            return Err(Refusal::SendHelloFirst);
+        }
+        if self.transaction.is_some() {
+            return Err(Refusal::SenderAlreadySpecified);
+        }
+        let sender = self.sender(moment)?;
+        if !self.has_room {
+            return Err(Refusal::InsufficientSystemResources);
+        }
+        let settings = &self.options.settings;
+        if mail.declared_bytes > settings.message_bytes_max {
+            return Err(Refusal::MessageTooLarge);
+        }
+        if let Sender::Account(signed_in) = &sender
+            && settings.refuse_early
+        {
+            authorship::envelope(moment.snapshot, signed_in, &mail.path, &mut Unrecorded)?;
+        }
+        self.transaction = Some(Transaction {
+            sender,
+            reverse_path: mail.path,
+            parameters: mail.parameters,
+            declared_bytes: mail.declared_bytes,
+            permits: Vec::new(),
+            began: moment.now,
+            content: None,
+            spoilt: None,
+            body_begun: false,
+        });
+        self.say(&Answer::SenderOk);
+        Ok(())
+    }
+
+    /// Who hands mail in on this session. An account is judged again each time: an administrator's change is in force
+    /// for the next message.
+    pub(super) fn sender(&mut self, moment: Moment<'_>) -> Result<Sender, Refusal> {
+        match self.options.role {
+            Role::Inbound => return Ok(Sender::Anonymous),
+            Role::Submission => {}
+        }
+        let Some(signed_in) = self.signed_in.clone() else {
+            return Err(Refusal::NotAuthenticated(self.last_auth_refusal.clone().map(Box::new)));
+        };
+        match sign_in::may_submit(moment.snapshot, &self.options.settings, &signed_in, &mut Unrecorded) {
+            Ok(()) => Ok(Sender::Account(signed_in)),
+            Err(Refusal::MailboxCannotBeAccessed) => Err(Refusal::MailboxCannotBeAccessed),
+            Err(refusal) => {
+                // The account may no longer sign in: the session is as if it never had.
+                self.signed_in = None;
+                self.last_auth_refusal = Some(refusal.clone());
+                Err(Refusal::NotAuthenticated(Some(Box::new(refusal))))
+            }
+        }
+    }
+
+    pub(super) fn rcpt(&mut self, moment: Moment<'_>, rcpt: RcptCommand) -> Result<(), Refusal> {
+        let settings = &self.options.settings;
+        let transaction = self.transaction.as_mut().ok_or(Refusal::NeedMailCommand)?;
+        if transaction.has_content() {
+            return Err(Refusal::BadSequence);
+        }
+        if rcpt.in_utf8 && !transaction.parameters.smtputf8 {
+            return Err(Refusal::Utf8WithoutSmtpUtf8);
+        }
+        if transaction.permits.len() >= settings.recipients_max {
+            return Err(Refusal::TooManyRecipients);
+        }
+        let (sender, declared) = (&transaction.sender, transaction.declared_bytes);
+        match admit(moment.snapshot, settings, sender, rcpt.path, rcpt.dsn, declared, &mut Unrecorded) {
+            Ok(permit) => {
+                // The same path twice is one recipient; the first one's parameters stand.
+                if !transaction.permits.iter().any(|earlier| earlier.path() == permit.path()) {
+                    transaction.permits.push(permit);
+                }
+                self.say(&Answer::RecipientOk);
+            }
+            Err(refusal) if transaction.sender == Sender::Anonymous => self.refuse_stranger(moment, refusal),
+            Err(refusal) => return Err(refusal),
+        }
+        Ok(())
+    }
+
+    /// Strangers who try many addresses are slowed down, then sent away.
+    fn refuse_stranger(&mut self, moment: Moment<'_>, refusal: Refusal) {
+        self.counts.refused_recipients = self.counts.refused_recipients.saturating_add(1);
+        self.refuse_late(moment, refusal);
+        if self.counts.refused_recipients >= self.options.limits.refused_recipients_max {
+            self.refuse(moment, Refusal::TooManyErrors);
+        }
+    }
+
+    pub(super) fn data(&mut self) -> Result<(), Refusal> {
+        let transaction = self.transaction.as_mut().ok_or(Refusal::NeedMailCommand)?;
+        if transaction.has_content() {
+            return Err(Refusal::BadSequence);
+        }
+        if transaction.permits.is_empty() {
+            return Err(Refusal::NeedRcptCommand);
+        }
+        if transaction.parameters.body == BodyKind::BinaryMime {
+            return Err(Refusal::BinaryNeedsBdat);
+        }
+        if !self.has_room {
+            return Err(Refusal::InsufficientSystemResources);
+        }
+        transaction.content(&self.options);
+        self.say(&Answer::StartMailInput);
+        self.phase = Phase::Data(DotReader::default());
+        Ok(())
+    }
+
+    /// Whatever the judgement, the octets of the chunk are swallowed first: they are no commands (RFC 3030 section 2).
+    pub(super) fn bdat(&mut self, moment: Moment<'_>, bytes: u64, last: bool) {
+        if bytes / 2 > self.options.settings.message_bytes_max {
+            // Swallowing this much would keep the session busy for nothing.
+            self.refuse(moment, Refusal::MessageTooLarge);
+            return self.close();
+        }
+        let refused = self.begin_chunk().err();
+        if let (Some(refusal), Some(transaction)) = (&refused, self.transaction.as_mut()) {
+            transaction.spoilt.get_or_insert_with(|| refusal.clone());
+        }
+        self.phase = Phase::Chunk(Chunk { bytes, remaining: bytes, last, refused });
+    }
+
+    fn begin_chunk(&mut self) -> Result<(), Refusal> {
+        let transaction = self.transaction.as_mut().ok_or(Refusal::NeedMailCommand)?;
+        if let Some(refusal) = &transaction.spoilt {
+            return Err(refusal.clone());
+        }
+        if transaction.permits.is_empty() {
+            return Err(Refusal::NeedRcptCommand);
+        }
+        if !self.has_room && transaction.content.is_none() {
+            return Err(Refusal::InsufficientSystemResources);
+        }
+        transaction.content(&self.options);
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! AUTH: which mechanisms there are, what is asked, and what the verdict means.
+
+use super::super::grammar::Mechanism;
+use super::super::greeting::offers_auth;
+use super::super::interface::{Action, Role, Verdict, Waiting};
+use super::super::line::Line;
+use super::super::replies::Answer;
+use super::super::sasl::{Claim, Exchange, Step};
+use super::{Moment, Phase, Session};
+use crate::model::policy::sign_in::find_account;
+use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
+
+/// What is being checked.
+#[derive(Debug)]
+pub(super) struct PendingClaim {
+    login: String,
+    authorization: Option<String>,
+}
+
+impl Session {
+    pub(super) fn auth(
+        &mut self,
+        moment: Moment<'_>,
+        mechanism: Mechanism,
+        initial: Option<&str>,
+    ) -> Result<(), Refusal> {
+        if self.greeting.is_none() {
+            return Err(Refusal::SendHelloFirst);
+        }
+        if self.options.role == Role::Inbound {
+            return Err(Refusal::UnrecognizedAuthenticationType);
+        }
+        if !offers_auth(&self.options) {
+            return Err(Refusal::EncryptionRequired);
+        }
+        if self.signed_in.is_some() {
+            return Err(Refusal::AlreadyAuthenticated);
+        }
+        if self.transaction.is_some() {
+            return Err(Refusal::BadSequence);
+        }
+        let exchange = match (mechanism, self.options.emulate_exchange_online) {
+            (Mechanism::Login, _) => Exchange::LoginName,
+            (Mechanism::Plain, false) => Exchange::Plain,
+            (Mechanism::Xoauth2, true) => Exchange::Token,
+            (Mechanism::Plain, true) | (Mechanism::Xoauth2, false) | (Mechanism::Other, _) => {
+                return Err(Refusal::UnrecognizedAuthenticationType);
+            }
+        };
+        match initial {
+            // RFC 4954 section 4: "=" stands for an empty response.
+            Some(initial) => self.respond(moment, exchange, if initial == "=" { b"" } else { initial.as_bytes() }),
+            None => self.ask(exchange),
+        }
+        Ok(())
+    }
+
+    /// A line while AUTH is under way.
+    pub(super) fn response(&mut self, moment: Moment<'_>, exchange: Exchange, line: &Line) {
+        match line {
+            Line::Whole(response) => self.respond(moment, exchange, response),
+            Line::TooLong => self.refuse(moment, Refusal::LineTooLong),
+            Line::Spoilt => self.refuse(moment, Refusal::BareNewlineInCommand),
+        }
+    }
+
+    fn ask(&mut self, exchange: Exchange) {
+        self.say(&match exchange {
+            Exchange::LoginName => Answer::UserName,
+            Exchange::LoginPassword { .. } => Answer::Password,
+            Exchange::Plain | Exchange::Token => Answer::GoOn,
+        });
+        self.phase = Phase::Authentication(exchange);
+    }
+
+    fn respond(&mut self, moment: Moment<'_>, exchange: Exchange, response: &[u8]) {
+        match exchange.respond(response) {
+            Ok(Step::Continue(next)) => self.ask(next),
+            Ok(Step::Complete(Claim { credentials, authorization })) => {
+                self.claim = Some(PendingClaim { login: credentials.login.clone(), authorization });
+                self.outbox.push(Action::CheckCredentials(credentials));
+                self.waits = Waiting::Verdict;
+                self.progressed = moment.now;
+            }
+            Err(Refusal::AuthenticationUnsuccessful) => {
+                self.refuse_claim(moment, Refusal::AuthenticationUnsuccessful);
+            }
+            Err(refusal) => self.refuse(moment, refusal),
+        }
+    }
+
+    pub(super) fn credentials_judged(&mut self, moment: Moment<'_>, verdict: Verdict) {
+        if self.waits != Waiting::Verdict {
+            return;
+        }
+        self.resume(moment.now);
+        let Some(claim) = self.claim.take() else {
+            return;
+        };
+        let evidence = match verdict {
+            Verdict::Judged(evidence) => evidence,
+            Verdict::TemporaryFailure => return self.refuse(moment, Refusal::TemporaryAuthenticationFailure),
+        };
+        match self.judge_claim(moment, &claim, evidence) {
+            Ok(signed_in) => {
+                self.signed_in = Some(signed_in);
+                self.last_auth_refusal = None;
+                self.counts.errors = 0;
+                self.say(&Answer::SignedIn);
+            }
+            Err(refusal) => self.refuse_claim(moment, refusal),
+        }
+    }
+
+    fn judge_claim(&self, moment: Moment<'_>, claim: &PendingClaim, evidence: Evidence) -> Result<SignedIn, Refusal> {
+        let signed_in = sign_in(moment.snapshot, &self.options.settings, &claim.login, evidence, &mut Unrecorded)?;
+        // An account may act as itself, by whatever name of its own; as nobody else (decision D10).
+        let acts_as_itself = claim.authorization.as_deref().is_none_or(|name| {
+            find_account(moment.snapshot, name).is_some_and(|found| found.id == signed_in.account())
+        });
+        if acts_as_itself { Ok(signed_in) } else { Err(Refusal::AuthenticationUnsuccessful) }
+    }
+
+    /// The refusal is remembered: MAIL repeats it. The session goes on until too many have failed.
+    fn refuse_claim(&mut self, moment: Moment<'_>, refusal: Refusal) {
+        self.counts.auth_failures = self.counts.auth_failures.saturating_add(1);
+        self.last_auth_refusal = Some(refusal.clone());
+        self.refuse_late(moment, refusal);
+        if self.counts.auth_failures >= self.options.limits.auth_failures_max {
+            self.refuse(moment, Refusal::TooManyErrors);
+        }
+    }
+}

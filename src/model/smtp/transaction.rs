@@ -1,0 +1,170 @@
+//! One mail transaction: from MAIL to the envelope that can be queued.
+
+use super::data::{Content, ContentRules, Received};
+use super::interface::{SessionOptions, Submission, TlsState};
+use super::trace::Trace;
+use crate::model::directory::Snapshot;
+use crate::model::mail::header::{Field, fields};
+use crate::model::mail::{Domain, ForwardPath, ReversePath, Timestamp};
+use crate::model::policy::{
+    BodyKind, Envelope, MessageParameters, Permit, Refusal, Sender, SubmitAs, Unrecorded, authorship,
+};
+
+/// Octets of a Message-ID that a reply repeats.
+const MESSAGE_ID_SHOWN_MAX: usize = 250;
+
+/// What MAIL began.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) sender: Sender,
+    pub(super) reverse_path: ReversePath,
+    pub(super) parameters: MessageParameters,
+    pub(super) declared_bytes: u64,
+    pub(super) permits: Vec<Permit>,
+    pub(super) began: Timestamp,
+    /// The content, once DATA or BDAT began it.
+    pub(super) content: Option<Content>,
+    /// A chunk was refused: whatever follows would be a message with a hole, so it is refused as well.
+    pub(super) spoilt: Option<Refusal>,
+    /// The shell holds something of the body.
+    pub(super) body_begun: bool,
+}
+
+/// What a transaction needs to know of its session when it ends.
+pub(super) struct Ending<'session> {
+    pub(super) options: &'session SessionOptions,
+    pub(super) client_name: &'session Domain,
+    pub(super) extended: bool,
+    /// The message's id on this server.
+    pub(super) id: &'session str,
+    pub(super) now: Timestamp,
+    pub(super) snapshot: &'session Snapshot,
+}
+
+impl Transaction {
+    /// The content, begun at the first call.
+    pub(super) fn content(&mut self, options: &SessionOptions) -> &mut Content {
+        let rules = ContentRules {
+            message_bytes_max: options.settings.message_bytes_max,
+            header_bytes_max: options.limits.header_bytes_max,
+            binary: self.parameters.body == BodyKind::BinaryMime,
+        };
+        self.content.get_or_insert_with(|| Content::new(rules))
+    }
+
+    /// Whether DATA or BDAT has begun, so that nobody can be added any more.
+    pub(super) const fn has_content(&self) -> bool {
+        self.content.is_some() || self.spoilt.is_some()
+    }
+
+    /// Judges the whole message and makes it ready to queue.
+    ///
+    /// # Errors
+    /// The refusal that answers the end of the message.
+    pub(super) fn finish(self, ending: &Ending<'_>) -> Result<Submission, Refusal> {
+        let received = self.content.ok_or(Refusal::BadSequence)?.finish()?;
+        let settings = &ending.options.settings;
+        let hops = fields(&received.head).iter().filter(|field| field.resembles("Received")).count();
+        if hops >= settings.hops_max {
+            return Err(Refusal::HopLimitReached);
+        }
+        let authored = judge_author(&self.sender, &self.reverse_path, &received, ending)?;
+        let account = matches!(self.sender, Sender::Account(_));
+        let only_recipient = match self.permits.as_slice() {
+            [only] => Some(only.path()),
+            _ => None,
+        };
+        let trace = trace(ending, account, self.parameters.smtputf8, only_recipient);
+        let (head, message_id) = complete_head(trace, &authored.head, account, ending);
+        let mut parameters = self.parameters;
+        if parameters.body == BodyKind::SevenBit && received.eight_bit {
+            // Devices send eight-bit text without saying so; the next hop must know what really came.
+            parameters.body = BodyKind::EightBitMime;
+        }
+        let envelope = Envelope::new(&self.sender, authored.reverse_path, parameters, self.permits)
+            .ok_or(Refusal::NeedRcptCommand)?;
+        let submit_as = authored.submit_as;
+        Ok(Submission { envelope, submit_as, head, body_bytes: received.body_bytes, message_id })
+    }
+}
+
+struct Judged {
+    head: Vec<u8>,
+    reverse_path: ReversePath,
+    submit_as: Option<SubmitAs>,
+}
+
+/// Envelope and header of an account are judged; mail from other servers passes with its header unchanged.
+fn judge_author(
+    sender: &Sender,
+    reverse_path: &ReversePath,
+    received: &Received,
+    ending: &Ending<'_>,
+) -> Result<Judged, Refusal> {
+    match sender {
+        Sender::Account(signed_in) => {
+            let settings = &ending.options.settings;
+            let authored = authorship::author(
+                ending.snapshot,
+                settings,
+                signed_in,
+                reverse_path,
+                &received.head,
+                &mut Unrecorded,
+            )?;
+            Ok(Judged { head: authored.head, reverse_path: authored.reverse_path, submit_as: Some(authored.submit_as) })
+        }
+        Sender::Anonymous | Sender::System => {
+            Ok(Judged { head: received.head.clone(), reverse_path: reverse_path.clone(), submit_as: None })
+        }
+    }
+}
+
+fn trace(ending: &Ending<'_>, authenticated: bool, utf8: bool, only_recipient: Option<&ForwardPath>) -> String {
+    let options = ending.options;
+    let tls = match &options.tls {
+        TlsState::Active(facts) => Some(facts),
+        TlsState::Unavailable | TlsState::Offered => None,
+    };
+    Trace {
+        client_name: ending.client_name,
+        peer_name: options.peer_name.as_ref(),
+        peer: options.peer,
+        hostname: &options.hostname,
+        extended: ending.extended,
+        utf8,
+        authenticated,
+        tls,
+        id: ending.id,
+        only_recipient,
+        at: ending.now,
+    }
+    .field()
+}
+
+/// The header as it is queued, with its final empty line, and its Message-ID. A submission server completes what the
+/// client left out (RFC 6409 section 8); a relay leaves the header alone.
+fn complete_head(trace: String, judged: &[u8], account: bool, ending: &Ending<'_>) -> (Vec<u8>, String) {
+    let fields = fields(judged);
+    let mut message_id = fields.iter().find(|field| field.is("Message-ID")).map(shown_id).unwrap_or_default();
+    let mut head = trace;
+    if account && !fields.iter().any(|field| field.is("Date")) {
+        head.push_str(&format!("Date: {}\r\n", ending.now.rfc5322()));
+    }
+    if account && !fields.iter().any(|field| field.is("Message-ID")) {
+        message_id = format!("{}@{}", ending.id, ending.options.hostname);
+        head.push_str(&format!("Message-ID: <{message_id}>\r\n"));
+    }
+    let mut head = head.into_bytes();
+    head.extend_from_slice(judged);
+    head.extend_from_slice(b"\r\n");
+    (head, message_id)
+}
+
+/// The identifier without its brackets, printable ASCII only and of bounded length.
+fn shown_id(field: &Field<'_>) -> String {
+    let text = field.text();
+    let inside = text.split_once('<').map_or(text.as_str(), |(_, rest)| rest);
+    let inside = inside.split_once('>').map_or(inside, |(id, _)| id);
+    inside.chars().filter(char::is_ascii_graphic).take(MESSAGE_ID_SHOWN_MAX).collect()
+}

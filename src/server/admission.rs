@@ -1,0 +1,133 @@
+//! Who is in: open sessions are counted in all and by where they come from, and no more are let in than fit.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a client comes from, as far as counting goes. Whoever has an IPv6 address has its whole network of 64 bits, so
+/// that network counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    V4(u32),
+    V6Network(u64),
+}
+
+impl Origin {
+    fn of(peer: IpAddr) -> Self {
+        match peer.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.to_bits()),
+            // The upper half: the shift leaves 64 bits, so the conversion loses nothing.
+            IpAddr::V6(address) => Self::V6Network(u64::try_from(address.to_bits() >> 64).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    total: usize,
+    by_origin: HashMap<Origin, usize>,
+}
+
+/// Counts open sessions.
+#[derive(Debug, Default)]
+pub struct Admission {
+    count: Mutex<Count>,
+}
+
+/// A place in the count; dropping it makes room for another.
+#[derive(Debug)]
+pub(super) struct Slot {
+    admission: Arc<Admission>,
+    origin: Origin,
+}
+
+/// There is no room for this client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// All sessions are taken.
+    InAll,
+    /// Those for its address are.
+    ForAddress,
+}
+
+impl Admission {
+    /// Sessions that are open now.
+    pub fn open_sessions(&self) -> usize {
+        self.locked(|count| count.total)
+    }
+
+    /// Takes a place for a client at `peer`, unless `total_max` sessions are open, or `address_max` from there.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, total_max: usize, address_max: usize) -> Result<Slot, Full> {
+        let origin = Origin::of(peer);
+        self.locked(|count| {
+            if count.total >= total_max {
+                return Err(Full::InAll);
+            }
+            let own = count.by_origin.get(&origin).copied().unwrap_or(0);
+            if own >= address_max {
+                return Err(Full::ForAddress);
+            }
+            count.total += 1;
+            count.by_origin.insert(origin, own + 1);
+            Ok(Slot { admission: Arc::clone(self), origin })
+        })
+    }
+
+    /// Every change of the count is whole, so it is good even after a panic elsewhere.
+    fn locked<T>(&self, step: impl FnOnce(&mut Count) -> T) -> T {
+        step(&mut self.count.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.admission.locked(|count| {
+            count.total = count.total.saturating_sub(1);
+            let left = count.by_origin.get(&self.origin).map_or(0, |own| own.saturating_sub(1));
+            if left == 0 {
+                count.by_origin.remove(&self.origin);
+            } else {
+                count.by_origin.insert(self.origin, left);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_gets_its_places_back_and_no_more() {
+        let admission = Arc::new(Admission::default());
+        let admit = |text: &str| admission.admit(peer(text), 3, 2);
+        let (first, _second) = (admit("192.0.2.1").unwrap(), admit("::ffff:192.0.2.1").unwrap());
+        assert_eq!(admit("192.0.2.1").unwrap_err(), Full::ForAddress);
+        let _third = admit("192.0.2.2").unwrap();
+        assert_eq!(admit("192.0.2.3").unwrap_err(), Full::InAll);
+        drop(first);
+        assert_eq!(admission.open_sessions(), 2);
+        assert!(admit("192.0.2.1").is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_client() {
+        let admission = Arc::new(Admission::default());
+        let _one = admission.admit(peer("2001:db8::1"), 9, 1).unwrap();
+        assert_eq!(admission.admit(peer("2001:db8::ffff:1"), 9, 1).unwrap_err(), Full::ForAddress);
+        assert!(admission.admit(peer("2001:db8:0:1::1"), 9, 1).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_clients_that_left() {
+        let admission = Arc::new(Admission::default());
+        for address in 0..1_000_u32 {
+            drop(admission.admit(IpAddr::V4(address.into()), 9, 1).unwrap());
+        }
+        assert!(admission.locked(|count| count.by_origin.is_empty() && count.total == 0));
+    }
+}

@@ -1,0 +1,318 @@
+//! Checks passwords, off the async workers and only as many at once as there are cores.
+//!
+//! Promises: a login that nobody has costs exactly what a wrong password costs, one verification; a verdict never
+//! depends on anything but password and stored hash; no stored hash makes it panic. A password that was right is
+//! remembered for a minute, by a keyed digest of hash and password together, so any change of the hash forgets it at
+//! once and the memory reveals nothing.
+
+use core::fmt;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
+use super::visible::Visible;
+use crate::model::directory::{PasswordHash, Snapshot};
+use crate::model::policy::sign_in::find_account;
+use crate::model::policy::{Evidence, Proof};
+use crate::model::smtp::{Credentials, Verdict};
+use crate::world::password::{self, PASSWORD_BYTES_MAX, PasswordError};
+use crate::world::{Clock, Random};
+
+/// How long a right password is remembered. Devices send in bursts; a minute covers one.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// Verdicts remembered at once.
+const VERDICTS_MAX: usize = 4_096;
+/// Checks that may wait for one core, some five seconds of its work; more are told to come again.
+const WAITING_PER_CORE_MAX: usize = 100;
+
+type Digest = [u8; 32];
+
+/// Checks passwords for all sessions.
+pub struct Authenticator {
+    clock: Arc<dyn Clock>,
+    cores: Arc<Semaphore>,
+    waiting_max: usize,
+    waiting: AtomicUsize,
+    /// Made at start, known to nobody.
+    key: Zeroizing<[u8; 32]>,
+    /// Right passwords, and when each is forgotten.
+    verdicts: Mutex<HashMap<Digest, Duration>>,
+    verifications: Arc<AtomicU64>,
+}
+
+impl Authenticator {
+    /// Checks at most `cores` passwords at once, at least one.
+    pub fn new(clock: Arc<dyn Clock>, random: &dyn Random, cores: usize) -> Self {
+        let cores = cores.clamp(1, Semaphore::MAX_PERMITS / WAITING_PER_CORE_MAX);
+        let mut key = Zeroizing::new([0; 32]);
+        random.fill(&mut *key);
+        Self {
+            clock,
+            cores: Arc::new(Semaphore::new(cores)),
+            waiting_max: cores * WAITING_PER_CORE_MAX,
+            waiting: AtomicUsize::new(0),
+            key,
+            verdicts: Mutex::default(),
+            verifications: Arc::default(),
+        }
+    }
+
+    /// Password verifications carried out since the start, decoys included.
+    pub fn verifications(&self) -> u64 {
+        self.verifications.load(Ordering::Relaxed)
+    }
+
+    /// Judges `credentials` by the directory of this moment. Whether the account may sign in is for policy to say.
+    pub async fn check(&self, snapshot: &Snapshot, credentials: Credentials) -> Verdict {
+        let Credentials { login, password } = credentials;
+        if password.len() > PASSWORD_BYTES_MAX {
+            return Verdict::Judged(Evidence::Wrong);
+        }
+        let account = find_account(snapshot, &login).and_then(|found| found.account.as_deref());
+        let stored = account.and_then(|account| account.password.clone());
+        let digest = stored.as_ref().and_then(|stored| self.digest(stored, &password));
+        if digest.is_some_and(|digest| self.remembers(&digest)) {
+            return Verdict::Judged(Evidence::Right(Proof::Password));
+        }
+        let Some(right) = self.verify(&login, stored, password).await else { return Verdict::TemporaryFailure };
+        if !right {
+            return Verdict::Judged(Evidence::Wrong);
+        }
+        if let Some(digest) = digest {
+            self.remember(digest);
+        }
+        Verdict::Judged(Evidence::Right(Proof::Password))
+    }
+
+    /// `None` when it could not be judged now.
+    async fn verify(&self, login: &str, stored: Option<PasswordHash>, password: Zeroizing<String>) -> Option<bool> {
+        let _place = Waiting::among(&self.waiting, self.waiting_max)?;
+        // The semaphore is never closed.
+        let core = Arc::clone(&self.cores).acquire_owned().await.ok()?;
+        let verifications = Arc::clone(&self.verifications);
+        let work = spawn_blocking(move || {
+            let _core = core;
+            judge(stored.as_ref(), &password, &verifications)
+        });
+        match work.await {
+            Ok(Ok(right)) => Some(right),
+            Ok(Err(error)) => {
+                tracing::error!(login = %Visible(login), %error, "password cannot be checked");
+                Some(false)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the password check failed");
+                None
+            }
+        }
+    }
+
+    fn digest(&self, stored: &PasswordHash, password: &str) -> Option<Digest> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.key).ok()?;
+        // The length keeps the end of one from passing as the start of the other.
+        mac.update(&stored.phc().len().to_le_bytes());
+        mac.update(stored.phc().as_bytes());
+        mac.update(password.as_bytes());
+        Some(mac.finalize().into_bytes().into())
+    }
+
+    fn remembers(&self, digest: &Digest) -> bool {
+        let now = self.clock.elapsed();
+        self.with_verdicts(|verdicts| verdicts.get(digest).is_some_and(|until| now < *until))
+    }
+
+    fn remember(&self, digest: Digest) {
+        let now = self.clock.elapsed();
+        self.with_verdicts(|verdicts| {
+            if verdicts.len() >= VERDICTS_MAX {
+                verdicts.retain(|_, until| now < *until);
+            }
+            if verdicts.len() >= VERDICTS_MAX {
+                verdicts.clear();
+            }
+            verdicts.insert(digest, now.saturating_add(REMEMBERED));
+        });
+    }
+
+    fn with_verdicts<T>(&self, step: impl FnOnce(&mut HashMap<Digest, Duration>) -> T) -> T {
+        step(&mut self.verdicts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verifications = self.verifications();
+        formatter.debug_struct("Authenticator").field("verifications", &verifications).finish_non_exhaustive()
+    }
+}
+
+/// One verification, whatever there is to verify against: blocks for tens of milliseconds.
+fn judge(stored: Option<&PasswordHash>, password: &str, verifications: &AtomicU64) -> Result<bool, PasswordError> {
+    let verify = |hash| {
+        let outcome = password::verify(password, hash);
+        // What fails at once did no work.
+        verifications.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
+        outcome
+    };
+    match stored.map(verify) {
+        Some(Ok(right)) => Ok(right),
+        None => verify(password::decoy()).map(|_| false),
+        Some(Err(error)) => {
+            // A hash that cannot be used is found out at once; the client must not see that in the time it takes.
+            let _ = verify(password::decoy());
+            Err(error)
+        }
+    }
+}
+
+/// A place among those who wait.
+struct Waiting<'count>(&'count AtomicUsize);
+
+impl<'count> Waiting<'count> {
+    fn among(count: &'count AtomicUsize, max: usize) -> Option<Self> {
+        let place = Self(count);
+        // Dropping the place gives it back, also when it was one too many.
+        (count.fetch_add(1, Ordering::AcqRel) < max).then_some(place)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientType};
+    use crate::model::mail::{Address, Domain, Timestamp};
+    use crate::world::{ManualClock, SeededRandom};
+
+    const RIGHT: Verdict = Verdict::Judged(Evidence::Right(Proof::Password));
+    const WRONG: Verdict = Verdict::Judged(Evidence::Wrong);
+
+    struct Scene {
+        clock: Arc<ManualClock>,
+        authenticator: Authenticator,
+        snapshot: Snapshot,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+            let authenticator = Authenticator::new(Arc::<ManualClock>::clone(&clock), &SeededRandom::new(1), 2);
+            let domain = AcceptedDomain {
+                domain: Domain::parse("contoso.example").unwrap(),
+                domain_type: DomainType::Authoritative,
+                match_subdomains: false,
+                default: true,
+                next_host: None,
+            };
+            let snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
+            let mut scene = Self { clock, authenticator, snapshot };
+            scene.put("alice", Some(password::hash("correct horse", &SeededRandom::new(2)).unwrap()));
+            scene
+        }
+
+        fn put(&mut self, name: &str, stored: Option<PasswordHash>) {
+            let address = Address::parse(&format!("{name}@contoso.example")).unwrap();
+            let known = self.snapshot.find_by_login(&address).map(|found| found.id);
+            let id = known.unwrap_or_else(|| self.snapshot.next_id());
+            let mut recipient = Recipient::new(id, RecipientType::UserMailbox, name, address);
+            recipient.account.as_mut().unwrap().password = stored;
+            self.snapshot = self.snapshot.apply(&[Change::PutRecipient(Box::new(recipient))]).unwrap();
+        }
+
+        async fn check(&self, login: &str, password: &str) -> Verdict {
+            let credentials = Credentials { login: login.to_owned(), password: Zeroizing::new(password.to_owned()) };
+            self.authenticator.check(&self.snapshot, credentials).await
+        }
+
+        /// How many verifications a check took.
+        async fn work(&self, login: &str, password: &str) -> u64 {
+            let before = self.authenticator.verifications();
+            self.check(login, password).await;
+            self.authenticator.verifications() - before
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_is_right() {
+        let scene = Scene::new();
+        assert_eq!(scene.check("alice@contoso.example", "correct horse").await, RIGHT);
+        assert_eq!(scene.check("alice", "correct horse").await, RIGHT);
+        assert_eq!(scene.check("alice@contoso.example", "correct horsf").await, WRONG);
+        assert_eq!(scene.check("alice@contoso.example", "").await, WRONG);
+        assert_eq!(scene.check("nobody@contoso.example", "correct horse").await, WRONG);
+        assert_eq!(scene.check("\u{202e}", "x").await, WRONG);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_an_unknown_login_and_a_hash_that_is_none_cost_the_same_work() {
+        let mut scene = Scene::new();
+        scene.put("bob", Some(PasswordHash::from_phc("not a hash")));
+        scene.put("carol", None);
+        for login in ["alice", "nobody", "bob", "carol", ""] {
+            assert_eq!(scene.work(login, "guess").await, 1, "{login}");
+            assert_eq!(scene.check(login, "guess").await, WRONG);
+        }
+        let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
+        for login in ["alice", "nobody", "bob", "carol"] {
+            assert_eq!(scene.work(login, &long).await, 0, "{login}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_right_password_is_remembered_for_a_minute_and_a_wrong_one_never() {
+        let scene = Scene::new();
+        assert_eq!(scene.work("alice", "correct horse").await, 1);
+        assert_eq!(scene.work("alice", "correct horse").await, 0);
+        assert_eq!(scene.work("alice", "wrong").await, 1);
+        assert_eq!(scene.work("alice", "wrong").await, 1);
+        scene.clock.advance(REMEMBERED);
+        assert_eq!(scene.work("alice", "correct horse").await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_changed_password_is_in_force_at_once() {
+        let mut scene = Scene::new();
+        assert_eq!(scene.check("alice", "correct horse").await, RIGHT);
+        scene.put("alice", Some(password::hash("battery staple", &SeededRandom::new(3)).unwrap()));
+        assert_eq!(scene.check("alice", "correct horse").await, WRONG);
+        assert_eq!(scene.check("alice", "battery staple").await, RIGHT);
+        scene.put("alice", None);
+        assert_eq!(scene.check("alice", "battery staple").await, WRONG);
+    }
+
+    #[tokio::test]
+    async fn too_many_at_once_are_told_to_come_again() {
+        let scene = Scene::new();
+        let places: Vec<_> = (0..scene.authenticator.waiting_max)
+            .map(|_| Waiting::among(&scene.authenticator.waiting, scene.authenticator.waiting_max).unwrap())
+            .collect();
+        assert_eq!(scene.check("alice", "correct horse").await, Verdict::TemporaryFailure);
+        drop(places);
+        assert_eq!(scene.check("alice", "correct horse").await, RIGHT);
+        assert_eq!(scene.check("nobody", "x").await, WRONG);
+        assert_eq!(scene.authenticator.waiting.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let scene = Scene::new();
+        for number in 0..=VERDICTS_MAX {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&number.to_le_bytes());
+            scene.authenticator.remember(digest);
+        }
+        assert!(scene.authenticator.with_verdicts(|verdicts| verdicts.len()) <= VERDICTS_MAX);
+    }
+}

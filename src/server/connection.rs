@@ -1,0 +1,411 @@
+//! One client's connection: octets in, octets out, and the errands of its session in between.
+//!
+//! No decision about mail is made here (law 4): the shell hands [`Input`]s to the [`Session`] and does what its
+//! [`Action`]s say. What it adds is time limits on everything a client could drag out, bounds on memory, and the log:
+//! a line when the client leaves, one for each message, one for each refusal. A message whose client vanishes before
+//! its end was never there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::body::BodyIntake;
+use super::stop::Stop;
+use super::stream::{Stream, handshake};
+use super::visible::Visible;
+use super::{Acceptor, ServerSettings, Services};
+use crate::config::{ListenerConfig, ListenerRole, ListenerTls};
+use crate::model::mail::Timestamp;
+use crate::model::smtp::{
+    Action, CommitFailure, Credentials, Input, QueuedAs, Role, Session, SessionOptions, Submission, TlsState, Verdict,
+    Waiting,
+};
+use crate::world::Clock;
+
+/// The read buffer of a session that is idle, and of one that sends as fast as it can. Under TLS a record is no larger.
+const IDLE_BUFFER_BYTES: usize = 2 * 1024;
+const BUSY_BUFFER_BYTES: usize = 16 * 1024;
+/// Pending output beyond which writing comes before more work.
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// How long, and over how many octets, a client that still talks is heard out so that it can read our last words.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+
+/// A client that was let in.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) listener: Arc<ListenerConfig>,
+    pub(super) session_id: Box<str>,
+}
+
+/// How a connection came to its end.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the session is over")]
+    Closed,
+    #[error("the client left")]
+    Left,
+    #[error("no TLS: {0}")]
+    Handshake(io::Error),
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+}
+
+/// What a connection carried.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    received_bytes: u64,
+    sent_bytes: u64,
+    messages: u32,
+}
+
+/// The time of one session: the wall clock when it began, moved on by the monotonic clock, so that setting the system
+/// clock neither ends open sessions nor keeps them alive.
+struct SessionTime {
+    clock: Arc<dyn Clock>,
+    began_at: Timestamp,
+    began: Duration,
+}
+
+impl SessionTime {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let (began_at, began) = (clock.now(), clock.elapsed());
+        Self { clock, began_at, began }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed().saturating_sub(self.began)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.began_at.plus(self.elapsed())
+    }
+}
+
+/// Leads `client` through its session and returns when the connection is closed.
+pub(super) async fn converse<A: Acceptor>(services: Arc<Services<A>>, client: Client, stop: Stop) {
+    let time = SessionTime::new(Arc::clone(&services.clock));
+    let settings = services.settings.load_full();
+    let (end, tally, time) = match Connection::open(services, settings, client, time, stop).await {
+        Ok(mut connection) => {
+            let end = connection.run().await;
+            connection.close(&end).await;
+            (end, connection.tally, connection.time)
+        }
+        Err((end, time)) => (end, Tally::default(), time),
+    };
+    let Tally { received_bytes, sent_bytes, messages } = tally;
+    let milliseconds = time.elapsed().as_millis();
+    tracing::info!(messages, received_bytes, sent_bytes, milliseconds, %end, "connection closed");
+}
+
+struct Connection<A: Acceptor> {
+    services: Arc<Services<A>>,
+    settings: Arc<ServerSettings>,
+    session: Session,
+    time: SessionTime,
+    /// Gone only after a handshake that failed.
+    stream: Option<Stream>,
+    buffer: Vec<u8>,
+    output: Vec<u8>,
+    body: BodyIntake,
+    stop: Stop,
+    has_room: bool,
+    drains: bool,
+    tally: Tally,
+}
+
+impl<A: Acceptor> Connection<A> {
+    async fn open(
+        services: Arc<Services<A>>,
+        settings: Arc<ServerSettings>,
+        client: Client,
+        time: SessionTime,
+        stop: Stop,
+    ) -> Result<Self, (End, SessionTime)> {
+        let Client { stream, peer, listener, session_id } = client;
+        let (stream, tls) = match (listener.tls, &services.tls) {
+            (ListenerTls::Starttls, Some(_)) => (Stream::Plain(stream), TlsState::Offered),
+            (ListenerTls::Implicit, Some(config)) => {
+                match handshake(stream, Arc::clone(config), settings.handshake_timeout).await {
+                    Ok((stream, facts)) => (stream, TlsState::Active(facts)),
+                    Err(error) => return Err((End::Handshake(error), time)),
+                }
+            }
+            (ListenerTls::Starttls | ListenerTls::None, _) => (Stream::Plain(stream), TlsState::Unavailable),
+            (ListenerTls::Implicit, None) => {
+                let error = io::Error::other("this server has no certificate");
+                return Err((End::Handshake(error), time));
+            }
+        };
+        let options = SessionOptions {
+            role: match listener.role {
+                ListenerRole::Submission => Role::Submission,
+                ListenerRole::Inbound => Role::Inbound,
+            },
+            hostname: settings.hostname.clone(),
+            session_id,
+            peer: peer.ip(),
+            peer_name: None,
+            tls,
+            auth_without_tls: listener.clear_text_networks.iter().any(|network| network.contains(peer.ip())),
+            emulate_exchange_online: settings.emulate_exchange_online,
+            settings: Arc::clone(&settings.policy),
+            limits: settings.session.clone(),
+        };
+        let session = Session::new(options, time.now());
+        let body = BodyIntake::new(services.bodies.clone());
+        Ok(Self {
+            services,
+            settings,
+            session,
+            time,
+            stream: Some(stream),
+            buffer: vec![0; IDLE_BUFFER_BYTES],
+            output: Vec::new(),
+            body,
+            stop,
+            has_room: true,
+            drains: false,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Until one side ends it.
+    async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.turn().await {
+                return end;
+            }
+        }
+    }
+
+    /// Does what the session says, then tells it the next thing that happens.
+    async fn turn(&mut self) -> Result<(), End> {
+        while let Some(action) = self.session.poll_action() {
+            self.act(action).await?;
+        }
+        self.write_out().await?;
+        match self.session.waits() {
+            Waiting::Bytes => self.listen().await,
+            // Every other errand is run while its action is carried out, so nothing can come of waiting.
+            Waiting::Tls | Waiting::Verdict | Waiting::Commit | Waiting::Nothing => Err(End::Closed),
+        }
+    }
+
+    async fn act(&mut self, action: Action) -> Result<(), End> {
+        match action {
+            Action::Send(bytes) => {
+                log_refusals(&bytes);
+                self.output.extend_from_slice(&bytes);
+                if self.output.len() > OUTPUT_BYTES_MAX {
+                    self.write_out().await?;
+                }
+            }
+            Action::StartTls => self.start_tls().await?,
+            Action::CheckCredentials(credentials) => self.check(credentials).await,
+            Action::Body(piece) => {
+                if let Err(error) = self.body.append(piece).await {
+                    tracing::error!(%error, "the body cannot be spooled");
+                    self.tell(Input::BodyFailed);
+                }
+            }
+            Action::DiscardBody => self.body.discard().await,
+            Action::Commit(submission) => self.commit(*submission).await,
+            Action::Delay(duration) => {
+                self.write_out().await?;
+                sleep(duration).await;
+            }
+            Action::Close => return Err(End::Closed),
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        // Taken anew each time: a change of the directory is in force for the very next command.
+        let snapshot = self.services.directory.current();
+        self.session.handle(self.time.now(), &snapshot, input);
+    }
+
+    /// How long until the session wants to hear that time is up.
+    fn patience(&self) -> Duration {
+        self.session.deadline().since(self.time.now())
+    }
+
+    async fn start_tls(&mut self) -> Result<(), End> {
+        self.write_out().await?;
+        let (Some(Stream::Plain(stream)), Some(config)) = (self.stream.take(), self.services.tls.clone()) else {
+            return Err(End::Handshake(io::Error::other("there is no clear-text stream or no certificate")));
+        };
+        // What was read so far went to the session, which has thrown it away: nothing said before counts after.
+        let handshaken = handshake(stream, config, self.settings.handshake_timeout).await;
+        let (stream, facts) = handshaken.map_err(End::Handshake)?;
+        self.stream = Some(stream);
+        self.tell(Input::TlsEstablished(facts));
+        Ok(())
+    }
+
+    async fn check(&mut self, credentials: Credentials) {
+        let (authenticator, snapshot) = (Arc::clone(&self.services.authenticator), self.services.directory.current());
+        let login = credentials.login.clone();
+        let judged = timeout(self.patience(), authenticator.check(&snapshot, credentials)).await;
+        let verdict = judged.unwrap_or(Verdict::TemporaryFailure);
+        tracing::info!(login = %Visible(&login), ?verdict, "credentials checked");
+        self.tell(Input::CredentialsJudged(verdict));
+    }
+
+    async fn commit(&mut self, submission: Submission) {
+        let record = MessageRecord::of(&submission);
+        let body = self.body.finish().await;
+        let acceptor = Arc::clone(&self.services.acceptor);
+        let outcome = match body {
+            Ok(body) => timeout(self.patience(), acceptor.commit(submission, body)).await,
+            Err(_) => Ok(Err(CommitFailure::Temporary)),
+        };
+        let Ok(outcome) = outcome else {
+            tracing::error!("the message was not made durable in time");
+            self.tell(Input::TimedOut);
+            return;
+        };
+        self.tally.messages += u32::from(outcome.is_ok());
+        record.log(&outcome);
+        self.tell(Input::Committed(outcome));
+    }
+
+    /// Waits for the client, for the session's deadline, or for the end of the server.
+    async fn listen(&mut self) -> Result<(), End> {
+        let patience = self.patience();
+        let stream = self.stream.as_mut().ok_or(End::Left)?;
+        tokio::select! {
+            // In this order, so that a client that never pauses cannot outlast its deadline or the server's end.
+            biased;
+            () = self.stop.asked(), if !self.drains => {
+                self.drains = true;
+                self.tell(Input::Draining);
+            }
+            () = sleep(patience) => self.tell(Input::TimedOut),
+            read = stream.read(&mut self.buffer) => {
+                let count = read?;
+                if count == 0 {
+                    return Err(End::Left);
+                }
+                self.hand_in(count);
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_in(&mut self, count: usize) {
+        self.tally.received_bytes = self.tally.received_bytes.saturating_add(count as u64);
+        let has_room = self.services.acceptor.has_room();
+        if has_room != self.has_room {
+            self.has_room = has_room;
+            self.tell(Input::RoomChanged(has_room));
+        }
+        let buffer = core::mem::take(&mut self.buffer);
+        self.tell(Input::Received(buffer.get(..count).unwrap_or(&buffer)));
+        self.buffer = resized(buffer, count);
+    }
+
+    /// Writes what is pending, with one call where the socket takes it.
+    async fn write_out(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let output = core::mem::take(&mut self.output);
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let writing = async {
+            stream.write_all(&output).await?;
+            stream.flush().await
+        };
+        // A client that asks and never reads would otherwise be kept for ever.
+        timeout(self.settings.write_timeout, writing).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        self.tally.sent_bytes = self.tally.sent_bytes.saturating_add(output.len() as u64);
+        Ok(())
+    }
+
+    /// Says the last words and makes sure they can be read: a socket closed over unread octets takes them back.
+    async fn close(&mut self, end: &End) {
+        self.body.discard().await;
+        match end {
+            End::Closed => {}
+            End::Left | End::Handshake(_) | End::Broken(_) => return,
+        }
+        if self.write_out().await.is_err() {
+            return;
+        }
+        let Some(stream) = self.stream.as_mut() else { return };
+        let goodbye = async {
+            stream.shutdown().await?;
+            let mut heard = 0;
+            while heard < LINGER_BYTES_MAX {
+                match stream.read(&mut self.buffer).await? {
+                    0 => break,
+                    count => heard += count,
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        // Whether the client hears the end out is its own affair.
+        let _ = timeout(LINGER, goodbye).await;
+    }
+}
+
+/// The buffer for the next read: larger after one that filled it, small again after one that left it mostly empty.
+fn resized(mut buffer: Vec<u8>, count: usize) -> Vec<u8> {
+    if count == buffer.len() && count < BUSY_BUFFER_BYTES {
+        buffer.resize((count * 2).min(BUSY_BUFFER_BYTES), 0);
+    } else if buffer.len() > IDLE_BUFFER_BYTES && count < buffer.len() / 8 {
+        return vec![0; IDLE_BUFFER_BYTES];
+    }
+    buffer
+}
+
+/// Replies that refuse go to the log; they are our own words and hold no secrets.
+fn log_refusals(bytes: &[u8]) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| matches!(line.first(), Some(b'4' | b'5'))) {
+        tracing::debug!(reply = %Visible(String::from_utf8_lossy(line).trim_end()), "refused");
+    }
+}
+
+/// What the log says about a message.
+struct MessageRecord {
+    message_id: String,
+    reverse_path: String,
+    recipients: usize,
+    bytes: u64,
+}
+
+impl MessageRecord {
+    fn of(submission: &Submission) -> Self {
+        Self {
+            message_id: submission.message_id.clone(),
+            reverse_path: submission.envelope.reverse_path().to_string(),
+            recipients: submission.envelope.permits().len(),
+            bytes: submission.body_bytes.saturating_add(submission.head.len() as u64),
+        }
+    }
+
+    fn log(&self, outcome: &Result<QueuedAs, CommitFailure>) {
+        let Self { message_id, reverse_path, recipients, bytes } = self;
+        let (message_id, reverse_path) = (Visible(message_id), Visible(reverse_path));
+        match outcome {
+            Ok(QueuedAs { queue_id }) => {
+                tracing::info!(%queue_id, %message_id, %reverse_path, recipients, bytes, "message accepted");
+            }
+            Err(failure) => {
+                tracing::warn!(?failure, %message_id, %reverse_path, recipients, bytes, "message not accepted");
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The index: every object of the newest snapshot in the engine, in pieces that fit its values.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::OpenEngine;
+use crate::model::directory::{AcceptedDomain, Change, Organisation, Recipient, RecipientId, Snapshot};
+use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, KeyRange, Tree, VALUE_BYTES_MAX};
+use crate::world::disk::Disk;
+
+/// Facts about the index itself: `version` (with the next identity behind it) and `building`.
+const ABOUT: Tree = Tree(0);
+/// Objects: a kind, an identity and the number of the piece.
+const OBJECTS: Tree = Tree(1);
+const VERSION: &[u8] = b"version";
+const BUILDING: &[u8] = b"building";
+const ORGANISATION: u8 = b'o';
+const DOMAIN: u8 = b'd';
+const RECIPIENT: u8 = b'r';
+/// Entries read at a time when loading.
+const PAGE: usize = 1000;
+
+/// Takes the kind and the encoding of one object.
+type Show<'a> = &'a mut dyn FnMut(u8, &[u8]) -> Result<(), EngineError>;
+
+pub(super) struct Opened {
+    pub(super) index: Index,
+    pub(super) snapshot: Snapshot,
+    pub(super) set_aside: Option<PathBuf>,
+}
+
+pub(super) struct Index {
+    engine: Box<dyn Engine>,
+}
+
+impl Index {
+    /// Opens the engine and loads what it holds. One that cannot be opened or read is set aside, and an empty one opened.
+    pub(super) fn open(disk: &dyn Disk, place: &Path, open_engine: OpenEngine<'_>) -> Result<Opened, EngineError> {
+        let first = open_engine(place).and_then(|engine| {
+            let index = Self { engine };
+            let snapshot = index.load()?;
+            Ok(Opened { index, snapshot, set_aside: None })
+        });
+        match first {
+            Err(EngineError::Corrupt { reason, .. }) => {
+                let aside = free_name(disk, place)?;
+                tracing::warn!(%reason, aside = %aside.display(), "the directory's index is damaged and is built anew");
+                disk.rename(place, &aside).map_err(|error| EngineError::Io { reason: error.to_string().into() })?;
+                let index = Self { engine: open_engine(place)? };
+                Ok(Opened { index, snapshot: Snapshot::default(), set_aside: Some(aside) })
+            }
+            other => other,
+        }
+    }
+
+    /// The snapshot in the index; an empty one when the index is new or unfinished.
+    fn load(&self) -> Result<Snapshot, EngineError> {
+        let stamp = self.engine.read(ABOUT, VERSION)?.and_then(|value| value.try_into().ok()).map(u128::from_be_bytes);
+        let unfinished = self.engine.read(ABOUT, BUILDING)?.is_some();
+        let Some(stamp) = stamp.filter(|_| !unfinished) else {
+            return Ok(Snapshot::default());
+        };
+        let mut organisation = Organisation::default();
+        let mut domains = Vec::new();
+        let mut recipients = Vec::new();
+        self.objects(&mut |kind, value| {
+            match kind {
+                ORGANISATION => organisation = decode::<Organisation>(value)?,
+                DOMAIN => domains.push(decode::<AcceptedDomain>(value)?),
+                _ => recipients.push(decode::<Recipient>(value)?),
+            }
+            Ok(())
+        })?;
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        let (version, next_id) = (half(stamp >> 64), RecipientId(half(stamp)));
+        Ok(Snapshot::restore(version, next_id, organisation, domains, recipients))
+    }
+
+    /// Shows every object, its pieces joined.
+    fn objects(&self, show: Show<'_>) -> Result<(), EngineError> {
+        let mut from = Vec::new();
+        let mut open: Option<(Vec<u8>, Vec<u8>)> = None;
+        loop {
+            let page = self.engine.scan(OBJECTS, KeyRange::Between { from: &from, until: None }, PAGE)?;
+            let Some((last, _)) = page.last() else {
+                break;
+            };
+            from.clone_from(last);
+            from.push(0);
+            for (key, value) in page {
+                let identity = key.get(..key.len().saturating_sub(2)).unwrap_or_default().to_vec();
+                match &mut open {
+                    Some((of, joined)) if *of == identity => joined.extend_from_slice(&value),
+                    _ => {
+                        if let Some((of, joined)) = open.replace((identity, value)) {
+                            show(of.first().copied().unwrap_or(0), &joined)?;
+                        }
+                    }
+                }
+            }
+        }
+        open.map_or(Ok(()), |(of, joined)| show(of.first().copied().unwrap_or(0), &joined))
+    }
+
+    /// Writes a whole snapshot over whatever is there.
+    pub(super) fn write_all(&mut self, snapshot: &Snapshot) -> Result<(), EngineError> {
+        let mut writing = Writing::begin(&*self.engine)?;
+        let mut from = Vec::new();
+        loop {
+            let page = self.engine.scan(OBJECTS, KeyRange::Between { from: &from, until: None }, PAGE)?;
+            let Some((last, _)) = page.last() else {
+                break;
+            };
+            from.clone_from(last);
+            from.push(0);
+            for (key, _) in &page {
+                writing.delete(key)?;
+            }
+        }
+        writing.put(&[ORGANISATION], snapshot.organisation())?;
+        for domain in snapshot.domains() {
+            writing.put(&domain_key(&domain.domain.to_string()), domain)?;
+        }
+        for recipient in snapshot.recipients() {
+            writing.put(&recipient_key(recipient.id), &**recipient)?;
+        }
+        writing.finish(snapshot)
+    }
+
+    /// Writes what a list of changes has touched.
+    pub(super) fn write_changes(
+        &mut self,
+        former: &Snapshot,
+        next: &Snapshot,
+        changes: &[Change],
+    ) -> Result<(), EngineError> {
+        let touched = Touched::by(former, changes);
+        let mut writing = Writing::begin_small(&*self.engine, touched.recipients.len() + touched.domains.len())?;
+        if touched.organisation {
+            writing.put(&[ORGANISATION], next.organisation())?;
+        }
+        for name in &touched.domains {
+            writing.clear(&domain_key(name))?;
+        }
+        if !touched.domains.is_empty() {
+            // A new default takes the mark from the others, so all are written; there are few.
+            for domain in next.domains() {
+                writing.put(&domain_key(&domain.domain.to_string()), domain)?;
+            }
+        }
+        for id in touched.recipients {
+            writing.clear(&recipient_key(id))?;
+            if let Some(recipient) = next.recipient(id) {
+                writing.put(&recipient_key(id), &**recipient)?;
+            }
+        }
+        writing.finish(next)
+    }
+}
+
+/// Which objects a list of changes may have altered.
+#[derive(Default)]
+struct Touched {
+    organisation: bool,
+    domains: BTreeSet<String>,
+    recipients: BTreeSet<RecipientId>,
+}
+
+impl Touched {
+    fn by(former: &Snapshot, changes: &[Change]) -> Self {
+        let mut touched = Self::default();
+        for change in changes {
+            match change {
+                Change::PutOrganisation(_) => touched.organisation = true,
+                Change::PutDomain(domain) => {
+                    touched.domains.insert(domain.domain.to_string());
+                }
+                Change::RemoveDomain(domain) => {
+                    touched.domains.insert(domain.to_string());
+                }
+                Change::PutRecipient(recipient) => {
+                    touched.recipients.insert(recipient.id);
+                }
+                Change::RemoveRecipient(id) => {
+                    touched.recipients.insert(*id);
+                    touched.recipients.extend(former.referrers(*id));
+                }
+                Change::AddMembers { group, .. } | Change::RemoveMembers { group, .. } => {
+                    touched.recipients.insert(*group);
+                }
+            }
+        }
+        touched
+    }
+}
+
+/// A series of batches; more than one is marked as unfinished until the last.
+struct Writing<'engine> {
+    engine: &'engine dyn Engine,
+    batch: Batch,
+    waiting: usize,
+    several: bool,
+}
+
+/// Leaves room in a batch for the marks.
+const CHANGES_PER_BATCH: usize = BATCH_CHANGES_MAX - 8;
+
+impl<'engine> Writing<'engine> {
+    fn begin(engine: &'engine dyn Engine) -> Result<Self, EngineError> {
+        engine.commit(Batch::new().put(ABOUT, BUILDING, b"1")).wait()?;
+        Ok(Self { engine, batch: Batch::new(), waiting: 0, several: true })
+    }
+
+    /// For a handful of objects one batch will do, unless one of them turns out to be large.
+    fn begin_small(engine: &'engine dyn Engine, objects: usize) -> Result<Self, EngineError> {
+        if objects > CHANGES_PER_BATCH / 4 {
+            return Self::begin(engine);
+        }
+        Ok(Self { engine, batch: Batch::new(), waiting: 0, several: false })
+    }
+
+    fn put(&mut self, identity: &[u8], object: &impl Serialize) -> Result<(), EngineError> {
+        let encoded = serde_json::to_vec(object)
+            .map_err(|error| EngineError::Io { reason: format!("cannot encode: {error}").into() })?;
+        for (number, piece) in encoded.chunks(VALUE_BYTES_MAX).enumerate() {
+            self.step()?;
+            let number = u16::try_from(number).unwrap_or(u16::MAX);
+            let key = [identity, &number.to_be_bytes()].concat();
+            self.batch = core::mem::take(&mut self.batch).put(OBJECTS, &key, piece);
+        }
+        Ok(())
+    }
+
+    /// Removes every piece of an object that is there.
+    fn clear(&mut self, identity: &[u8]) -> Result<(), EngineError> {
+        for (key, _) in self.engine.scan(OBJECTS, KeyRange::Prefix(identity), usize::from(u16::MAX))? {
+            // A longer identity can begin with the same octets.
+            if key.len() == identity.len() + 2 {
+                self.delete(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), EngineError> {
+        self.step()?;
+        self.batch = core::mem::take(&mut self.batch).delete(OBJECTS, key);
+        Ok(())
+    }
+
+    /// Makes room for one more change.
+    fn step(&mut self) -> Result<(), EngineError> {
+        if self.waiting == CHANGES_PER_BATCH {
+            if !self.several {
+                self.several = true;
+                self.engine.commit(Batch::new().put(ABOUT, BUILDING, b"1")).wait()?;
+            }
+            self.engine.commit(core::mem::take(&mut self.batch)).wait()?;
+            self.waiting = 0;
+        }
+        self.waiting += 1;
+        Ok(())
+    }
+
+    fn finish(self, snapshot: &Snapshot) -> Result<(), EngineError> {
+        let stamp = (u128::from(snapshot.version()) << 64) | u128::from(snapshot.next_id().0);
+        let last = self.batch.put(ABOUT, VERSION, &stamp.to_be_bytes()).delete(ABOUT, BUILDING);
+        self.engine.commit(last).wait()
+    }
+}
+
+fn recipient_key(id: RecipientId) -> Vec<u8> {
+    [&[RECIPIENT], id.0.to_be_bytes().as_slice()].concat()
+}
+
+fn domain_key(name: &str) -> Vec<u8> {
+    [&[DOMAIN], name.as_bytes()].concat()
+}
+
+fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, EngineError> {
+    serde_json::from_slice(value).map_err(|error| EngineError::Corrupt {
+        directory: PathBuf::new(),
+        reason: format!("an object cannot be read: {error}").into(),
+    })
+}
+
+/// `index.damaged-1`, or the next number that is free.
+fn free_name(disk: &dyn Disk, place: &Path) -> Result<PathBuf, EngineError> {
+    for number in 1..=999_u32 {
+        let name = place.with_extension(format!("damaged-{number}"));
+        match disk.exists(&name) {
+            Ok(false) => return Ok(name),
+            Ok(true) => {}
+            Err(error) => return Err(EngineError::Io { reason: error.to_string().into() }),
+        }
+    }
+    Err(EngineError::Io { reason: "too many damaged indexes are set aside; delete them".into() })
+}

@@ -1,0 +1,86 @@
+//! One record of the change log, and its replay.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::directory::{Change, ChangeError, Snapshot};
+use crate::model::mail::Timestamp;
+use crate::store::journal::Location;
+
+/// The journal's kind for a list of changes.
+pub(super) const KIND: u8 = 1;
+
+/// One accepted list of changes. Stored as JSON, so that a reader of a later version finds the fields by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The version of the directory that it led to.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who asked for it: a login, or the name of the local user.
+    pub actor: String,
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+}
+
+/// Why a record of the change log is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// It is no JSON of this form.
+    #[error("record {sequence} cannot be read: {reason}. Restore the data directory from a backup")]
+    Unreadable {
+        /// Its place in the log.
+        sequence: u64,
+        /// What the reader said.
+        reason: String,
+    },
+    /// It was valid when it was written and is not now.
+    #[error("change {version} cannot be applied: {reason}. Restore the data directory from a backup")]
+    Refused {
+        /// Its version.
+        version: u64,
+        /// What the rules say.
+        reason: ChangeError,
+    },
+    /// Changes between two records are missing.
+    #[error("changes {after} to {before} are missing. Restore the data directory from a backup")]
+    Gap {
+        /// The last version before the gap.
+        after: u64,
+        /// The first version behind it.
+        before: u64,
+    },
+}
+
+impl Entry {
+    pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
+        serde_json::to_vec(self).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn decode(payload: &[u8], sequence: u64) -> Result<Self, LogError> {
+        serde_json::from_slice(payload).map_err(|error| LogError::Unreadable { sequence, reason: error.to_string() })
+    }
+}
+
+/// Applies every entry that `snapshot` does not hold yet; gives the result and how many entries that were.
+pub(super) fn replay(mut snapshot: Snapshot, records: &[(Location, Vec<u8>)]) -> Result<(Snapshot, u64), LogError> {
+    let mut applied = 0;
+    let mut last = None;
+    for (location, payload) in records {
+        let entry = Entry::decode(payload, location.sequence)?;
+        last = Some(entry.version);
+        if entry.version <= snapshot.version() {
+            continue;
+        }
+        if entry.version != snapshot.version() + 1 {
+            return Err(LogError::Gap { after: snapshot.version(), before: entry.version });
+        }
+        snapshot =
+            snapshot.apply(&entry.changes).map_err(|reason| LogError::Refused { version: entry.version, reason })?;
+        applied += 1;
+    }
+    // An index that knows more than the log belongs to another log.
+    match last.unwrap_or(0) {
+        last if last < snapshot.version() => Err(LogError::Gap { after: last, before: snapshot.version() }),
+        _ => Ok((snapshot, applied)),
+    }
+}

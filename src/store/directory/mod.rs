@@ -1,0 +1,217 @@
+//! The directory that survives: a change log that is the truth, an index that spares reading it, a snapshot in force.
+//!
+//! A change is validated against the newest snapshot, appended to the log, durable, and only then published: readers
+//! take the snapshot in an `Arc` and never wait. The log is a [`Journal`] of its own; each record holds one accepted list
+//! of changes with its version, time and author, so it is also the history of who changed what.
+//!
+//! The index is an [`Engine`] with every object in pieces of at most 4 KiB. It can be deleted while the server is
+//! stopped, and a damaged one is set aside and built anew: nothing is lost, the start merely takes longer. Its version
+//! says up to which change it holds; `building` marks it as unfinished while a list larger than one batch goes in.
+
+mod index;
+mod log;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::engine::{Engine, EngineError};
+use super::intake::locked;
+use super::journal::{Journal, JournalError, JournalFailure, JournalOptions};
+use super::live::LiveDirectory;
+use crate::model::directory::{Change, ChangeError, Snapshot};
+use crate::world::clock::Clock;
+use crate::world::disk::Disk;
+
+pub use log::{Entry, LogError};
+
+use index::Index;
+
+/// A change list larger than this, encoded, must be given in parts; in octets.
+const CHANGES_BYTES_MAX: usize = 32 << 20;
+
+/// Why the directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The change log cannot be opened.
+    #[error("the directory's change log: {0}")]
+    Journal(#[from] JournalError),
+    /// A record of the change log cannot be understood or applied.
+    #[error("the directory's change log: {0}")]
+    Log(#[from] LogError),
+    /// The index cannot be opened, and not set aside either.
+    #[error("the directory's index: {0}")]
+    Index(#[from] EngineError),
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Why a change did not come into force.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// The rules of the directory refuse it.
+    #[error(transparent)]
+    Refused(#[from] ChangeError),
+    /// The caller found that there is nothing to change, or nothing that could be.
+    #[error("{0}")]
+    Planned(String),
+    /// The list is too large for one step.
+    #[error("a change of {bytes} octets exceeds the bound of {CHANGES_BYTES_MAX}; make it in parts")]
+    TooLarge {
+        /// The size of the encoded list.
+        bytes: usize,
+    },
+    /// It could not be made durable; it is not in force.
+    #[error("the change could not be made durable: {0}")]
+    NotDurable(#[from] JournalFailure),
+    /// It cannot be written down.
+    #[error("the change cannot be encoded: {0}")]
+    Encoding(String),
+}
+
+/// What opening the directory found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// The index was whole; this many lists were applied after it.
+    Current {
+        /// Lists that were in the log only.
+        behind: u64,
+    },
+    /// There was none, it was unfinished, or it could not be read: it was built from the log.
+    Rebuilt {
+        /// Where a damaged one was put.
+        set_aside: Option<PathBuf>,
+    },
+}
+
+/// Opens the engine in a directory; given by the caller, who chooses the engine.
+pub type OpenEngine<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Engine>, EngineError>;
+
+/// The directory of a running server or of a command that works without one.
+pub struct DirectoryStore {
+    current: Arc<LiveDirectory>,
+    writer: Mutex<Writer>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Writer {
+    log: Journal,
+    index: Option<Index>,
+}
+
+impl core::fmt::Debug for DirectoryStore {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "DirectoryStore(version {})", self.snapshot().version())
+    }
+}
+
+impl DirectoryStore {
+    /// Opens or creates the directory below `place`: `log/` and `index/`. Blocks while it reads everything.
+    ///
+    /// # Errors
+    /// [`OpenError`]; another process that has the directory shows as `Journal(InUse)`.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        place: &Path,
+        open_engine: OpenEngine<'_>,
+        clock: Arc<dyn Clock>,
+        salt: u64,
+    ) -> Result<(Self, IndexState), OpenError> {
+        let mut options = JournalOptions::new(salt);
+        options.record_bytes_max = CHANGES_BYTES_MAX;
+        options.group_bytes_max = 2 * CHANGES_BYTES_MAX;
+        let mut entries = Vec::new();
+        let (log, _) = Journal::open(Arc::clone(&disk), &place.join("log"), options, |record, location| {
+            entries.push((location, record.payload.to_vec()));
+        })?;
+        let opened = Index::open(&*disk, &place.join("index"), open_engine)?;
+        let indexed = opened.snapshot.version();
+        let (snapshot, behind) = match log::replay(opened.snapshot, &entries) {
+            Ok(replayed) => replayed,
+            // An index that the log does not continue is worth nothing: the log alone decides.
+            Err(_) if indexed > 0 => log::replay(Snapshot::default(), &entries)?,
+            Err(error) => return Err(error.into()),
+        };
+        let rebuilt = behind > 0 && behind == snapshot.version();
+        let mut index = opened.index;
+        if behind > 0 {
+            index.write_all(&snapshot)?;
+        }
+        let state = if rebuilt || opened.set_aside.is_some() {
+            IndexState::Rebuilt { set_aside: opened.set_aside }
+        } else {
+            IndexState::Current { behind }
+        };
+        let current = Arc::new(LiveDirectory::new(Arc::new(snapshot)));
+        Ok((Self { current, writer: Mutex::new(Writer { log, index: Some(index) }), clock }, state))
+    }
+
+    /// The snapshot in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.current()
+    }
+
+    /// A handle through which readers see every later snapshot.
+    pub fn live(&self) -> Arc<LiveDirectory> {
+        Arc::clone(&self.current)
+    }
+
+    /// Changes the directory. `plan` is called once, under the writer's lock, with the newest snapshot, so nothing can
+    /// come between its reading and the change. When this returns, the change is durable and in force. Blocks.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; in each case the directory is as it was. An empty list is no error and changes nothing.
+    pub fn change(
+        &self,
+        actor: &str,
+        plan: &mut dyn FnMut(&Snapshot) -> Result<Vec<Change>, String>,
+    ) -> Result<Arc<Snapshot>, DirectoryError> {
+        let mut writer = locked(&self.writer);
+        let former = self.current.current();
+        let changes = plan(&former).map_err(DirectoryError::Planned)?;
+        if changes.is_empty() {
+            return Ok(former);
+        }
+        let next = Arc::new(former.apply(&changes)?);
+        let entry = Entry { version: next.version(), at: self.clock.now(), actor: actor.to_owned(), changes };
+        let record = entry.encode().map_err(DirectoryError::Encoding)?;
+        if record.len() > CHANGES_BYTES_MAX {
+            return Err(DirectoryError::TooLarge { bytes: record.len() });
+        }
+        writer.log.append_blocking(log::KIND, record)?.wait()?;
+        self.current.publish(Arc::clone(&next));
+        writer.follow(&former, &next, &entry.changes);
+        Ok(next)
+    }
+
+    /// Reads the whole history, oldest first, and shows every entry.
+    ///
+    /// # Errors
+    /// When a record cannot be read or understood.
+    pub fn history(disk: Arc<dyn Disk>, place: &Path, show: &mut dyn FnMut(&Entry)) -> Result<(), OpenError> {
+        let mut failed = None;
+        let (_log, _) = Journal::open(disk, &place.join("log"), JournalOptions::new(0), |record, location| {
+            match Entry::decode(record.payload, location.sequence) {
+                Ok(entry) => show(&entry),
+                Err(error) => failed = failed.take().or(Some(error)),
+            }
+        })?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+}
+
+impl Writer {
+    /// Brings the index up to the new snapshot. A failure costs nothing but time at the next start, so it is logged, the
+    /// index is left alone from then on, and the next start builds it anew from where it stands.
+    fn follow(&mut self, former: &Snapshot, next: &Snapshot, changes: &[Change]) {
+        let Some(index) = &mut self.index else {
+            return;
+        };
+        if let Err(error) = index.write_changes(former, next, changes) {
+            tracing::error!(%error, "the directory's index fell behind; it is rebuilt at the next start");
+            self.index = None;
+        }
+    }
+}

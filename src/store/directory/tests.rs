@@ -1,0 +1,169 @@
+//! What the directory promises over restarts, with a simulated disk and an engine that survives them or not.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{DirectoryError, DirectoryStore, IndexState};
+use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::mail::{Address, Timestamp};
+use crate::store::engine::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, MemoryEngine, Tree};
+use crate::world::clock::ManualClock;
+use crate::world::disk::{Disk, SimulatedDisk};
+
+/// An engine that several openings share, as a directory on disk would be.
+#[derive(Clone, Debug)]
+struct Kept(Arc<MemoryEngine>);
+
+impl Engine for Kept {
+    fn read(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.0.read(tree, key)
+    }
+    fn scan(&self, tree: Tree, range: KeyRange<'_>, limit: usize) -> Result<Vec<Entry>, EngineError> {
+        self.0.scan(tree, range, limit)
+    }
+    fn commit(&self, batch: Batch) -> CommitTicket {
+        self.0.commit(batch)
+    }
+}
+
+fn kept() -> Kept {
+    Kept(Arc::new(MemoryEngine::new()))
+}
+
+fn open(disk: &SimulatedDisk, engine: &Kept) -> (DirectoryStore, IndexState) {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let engine = engine.clone();
+    DirectoryStore::open(disk, Path::new("/directory"), &move |_| Ok(Box::new(engine.clone())), clock, 7).unwrap()
+}
+
+fn domain() -> Change {
+    Change::PutDomain(AcceptedDomain {
+        domain: "contoso.example".parse().unwrap(),
+        domain_type: DomainType::Authoritative,
+        match_subdomains: false,
+        default: true,
+        next_host: None,
+    })
+}
+
+fn mailbox(id: RecipientId, name: &str) -> Change {
+    let address = Address::parse(&format!("{name}@contoso.example")).unwrap();
+    Change::PutRecipient(Box::new(Recipient::new(id, RecipientType::SharedMailbox, name, address)))
+}
+
+fn add(store: &DirectoryStore, name: &str) -> Result<Arc<Snapshot>, DirectoryError> {
+    store.change("test", &mut |snapshot| Ok(vec![domain(), mailbox(snapshot.next_id(), name)]))
+}
+
+fn names(snapshot: &Snapshot) -> Vec<String> {
+    let mut names: Vec<String> = snapshot.recipients().map(|recipient| recipient.name.to_string()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn changes_survive_with_the_index_and_without_it() {
+    let (disk, engine) = (SimulatedDisk::new(1), kept());
+    let (store, state) = open(&disk, &engine);
+    assert_eq!(state, IndexState::Current { behind: 0 });
+    add(&store, "info").unwrap();
+    add(&store, "sales").unwrap();
+    let before = store.snapshot();
+    drop(store);
+    let (store, state) = open(&disk, &engine);
+    assert_eq!(state, IndexState::Current { behind: 0 });
+    assert_eq!(names(&store.snapshot()), ["info", "sales"]);
+    assert_eq!(store.snapshot().version(), before.version());
+    drop(store);
+    // The index is gone: the log alone gives the same directory.
+    let empty = kept();
+    let (store, state) = open(&disk, &empty);
+    assert_eq!(state, IndexState::Rebuilt { set_aside: None });
+    assert_eq!(names(&store.snapshot()), ["info", "sales"]);
+    assert!(store.snapshot().accepted_domain(&"contoso.example".parse().unwrap()).is_some());
+    drop(store);
+    let (_, state) = open(&disk, &empty);
+    assert_eq!(state, IndexState::Current { behind: 0 });
+}
+
+#[test]
+fn identities_are_never_given_twice_even_after_a_restart() {
+    let (disk, engine) = (SimulatedDisk::new(2), kept());
+    let (store, _) = open(&disk, &engine);
+    let id = add(&store, "info").unwrap().find_by_name("info").unwrap().id;
+    store.change("test", &mut |_| Ok(vec![Change::RemoveRecipient(id)])).unwrap();
+    drop(store);
+    for engine in [engine, kept()] {
+        let (store, _) = open(&disk, &engine);
+        assert!(store.snapshot().recipient(id).is_none());
+        assert!(store.snapshot().next_id() > id);
+    }
+}
+
+#[test]
+fn a_refused_list_leaves_nothing_of_itself() {
+    let (disk, engine) = (SimulatedDisk::new(3), kept());
+    let (store, _) = open(&disk, &engine);
+    add(&store, "info").unwrap();
+    let refused = store.change("test", &mut |snapshot| {
+        let next = snapshot.next_id();
+        Ok(vec![mailbox(next, "sales"), mailbox(RecipientId(next.0 + 1), "INFO")])
+    });
+    assert!(matches!(refused, Err(DirectoryError::Refused(_))), "{refused:?}");
+    assert_eq!(names(&store.snapshot()), ["info"]);
+    drop(store);
+    assert_eq!(names(&open(&disk, &kept()).0.snapshot()), ["info"]);
+}
+
+#[test]
+fn what_is_not_durable_is_not_in_force() {
+    let (disk, engine) = (SimulatedDisk::new(4), kept());
+    let (store, _) = open(&disk, &engine);
+    add(&store, "info").unwrap();
+    disk.set_read_only(true);
+    let failed = add(&store, "sales");
+    assert!(matches!(failed, Err(DirectoryError::NotDurable(_))), "{failed:?}");
+    assert_eq!(names(&store.snapshot()), ["info"]);
+}
+
+#[test]
+fn what_was_answered_survives_a_power_cut() {
+    for seed in 0..50 {
+        let disk = SimulatedDisk::new(seed);
+        let (store, _) = open(&disk, &kept());
+        for number in 0..5 {
+            add(&store, &format!("box-{number}")).unwrap();
+        }
+        disk.crash();
+        drop(store);
+        let (store, _) = open(&disk, &kept());
+        assert_eq!(store.snapshot().recipient_count(), 5, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_large_object_is_kept_in_pieces() {
+    let (disk, engine) = (SimulatedDisk::new(5), kept());
+    let (store, _) = open(&disk, &engine);
+    add(&store, "info").unwrap();
+    let id = store.snapshot().find_by_name("info").unwrap().id;
+    for count in [300_usize, 3] {
+        store
+            .change("test", &mut |snapshot| {
+                let mut recipient = Recipient::clone(snapshot.recipient(id).unwrap());
+                let mut addresses = crate::model::directory::ProxyAddresses::new(recipient.primary().clone());
+                for number in 0..count {
+                    addresses.add(Address::parse(&format!("info-{number}@contoso.example")).unwrap());
+                }
+                recipient.addresses = addresses;
+                Ok(vec![Change::PutRecipient(Box::new(recipient))])
+            })
+            .unwrap();
+    }
+    let before = store.snapshot();
+    drop(store);
+    let (store, state) = open(&disk, &engine);
+    assert_eq!(state, IndexState::Current { behind: 0 });
+    assert_eq!(store.snapshot().recipient(id), before.recipient(id));
+}

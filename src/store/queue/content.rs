@@ -1,0 +1,115 @@
+//! The content of a message in the queue, for those who deliver it or report about it.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::Shared;
+use super::record::Committed;
+use crate::model::mail::Timestamp;
+use crate::model::policy::Envelope;
+use crate::model::queue::QueueId;
+use crate::store::intake::locked;
+use crate::store::journal::{JournalError, Location};
+
+/// A body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredBody {
+    /// A small one.
+    Memory(Arc<[u8]>),
+    /// A large one, in a file that stays until the message is final.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Its length in octets.
+        bytes: u64,
+    },
+}
+
+/// A message in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its id.
+    pub id: QueueId,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Who sends it to whom.
+    pub envelope: Envelope,
+    /// The header with its empty line.
+    pub head: Arc<[u8]>,
+    /// What follows.
+    pub body: StoredBody,
+}
+
+impl StoredMessage {
+    /// Its size in octets.
+    pub fn bytes(&self) -> u64 {
+        let body = match &self.body {
+            StoredBody::Memory(bytes) => bytes.len() as u64,
+            StoredBody::File { bytes, .. } => *bytes,
+        };
+        body.saturating_add(self.head.len() as u64)
+    }
+}
+
+/// Messages read a moment ago: one to a group is read once, not once per member.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    messages: Mutex<VecDeque<Arc<StoredMessage>>>,
+}
+
+/// At most three quarters of a mebibyte each.
+const RECENT_MAX: usize = 32;
+
+impl Recent {
+    fn find(&self, id: QueueId) -> Option<Arc<StoredMessage>> {
+        locked(&self.messages).iter().find(|message| message.id == id).cloned()
+    }
+
+    fn keep(&self, message: Arc<StoredMessage>) {
+        let mut messages = locked(&self.messages);
+        if messages.len() >= RECENT_MAX {
+            messages.pop_front();
+        }
+        messages.push_back(message);
+    }
+
+    pub(super) fn forget(&self, id: QueueId) {
+        locked(&self.messages).retain(|message| message.id != id);
+    }
+}
+
+impl Shared {
+    /// Reads a message. Blocks.
+    pub(super) fn message(&self, id: QueueId) -> Result<Arc<StoredMessage>, JournalError> {
+        if let Some(message) = self.recent.find(id) {
+            return Ok(message);
+        }
+        let nowhere = Location { segment: 0, offset: 0, payload_bytes: 0, sequence: 0 };
+        let mut seen = None;
+        loop {
+            let location = locked(&self.table).stored.get(&id).map(|stored| stored.committed);
+            let location = location.ok_or(JournalError::NoRecord(nowhere))?;
+            match self.journal.read(location) {
+                Ok(payload) => {
+                    let message = Arc::new(self.decode(&payload, location)?);
+                    self.recent.keep(Arc::clone(&message));
+                    return Ok(message);
+                }
+                // It was written anew at another place in between.
+                Err(_) if seen != Some(location) => seen = Some(location),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn decode(&self, payload: &[u8], location: Location) -> Result<StoredMessage, JournalError> {
+        let (committed, head, body) = Committed::decode(payload).map_err(|_| JournalError::NoRecord(location))?;
+        let body = match &committed.large {
+            Some(large) => StoredBody::File { path: self.journal.bodies().path_of(large)?, bytes: large.bytes },
+            None => StoredBody::Memory(body.into()),
+        };
+        let Committed { id, accepted_at, envelope, .. } = committed;
+        Ok(StoredMessage { id, accepted_at, envelope, head: head.into(), body })
+    }
+}

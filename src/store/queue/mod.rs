@@ -1,0 +1,448 @@
+//! The queue on disk: a message whose commit answered `Ok` survives a power cut and ends, for every recipient, exactly once.
+//!
+//! A journal of its own is the truth (law 6): accepted messages, their expansion, every step of every recipient. What
+//! the [`Dispatcher`] decides is written first and applied afterwards, in one order, by one thread; reports are committed
+//! in the same batch as the step that owes them, so a crash can neither lose nor double one.
+//!
+//! **Order of effects**: an agent reports an outcome only once it is durable where it belongs (the mailbox file, the
+//! other server's `250`). Then it is recorded here. A crash in between repeats the attempt: nothing happens in a mailbox, whose
+//! file name is a function of queue id and place; at another server it is the one window for a duplicate.
+//!
+//! **Space**: when more than half of the journal is not needed any more, the messages that keep its oldest segment are
+//! written anew, with the present state of their recipients.
+
+mod content;
+mod list;
+mod record;
+mod recorder;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tokio::sync::Notify;
+
+use super::intake::locked;
+use super::journal::{Journal, JournalError, JournalFailure, JournalOptions, JournalUsage, Recovery};
+use super::spool::SpooledBody;
+use super::ticket::{Stopped, Ticket, ticket};
+use crate::model::mail::{Reply, Timestamp};
+use crate::model::policy::Envelope;
+use crate::model::queue::{
+    Command, Dispatcher, Effect, Entry, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule, Target,
+};
+use crate::world::clock::Clock;
+use crate::world::disk::Disk;
+
+pub use content::{StoredBody, StoredMessage};
+pub use list::{RecipientSummary, Summary};
+pub use record::RecordError;
+
+use content::Recent;
+use record::{COMMITTED, Committed};
+use recorder::Fact;
+use table::{Asked, Replay, Stored, Table};
+
+/// Why the queue cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal cannot be opened.
+    #[error("the queue's journal: {0}")]
+    Journal(#[from] JournalError),
+    /// A record cannot be read, which an older or newer program may have written.
+    #[error("the queue's journal has a record at segment {segment}, offset {offset}, that is {error}")]
+    Record {
+        /// The segment.
+        segment: u64,
+        /// Where the record begins, in octets.
+        offset: u32,
+        /// What is wrong.
+        error: RecordError,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Why a message was not accepted. All of these may pass.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitFailure {
+    /// The disk has no room for another message.
+    #[error("no room for another message")]
+    NoRoom,
+    /// The message's records exceed what the journal takes.
+    #[error("the message's header or envelope is too large for the queue: {0}")]
+    TooLarge(RecordError),
+    /// The journal or the disk failed.
+    #[error("the queue cannot be written: {0}")]
+    Failed(Arc<str>),
+}
+
+impl From<JournalFailure> for CommitFailure {
+    fn from(failure: JournalFailure) -> Self {
+        Self::Failed(failure.to_string().into())
+    }
+}
+
+impl From<io::Error> for CommitFailure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoRoom,
+            _ => Self::Failed(error.to_string().into()),
+        }
+    }
+}
+
+impl From<Stopped> for CommitFailure {
+    fn from(stopped: Stopped) -> Self {
+        Self::Failed(stopped.to_string().into())
+    }
+}
+
+/// What the queue needs to know at its start.
+#[derive(Clone, Debug)]
+pub struct QueueOptions {
+    /// The journal's sizes.
+    pub journal: JournalOptions,
+    /// When deliveries are tried again and given up.
+    pub schedule: Schedule,
+    /// How many are under way at once.
+    pub limits: Limits,
+    /// The reply that a message gets whose time is up.
+    pub expired: Reply,
+}
+
+/// What the start found.
+#[derive(Debug)]
+pub struct Opened {
+    /// What the journal says of its replay.
+    pub recovery: Recovery,
+    /// Messages that are still to be delivered.
+    pub messages: usize,
+}
+
+/// Work for an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Expand the message, then [`Queue::expanded`].
+    Expand(QueueId),
+    /// Attempt a delivery, then [`Queue::outcomes`].
+    Attempt(Job),
+    /// Write a report, then [`Queue::reported`].
+    Report(ReportJob),
+}
+
+/// A message that the server writes itself.
+#[derive(Clone, Debug)]
+pub struct OwnMessage {
+    /// Who gets it.
+    pub envelope: Envelope,
+    /// The whole message.
+    pub content: Vec<u8>,
+}
+
+struct Shared {
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    table: Mutex<Table>,
+    facts: Sender<Fact>,
+    recent: Recent,
+    changed: Notify,
+    /// The queue is being dropped: a failing disk is not waited for any longer.
+    closing: AtomicBool,
+}
+
+/// The queue. Share it in an `Arc`; dropping the last one records what was said and closes.
+pub struct Queue {
+    shared: Arc<Shared>,
+    recorder: Option<JoinHandle<()>>,
+}
+
+impl core::fmt::Debug for Queue {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// Opens or creates the queue in `directory` and takes up what was left in it. Blocks while it reads everything.
+    ///
+    /// # Errors
+    /// Those of the journal, and `Record` for a record of another version; nothing is dropped or skipped then.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        options: QueueOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Opened), OpenError> {
+        let mut replay = Replay::default();
+        let opened = Journal::open(disk, directory, options.journal, |record, location| replay.take(record, location));
+        let (journal, recovery) = opened?;
+        if let Some((location, error)) = replay.failure {
+            return Err(OpenError::Record { segment: location.segment, offset: location.offset, error });
+        }
+        replay.needless.drain(..).for_each(|location| journal.release(location));
+        let found = replay.finish();
+        for gone in &found.settled {
+            gone.locations().for_each(|location| journal.release(location));
+        }
+        let needed: std::collections::HashSet<&str> =
+            found.open.iter().filter_map(|(_, stored)| Some(stored.large.as_ref()?.name.as_str())).collect();
+        journal.bodies().sweep(|name| needed.contains(name))?;
+        drop(needed);
+
+        let now = clock.now();
+        let mut table = Table {
+            dispatcher: Dispatcher::new(options.schedule, options.limits, options.expired),
+            stored: std::collections::BTreeMap::new(),
+            asked: std::collections::VecDeque::new(),
+            last_id: found.last_id,
+        };
+        let messages = found.open.len();
+        for (entry, stored) in found.open {
+            table.stored.insert(entry.facts.id, stored);
+            table.dispatcher.restore(now, entry);
+        }
+        let (facts, inbox) = std::sync::mpsc::channel();
+        let shared = Arc::new(Shared {
+            journal,
+            clock,
+            table: Mutex::new(table),
+            facts,
+            recent: Recent::default(),
+            changed: Notify::new(),
+            closing: AtomicBool::new(false),
+        });
+        let recorder = recorder::start(Arc::clone(&shared), inbox)?;
+        shared.route(&mut locked(&shared.table));
+        Ok((Self { shared, recorder: Some(recorder) }, Opened { recovery, messages }))
+    }
+
+    /// A fresh id, for the trace field of a message about to be committed. Never given twice.
+    pub fn reserve_id(&self) -> QueueId {
+        self.shared.reserve_id()
+    }
+
+    /// Makes a message durable; after `Ok` it survives a power cut (law 5). `head` is the header with its empty line,
+    /// `body` what follows. The commit goes on when the future is dropped. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`]; then the message is not in the queue, although a crash at once may still bring it back.
+    pub async fn commit(
+        &self,
+        id: QueueId,
+        envelope: Envelope,
+        head: Vec<u8>,
+        body: SpooledBody,
+    ) -> Result<QueueId, CommitFailure> {
+        let shared = Arc::clone(&self.shared);
+        // A session that goes away must not leave a durable message that nobody delivers until the next start.
+        let task = tokio::spawn(async move { shared.commit(id, envelope, head, body).await });
+        task.await.unwrap_or_else(|_| Err(CommitFailure::from(Stopped)))
+    }
+
+    /// The same for a message of the server's own, of any size.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn commit_own(&self, message: OwnMessage) -> Result<QueueId, CommitFailure> {
+        let (promise, ticket) = ticket();
+        self.shared.say(Fact::Own { message, promise });
+        ticket.await
+    }
+
+    /// The content of a message.
+    ///
+    /// # Errors
+    /// `NoRecord` when it is not in the queue any more, else what the journal found.
+    pub async fn message(&self, id: QueueId) -> Result<Arc<StoredMessage>, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let read = tokio::task::spawn_blocking(move || shared.message(id)).await;
+        read.unwrap_or_else(|_| Err(JournalError::Io(io::Error::other("reading a message was broken off"))))
+    }
+
+    /// Something to do now; none when everything possible is under way. Attempts count as under way from here on.
+    pub fn take_work(&self) -> Option<Work> {
+        let now = self.shared.clock.now();
+        let mut table = locked(&self.shared.table);
+        if table.dispatcher.next_tick().is_some_and(|at| at <= now) {
+            table.dispatcher.handle(now, Input::Tick);
+            self.shared.route(&mut table);
+        }
+        match table.asked.pop_front() {
+            Some(Asked::Expand(id)) => Some(Work::Expand(id)),
+            Some(Asked::Report(job)) => Some(Work::Report(job)),
+            None => table.dispatcher.next_job(now).map(Work::Attempt),
+        }
+    }
+
+    /// When [`Self::take_work`] may have something that it does not have now, unless [`Self::changed`] says so before.
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        locked(&self.shared.table).dispatcher.next_tick()
+    }
+
+    /// Waits until something has changed since the last call: there may be work. For one caller at a time.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
+    /// Records the recipients of a message; durable when the ticket answers.
+    pub fn expanded(&self, id: QueueId, targets: Vec<Target>) -> Ticket<(), Stopped> {
+        let (promise, ticket) = ticket();
+        self.shared.say(Fact::Expanded { id, targets, promise });
+        ticket
+    }
+
+    /// Takes in how an attempt went. `jitter` is any random number.
+    pub fn outcomes(&self, lease: Lease, outcomes: Vec<(u32, Outcome)>, jitter: u64) {
+        self.shared.handle(Input::Outcomes { lease, outcomes, jitter });
+    }
+
+    /// Queues the report of a job (none when nobody can or wants to read it) and records that the debt is paid, both or
+    /// neither. Durable when the ticket answers; `None` when the debt was paid before.
+    pub fn reported(&self, job: ReportJob, report: Option<OwnMessage>) -> Ticket<Option<QueueId>, Stopped> {
+        let (promise, ticket) = ticket();
+        self.shared.say(Fact::Report { job, report, promise });
+        ticket
+    }
+
+    /// Obeys an administrator; false when the message is not in the queue or none of its recipients can obey.
+    pub fn command(&self, command: Command) -> bool {
+        let mut table = locked(&self.shared.table);
+        let obeyed = table.dispatcher.command(command);
+        self.shared.route(&mut table);
+        drop(table);
+        self.shared.changed.notify_one();
+        obeyed
+    }
+
+    /// Every message in the queue, oldest first, without its recipients' details.
+    pub fn list(&self) -> Vec<Summary> {
+        let now = self.shared.clock.now();
+        locked(&self.shared.table).dispatcher.entries().map(|entry| Summary::of(entry, now, false)).collect()
+    }
+
+    /// One message with all its recipients.
+    pub fn show(&self, id: QueueId) -> Option<Summary> {
+        let now = self.shared.clock.now();
+        locked(&self.shared.table).dispatcher.entry(id).map(|entry| Summary::of(entry, now, true))
+    }
+
+    /// What is known of a message and its recipients.
+    pub fn entry(&self, id: QueueId) -> Option<Entry> {
+        locked(&self.shared.table).dispatcher.entry(id).cloned()
+    }
+
+    /// How many messages are in the queue.
+    pub fn count(&self) -> usize {
+        locked(&self.shared.table).dispatcher.entries().count()
+    }
+
+    /// How many attempts are under way.
+    pub fn running(&self) -> usize {
+        locked(&self.shared.table).dispatcher.running()
+    }
+
+    /// Whether a message of `bytes` octets would be taken now.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.shared.journal.failure().is_none() && self.shared.journal.has_room(bytes).unwrap_or(false)
+    }
+
+    /// How much the journal holds.
+    pub fn usage(&self) -> JournalUsage {
+        self.shared.journal.usage()
+    }
+}
+
+impl Drop for Queue {
+    /// Blocks until what was said is recorded.
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        self.shared.say(Fact::Close);
+        if let Some(recorder) = self.recorder.take() {
+            // A panic there has already failed its tickets; there is nobody left to tell.
+            let _ = recorder.join();
+        }
+    }
+}
+
+impl Shared {
+    fn reserve_id(&self) -> QueueId {
+        let now = self.clock.now();
+        let mut table = locked(&self.table);
+        table.last_id = QueueId::after(table.last_id, now);
+        table.last_id
+    }
+
+    async fn commit(
+        self: Arc<Self>,
+        id: QueueId,
+        envelope: Envelope,
+        head: Vec<u8>,
+        body: SpooledBody,
+    ) -> Result<QueueId, CommitFailure> {
+        let accepted_at = self.clock.now();
+        let head_bytes = u32::try_from(head.len()).map_err(|_| CommitFailure::TooLarge(RecordError::Content))?;
+        let (bytes, large) = match body {
+            SpooledBody::Memory(bytes) => (bytes, None),
+            SpooledBody::File(file) => {
+                let shared = Arc::clone(&self);
+                let adopted =
+                    tokio::task::spawn_blocking(move || file.into_large_body(shared.journal.bodies(), &id.to_string()));
+                (Vec::new(), Some(adopted.await.map_err(|_| Stopped)??))
+            }
+        };
+        let body_bytes = large.as_ref().map_or(bytes.len() as u64, |large| large.bytes);
+        let committed = Committed { id, accepted_at, envelope, head_bytes, large };
+        let payload = committed.encode(&head, &bytes).map_err(CommitFailure::TooLarge)?;
+        let location = self.journal.append(COMMITTED, payload).await?.await?;
+        self.admit(committed, body_bytes, location);
+        Ok(id)
+    }
+
+    /// A durable message begins its way.
+    fn admit(&self, committed: Committed, body_bytes: u64, location: super::journal::Location) {
+        let facts = committed.facts(body_bytes);
+        locked(&self.table).stored.insert(facts.id, Stored::new(location, committed.large));
+        self.handle(Input::Committed(facts));
+    }
+
+    fn handle(&self, input: Input) {
+        let now = self.clock.now();
+        let mut table = locked(&self.table);
+        table.dispatcher.handle(now, input);
+        self.route(&mut table);
+        drop(table);
+        self.changed.notify_one();
+    }
+
+    /// Passes on what the dispatcher wants done.
+    fn route(&self, table: &mut Table) {
+        while let Some(effect) = table.dispatcher.poll_effect() {
+            match effect {
+                Effect::Expand(id) => table.asked.push_back(Asked::Expand(id)),
+                Effect::Report(job) => table.asked.push_back(Asked::Report(job)),
+                Effect::Record { id, events } => self.say(Fact::Moved { id, events }),
+                Effect::Forget(id) => {
+                    let Some(stored) = table.stored.remove(&id) else { continue };
+                    stored.locations().for_each(|location| self.journal.release(location));
+                    self.recent.forget(id);
+                    if let Some(large) = stored.large {
+                        self.say(Fact::Discard(large));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the recorder. It outlives every caller but those of a queue that is being dropped.
+    fn say(&self, fact: Fact) {
+        let _ = self.facts.send(fact);
+    }
+}

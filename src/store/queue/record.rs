@@ -1,0 +1,124 @@
+//! The queue's journal records: a version, a part in postcard, and for accepted messages head and body as they are.
+//!
+//! Three kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and once
+//! more whenever the present state is written anew); recipients were *moved* by events.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::mail::Timestamp;
+use crate::model::policy::Envelope;
+use crate::model::queue::{EntryFacts, Event, QueueId, Target};
+use crate::store::journal::LargeBody;
+
+/// The journal's kind of an accepted message.
+pub(super) const COMMITTED: u8 = 1;
+/// The journal's kind of a piece of an expansion.
+pub(super) const EXPANDED: u8 = 2;
+/// The journal's kind of events.
+pub(super) const MOVED: u8 = 3;
+
+const VERSION: u8 = 1;
+
+/// A record that this version cannot read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by another version.
+    #[error("written in version {0} of the format; this program reads version {VERSION}")]
+    Version(u8),
+    /// Of a kind that does not exist in this version.
+    #[error("of the unknown kind {0}")]
+    Kind(u8),
+    /// Not what its kind says.
+    #[error("not readable as what it claims to be")]
+    Content,
+}
+
+/// What comes first in the record of an accepted message.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Committed {
+    pub(super) id: QueueId,
+    pub(super) accepted_at: Timestamp,
+    pub(super) envelope: Envelope,
+    /// The head follows at once.
+    pub(super) head_bytes: u32,
+    /// The body follows the head, unless it is in a file.
+    pub(super) large: Option<LargeBody>,
+}
+
+impl Committed {
+    /// The record: this, head and body.
+    pub(super) fn encode(&self, head: &[u8], body: &[u8]) -> Result<Vec<u8>, RecordError> {
+        let mut payload = encode(self)?;
+        payload.reserve(head.len().saturating_add(body.len()));
+        payload.extend_from_slice(head);
+        payload.extend_from_slice(body);
+        Ok(payload)
+    }
+
+    /// This, head and body of a record.
+    pub(super) fn decode(payload: &[u8]) -> Result<(Self, &[u8], &[u8]), RecordError> {
+        let (committed, rest) = decode::<Self>(payload)?;
+        let head_bytes = usize::try_from(committed.head_bytes).unwrap_or(usize::MAX);
+        let (head, body) = rest.split_at_checked(head_bytes).ok_or(RecordError::Content)?;
+        Ok((committed, head, body))
+    }
+
+    /// What the queue keeps in memory of a message with a body of `body_bytes` octets.
+    pub(super) fn facts(&self, body_bytes: u64) -> EntryFacts {
+        let bytes = u64::from(self.head_bytes).saturating_add(body_bytes);
+        EntryFacts::new(self.id, self.accepted_at, &self.envelope, bytes)
+    }
+}
+
+/// A piece of an expansion.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Expanded {
+    pub(super) id: QueueId,
+    /// The place of the first recipient here; 0 begins an expansion and makes void what was not finished.
+    pub(super) first: u32,
+    pub(super) last: bool,
+    pub(super) targets: Vec<Target>,
+}
+
+/// What happened to recipients.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Moved {
+    pub(super) id: QueueId,
+    pub(super) events: Vec<(u32, Event)>,
+}
+
+/// Recipients of one piece of an expansion; each takes a few hundred octets, with a long last answer a few thousand.
+const TARGETS_OF_A_PIECE: usize = 200;
+
+/// An expansion in pieces. There is always one, also for no recipients.
+pub(super) fn pieces(id: QueueId, targets: &[Target]) -> Result<Vec<Vec<u8>>, RecordError> {
+    let mut pieces = Vec::with_capacity(targets.len() / TARGETS_OF_A_PIECE + 1);
+    let mut first = 0_usize;
+    loop {
+        let end = first.saturating_add(TARGETS_OF_A_PIECE).min(targets.len());
+        let piece = targets.get(first..end).unwrap_or_default().to_vec();
+        let last = end == targets.len();
+        let place = u32::try_from(first).map_err(|_| RecordError::Content)?;
+        pieces.push(encode(&Expanded { id, first: place, last, targets: piece })?);
+        if last {
+            return Ok(pieces);
+        }
+        first = end;
+    }
+}
+
+/// Encodes behind the version.
+pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
+    postcard::to_extend(value, vec![VERSION]).map_err(|_| RecordError::Content)
+}
+
+/// Decodes what follows the version, and gives the rest.
+pub(super) fn decode<'payload, T: Deserialize<'payload>>(
+    payload: &'payload [u8],
+) -> Result<(T, &'payload [u8]), RecordError> {
+    let (version, rest) = payload.split_first().ok_or(RecordError::Content)?;
+    if *version != VERSION {
+        return Err(RecordError::Version(*version));
+    }
+    postcard::take_from_bytes(rest).map_err(|_| RecordError::Content)
+}

@@ -1,0 +1,323 @@
+//! The one thread that writes facts about messages in the queue, in the order in which they were said.
+//!
+//! What has gathered is written as one batch and applied afterwards; nothing is applied that is not durable. A failing disk
+//! makes it wait and try again: attempts that ended stay ended, and no new ones begin for them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError};
+use super::table::Stored;
+use super::{CommitFailure, OwnMessage, Shared};
+use crate::model::queue::{Event, Input, QueueId, ReportJob, ReportKind, Target};
+use crate::store::intake::locked;
+use crate::store::journal::{JournalError, JournalFailure, LargeBody, Location};
+use crate::store::ticket::{Promise, Stopped, Ticket};
+
+/// What is said to the recorder.
+pub(super) enum Fact {
+    Expanded { id: QueueId, targets: Vec<Target>, promise: Promise<(), Stopped> },
+    Moved { id: QueueId, events: Vec<(u32, Event)> },
+    Report { job: ReportJob, report: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped> },
+    Own { message: OwnMessage, promise: Promise<QueueId, CommitFailure> },
+    Discard(LargeBody),
+    Close,
+}
+
+/// What follows when a record is durable.
+enum Then {
+    Trace(QueueId),
+    Expanded(QueueId, Vec<Target>, Promise<(), Stopped>),
+    Moved(QueueId, Vec<(u32, Event)>),
+    Committed(Box<Committed>, u64),
+    Answer(Promise<Option<QueueId>, Stopped>, Option<QueueId>),
+    AnswerOwn(Promise<QueueId, CommitFailure>, QueueId),
+}
+
+pub(super) fn start(shared: Arc<Shared>, inbox: Receiver<Fact>) -> std::io::Result<JoinHandle<()>> {
+    let recorder = Recorder { shared, records: Vec::new(), bytes: 0, then: Vec::new() };
+    std::thread::Builder::new().name("queue".to_owned()).spawn(move || recorder.run(&inbox))
+}
+
+struct Recorder {
+    shared: Arc<Shared>,
+    records: Vec<(u8, Vec<u8>)>,
+    bytes: usize,
+    /// For each record by its place, or after all records before it: what follows.
+    then: Vec<(Option<usize>, Then)>,
+}
+
+/// A batch of the journal takes 4 MiB; a record is at most 1 MiB.
+const BATCH_BYTES: usize = 2 << 20;
+const BATCH_RECORDS: usize = 512;
+/// Larger reports go to a file.
+const INLINE_BYTES_MAX: usize = 256 << 10;
+/// The journal's bound for one record.
+const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Events of one record; each takes up to a few kilobytes.
+const EVENTS_OF_A_RECORD: usize = 200;
+/// Fewer segments are not worth writing anything anew.
+const SEGMENTS_KEPT: usize = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Recorder {
+    fn run(mut self, inbox: &Receiver<Fact>) {
+        while let Ok(fact) = inbox.recv() {
+            let mut next = Some(fact);
+            while let Some(fact) = next.take() {
+                if matches!(fact, Fact::Close) {
+                    return self.flush();
+                }
+                self.take(fact);
+                if self.bytes >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS {
+                    break;
+                }
+                next = inbox.try_recv().ok();
+            }
+            self.flush();
+            self.write_anew();
+        }
+    }
+
+    fn take(&mut self, fact: Fact) {
+        match fact {
+            Fact::Expanded { id, targets, promise } => self.expanded(id, targets, promise),
+            Fact::Moved { id, events } => self.moved(id, events),
+            Fact::Report { job, report, promise } => {
+                // Whether the debt still stands is only known when everything said before is applied.
+                self.flush();
+                self.report(&job, report, promise);
+            }
+            Fact::Own { message, promise } => match self.commit(message) {
+                Ok(id) => self.then.push((None, Then::AnswerOwn(promise, id))),
+                Err(failure) => promise.fulfil(Err(failure)),
+            },
+            Fact::Discard(body) => {
+                if let Err(error) = self.shared.journal.bodies().remove(&body.name) {
+                    tracing::warn!(%error, "a body that is not needed stays until the next start");
+                }
+            }
+            Fact::Close => {}
+        }
+    }
+
+    fn push(&mut self, kind: u8, payload: Vec<u8>, then: Then) {
+        self.bytes = self.bytes.saturating_add(payload.len());
+        self.then.push((Some(self.records.len()), then));
+        self.records.push((kind, payload));
+    }
+
+    fn expanded(&mut self, id: QueueId, targets: Vec<Target>, promise: Promise<(), Stopped>) {
+        // Asked twice of two workers: the first answer stands.
+        let already = locked(&self.shared.table).dispatcher.entry(id).is_none_or(|entry| entry.is_expanded());
+        if already {
+            return promise.fulfil(Ok(()));
+        }
+        let pieces = match record::pieces(id, &targets) {
+            Ok(pieces) => pieces,
+            Err(error) => return tracing::error!(queue_id = %id, %error, "an expansion cannot be written"),
+        };
+        let last = pieces.len().saturating_sub(1);
+        let mut end = Some((targets, promise));
+        for (index, piece) in pieces.into_iter().enumerate() {
+            let then = match end.take_if(|_| index == last) {
+                Some((targets, promise)) => Then::Expanded(id, targets, promise),
+                None => Then::Trace(id),
+            };
+            self.push(EXPANDED, piece, then);
+            if self.bytes >= BATCH_BYTES {
+                self.flush();
+            }
+        }
+    }
+
+    fn moved(&mut self, id: QueueId, events: Vec<(u32, Event)>) {
+        for events in events.chunks(EVENTS_OF_A_RECORD) {
+            let moved = Moved { id, events: events.to_vec() };
+            match record::encode(&moved) {
+                Ok(payload) => self.push(MOVED, payload, Then::Moved(id, moved.events)),
+                Err(error) => tracing::error!(queue_id = %id, %error, "events cannot be written"),
+            }
+        }
+    }
+
+    /// Report and paid debt go into one batch: between them nothing is flushed.
+    fn report(&mut self, job: &ReportJob, report: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped>) {
+        let owed = |target: &Target| match job.kind {
+            ReportKind::Delayed => target.may_be_noticed(),
+            ReportKind::Failed | ReportKind::Delivered | ReportKind::Relayed => target.owes() == Some(job.kind),
+        };
+        let table = locked(&self.shared.table);
+        let entry = table.dispatcher.entry(job.id);
+        let stands = |place: &u32| entry.and_then(|entry| entry.target(*place)).is_some_and(owed);
+        let places: Vec<u32> = job.targets.iter().copied().filter(stands).collect();
+        drop(table);
+        if places.is_empty() {
+            return promise.fulfil(Ok(None));
+        }
+        let id = match report.map(|report| self.commit(report)).transpose() {
+            Ok(id) => id,
+            Err(failure) => {
+                // The debt stands and is called in again after a lease.
+                return tracing::warn!(queue_id = %job.id, %failure, "a report cannot be queued now");
+            }
+        };
+        let event = || if job.kind == ReportKind::Delayed { Event::Noticed } else { Event::Reported };
+        self.moved(job.id, places.into_iter().map(|place| (place, event())).collect());
+        self.then.push((None, Then::Answer(promise, id)));
+    }
+
+    fn commit(&mut self, message: OwnMessage) -> Result<QueueId, CommitFailure> {
+        let id = self.shared.reserve_id();
+        let OwnMessage { envelope, content } = message;
+        let split = memchr::memmem::find(&content, b"\r\n\r\n").map_or(content.len(), |at| at.saturating_add(4));
+        let (head, body) = content.split_at_checked(split).unwrap_or((&content, &[]));
+        let head_bytes = u32::try_from(head.len()).map_err(|_| CommitFailure::TooLarge(RecordError::Content))?;
+        let large = if body.len() > INLINE_BYTES_MAX { Some(self.write_body(id, body)?) } else { None };
+        let accepted_at = self.shared.clock.now();
+        let body_bytes = body.len() as u64;
+        let inline = if large.is_some() { &[] } else { body };
+        let committed = Committed { id, accepted_at, envelope, head_bytes, large };
+        let payload = committed.encode(head, inline).map_err(CommitFailure::TooLarge)?;
+        if payload.len() > RECORD_BYTES_MAX {
+            return Err(CommitFailure::TooLarge(RecordError::Content));
+        }
+        self.push(COMMITTED, payload, Then::Committed(Box::new(committed), body_bytes));
+        Ok(id)
+    }
+
+    fn write_body(&self, id: QueueId, body: &[u8]) -> std::io::Result<LargeBody> {
+        let mut writer = self.shared.journal.bodies().create()?;
+        for part in body.chunks(1 << 20) {
+            writer.write(part)?;
+        }
+        writer.finish(&id.to_string())
+    }
+
+    /// Writes what has gathered, durable on return, and applies it.
+    fn flush(&mut self) {
+        let records = core::mem::take(&mut self.records);
+        let then = core::mem::take(&mut self.then);
+        self.bytes = 0;
+        let locations = if records.is_empty() { Some(Vec::new()) } else { self.append(&records) };
+        // Without locations the queue closes or the batch was refused: the promises are broken by dropping them.
+        let Some(locations) = locations else { return };
+        for (place, then) in then {
+            let location = place.and_then(|place| locations.get(place).copied());
+            self.apply(then, location);
+        }
+    }
+
+    fn apply(&self, then: Then, location: Option<Location>) {
+        let trace = |id: QueueId| {
+            let Some(location) = location else { return };
+            match locked(&self.shared.table).stored.get_mut(&id) {
+                Some(stored) => stored.facts.push(location),
+                // The message went in the meantime: nobody needs its facts.
+                None => self.shared.journal.release(location),
+            }
+        };
+        match then {
+            Then::Trace(id) => trace(id),
+            Then::Expanded(id, targets, promise) => {
+                trace(id);
+                self.shared.handle(Input::Expanded { id, targets });
+                promise.fulfil(Ok(()));
+            }
+            Then::Moved(id, events) => {
+                trace(id);
+                self.shared.handle(Input::Recorded { id, events });
+            }
+            Then::Committed(committed, body_bytes) => {
+                if let Some(location) = location {
+                    self.shared.admit(*committed, body_bytes, location);
+                }
+            }
+            Then::Answer(promise, id) => promise.fulfil(Ok(id)),
+            Then::AnswerOwn(promise, id) => promise.fulfil(Ok(id)),
+        }
+    }
+
+    /// Appends a batch, trying again while the disk fails; none when the queue closes or the batch is refused for good.
+    fn append(&self, records: &[(u8, Vec<u8>)]) -> Option<Vec<Location>> {
+        let journal = &self.shared.journal;
+        loop {
+            let failure = match journal.append_all_blocking(records.to_vec()).and_then(Ticket::wait) {
+                Ok(locations) => return Some(locations),
+                Err(failure) => failure,
+            };
+            match failure {
+                JournalFailure::Failed { reason } => {
+                    tracing::error!(%reason, "the queue cannot record what happened; trying again");
+                    if self.shared.closing.load(Ordering::Relaxed) {
+                        return None;
+                    }
+                    std::thread::sleep(PAUSE);
+                    if let Err(failure) = journal.recover_blocking() {
+                        tracing::debug!(%failure, "the journal has not recovered yet");
+                    }
+                }
+                JournalFailure::Closed => return None,
+                failure @ (JournalFailure::TooLarge { .. } | JournalFailure::Refused) => {
+                    tracing::error!(%failure, "a record of the queue is refused");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// When more than half of the journal is not needed, writes what keeps its oldest segment anew. Only complete
+    /// messages, content and present state together: a replay that finds one of them finds both.
+    fn write_anew(&mut self) {
+        let journal = &self.shared.journal;
+        let usage = journal.usage();
+        if usage.segments < SEGMENTS_KEPT || usage.live_bytes.saturating_mul(2) > usage.bytes {
+            return;
+        }
+        let Some(oldest) = journal.oldest_segment() else { return };
+        let messages: Vec<(QueueId, Stored)> = {
+            let table = locked(&self.shared.table);
+            let kept = |stored: &Stored| stored.locations().any(|location| location.segment == oldest.segment);
+            table.stored.iter().filter(|(_, stored)| kept(stored)).map(|(id, stored)| (*id, stored.clone())).collect()
+        };
+        for (id, stored) in messages {
+            if let Err(error) = self.write_message_anew(id, &stored) {
+                tracing::warn!(queue_id = %id, %error, "a message cannot be written anew; its segment stays");
+            }
+        }
+    }
+
+    fn write_message_anew(&self, id: QueueId, stored: &Stored) -> Result<(), JournalError> {
+        let payload = self.shared.journal.read(stored.committed)?;
+        // Facts that are on their way come later in the journal, and in the table, than what is read here.
+        let entry = locked(&self.shared.table).dispatcher.entry(id).cloned();
+        let Some(entry) = entry else { return Ok(()) };
+        let mut pieces = Vec::new();
+        if entry.is_expanded() {
+            pieces = record::pieces(id, entry.targets()).map_err(|_| JournalError::NoRecord(stored.committed))?;
+        }
+        let mut written = Vec::with_capacity(pieces.len().saturating_add(1));
+        // One after the other: a large expansion exceeds a batch, and an unfinished one is passed over by the replay.
+        for (kind, payload) in core::iter::once((COMMITTED, payload)).chain(pieces.into_iter().map(|it| (EXPANDED, it)))
+        {
+            let Some(locations) = self.append(&[(kind, payload)]) else { return Ok(()) };
+            written.extend(locations);
+        }
+        let mut table = locked(&self.shared.table);
+        let former = match (table.stored.get_mut(&id), written.split_first()) {
+            (Some(stored), Some((committed, facts))) => {
+                stored.committed = *committed;
+                core::mem::replace(&mut stored.facts, facts.to_vec())
+            }
+            // It went in the meantime; what was written is not needed.
+            (None, _) | (_, None) => written,
+        };
+        drop(table);
+        former.into_iter().for_each(|location| self.shared.journal.release(location));
+        self.shared.journal.release(stored.committed);
+        Ok(())
+    }
+}

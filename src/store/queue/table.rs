@@ -1,0 +1,153 @@
+//! The queue in memory: what is decided (the dispatcher), and where the records of each message are.
+//!
+//! The replay builds it with the functions that the running queue uses.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::record::{self, COMMITTED, Committed, EXPANDED, Expanded, MOVED, Moved, RecordError};
+use crate::model::queue::{Dispatcher, Entry, QueueId, ReportJob, Target};
+use crate::store::journal::{LargeBody, Location, Record};
+
+/// Where a message is.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    /// The record with its content.
+    pub(super) committed: Location,
+    /// Every other record that the replay needs.
+    pub(super) facts: Vec<Location>,
+    /// The file of its body.
+    pub(super) large: Option<LargeBody>,
+}
+
+impl Stored {
+    pub(super) const fn new(committed: Location, large: Option<LargeBody>) -> Self {
+        Self { committed, facts: Vec::new(), large }
+    }
+
+    /// All records.
+    pub(super) fn locations(&self) -> impl Iterator<Item = Location> {
+        core::iter::once(self.committed).chain(self.facts.iter().copied())
+    }
+}
+
+/// Work for the agents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Expand(QueueId),
+    Report(ReportJob),
+}
+
+/// What is behind the queue's lock.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) dispatcher: Dispatcher,
+    pub(super) stored: BTreeMap<QueueId, Stored>,
+    pub(super) asked: VecDeque<Asked>,
+    pub(super) last_id: QueueId,
+}
+
+/// A message as far as the replay has come.
+#[derive(Debug)]
+struct Replayed {
+    entry: Entry,
+    stored: Stored,
+    /// Pieces of an expansion whose last one has not come yet.
+    unfinished: Vec<Target>,
+}
+
+/// Takes the journal's records in.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    messages: BTreeMap<QueueId, Replayed>,
+    last_id: Option<QueueId>,
+    /// Records about messages that are gone.
+    pub(super) needless: Vec<Location>,
+    /// The first record that cannot be read.
+    pub(super) failure: Option<(Location, RecordError)>,
+}
+
+/// What the replay has found.
+pub(super) struct Found {
+    pub(super) open: Vec<(Entry, Stored)>,
+    pub(super) settled: Vec<Stored>,
+    pub(super) last_id: QueueId,
+}
+
+impl Replay {
+    pub(super) fn take(&mut self, record: Record<'_>, location: Location) {
+        let taken = match record.kind {
+            COMMITTED => self.committed(record.payload, location),
+            EXPANDED => self.expanded(record.payload, location),
+            MOVED => self.moved(record.payload, location),
+            kind => Err(RecordError::Kind(kind)),
+        };
+        if let Err(error) = taken {
+            self.failure.get_or_insert((location, error));
+        }
+    }
+
+    fn committed(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
+        let (committed, _, body) = Committed::decode(payload)?;
+        self.last_id = self.last_id.max(Some(committed.id));
+        match self.messages.get_mut(&committed.id) {
+            // Written anew. The former record stays until the message goes: the state after it may not be complete.
+            Some(known) => {
+                known.stored.facts.push(known.stored.committed);
+                known.stored.committed = location;
+            }
+            None => {
+                let body_bytes = committed.large.as_ref().map_or(body.len() as u64, |large| large.bytes);
+                let entry = Entry::accepted(committed.facts(body_bytes));
+                let stored = Stored::new(location, committed.large);
+                self.messages.insert(committed.id, Replayed { entry, stored, unfinished: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+
+    fn expanded(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
+        let (piece, _) = record::decode::<Expanded>(payload)?;
+        let Some(known) = self.messages.get_mut(&piece.id) else {
+            self.needless.push(location);
+            return Ok(());
+        };
+        known.stored.facts.push(location);
+        if piece.first == 0 {
+            known.unfinished.clear();
+        }
+        // A piece whose predecessors are missing belongs to an expansion that was broken off.
+        if usize::try_from(piece.first) == Ok(known.unfinished.len()) {
+            known.unfinished.extend(piece.targets);
+            if piece.last {
+                known.entry.expand(core::mem::take(&mut known.unfinished));
+            }
+        }
+        Ok(())
+    }
+
+    fn moved(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
+        let (moved, _) = record::decode::<Moved>(payload)?;
+        let Some(known) = self.messages.get_mut(&moved.id) else {
+            self.needless.push(location);
+            return Ok(());
+        };
+        known.stored.facts.push(location);
+        for (place, event) in &moved.events {
+            // What was refused in the running server is refused here.
+            let _ = known.entry.apply(*place, event);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Found {
+        let mut found = Found { open: Vec::new(), settled: Vec::new(), last_id: self.last_id.unwrap_or(QueueId(0)) };
+        for message in self.messages.into_values() {
+            if message.entry.is_settled() {
+                found.settled.push(message.stored);
+            } else {
+                found.open.push((message.entry, message.stored));
+            }
+        }
+        found
+    }
+}
