@@ -15,10 +15,10 @@
 //! 3. mailboxes.
 //!
 //! A message whose delivery ends in between is in the copied journal as waiting and in the copied mailbox as delivered;
-//! after a restore it is delivered again under the same file name, which changes nothing (law 7). A relayed one may leave
-//! a second time. A file that ends in the middle of a record is a torn tail, which replaying cuts. A journal segment is
-//! dropped only when it is the oldest and nothing in it waits: when one vanishes while it is being copied, older copies
-//! are dropped as well, so that the copied journal has no gap.
+//! after a restore it is delivered again under the same file name, which changes nothing (law 7). A relayed one may
+//! leave a second time. A file that ends in the middle of a record is a torn tail, which replaying cuts. A journal
+//! segment is dropped only when it is the oldest and nothing in it waits: when one vanishes while it is being copied,
+//! older copies are dropped as well, so that the copied journal has no gap.
 //!
 //! What can be rebuilt (the database, which is only an index), locks and sockets are left out.
 
@@ -105,7 +105,8 @@ pub fn take(office: &Office, to: &Path, progress: &mut dyn FnMut(Progress)) -> R
 /// Reads a backup again and compares every file with the manifest.
 ///
 /// # Errors
-/// `NotFound` when there is no manifest, `Refused` when it cannot be read. Defects of files are no errors but the report.
+/// `NotFound` when there is no manifest, `Refused` when it cannot be read. Defects of files are no errors but the
+/// report.
 pub fn verify(directory: &Path, progress: &mut dyn FnMut(Progress)) -> Result<VerifyReport, Failure> {
     let manifest = Manifest::read(directory)?;
     let (files, bytes) = manifest.totals();

@@ -1,7 +1,7 @@
 //! A new server: a commented configuration, a data directory, an administrator, and the DNS records to set.
 //!
-//! Nothing is overwritten. The configuration is read back by the very parser that the server uses before anything else is
-//! made, so `init` never leaves one behind that `serve` refuses.
+//! Nothing is overwritten. The configuration is read back by the very parser that the server uses before anything
+//! else is made, so `init` never leaves one behind that `serve` refuses.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

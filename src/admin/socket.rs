@@ -1,8 +1,8 @@
 //! The local socket between the command line and a running server: one request a line, answers a line each.
 //!
 //! Only the server's own user and root may speak: the socket lies in the data directory (mode 0700), has mode 0600, and
-//! the kernel is asked who the peer is. Lines are bounded, idle peers are let go, and whatever arrives that is no request
-//! gets an answer that says so; none of it ends the server.
+//! the kernel is asked who the peer is. Lines are bounded, idle peers are let go, and whatever arrives that is no
+//! request gets an answer that says so; none of it ends the server.
 //!
 //! A client sends [`Call`] and reads [`Line`]s until the response; then it may send the next.
 
@@ -85,8 +85,8 @@ pub enum SocketError {
     BrokenOff(PathBuf),
 }
 
-/// Makes the socket at `path`, open to its owner only. A file that a killed server left behind is replaced. Must be called
-/// within a tokio runtime.
+/// Makes the socket at `path`, open to its owner only. A file that a killed server left behind is replaced. Must be
+/// called within a tokio runtime.
 ///
 /// # Errors
 /// Every variant of [`SocketError`] but `NotRunning`, `Forbidden` and `BrokenOff`.

@@ -54,7 +54,8 @@ impl Manifest {
     /// Reads the manifest of a backup.
     ///
     /// # Errors
-    /// `NotFound` when there is none, `Refused` for one that is damaged, newer than this program, or names files outside.
+    /// `NotFound` when there is none, `Refused` for one that is damaged, newer than this program, or names files
+    /// outside.
     pub fn read(directory: &Path) -> Result<Self, Failure> {
         let path = directory.join(MANIFEST_NAME);
         let text = std::fs::read(&path).map_err(|error| match error.kind() {

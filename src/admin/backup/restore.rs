@@ -27,8 +27,8 @@ pub struct RestoreReport {
 /// run. What it cannot finish it leaves behind; run again after emptying `data`.
 ///
 /// # Errors
-/// `Refused` when the backup has a defect or `data` is not empty, `NotFound` when `from` is no backup, `Unavailable` when
-/// the disk fails.
+/// `Refused` when the backup has a defect or `data` is not empty, `NotFound` when `from` is no backup, `Unavailable`
+/// when the disk fails.
 pub fn restore(from: &Path, data: &Path, progress: &mut dyn FnMut(Progress)) -> Result<RestoreReport, Failure> {
     let verified = verify(from, progress)?;
     if let Some(Defect { file, problem }) = verified.defects.first() {

@@ -1,3 +1,5 @@
+//! Backups are whole, found out when they are not, and overwrite nothing.
+
 use std::fs;
 
 use super::*;

@@ -91,8 +91,8 @@ pub struct CheckArgs {}
 /// `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The rules of the server itself are run, with the right password assumed. ✓ marks what held, ✗ what did not. Exit code 1
-means that the server would refuse.
+The rules of the server itself are run, with the right password assumed. ✓ marks what held, ✗ what did not. Exit code
+1 means that the server would refuse.
 
 Exchange: Test-ApplicationAccessPolicy, Get-MessageTraceDetail (after the fact)
 
@@ -103,7 +103,8 @@ Examples:
   franking explain --as bob --to sales --size \"20 MB\" --json")]
 pub struct ExplainArgs {
     /// Who signs in; leave it out for mail from outside
-    #[arg(long = "as", value_name = "LOGIN", value_hint = ValueHint::EmailAddress, required_unless_present_any = ["from", "to"])]
+    #[arg(long = "as", value_name = "LOGIN", value_hint = ValueHint::EmailAddress)]
+    #[arg(required_unless_present_any = ["from", "to"])]
     login: Option<String>,
     /// The address in MAIL FROM [default: the account's own]
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]

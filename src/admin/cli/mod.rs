@@ -77,7 +77,6 @@ pub struct Global {
 
 /// Every command.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one value of it in the process, and it is parsed once")]
 pub enum Command {
     /// Show the product on this machine, with a sample organisation
     Demo(DemoArgs),

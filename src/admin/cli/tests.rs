@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use clap::CommandFactory as _;
 
 use super::*;
+use crate::admin::office::MemoryDirectory;
 use crate::admin::office::tests::office;
-use crate::admin::office::{DirectoryDesk as _, MemoryDirectory};
 use crate::model::directory::Snapshot;
 
 /// A program around the command line that keeps one office in memory.

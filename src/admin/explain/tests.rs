@@ -1,3 +1,5 @@
+//! Explanations tell what the server does, and their cures are the right ones.
+
 use super::*;
 use crate::admin::office::tests::contoso;
 use crate::model::policy::Profile;

@@ -1,3 +1,5 @@
+//! A new server is complete, and nothing that was there is lost.
+
 use super::*;
 use crate::admin::cli::tests::InMemory;
 

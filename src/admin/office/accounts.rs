@@ -6,6 +6,7 @@ use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
 use super::{Office, change, identity};
 use crate::model::directory::{Change, Grant, Lifecycle, PasswordHash, Recipient, RecipientType, Snapshot};
+use crate::model::mail::Timestamp;
 use crate::world::password::{self, PASSWORD_BYTES_MAX};
 use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
 
@@ -131,7 +132,7 @@ pub(super) fn licence(
 
 /// A user's mailbox lives by its licence: without one it is disconnected (spec T1), with one again it is reconnected
 /// (spec T18). Other types keep their mailboxes.
-fn relicense(recipient: &mut Recipient, now: crate::model::mail::Timestamp, notes: &mut Vec<String>) {
+pub(super) fn relicense(recipient: &mut Recipient, now: Timestamp, notes: &mut Vec<String>) {
     if recipient.recipient_type != RecipientType::UserMailbox {
         return;
     }

@@ -58,7 +58,7 @@ fn edited(edit: &DomainEdit, mut domain: AcceptedDomain) -> Result<AcceptedDomai
         if !well_formed {
             return Err(Failure::refused("--next-host is a host name or address, with :PORT if it is not 25."));
         }
-        domain.next_host = Some(host.into()).filter(|host: &Box<str>| !host.is_empty());
+        domain.next_host = (!host.is_empty()).then(|| host.into());
     }
     if domain.next_host.is_some() && domain.domain_type == DomainType::Authoritative {
         let failure = Failure::refused("Only an internal relay domain has a next host.");

@@ -117,7 +117,7 @@ impl RecipientEdit {
             recipient.name = name.trim().into();
         }
         if let Some(display_name) = &self.display_name {
-            recipient.display_name = Some(display_name.trim().into()).filter(|text: &Box<str>| !text.is_empty());
+            recipient.display_name = text_or_none(display_name);
         }
         if let Some(hidden) = self.hidden {
             recipient.hidden_from_address_lists = hidden;
@@ -298,7 +298,7 @@ impl RecipientEdit {
             group.subscribers = subscribers;
         }
         if let Some(filter) = &self.recipient_filter {
-            group.recipient_filter = Some(filter.trim().into()).filter(|text: &Box<str>| !text.is_empty());
+            group.recipient_filter = text_or_none(filter);
         }
         group.report_to_manager = self.report_to_manager.unwrap_or(group.report_to_manager);
         group.report_to_originator = self.report_to_originator.unwrap_or(group.report_to_originator);
@@ -325,6 +325,12 @@ impl RecipientEdit {
         recipient.custom_attributes = Some(attributes).filter(|attributes| !attributes.is_empty());
         Ok(())
     }
+}
+
+/// An empty text clears.
+fn text_or_none(text: &str) -> Option<Box<str>> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.into())
 }
 
 /// The account of a recipient whose type has one; it is made when there is none yet.

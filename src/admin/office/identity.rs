@@ -91,28 +91,30 @@ fn nearest(snapshot: &Snapshot, text: &str) -> Vec<String> {
     found.into_iter().take(SUGGESTIONS_MAX).map(|(_, address)| address).collect()
 }
 
-/// How many characters must be added, removed or changed; `None` when more than `bound`.
+/// How many characters must be added, removed, changed or swapped with their neighbour; `None` when more than `bound`.
 fn distance(left: &[char], right: &[char], bound: usize) -> Option<usize> {
     if left.len().abs_diff(right.len()) > bound {
         return None;
     }
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (place, own) in left.iter().enumerate() {
-        let mut diagonal = place;
-        let mut beside = place + 1;
-        let mut least = beside;
-        if let Some(first) = row.first_mut() {
-            *first = beside;
+    for (line, own) in left.iter().enumerate() {
+        let mut next = vec![line + 1];
+        for (column, other) in right.iter().enumerate() {
+            let changed = at(&row, column) + usize::from(own != other);
+            let mut steps = changed.min(at(&row, column + 1) + 1).min(at(&next, column) + 1);
+            // The commonest slip of all: alcie for alice.
+            let pair = |text: &[char], place: usize| Some((*text.get(place.checked_sub(1)?)?, *text.get(place)?));
+            if pair(left, line).zip(pair(right, column)).is_some_and(|((a, b), (c, d))| (a, b) == (d, c)) {
+                steps = steps.min(at(&before, column.saturating_sub(1)) + 1);
+            }
+            next.push(steps);
         }
-        for (cell, other) in row.iter_mut().skip(1).zip(right) {
-            let next = (diagonal + usize::from(own != other)).min(*cell + 1).min(beside + 1);
-            diagonal = core::mem::replace(cell, next);
-            beside = next;
-            least = least.min(next);
-        }
-        if least > bound {
+        if next.iter().min().is_none_or(|least| *least > bound) {
             return None;
         }
+        before = core::mem::replace(&mut row, next);
     }
     row.last().copied().filter(|steps| *steps <= bound)
 }
@@ -143,8 +145,9 @@ mod tests {
     #[test]
     fn the_distance_is_symmetric_and_bounded() {
         let chars = |text: &str| text.chars().collect::<Vec<char>>();
-        assert_eq!(distance(&chars("alice"), &chars("alcie"), 2), Some(2));
-        assert_eq!(distance(&chars("alcie"), &chars("alice"), 2), Some(2));
+        assert_eq!(distance(&chars("alice"), &chars("alcie"), 2), Some(1));
+        assert_eq!(distance(&chars("alcie"), &chars("alice"), 2), Some(1));
+        assert_eq!(distance(&chars("alice"), &chars("malicia"), 3), Some(3));
         assert_eq!(distance(&chars(""), &chars("ab"), 2), Some(2));
         assert_eq!(distance(&chars("alice"), &chars("bob"), 2), None);
     }

@@ -71,10 +71,14 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
     if edit.is_empty() {
         return Err(Failure::refused("Nothing to set.").cured_by("franking recipient set --help"));
     }
+    let now = office.clock.now();
     let (_, (primary, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
         let mut recipient = Recipient::clone(former);
         let mut notes = edit.apply(snapshot, &mut recipient)?;
+        if edit.licences.is_some() {
+            accounts::relicense(&mut recipient, now, &mut notes);
+        }
         if edit.recipient_type.is_some() {
             notes.extend(advice(&recipient));
         }

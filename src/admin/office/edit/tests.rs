@@ -1,3 +1,5 @@
+//! Setting properties, on the recipients of the sample organisation.
+
 use super::*;
 use crate::admin::office::tests::contoso;
 
