@@ -83,7 +83,7 @@ impl MailboxAgent {
     /// Delivers one copy; the answer comes when its file is durable, or when it is known that it will not be.
     pub async fn deliver(&self, copy: Copy<'_>, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Outcome {
         let attempt = |reply| Attempt { at: now, host: None, reply };
-        let (mailbox, holder) = match self.judge(copy, snapshot) {
+        let (mailbox, holder) = match self.judge(copy, snapshot, settings) {
             Ok(judged) => judged,
             Err(refusal) => return Outcome::Failed(attempt(refusal.bare_reply(settings))),
         };
@@ -110,12 +110,17 @@ impl MailboxAgent {
     }
 
     /// Which mailbox, and whose.
-    fn judge(&self, copy: Copy<'_>, snapshot: &Snapshot) -> Result<(MailboxName, Option<RecipientId>), Refusal> {
+    fn judge(
+        &self,
+        copy: Copy<'_>,
+        snapshot: &Snapshot,
+        settings: &Settings,
+    ) -> Result<(MailboxName, Option<RecipientId>), Refusal> {
         let gone = || Refusal::RecipientNotFound(copy.addressee.address.clone());
         match &copy.addressee.hop {
             Hop::Mailbox(id) | Hop::SentItems(id) => {
                 let recipient = snapshot.recipient(*id).ok_or_else(gone)?;
-                if !takes_mail(recipient) {
+                if !recipient.has_open_mailbox(settings.licensing()) {
                     return Err(gone());
                 }
                 if !self.occupancy.admits(recipient, copy.message.bytes()) {
@@ -127,11 +132,6 @@ impl MailboxAgent {
             Hop::Relay { .. } | Hop::Nowhere => Err(gone()),
         }
     }
-}
-
-/// A Microsoft 365 group has a mailbox of its own besides its members.
-fn takes_mail(recipient: &Recipient) -> bool {
-    recipient.has_open_mailbox()
 }
 
 fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameError> {

@@ -7,7 +7,4 @@ pub mod outbox;
 pub mod outgoing;
 pub mod relay_agent;
 mod reporting;
-mod tests;
 pub mod worker;
-
-#[cfg(test)]

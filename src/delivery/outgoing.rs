@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::exchanger::{HopSecurity, Route as Way, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
-use crate::model::mail::{Reply, Timestamp};
-use crate::model::policy::{BodyKind, Notify, Ret, Route};
+use crate::model::mail::{ForwardPath, Reply, Timestamp};
+use crate::model::policy::Route;
 use crate::model::queue::{Addressee, Attempt, Hop, Outcome, QueueId};
 use crate::model::smtp::client::{self, Cause, OutboundMessage, OutboundRecipient, Trouble};
 use crate::store::queue::StoredMessage;
@@ -91,16 +91,9 @@ fn outbound(parcel: &Parcel) -> OutboundMessage {
     OutboundMessage {
         reverse_path: reverse_path.unwrap_or_else(|| parcel.message.envelope.reverse_path().clone()),
         bytes: parcel.source.bytes(),
-        body: match parameters.body {
-            BodyKind::SevenBit => client::BodyKind::SevenBit,
-            BodyKind::EightBitMime => client::BodyKind::EightBitMime,
-            BodyKind::BinaryMime => client::BodyKind::BinaryMime,
-        },
+        body: parameters.body,
         smtputf8: parameters.smtputf8,
-        ret: parameters.ret.map(|ret| match ret {
-            Ret::Full => client::Ret::Full,
-            Ret::Headers => client::Ret::Headers,
-        }),
+        ret: parameters.ret,
         envelope_id: parameters.envelope_id.clone(),
         recipients: parcel.recipients.iter().filter_map(|(_, addressee)| recipient(addressee)).collect(),
     }
@@ -108,13 +101,7 @@ fn outbound(parcel: &Parcel) -> OutboundMessage {
 
 fn recipient(addressee: &Addressee) -> Option<OutboundRecipient> {
     let Hop::Relay { address, .. } = &addressee.hop else { return None };
-    let notify = match addressee.dsn.notify {
-        Notify::Unspecified => client::Notify::Unspecified,
-        Notify::Never => client::Notify::Never,
-        Notify::On { success, failure, delay } => client::Notify::On { success, failure, delay },
-    };
-    let dsn = client::DsnRequest { notify, original_recipient: addressee.dsn.original_recipient.clone() };
-    Some(OutboundRecipient { path: crate::model::mail::ForwardPath::Mailbox(address.clone()), dsn })
+    Some(OutboundRecipient { path: ForwardPath::Mailbox(address.clone()), dsn: addressee.dsn.clone() })
 }
 
 /// What another host said, in the queue's words.

@@ -22,8 +22,7 @@ pub(super) fn write(
     let envelope = Envelope::report(&snapshot, &agents.settings, &job.to)?;
     let body = body_of(agents, job, entry, message.as_ref());
     let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
-    let original =
-        Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 };
+    let original = Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 };
     if report::is_suppressed(job.kind, &original) {
         tracing::info!(queue_id = %job.id, "the message asks not to be reported about");
         return None;
@@ -42,16 +41,12 @@ pub(super) fn write(
     Some(OwnMessage { envelope, content: report::compose(&facts) })
 }
 
-fn body_of(
-    agents: &Agents,
-    job: &ReportJob,
-    entry: &Entry,
-    message: Option<&Arc<StoredMessage>>,
-) -> Option<Vec<u8>> {
+fn body_of(agents: &Agents, job: &ReportJob, entry: &Entry, message: Option<&Arc<StoredMessage>>) -> Option<Vec<u8>> {
     let message = message.filter(|_| report::returns_body(job.kind, &entry.facts))?;
     let read = MessageContent::new(Arc::clone(&agents.disk), Arc::clone(message), b"").read_body();
     // A report without the original is better than none.
-    read.inspect_err(|error| tracing::warn!(queue_id = %job.id, %error, "the original cannot be read for a report")).ok()
+    read.inspect_err(|error| tracing::warn!(queue_id = %job.id, %error, "the original cannot be read for a report"))
+        .ok()
 }
 
 /// Spec section 6.2: reports come from the postmaster of the default domain.

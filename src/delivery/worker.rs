@@ -172,9 +172,9 @@ fn sent_copies(
     author: Option<&Address>,
 ) -> Vec<Target> {
     let mut owners: Vec<&Arc<Recipient>> = Vec::new();
-    let own = snapshot.recipient(account).filter(|recipient| {
-        recipient.sent_items.smtp_client_submission.unwrap_or(settings.sent_items_copy)
-    });
+    let own = snapshot
+        .recipient(account)
+        .filter(|recipient| recipient.sent_items.smtp_client_submission.unwrap_or(settings.sent_items_copy));
     owners.extend(own);
     let capacity = author.map(|author| submit_as(snapshot, account, author, &mut Unrecorded));
     let owner = match capacity {
@@ -183,7 +183,8 @@ fn sent_copies(
         Some(SubmitAs::Own | SubmitAs::Denied) | None => None,
     };
     owners.extend(owner);
-    owners.into_iter().filter(|owner| owner.has_open_mailbox()).map(|owner| Target::sent_copy(owner)).collect()
+    let open = owners.into_iter().filter(|owner| owner.has_open_mailbox(settings.licensing()));
+    open.map(|owner| Target::sent_copy(owner)).collect()
 }
 
 async fn attempt(agents: &Arc<Agents>, job: Job) {
@@ -263,3 +264,6 @@ fn log(job: &Job, place: u32, outcome: &Outcome) {
     let host = attempt.host.as_deref().unwrap_or_default();
     tracing::info!(queue_id = %job.id, %recipient, lane = %job.lane, host, reply = %attempt.reply, "{word}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use franking::model::directory::{Document, Snapshot};
 use franking::model::mail::{Domain, Timestamp};
 use franking::model::policy::sign_in::find_account;
-use franking::model::policy::{
-    Evidence, NoMailboxStep, Permit, Profile, Proof, Resolution, Settings, SharedSignIn,
-};
+use franking::model::policy::{Evidence, NoMailboxStep, Permit, Profile, Proof, Resolution, Settings, SharedSignIn};
 use franking::model::smtp::{
     Action, CommitFailure, Credentials, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts,
     TlsState, Verdict,

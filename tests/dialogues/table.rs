@@ -27,7 +27,8 @@ fn every_line_of_the_table_is_short_and_printable() {
 
 fn table() -> String {
     let (cloud, premises) = (Settings::of(Profile::ExchangeOnline), Settings::of(Profile::ExchangeServer));
-    let mut text = "# Every reply the server can give. BLESS=1 rewrites this file; review the difference.\n\n".to_owned();
+    let mut text =
+        "# Every reply the server can give. BLESS=1 rewrites this file; review the difference.\n\n".to_owned();
     text.push_str("# Refusals; the trailer [host time session] follows. Where the profiles differ, both stand.\n");
     for refusal in refusals() {
         let name = name(&refusal);
@@ -122,10 +123,9 @@ fn after(refusal: &Refusal) -> Option<Refusal> {
         R::RecipientMailboxFull => R::HopLimitReached,
         R::HopLimitReached => R::ForwardingLoop,
         R::ForwardingLoop => R::ExternalForwardingBlocked,
-        R::ExternalForwardingBlocked => R::SendAsDenied {
-            account: address("alice@contoso.example"),
-            from: address("bob@contoso.example"),
-        },
+        R::ExternalForwardingBlocked => {
+            R::SendAsDenied { account: address("alice@contoso.example"), from: address("bob@contoso.example") }
+        }
         R::SendAsDenied { .. } => R::MultipleFromAddresses,
         R::MultipleFromAddresses => R::FromNotCompliant,
         R::FromNotCompliant => R::BareNewlineInMessage,

@@ -393,9 +393,8 @@ impl Shared {
             SpooledBody::Memory(bytes) => (bytes, None),
             SpooledBody::File(file) => {
                 let shared = Arc::clone(&self);
-                let adopted = tokio::task::spawn_blocking(move || {
-                    file.into_large_body(shared.journal.bodies(), &id.to_string())
-                });
+                let adopted =
+                    tokio::task::spawn_blocking(move || file.into_large_body(shared.journal.bodies(), &id.to_string()));
                 (Vec::new(), Some(adopted.await.map_err(|_| Stopped)??))
             }
         };
