@@ -218,7 +218,9 @@ proptest! {
 
     #[test]
     fn parsing_what_almost_is_a_command_never_panics(
-        verb in prop::sample::select(vec!["EHLO ", "MAIL FROM:", "RCPT TO:<", "MAIL FROM:<@", "BDAT ", "AUTH ", "RCPT TO:<a@b> "]),
+        verb in prop::sample::select(
+            vec!["EHLO ", "MAIL FROM:", "RCPT TO:<", "MAIL FROM:<@", "BDAT ", "AUTH ", "RCPT TO:<a@b> "]
+        ),
         rest in "[ -~\u{80}-\u{17f}]{0,60}"
     ) {
         let _ = grammar::parse(format!("{verb}{rest}").as_bytes());

@@ -64,7 +64,7 @@ impl Authenticator {
         }
     }
 
-    /// Password verifications since the start, decoys included.
+    /// Password verifications carried out since the start, decoys included.
     pub fn verifications(&self) -> u64 {
         self.verifications.load(Ordering::Relaxed)
     }
@@ -155,14 +155,18 @@ impl fmt::Debug for Authenticator {
 
 /// One verification, whatever there is to verify against: blocks for tens of milliseconds.
 fn judge(stored: Option<&PasswordHash>, password: &str, verifications: &AtomicU64) -> Result<bool, PasswordError> {
-    let against_decoy = || password::verify(password, password::decoy());
-    verifications.fetch_add(1, Ordering::Relaxed);
-    match stored.map(|stored| password::verify(password, stored)) {
+    let verify = |hash| {
+        let outcome = password::verify(password, hash);
+        // What fails at once did no work.
+        verifications.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
+        outcome
+    };
+    match stored.map(verify) {
         Some(Ok(right)) => Ok(right),
-        None => against_decoy().map(|_| false),
+        None => verify(password::decoy()).map(|_| false),
         Some(Err(error)) => {
             // A hash that cannot be used is found out at once; the client must not see that in the time it takes.
-            let _ = against_decoy();
+            let _ = verify(password::decoy());
             Err(error)
         }
     }

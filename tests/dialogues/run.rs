@@ -146,7 +146,8 @@ impl Stage {
             let _ = writeln!(self.text, "Q: to <{}> {resolution}, {:?}", permit.path(), permit.dsn());
         }
         for line in String::from_utf8_lossy(&submission.head).split_terminator("\r\n") {
-            let _ = writeln!(self.text, "{}", format!("Q: | {line}").trim_end());
+            let visible: String = line.chars().map(visible).collect();
+            let _ = writeln!(self.text, "{}", format!("Q: | {visible}").trim_end());
         }
     }
 
@@ -163,6 +164,11 @@ impl Stage {
             Resolution::Unknown(address) => format!("Unknown {address}"),
         }
     }
+}
+
+/// Control characters other than TAB show as a question mark in a golden file.
+fn visible(character: char) -> char {
+    if character.is_control() && character != '\t' { '?' } else { character }
 }
 
 fn tls_facts() -> TlsFacts {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use franking::server::ServerSettings;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{sleep, timeout};
 
@@ -71,7 +72,11 @@ async fn a_handshake_that_never_comes_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_asks_and_never_reads_is_dropped() {
-    let rig = Rig::start_with(|settings| settings.write_timeout = SHORT, DRAIN).await;
+    let impatient = |settings: &mut ServerSettings| {
+        settings.write_timeout = SHORT;
+        settings.session.commands_max = u32::MAX;
+    };
+    let rig = Rig::start_with(impatient, DRAIN).await;
     let client = Client::greeted(rig.inbound).await;
     socket2::SockRef::from(&client.stream).set_recv_buffer_size(4096).unwrap();
     let (_unread, mut writing) = client.stream.into_split();
@@ -131,7 +136,7 @@ async fn sessions_are_bounded_in_all() {
 async fn settings_that_change_are_in_force_for_new_sessions() {
     let rig = Rig::start().await;
     let mut old = Client::greeted(rig.inbound).await;
-    let mut settings = franking::server::ServerSettings::clone(&rig.services.settings.load());
+    let mut settings = ServerSettings::clone(&rig.services.settings.load());
     settings.hostname = "other.contoso.example".into();
     rig.services.settings.store(settings.into());
     assert!(old.say("EHLO mail.fabrikam.example").await.starts_with("250-mx.contoso.example "));

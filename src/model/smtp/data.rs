@@ -1,7 +1,8 @@
 //! The octets of a message as they come: dots unstuffed, the header kept, the body passed on, faults remembered.
 //!
-//! Only CRLF dot CRLF ends a message sent by DATA. A bare CR or LF never ends or splits anything; it spoils the message
-//! it stands in, which is refused at its end. The verdict depends on the octets alone, never on how they were cut.
+//! Only CRLF dot CRLF ends a message sent by DATA. A bare CR or LF never ends or splits anything, and neither does a
+//! NUL that some server further on might drop; each spoils the message it stands in, which is refused at its end. The
+//! verdict depends on the octets alone, never on how they were cut.
 
 use crate::model::policy::Refusal;
 
@@ -112,7 +113,7 @@ pub struct Content {
     bytes: u64,
     body_bytes: u64,
     last: u8,
-    bare_newline: bool,
+    spoilt: bool,
     eight_bit: bool,
     header_too_large: bool,
     no_room: bool,
@@ -139,7 +140,7 @@ impl Content {
             bytes: 0,
             body_bytes: 0,
             last: b'\n',
-            bare_newline: false,
+            spoilt: false,
             eight_bit: false,
             header_too_large: false,
             no_room: false,
@@ -163,7 +164,7 @@ impl Content {
         }
         self.eight_bit |= !body.is_ascii();
         if !self.rules.binary {
-            self.bare_newline |= has_bare_newline(&mut self.last, &body);
+            self.spoilt |= is_spoilt(&mut self.last, &body);
         }
         self.body_bytes += body.len() as u64;
         Fed::Body(body)
@@ -193,8 +194,7 @@ impl Content {
     /// Ends the message.
     ///
     /// # Errors
-    /// One fault, always the same for the same octets: no room, too large, header too large, bare newline, NUL in the
-    /// header.
+    /// One fault, always the same for the same octets: no room, too large, header too large, a bare newline or a NUL.
     pub fn finish(mut self) -> Result<Received, Refusal> {
         if self.no_room {
             return Err(Refusal::InsufficientSystemResources);
@@ -207,14 +207,10 @@ impl Content {
         }
         if !self.head_complete {
             self.judge_head();
-            self.bare_newline |= self.last == b'\r';
+            self.spoilt |= self.last == b'\r';
         }
-        if self.bare_newline || (!self.rules.binary && self.last == b'\r') {
+        if self.spoilt || (!self.rules.binary && self.last == b'\r') {
             return Err(Refusal::BareNewlineInMessage);
-        }
-        // Readers differ about what a NUL ends, and a header is judged by what readers see.
-        if self.head.contains(&0) {
-            return Err(Refusal::FromNotCompliant);
         }
         if !self.head.is_empty() && !self.head.ends_with(b"\r\n") {
             self.head.extend_from_slice(b"\r\n");
@@ -254,26 +250,27 @@ impl Content {
 
     fn judge_head(&mut self) {
         self.eight_bit |= !self.head.is_ascii();
-        self.bare_newline |= has_bare_newline(&mut self.last, &self.head);
+        self.spoilt |= is_spoilt(&mut self.last, &self.head);
     }
 }
 
-/// Whether a CR without LF or an LF without CR stands in `part`; `last` is the octet before it, then its last one. A CR
-/// at the very end is judged with what follows.
-fn has_bare_newline(last: &mut u8, part: &[u8]) -> bool {
+/// Whether a CR without LF, an LF without CR or a NUL stands in `part`; `last` is the octet before it, then its last
+/// one. A CR at the very end is judged with what follows.
+fn is_spoilt(last: &mut u8, part: &[u8]) -> bool {
     let Some((&first, &end)) = part.first().zip(part.last()) else {
         return false;
     };
-    let mut bare = *last == b'\r' && first != b'\n';
-    for at in memchr::memchr2_iter(b'\r', b'\n', part) {
+    let mut spoilt = *last == b'\r' && first != b'\n';
+    for at in memchr::memchr3_iter(b'\r', b'\n', 0, part) {
         let before = if at == 0 { *last } else { part[at - 1] };
-        bare |= match part[at] {
+        spoilt |= match part[at] {
             b'\n' => before != b'\r',
+            0 => true,
             _ => part.get(at + 1).is_some_and(|next| *next != b'\n'),
         };
     }
     *last = end;
-    bare
+    spoilt
 }
 
 #[cfg(test)]
@@ -331,7 +328,9 @@ mod tests {
 
     #[test]
     fn smuggled_ends_leave_a_bare_newline_behind() {
-        for smuggled in ["a\n.\n", "a\n.\r\n", "a\r.\r\n", "a\r\n.\n", "a\r\n.\r", "a\r\n.\r\r\n", "a\n\n.\n\n"] {
+        for smuggled in
+            ["a\n.\n", "a\n.\r\n", "a\r.\r\n", "a\r\n.\n", "a\r\n.\r", "a\r\n.\r\r\n", "a\n\n.\n\n", "a\r\n\0.\r\n"]
+        {
             let (octets, _) = unstuffed(format!("S: x\r\n\r\n{smuggled}b\r\n.\r\n").as_bytes(), 5);
             for size in 1..8 {
                 assert_eq!(finished(RULES, &octets, size), Err(Refusal::BareNewlineInMessage), "{smuggled:?}");
@@ -361,7 +360,7 @@ mod tests {
         for size in [1, 2, 3, 99, 100, 101, 1001, 5000] {
             assert_eq!(finished(RULES, &large, size), Err(Refusal::MessageTooLarge));
             assert_eq!(finished(RULES, &header, size), Err(Refusal::HeaderTooLarge));
-            assert_eq!(finished(RULES, b"A: 1\0\r\n\r\nx\r\n", size), Err(Refusal::FromNotCompliant));
+            assert_eq!(finished(RULES, b"A: 1\0\r\n\r\nx\r\n", size), Err(Refusal::BareNewlineInMessage));
             assert_eq!(finished(RULES, b"A: 1\r\n\r\nx\r", size), Err(Refusal::BareNewlineInMessage));
             assert_eq!(finished(RULES, b"A: 1\r", size), Err(Refusal::BareNewlineInMessage));
         }

@@ -3,6 +3,8 @@
 //! Promises: each octet is looked at a constant number of times however the input is cut, an endless line occupies no
 //! more than the longest line permitted, and what was a line is overwritten, since it may have held a password.
 
+use core::fmt;
+
 use zeroize::Zeroizing;
 
 /// What ended with a CRLF.
@@ -17,7 +19,7 @@ pub enum Line {
 }
 
 /// Octets received and not yet taken.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct LineBuffer {
     bytes: Vec<u8>,
     /// Where the next line, or the next octet of a body, begins.
@@ -26,6 +28,13 @@ pub struct LineBuffer {
     scanned: usize,
     /// The current line is over the limit; what has come of it was dropped.
     too_long: bool,
+}
+
+impl fmt::Debug for LineBuffer {
+    /// Shows how much is held, not what: it may be a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LineBuffer").field("held", &self.held()).finish_non_exhaustive()
+    }
 }
 
 impl LineBuffer {

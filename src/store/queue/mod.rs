@@ -244,7 +244,7 @@ impl Queue {
         let shared = Arc::clone(&self.shared);
         // A session that goes away must not leave a durable message that nobody delivers until the next start.
         let task = tokio::spawn(async move { shared.commit(id, envelope, head, body).await });
-        task.await.unwrap_or(Err(CommitFailure::from(Stopped)))
+        task.await.unwrap_or_else(|_| Err(CommitFailure::from(Stopped)))
     }
 
     /// The same for a message of the server's own, of any size.
