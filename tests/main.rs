@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+mod clients;
+mod crash;
 mod directory;
 mod engine_laws;
 mod import;
 mod journal_crash;
 mod policy;
+mod support;
 mod tidy;
