@@ -43,7 +43,7 @@ impl Postfix {
         make_certificate(&home)?;
         let directories =
             format!("daemon_directory = {daemons}\ncommand_directory = {}\n", default("command_directory"));
-        for directory in ["etc", "mail"] {
+        for directory in ["etc", "mail", "queue"] {
             std::fs::create_dir(home.join(directory)).unwrap();
         }
         chown(home.join("mail"), Some(NOBODY), Some(NOBODY)).unwrap();
@@ -51,7 +51,8 @@ impl Postfix {
         std::fs::write(home.join("etc/master.cf"), master_cf(port)).unwrap();
         // Makes queue and data directories with the owners that they need.
         let outcome = run(Command::new(postfix).arg("-c").arg(home.join("etc")).arg("check"), "");
-        assert!(outcome.status.success(), "{}", outcome.text);
+        let log = std::fs::read_to_string(home.join("log")).unwrap_or_default();
+        assert!(outcome.status.success(), "{} {}{log}", outcome.status, outcome.text);
         let mut command = Command::new(Path::new(&daemons).join("master"));
         // In the foreground, and the leader of its processes: they end with it.
         command.arg("-s").arg("-c").arg(home.join("etc"));
