@@ -3,6 +3,8 @@
 //! What counts is the ratio between the columns: a decision should cost the same at ten recipients and at a million.
 //! CPU time of the process is used, since wall time on a shared machine measures the neighbours.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]
+
 use franking::model::directory::{AcceptedDomain, Change, DomainType, Grant, Recipient, RecipientId, RecipientType};
 use franking::model::directory::{Right, Snapshot};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};

@@ -4,10 +4,13 @@
 
 mod clients;
 mod crash;
+mod dialogues;
 mod directory;
 mod engine_laws;
 mod import;
 mod journal_crash;
 mod policy;
 mod support;
+mod properties;
 mod tidy;
+mod wire;

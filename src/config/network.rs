@@ -22,7 +22,7 @@ pub enum NetworkError {
     HostBits,
 }
 
-/// What is private by definition: loopback, RFC 1918, link-local (RFC 3927), unique local (RFC 4193) and link-local IPv6.
+/// What is private by definition: loopback, RFC 1918, link-local of both families, unique local (RFC 4193).
 const PRIVATE: [(IpAddr, u8); 8] = [
     (IpAddr::V4(core::net::Ipv4Addr::new(127, 0, 0, 0)), 8),
     (IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 0)), 8),

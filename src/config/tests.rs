@@ -251,8 +251,13 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_a_good_file_makes_it_panic(place in 0..WHOLE.len(), width in 0_usize..20, insert in "[\\[\\]{}=\"'.,#a-z0-9\\n\u{e9}-]{0,8}") {
-        let (start, end) = (WHOLE.floor_char_boundary(place), WHOLE.floor_char_boundary((place + width).min(WHOLE.len())));
+    fn no_change_of_a_good_file_makes_it_panic(
+        place in 0..WHOLE.len(),
+        width in 0_usize..20,
+        insert in "[\\[\\]{}=\"'.,#a-z0-9\\n\u{e9}-]{0,8}",
+    ) {
+        let boundary = |place: usize| WHOLE.floor_char_boundary(place.min(WHOLE.len()));
+        let (start, end) = (boundary(place), boundary(place + width));
         let text = format!("{}{insert}{}", &WHOLE[..start], &WHOLE[end..]);
         if let Err(errors) = parse(&text) {
             prop_assert!(errors.0.iter().all(|error| error.line.is_none_or(|line| line <= text.lines().count() + 1)));

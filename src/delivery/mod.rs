@@ -1,4 +1,12 @@
-//! Carries out what the queue decides: finds the next host and hands messages over.
+//! Carries out what the queue decides: expands messages, puts them into mailboxes, hands them to other servers, reports.
 
+pub mod content;
 pub mod exchanger;
+pub mod mailbox_agent;
+pub mod outbox;
+pub mod outgoing;
 pub mod relay_agent;
+mod reporting;
+#[cfg(test)]
+mod tests;
+pub mod worker;

@@ -33,7 +33,7 @@ const BUSY_BUFFER_BYTES: usize = 16 * 1024;
 /// Pending output beyond which writing comes before more work.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// How long, and over how many octets, a client that still talks is heard out so that it can read our last words.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 256 * 1024;
 
 /// A client that was let in.

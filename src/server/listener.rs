@@ -1,7 +1,7 @@
 //! Takes connections, lets in as many as fit, and at the end waits for those who are in.
 //!
-//! Nothing that happens to one connection ends the listening: not an error of the system while accepting, not a panic in
-//! a session. When descriptors run out it pauses, since trying again at once would only burn the processor.
+//! Nothing that happens to one connection ends the listening: not an error of the system while accepting, not a panic
+//! in a session. When descriptors run out it pauses, since trying again at once would only burn the processor.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -66,7 +66,8 @@ pub async fn serve<A: Acceptor>(
 ) -> Drained {
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        tracing::info!(address = %listener.address, role = ?listener.config.role, tls = ?listener.config.tls, "listening");
+        let ListenerConfig { role, tls, .. } = &*listener.config;
+        tracing::info!(address = %listener.address, ?role, ?tls, "listening");
         tasks.spawn(listener.take_connections(Arc::clone(&services), stop.clone(), drain));
     }
     let mut drained = Drained::default();

@@ -147,7 +147,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_stored_text_makes_verification_panic(text in "(\\$argon2id\\$v=19\\$m=8,t=1,p=1)?[$A-Za-z0-9+/=,.]{0,60}") {
+        fn no_stored_text_makes_verification_panic(
+            text in "(\\$argon2id\\$v=19\\$m=8,t=1,p=1)?[$A-Za-z0-9+/=,.]{0,60}",
+        ) {
             let _ = verify("x", &PasswordHash::from_phc(text));
         }
     }

@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn only_crlf_dot_crlf_ends_a_message() {
         for size in 1..12 {
-            assert_eq!(unstuffed(b"a\r\n..b\r\n.c\r\n.\r\nQUIT\r\n", size), (b"a\r\n.b\r\nc\r\n".to_vec(), Some(16)));
+            assert_eq!(unstuffed(b"a\r\n..b\r\n.c\r\n.\r\nQUIT\r\n", size), (b"a\r\n.b\r\nc\r\n".to_vec(), Some(15)));
             assert_eq!(unstuffed(b".\r\nrest", size), (Vec::new(), Some(3)));
             for smuggled in [
                 "a\n.\n",

@@ -73,9 +73,9 @@ impl LineBuffer {
         *self = Self::default();
     }
 
-    /// Octets held, for the proof that memory is bounded.
+    /// Octets not yet taken, for the proof that memory is bounded.
     pub fn held(&self) -> usize {
-        self.bytes.len()
+        self.rest().len()
     }
 
     fn cut(&mut self, end: usize, bytes_max: usize) -> Line {

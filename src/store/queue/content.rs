@@ -106,9 +106,7 @@ impl Shared {
     fn decode(&self, payload: &[u8], location: Location) -> Result<StoredMessage, JournalError> {
         let (committed, head, body) = Committed::decode(payload).map_err(|_| JournalError::NoRecord(location))?;
         let body = match &committed.large {
-            Some(large) => {
-                StoredBody::File { path: self.journal.bodies().path_of(large)?, bytes: large.bytes }
-            }
+            Some(large) => StoredBody::File { path: self.journal.bodies().path_of(large)?, bytes: large.bytes },
             None => StoredBody::Memory(body.into()),
         };
         let Committed { id, accepted_at, envelope, .. } = committed;

@@ -244,7 +244,7 @@ impl Queue {
         let shared = Arc::clone(&self.shared);
         // A session that goes away must not leave a durable message that nobody delivers until the next start.
         let task = tokio::spawn(async move { shared.commit(id, envelope, head, body).await });
-        task.await.unwrap_or(Err(CommitFailure::from(Stopped)))
+        task.await.unwrap_or_else(|_| Err(CommitFailure::from(Stopped)))
     }
 
     /// The same for a message of the server's own, of any size.
@@ -393,9 +393,8 @@ impl Shared {
             SpooledBody::Memory(bytes) => (bytes, None),
             SpooledBody::File(file) => {
                 let shared = Arc::clone(&self);
-                let adopted = tokio::task::spawn_blocking(move || {
-                    file.into_large_body(shared.journal.bodies(), &id.to_string())
-                });
+                let adopted =
+                    tokio::task::spawn_blocking(move || file.into_large_body(shared.journal.bodies(), &id.to_string()));
                 (Vec::new(), Some(adopted.await.map_err(|_| Stopped)??))
             }
         };

@@ -1,0 +1,320 @@
+//! The running server: opens the stores, binds the listeners, delivers, obeys signals, and drains at the end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use super::intake::Intake;
+use super::signals::{Asked, Signals};
+use super::stores::{Stores, StoresError, World};
+use crate::config::{Config, ListenerRole, ListenerTls, RelayTls};
+use crate::delivery::exchanger::{ExchangerOptions, HopSecurity, SmartHost};
+use crate::delivery::mailbox_agent::{MailboxAgent, Unlimited};
+use crate::delivery::outbox::Outbox;
+use crate::delivery::outgoing::{Outgoing, Relay};
+use crate::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls as AgentTls};
+use crate::delivery::worker::{self, Agents};
+use crate::model::smtp::client::Credentials;
+use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
+use crate::store::spool::{SpoolDirectory, SpoolLimits};
+use crate::world::network::NetworkError;
+use crate::world::resolver::SystemResolver;
+use crate::world::tls::development::DevelopmentError;
+use crate::world::tls::{
+    CertificateError, CertificatePaths, CertificateStore, Roots, TlsSetupError, ensure_development_certificates,
+    opportunistic, server_config, verified,
+};
+
+/// How often disk, certificates and address links are looked at.
+const ROUND: Duration = Duration::from_secs(1);
+/// How long the name service may take.
+const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest that one message may take at one host.
+const ATTEMPT_MAX: Duration = Duration::from_secs(2 * 3600);
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The stores.
+    #[error(transparent)]
+    Stores(#[from] StoresError),
+    /// A configured certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A certificate that this server wanted to make for itself.
+    #[error(transparent)]
+    Development(#[from] DevelopmentError),
+    /// TLS as a whole.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+    /// A listener.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The smart host's password.
+    #[error("{path}: {source}. Write the smart host's password into this file, readable by the server")]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The name service.
+    #[error("the name service: {0}")]
+    Resolver(String),
+    /// The system.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Where mail for other systems goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayOut {
+    /// To the smart host of the configuration, or by mail exchangers.
+    Relay,
+    /// Into a directory, for demonstrations.
+    Outbox(PathBuf),
+}
+
+/// What differs between a server in service and a demonstration.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Where mail for other systems goes.
+    pub way_out: WayOut,
+    /// Where certificates are made when none is configured.
+    pub certificates: PathBuf,
+}
+
+/// A listener that is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// What it is for.
+    pub role: ListenerRole,
+    /// How TLS begins.
+    pub tls: ListenerTls,
+    /// Where it listens, with the port that the system chose for port 0.
+    pub address: SocketAddr,
+}
+
+/// A server with its stores open and its listeners bound; it answers once [`Server::run`] is called.
+pub struct Server {
+    world: World,
+    config: Config,
+    stores: Stores,
+    services: Arc<Services<Intake>>,
+    intake: Arc<Intake>,
+    certificates: Arc<CertificateStore>,
+    listeners: Vec<Listener>,
+    agents: Arc<Agents>,
+}
+
+impl Server {
+    /// Opens and binds everything. Must be called within a tokio runtime; blocks while the stores are read.
+    ///
+    /// # Errors
+    /// [`ServeError`]; nothing keeps running then.
+    pub fn prepare(world: World, config: Config, options: &ServeOptions) -> Result<Self, ServeError> {
+        let certificates = certificates(&world, &config, &options.certificates)?;
+        let stores = Stores::open(&world, &config)?;
+        let intake = Arc::new(Intake::new(Arc::clone(&stores.queue)));
+        let spool = SpoolDirectory::open(
+            Arc::clone(&world.disk),
+            &stores.data.spool(),
+            SpoolLimits::new(stores.settings.message_bytes_max),
+        )?;
+        let cores = available_parallelism().map_or(1, usize::from);
+        let authenticator = Authenticator::new(Arc::clone(&world.clock), &*world.random, cores);
+        let parts = ServiceParts {
+            clock: Arc::clone(&world.clock),
+            random: Arc::clone(&world.random),
+            directory: stores.directory.live(),
+            acceptor: Arc::clone(&intake),
+            spool,
+            authenticator: Arc::new(authenticator),
+            tls: Some(server_config(Arc::clone(&certificates))?),
+        };
+        let mut settings = ServerSettings::of(&config);
+        settings.policy = Arc::clone(&stores.settings);
+        let services = Arc::new(Services::new(parts, settings));
+        let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
+        let agents = agents(&world, &config, &stores, &options.way_out)?;
+        Ok(Self { world, config, stores, services, intake, certificates, listeners, agents })
+    }
+
+    /// What is open.
+    pub const fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The world it runs in.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The listeners, in the order of the configuration.
+    pub fn bound(&self) -> Vec<Bound> {
+        let configured = self.config.listeners.iter();
+        let bound = configured.zip(&self.listeners).map(|(config, listener)| Bound {
+            role: config.role,
+            tls: config.tls,
+            address: listener.address(),
+        });
+        bound.collect()
+    }
+
+    /// Serves until the operating system asks to stop, then drains within the configured time.
+    ///
+    /// # Errors
+    /// `Io`, when signals cannot be listened to.
+    pub async fn run(self) -> Result<(), ServeError> {
+        let mut signals = Signals::listen()?;
+        let (handle, stop) = StopHandle::new();
+        let drain = self.config.drain;
+        let (delivery_handle, delivery_stop) = StopHandle::new();
+        let sessions = tokio::spawn(serve(self.listeners, Arc::clone(&self.services), stop.clone(), drain));
+        let delivery = tokio::spawn(worker::run(Arc::clone(&self.agents), asked(delivery_stop), drain));
+        let rounds = tokio::spawn(rounds(Arc::clone(&self.intake), stop));
+        supervise(sd_notify::NotifyState::Ready);
+        loop {
+            match signals.next().await {
+                Asked::Stop => break,
+                Asked::Reload => reload(&self.certificates, &self.world),
+            }
+        }
+        tracing::info!(seconds = drain.as_secs(), "stopping: sessions may finish their message");
+        supervise(sd_notify::NotifyState::Stopping);
+        handle.stop();
+        // Sessions first: what they still accept is delivered now or taken up at the next start.
+        let _ = sessions.await;
+        delivery_handle.stop();
+        let _ = delivery.await;
+        let _ = rounds.await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn asked(mut stop: Stop) {
+    stop.asked().await;
+}
+
+/// What is looked at regularly: the room on the disk, and the service manager's watchdog.
+async fn rounds(intake: Arc<Intake>, mut stop: Stop) {
+    loop {
+        tokio::select! {
+            () = stop.asked() => return,
+            () = tokio::time::sleep(ROUND) => {
+                let asking = Arc::clone(&intake);
+                // A disk that hangs must hang no async worker, and must not feed the watchdog either.
+                if tokio::task::spawn_blocking(move || asking.look()).await.is_ok() {
+                    supervise(sd_notify::NotifyState::Watchdog);
+                }
+            }
+        }
+    }
+}
+
+/// Tells the service manager, where there is one.
+fn supervise(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
+}
+
+/// Certificates that changed are shown to the next client; a bad new one keeps the old.
+fn reload(certificates: &CertificateStore, world: &World) {
+    let report = certificates.reload(world.clock.now());
+    for path in &report.replaced {
+        tracing::info!(path = %path.display(), "a new certificate is in use");
+    }
+    for error in &report.kept {
+        tracing::error!(%error, "a new certificate cannot be used; the old one stays");
+    }
+}
+
+fn certificates(world: &World, config: &Config, fallback: &Path) -> Result<Arc<CertificateStore>, ServeError> {
+    let configured: Vec<CertificatePaths> = if config.certificates.is_empty() {
+        let hosts = [config.hostname.clone()];
+        let (paths, outcome) = ensure_development_certificates(fallback, &hosts, world.clock.now(), &*world.random)?;
+        tracing::warn!(?outcome, directory = %fallback.display(), "no certificate is configured: a development one is used");
+        vec![paths]
+    } else {
+        config.certificates.clone()
+    };
+    Ok(Arc::new(CertificateStore::open(&configured)?))
+}
+
+fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> Result<Arc<Agents>, ServeError> {
+    let outgoing: Arc<dyn Outgoing> = match way_out {
+        WayOut::Outbox(directory) => Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?),
+        WayOut::Relay => Arc::new(relay(world, config)?),
+    };
+    let directory = Arc::clone(&stores.directory);
+    Ok(Arc::new(Agents {
+        queue: Arc::clone(&stores.queue),
+        directory: Arc::new(move || directory.snapshot()),
+        settings: Arc::clone(&stores.settings),
+        schedule: stores.schedule.clone(),
+        mailboxes: MailboxAgent::new(Arc::clone(&stores.mailboxes), Arc::new(Unlimited)),
+        outgoing,
+        disk: Arc::clone(&world.disk),
+        clock: Arc::clone(&world.clock),
+        random: Arc::clone(&world.random),
+        host: config.hostname.to_string().into(),
+    }))
+}
+
+fn relay(world: &World, config: &Config) -> Result<Relay, ServeError> {
+    let resolver =
+        SystemResolver::open(&[], RESOLVER_TIMEOUT).map_err(|error| ServeError::Resolver(error.to_string()))?;
+    let smart_host = config.smart_host.as_ref().map(smart_host).transpose()?;
+    let tls = AgentTls {
+        opportunistic: opportunistic()?,
+        // Without authorities only hosts that need none can be reached; the log of a delivery says so.
+        verified: verified(&Roots::System)
+            .inspect_err(|error| tracing::warn!(%error, "smart hosts cannot be verified"))
+            .ok(),
+    };
+    let options = RelayOptions {
+        own_name: config.hostname.clone(),
+        local_ipv4: None,
+        local_ipv6: None,
+        exchanger: ExchangerOptions {
+            own_names: vec![config.hostname.clone()],
+            own_addresses: config.listeners.iter().map(|listener| listener.address.ip()).collect(),
+            port: 25,
+            loopback_allowed: false,
+        },
+        patience_divisor: 1,
+        attempt_max: ATTEMPT_MAX,
+    };
+    let agent = RelayAgent::new(Arc::new(resolver), Arc::clone(&world.random), tls, options);
+    Ok(Relay::new(Arc::new(agent), smart_host))
+}
+
+fn smart_host(configured: &crate::config::SmartHost) -> Result<SmartHost, ServeError> {
+    let credentials = match &configured.credentials {
+        None => None,
+        Some((login, path)) => {
+            let text =
+                std::fs::read_to_string(path).map_err(|source| ServeError::Password { path: path.clone(), source })?;
+            Some(Credentials { login: login.clone(), password: text.trim_end_matches(['\r', '\n']).to_owned() })
+        }
+    };
+    let host = match &configured.host {
+        crate::model::mail::Domain::Literal(address) => address.to_string(),
+        name @ crate::model::mail::Domain::Name(_) => name.to_string(),
+    };
+    Ok(SmartHost {
+        host,
+        port: configured.port,
+        security: match configured.tls {
+            RelayTls::Required => HopSecurity::StartTls,
+            RelayTls::Opportunistic => HopSecurity::Opportunistic,
+            RelayTls::Implicit => HopSecurity::ImplicitTls,
+            RelayTls::None => HopSecurity::Plain,
+        },
+        credentials,
+    })
+}

@@ -1,0 +1,187 @@
+//! The MDA: puts one copy into one local mailbox and says what became of it.
+//!
+//! The recipient is judged again, since it may have been disabled since the message was expanded. A copy counts as delivered
+//! only once its file is durable. Its name is a function of queue id and place, so a second delivery changes nothing.
+
+use std::sync::Arc;
+
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::{EnhancedStatus, Reply, ReversePath, Timestamp};
+use crate::model::policy::{Refusal, Settings};
+use crate::model::queue::{Addressee, Attempt, Hop, Outcome};
+use crate::store::mailbox::{
+    Delivery, DeliveryName, Flags, Folder, MailboxFailure, MailboxName, MailboxStore, Message, NameError, Repeat,
+};
+use crate::store::queue::{StoredBody, StoredMessage};
+
+/// The folder of sent mail, as most readers of Maildir call it.
+pub const SENT_FOLDER: &str = "Sent";
+
+/// Counts what mailboxes hold, for quotas (decision D5).
+pub trait Occupancy: Send + Sync {
+    /// Whether a mailbox takes another message of `bytes` octets.
+    fn admits(&self, recipient: &Recipient, bytes: u64) -> bool;
+
+    /// A message of `bytes` octets is in the mailbox. Called once for each, except after a crash between the two.
+    fn added(&self, mailbox: RecipientId, bytes: u64);
+}
+
+/// Every mailbox takes everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unlimited;
+
+impl Occupancy for Unlimited {
+    fn admits(&self, _: &Recipient, _: u64) -> bool {
+        true
+    }
+
+    fn added(&self, _: RecipientId, _: u64) {}
+}
+
+/// Delivers to local mailboxes.
+pub struct MailboxAgent {
+    mailboxes: Arc<MailboxStore>,
+    occupancy: Arc<dyn Occupancy>,
+}
+
+/// The name of a recipient's mailbox on disk. Identities are given once for ever, addresses are not: a new holder of an
+/// address must not find the mail of the former one.
+///
+/// # Errors
+/// None in practice: identities are never empty.
+pub fn mailbox_name(id: RecipientId) -> Result<MailboxName, NameError> {
+    MailboxName::encode(&format!("recipient-{id}"))
+}
+
+/// The name of the postmaster's mailbox on disk.
+///
+/// # Errors
+/// None in practice.
+pub fn postmaster_mailbox_name() -> Result<MailboxName, NameError> {
+    MailboxName::encode("postmaster")
+}
+
+/// One copy on its way into a mailbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Copy<'a> {
+    /// The message.
+    pub message: &'a StoredMessage,
+    /// The recipient's place in the message.
+    pub place: u32,
+    /// The recipient.
+    pub addressee: &'a Addressee,
+    /// It may have been delivered before.
+    pub repeat_possible: bool,
+}
+
+impl MailboxAgent {
+    /// An agent for these mailboxes.
+    pub fn new(mailboxes: Arc<MailboxStore>, occupancy: Arc<dyn Occupancy>) -> Self {
+        Self { mailboxes, occupancy }
+    }
+
+    /// Delivers one copy; the answer comes when its file is durable, or when it is known that it will not be.
+    pub async fn deliver(&self, copy: Copy<'_>, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Outcome {
+        let attempt = |reply| Attempt { at: now, host: None, reply };
+        let (mailbox, holder) = match self.judge(copy, snapshot, settings) {
+            Ok(judged) => judged,
+            Err(refusal) => return Outcome::Failed(attempt(refusal.bare_reply(settings))),
+        };
+        let delivery = match delivery_of(copy, mailbox) {
+            Ok(delivery) => delivery,
+            Err(error) => return Outcome::Deferred(attempt(trouble(EnhancedStatus(4, 3, 0), error.to_string()))),
+        };
+        let delivered = match self.mailboxes.deliver(delivery).await {
+            Ok(ticket) => ticket.await,
+            Err(failure) => Err(failure),
+        };
+        match delivered {
+            Ok(delivered) => {
+                if let Some(holder) = holder.filter(|_| !delivered.was_there) {
+                    self.occupancy.added(holder, delivered.bytes);
+                }
+                Outcome::Delivered(attempt(Reply::new(250, EnhancedStatus(2, 1, 5), "Delivered to the mailbox")))
+            }
+            Err(failure) => {
+                tracing::warn!(queue_id = %copy.message.id, %failure, "a mailbox cannot be written");
+                Outcome::Deferred(attempt(refused_by_disk(&failure)))
+            }
+        }
+    }
+
+    /// Which mailbox, and whose.
+    fn judge(
+        &self,
+        copy: Copy<'_>,
+        snapshot: &Snapshot,
+        settings: &Settings,
+    ) -> Result<(MailboxName, Option<RecipientId>), Refusal> {
+        let gone = || Refusal::RecipientNotFound(copy.addressee.address.clone());
+        match &copy.addressee.hop {
+            Hop::Mailbox(id) | Hop::SentItems(id) => {
+                let recipient = snapshot.recipient(*id).ok_or_else(gone)?;
+                if !recipient.has_open_mailbox(settings.licensing()) {
+                    return Err(gone());
+                }
+                if !self.occupancy.admits(recipient, copy.message.bytes()) {
+                    return Err(Refusal::RecipientMailboxFull);
+                }
+                Ok((mailbox_name(*id).map_err(|_| gone())?, Some(*id)))
+            }
+            Hop::Postmaster => Ok((postmaster_mailbox_name().map_err(|_| gone())?, None)),
+            Hop::Relay { .. } | Hop::Nowhere => Err(gone()),
+        }
+    }
+}
+
+fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameError> {
+    let Copy { message, place, addressee, repeat_possible } = copy;
+    let sent = matches!(addressee.hop, Hop::SentItems(_));
+    let mut head = if sent { Vec::new() } else { trace_lines(addressee) };
+    let content = match &message.body {
+        StoredBody::Memory(bytes) => Message::Bytes(Arc::clone(bytes)),
+        StoredBody::File { path, .. } => Message::File(path.clone()),
+    };
+    head.extend_from_slice(&message.head);
+    Ok(Delivery {
+        mailbox,
+        folder: if sent { Folder::named(SENT_FOLDER)? } else { Folder::Inbox },
+        name: DeliveryName::new(&message.id.to_string(), place, message.accepted_at.unix_seconds())?,
+        head,
+        message: content,
+        flags: if sent { Flags::SEEN } else { Flags::NONE },
+        repeat: if repeat_possible { Repeat::Possible } else { Repeat::Never },
+    })
+}
+
+/// RFC 5321 section 4.4: the last server writes the reverse-path into the message. The addresses were parsed, so none of
+/// them can hold a line end.
+fn trace_lines(addressee: &Addressee) -> Vec<u8> {
+    let mut lines = match &addressee.reverse_path {
+        ReversePath::Null => "Return-Path: <>\r\n".to_owned(),
+        ReversePath::Mailbox(address) => format!("Return-Path: <{address}>\r\n"),
+    };
+    lines.push_str(&format!("Delivered-To: {}\r\n", addressee.address));
+    lines.push_str(&resent_line(addressee));
+    lines.into_bytes()
+}
+
+/// The line that names the mailbox which forwarded a message (spec section 5.1); empty when none did.
+pub(super) fn resent_line(addressee: &Addressee) -> String {
+    addressee.resent_from.as_ref().map_or_else(String::new, |mailbox| format!("Resent-From: <{mailbox}>\r\n"))
+}
+
+fn refused_by_disk(failure: &MailboxFailure) -> Reply {
+    let status = match failure {
+        MailboxFailure::NoRoom { .. } => EnhancedStatus(4, 3, 1),
+        MailboxFailure::Disk { .. } | MailboxFailure::Message { .. } | MailboxFailure::Closed => {
+            EnhancedStatus(4, 3, 0)
+        }
+    };
+    // What the disk said names paths of this machine: it goes to the log, not into reports.
+    trouble(status, "The mailbox cannot be written at the moment".to_owned())
+}
+
+fn trouble(status: EnhancedStatus, text: String) -> Reply {
+    Reply::new(if status == EnhancedStatus(4, 3, 1) { 452 } else { 451 }, status, text)
+}

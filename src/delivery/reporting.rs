@@ -1,0 +1,57 @@
+//! From a job of the dispatcher to a report that can be queued.
+
+use std::sync::Arc;
+
+use super::content::MessageContent;
+use super::worker::Agents;
+use crate::model::directory::Snapshot;
+use crate::model::mail::Address;
+use crate::model::policy::Envelope;
+use crate::model::queue::{Entry, ReportJob};
+use crate::model::report::{self, Original, ReportFacts, Reporter};
+use crate::store::queue::{OwnMessage, StoredMessage};
+
+/// Writes the report; none when its reader does not exist, or the original asked not to be reported about. Blocks.
+pub(super) fn write(
+    agents: &Agents,
+    job: &ReportJob,
+    entry: &Entry,
+    message: Option<Arc<StoredMessage>>,
+) -> Option<OwnMessage> {
+    let snapshot = agents.directory.snapshot();
+    let envelope = Envelope::report(&snapshot, &agents.settings, &job.to)?;
+    let body = body_of(agents, job, entry, message.as_ref());
+    let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
+    let original = Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 };
+    if report::is_suppressed(job.kind, &original) {
+        tracing::info!(queue_id = %job.id, "the message asks not to be reported about");
+        return None;
+    }
+    let targets = job.targets.iter().filter_map(|place| Some((*place, entry.target(*place)?))).collect();
+    let facts = ReportFacts {
+        reporter: &reporter(agents, &snapshot)?,
+        to: &job.to,
+        kind: job.kind,
+        message: &entry.facts,
+        targets,
+        at: agents.clock.now(),
+        expires_at: agents.schedule.expires_at(entry.facts.accepted_at),
+        original,
+    };
+    Some(OwnMessage { envelope, content: report::compose(&facts) })
+}
+
+fn body_of(agents: &Agents, job: &ReportJob, entry: &Entry, message: Option<&Arc<StoredMessage>>) -> Option<Vec<u8>> {
+    let message = message.filter(|_| report::returns_body(job.kind, &entry.facts))?;
+    let read = MessageContent::new(Arc::clone(&agents.disk), Arc::clone(message), b"").read_body();
+    // A report without the original is better than none.
+    read.inspect_err(|error| tracing::warn!(queue_id = %job.id, %error, "the original cannot be read for a report"))
+        .ok()
+}
+
+/// Spec section 6.2: reports come from the postmaster of the default domain.
+fn reporter(agents: &Agents, snapshot: &Snapshot) -> Option<Reporter> {
+    let domain = snapshot.default_domain().map_or_else(|| agents.host.to_string(), ToString::to_string);
+    let author = Address::parse(&format!("postmaster@{domain}")).ok()?;
+    Some(Reporter { host: agents.host.clone(), author })
+}

@@ -1,0 +1,269 @@
+//! The shell around the dispatcher: takes its work, gives it to the agents, feeds what they say back.
+//!
+//! No decision is made here. How much runs at once is the dispatcher's affair; expansions and reports, which it does not
+//! count, are bounded here. When told to stop, the worker begins nothing new and gives what runs a limited time; what is
+//! cut off is tried again at the next start.
+
+use core::future::Future;
+use core::time::Duration;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::content::MessageContent;
+use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
+use super::outgoing::{Outgoing, Parcel};
+use super::reporting;
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::header::{Mailboxes, fields, mailboxes};
+use crate::model::mail::{Address, EnhancedStatus, Reply};
+use crate::model::policy::{Origin, Settings, SubmitAs, Unrecorded, expand, submit_as};
+use crate::model::queue::{Attempt, Hop, Job, Outcome, QueueId, ReportJob, Schedule, Target};
+use crate::store::queue::{Queue, StoredMessage, Work};
+use crate::world::clock::Clock;
+use crate::world::disk::Disk;
+use crate::world::random::Random;
+
+/// Gives the directory of the moment.
+pub trait Directory: Send + Sync {
+    /// The directory of the moment.
+    fn snapshot(&self) -> Arc<Snapshot>;
+}
+
+impl<F: Fn() -> Arc<Snapshot> + Send + Sync> Directory for F {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self()
+    }
+}
+
+/// Everything that delivery needs.
+pub struct Agents {
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// The directory.
+    pub directory: Arc<dyn Directory>,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The times, for reports; the same that the queue has.
+    pub schedule: Schedule,
+    /// Local mailboxes.
+    pub mailboxes: MailboxAgent,
+    /// The way out.
+    pub outgoing: Arc<dyn Outgoing>,
+    /// Where large bodies are.
+    pub disk: Arc<dyn Disk>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads attempts.
+    pub random: Arc<dyn Random>,
+    /// This server's name.
+    pub host: Box<str>,
+}
+
+/// Expansions and reports at once: each may hold a message of ten megabytes.
+const THINKING_MAX: usize = 8;
+/// The wall clock may be set: timers are looked at this often at least.
+const LOOK_SECONDS_MAX: u64 = 30;
+
+/// Delivers until `stop` is done, then gives what runs `drain` to end.
+pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, drain: Duration) {
+    let thinking = Arc::new(Semaphore::new(THINKING_MAX));
+    let mut tasks = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        while let Some(work) = agents.queue.take_work() {
+            tasks.spawn(carry_out(Arc::clone(&agents), Arc::clone(&thinking), work));
+        }
+        tokio::select! {
+            () = &mut stop => break,
+            () = agents.queue.changed() => {}
+            () = tokio::time::sleep(pause(&agents)) => {}
+            Some(ended) = tasks.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a delivery was broken off; it is tried again after its lease");
+                }
+            }
+        }
+    }
+    tracing::info!(running = tasks.len(), "delivery begins nothing new");
+    let ended = tokio::time::timeout(drain, async { while tasks.join_next().await.is_some() {} }).await;
+    if ended.is_err() {
+        tracing::warn!(running = tasks.len(), "deliveries are cut off; they are tried again at the next start");
+    }
+}
+
+fn pause(agents: &Agents) -> Duration {
+    let longest = Duration::from_secs(LOOK_SECONDS_MAX);
+    let Some(at) = agents.queue.next_tick() else { return longest };
+    at.since(agents.clock.now()).clamp(Duration::from_millis(5), longest)
+}
+
+async fn carry_out(agents: Arc<Agents>, thinking: Arc<Semaphore>, work: Work) {
+    match work {
+        Work::Attempt(job) => attempt(&agents, job).await,
+        Work::Expand(id) => {
+            let _turn = thinking.acquire().await;
+            expand_message(agents, id).await;
+        }
+        Work::Report(job) => {
+            let _turn = thinking.acquire().await;
+            report(agents, job).await;
+        }
+    }
+}
+
+async fn expand_message(agents: Arc<Agents>, id: QueueId) {
+    let message = match agents.queue.message(id).await {
+        Ok(message) => message,
+        Err(error) => return tracing::error!(queue_id = %id, %error, "a message cannot be read and is not expanded"),
+    };
+    let thinker = Arc::clone(&agents);
+    let expanded = tokio::task::spawn_blocking(move || targets_of(&thinker, &message)).await;
+    match expanded {
+        Ok(targets) => {
+            tracing::info!(queue_id = %id, recipients = targets.len(), "expanded");
+            // A queue that closes expands the message again at the next start.
+            let _ = agents.queue.expanded(id, targets).await;
+        }
+        Err(error) => tracing::error!(queue_id = %id, %error, "an expansion was broken off"),
+    }
+}
+
+/// The recipients of a message, and the copies for its sender.
+fn targets_of(agents: &Agents, message: &StoredMessage) -> Vec<Target> {
+    let (snapshot, settings) = (agents.directory.snapshot(), &agents.settings);
+    let (now, envelope) = (agents.clock.now(), &message.envelope);
+    let found = expand(
+        &snapshot,
+        settings,
+        envelope.origin(),
+        envelope.reverse_path(),
+        envelope.permits(),
+        message.bytes(),
+        now,
+        &mut Unrecorded,
+    );
+    let mut targets: Vec<Target> =
+        found.into_iter().map(|expanded| Target::of(expanded, &snapshot, settings, now)).collect();
+    if let Origin::Account(account) = envelope.origin() {
+        let author = author_of(&message.head);
+        targets.extend(sent_copies(&snapshot, settings, account, author.as_ref()));
+    }
+    targets
+}
+
+/// The address in From, if there is one; the session has judged it.
+fn author_of(head: &[u8]) -> Option<Address> {
+    let fields = fields(head);
+    let from = fields.iter().find(|field| field.is("From"))?;
+    match mailboxes(from.value) {
+        Mailboxes::List(list) => list.into_iter().next(),
+        Mailboxes::Unreadable => None,
+    }
+}
+
+/// Who gets a copy in Sent Items (spec section 4.4): the account, and the owner as or for whom it was sent, each as their
+/// mailbox says.
+fn sent_copies(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    account: RecipientId,
+    author: Option<&Address>,
+) -> Vec<Target> {
+    let mut owners: Vec<&Arc<Recipient>> = Vec::new();
+    let own = snapshot
+        .recipient(account)
+        .filter(|recipient| recipient.sent_items.smtp_client_submission.unwrap_or(settings.sent_items_copy));
+    owners.extend(own);
+    let capacity = author.map(|author| submit_as(snapshot, account, author, &mut Unrecorded));
+    let owner = match capacity {
+        Some(SubmitAs::As(owner)) => snapshot.recipient(owner).filter(|owner| owner.sent_items.sent_as),
+        Some(SubmitAs::OnBehalf(owner)) => snapshot.recipient(owner).filter(|owner| owner.sent_items.sent_on_behalf),
+        Some(SubmitAs::Own | SubmitAs::Denied) | None => None,
+    };
+    owners.extend(owner);
+    owners
+        .into_iter()
+        .filter(|owner| owner.has_open_mailbox(settings.licensing()))
+        .map(|owner| Target::sent_copy(owner))
+        .collect()
+}
+
+async fn attempt(agents: &Arc<Agents>, job: Job) {
+    let now = agents.clock.now();
+    let outcomes = match agents.queue.message(job.id).await {
+        Ok(message) if job.lane.is_local() => to_mailboxes(agents, &job, &message).await,
+        Ok(message) => outside(agents, &job, message).await,
+        Err(error) => {
+            tracing::error!(queue_id = %job.id, %error, "a message cannot be read and is not delivered");
+            let reply = Reply::new(451, EnhancedStatus(4, 3, 0), "The message cannot be read at the moment");
+            let outcome = Outcome::Deferred(Attempt { at: now, host: None, reply });
+            job.targets.iter().map(|(place, _)| (*place, outcome.clone())).collect()
+        }
+    };
+    for (place, outcome) in &outcomes {
+        log(&job, *place, outcome);
+    }
+    agents.queue.outcomes(job.lease, outcomes, agents.random.next_u64());
+}
+
+async fn to_mailboxes(agents: &Agents, job: &Job, message: &StoredMessage) -> Vec<(u32, Outcome)> {
+    let mut outcomes = Vec::with_capacity(job.targets.len());
+    for (place, addressee) in &job.targets {
+        let copy = Copy { message, place: *place, addressee, repeat_possible: job.repeat_possible };
+        let (snapshot, now) = (agents.directory.snapshot(), agents.clock.now());
+        outcomes.push((*place, agents.mailboxes.deliver(copy, &snapshot, &agents.settings, now).await));
+    }
+    outcomes
+}
+
+async fn outside(agents: &Agents, job: &Job, message: Arc<StoredMessage>) -> Vec<(u32, Outcome)> {
+    // The dispatcher puts only recipients forwarded by the same mailbox into one job.
+    let front = job.targets.first().map_or_else(String::new, |(_, first)| resent_line(first));
+    let source = MessageContent::new(Arc::clone(&agents.disk), Arc::clone(&message), front.as_bytes());
+    let parcel = Parcel {
+        id: job.id,
+        recipients: job.targets.clone(),
+        message,
+        source: Arc::new(source),
+        at: agents.clock.now(),
+    };
+    agents.outgoing.carry(parcel).await
+}
+
+async fn report(agents: Arc<Agents>, job: ReportJob) {
+    let Some(entry) = agents.queue.entry(job.id) else { return };
+    let message = agents.queue.message(job.id).await;
+    let message = message
+        .inspect_err(|error| tracing::error!(queue_id = %job.id, %error, "a message cannot be read for its report"))
+        .ok();
+    let writer = Arc::clone(&agents);
+    let asked = job.clone();
+    let written = tokio::task::spawn_blocking(move || reporting::write(&writer, &asked, &entry, message)).await;
+    let written = match written {
+        Ok(written) => written,
+        Err(error) => return tracing::error!(queue_id = %job.id, %error, "a report was broken off"),
+    };
+    let (id, kind) = (job.id, job.kind);
+    match agents.queue.reported(job, written).await {
+        Ok(Some(report)) => tracing::info!(queue_id = %id, report_id = %report, ?kind, "reported"),
+        Ok(None) => tracing::info!(queue_id = %id, ?kind, "nobody is to be told"),
+        Err(error) => tracing::warn!(queue_id = %id, %error, "a report was not queued; it is written again later"),
+    }
+}
+
+fn log(job: &Job, place: u32, outcome: &Outcome) {
+    let addressee = job.targets.iter().find(|(target, _)| *target == place).map(|(_, addressee)| addressee);
+    let recipient = addressee.map(|addressee| addressee.address.to_string()).unwrap_or_default();
+    let sent_copy = addressee.is_some_and(|addressee| matches!(addressee.hop, Hop::SentItems(_)));
+    let (word, attempt) = match outcome {
+        Outcome::Delivered(attempt) if sent_copy => ("kept in Sent Items", attempt),
+        Outcome::Delivered(attempt) => ("delivered", attempt),
+        Outcome::Relayed { attempt, .. } => ("relayed", attempt),
+        Outcome::Deferred(attempt) => ("deferred", attempt),
+        Outcome::Failed(attempt) => ("failed", attempt),
+    };
+    let host = attempt.host.as_deref().unwrap_or_default();
+    tracing::info!(queue_id = %job.id, %recipient, lane = %job.lane, host, reply = %attempt.reply, "{word}");
+}

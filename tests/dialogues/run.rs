@@ -1,0 +1,230 @@
+//! Holds a dialogue with a session: what the shell, the password check and the store would do, without any of them.
+
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::sync::Arc;
+
+use franking::model::directory::{Document, Snapshot};
+use franking::model::mail::{Domain, Timestamp};
+use franking::model::policy::sign_in::find_account;
+use franking::model::policy::{Evidence, NoMailboxStep, Permit, Profile, Proof, Resolution, Settings, SharedSignIn};
+use franking::model::smtp::{
+    Action, CommitFailure, Credentials, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts,
+    TlsState, Verdict,
+};
+
+use super::script::{Script, Step};
+use super::{CLEAR, directory};
+
+/// Everything around the session.
+struct Stage {
+    session: Session,
+    snapshot: Snapshot,
+    now: Timestamp,
+    /// The dialogue as it came out.
+    text: String,
+    next_check_fails: bool,
+    next_commit: Option<CommitFailure>,
+}
+
+/// The dialogue as it really goes.
+pub(super) fn hold(script: &Script) -> String {
+    let now = Timestamp::parse_iso8601(script.key("now").unwrap_or("2026-01-05T09:00:00Z")).unwrap();
+    let snapshot = directory(script.key("directory").unwrap_or("contoso"));
+    let mut text = script.head.join("\n");
+    text.push('\n');
+    let session = Session::new(options(script), now);
+    let mut stage = Stage { session, snapshot, now, text, next_check_fails: false, next_commit: None };
+    // What is set up before the client says anything stands before the banner.
+    let set_up = script.steps.iter().position(|step| matches!(step, Step::Client { .. })).unwrap_or(0);
+    for (index, step) in script.steps.iter().enumerate() {
+        if index == set_up {
+            stage.drain();
+        }
+        stage.step(step);
+        if index >= set_up {
+            stage.drain();
+        }
+    }
+    stage.text
+}
+
+impl Stage {
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Client { lines, octets } => {
+                for line in lines {
+                    let _ = writeln!(self.text, "{line}");
+                }
+                self.tell(Input::Received(octets));
+            }
+            Step::Change { line, document } => {
+                let _ = writeln!(self.text, "{line}");
+                let document: Document = toml::from_str(document).unwrap();
+                let changes = document.plan(&self.snapshot, CLEAR).strict().unwrap();
+                self.snapshot = self.snapshot.apply(&changes).unwrap();
+            }
+            Step::Event { line, words } => {
+                let _ = writeln!(self.text, "{line}");
+                self.event(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            Step::Comment(line) => {
+                let _ = writeln!(self.text, "{line}");
+            }
+        }
+    }
+
+    fn event(&mut self, words: &[&str]) {
+        match words {
+            ["handshake"] => self.tell(Input::TlsEstablished(tls_facts())),
+            ["silence", seconds] => {
+                self.now = self.now.plus(Duration::from_secs(seconds.parse().unwrap()));
+                self.tell(Input::TimedOut);
+            }
+            ["drain"] => self.tell(Input::Draining),
+            ["room", has_room] => self.tell(Input::RoomChanged(has_room.parse().unwrap())),
+            ["body-fails"] => self.tell(Input::BodyFailed),
+            ["next-check", "fails"] => self.next_check_fails = true,
+            ["next-commit", "temporary"] => self.next_commit = Some(CommitFailure::Temporary),
+            ["next-commit", "no-room"] => self.next_commit = Some(CommitFailure::NoRoom),
+            other => panic!("unknown event {other:?}"),
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.session.handle(self.now, &self.snapshot, input);
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.session.poll_action() {
+            match action {
+                Action::Send(octets) => {
+                    let said = String::from_utf8(octets).unwrap();
+                    for line in said.split_terminator("\r\n") {
+                        let _ = writeln!(self.text, "{}", format!("S: {line}").trim_end());
+                    }
+                }
+                Action::Close => self.text.push_str("S: <closed>\n"),
+                Action::CheckCredentials(credentials) => {
+                    let verdict = self.check(&credentials);
+                    self.tell(Input::CredentialsJudged(verdict));
+                }
+                Action::Commit(submission) => {
+                    let outcome = match self.next_commit.take() {
+                        Some(failure) => Err(failure),
+                        None => {
+                            self.print(&submission);
+                            Ok(QueuedAs { queue_id: "{queue-id}".to_owned() })
+                        }
+                    };
+                    self.tell(Input::Committed(outcome));
+                }
+                // The handshake is an event of its own; bodies and delays are looked at elsewhere.
+                Action::StartTls | Action::Body(_) | Action::DiscardBody | Action::Delay(_) => {}
+            }
+        }
+    }
+
+    fn check(&mut self, credentials: &Credentials) -> Verdict {
+        if core::mem::take(&mut self.next_check_fails) {
+            return Verdict::TemporaryFailure;
+        }
+        let account = find_account(&self.snapshot, &credentials.login).and_then(|found| found.account.as_deref());
+        let hash = account.and_then(|account| account.password.as_ref());
+        let expected = format!("clear:{}", credentials.password.as_str());
+        let right = hash.is_some_and(|hash| hash.phc() == expected);
+        Verdict::Judged(if right { Evidence::Right(Proof::Password) } else { Evidence::Wrong })
+    }
+
+    fn print(&mut self, submission: &Submission) {
+        let envelope = &submission.envelope;
+        let capacity = submission.submit_as.map_or_else(|| "stranger".to_owned(), |capacity| format!("{capacity:?}"));
+        let _ = write!(self.text, "Q: from <{}> {capacity}", envelope.reverse_path());
+        let _ = writeln!(self.text, ", {:?}, body of {} octets", envelope.parameters(), submission.body_bytes);
+        for permit in envelope.permits() {
+            let resolution = self.resolution(permit);
+            let _ = writeln!(self.text, "Q: to <{}> {resolution}, {:?}", permit.path(), permit.dsn());
+        }
+        for line in String::from_utf8_lossy(&submission.head).split_terminator("\r\n") {
+            let _ = writeln!(self.text, "{}", format!("Q: | {line}").trim_end());
+        }
+    }
+
+    fn resolution(&self, permit: &Permit) -> String {
+        let name = |id| self.snapshot.recipient(id).map_or_else(String::new, |found| found.primary().to_string());
+        match permit.resolution() {
+            Resolution::Mailbox(id) => format!("Mailbox {}", name(*id)),
+            Resolution::Group(id) => format!("Group {}", name(*id)),
+            Resolution::Outside { owner, address } => format!("Outside {} of {}", address, name(*owner)),
+            Resolution::PostmasterMailbox => "PostmasterMailbox".to_owned(),
+            Resolution::InternalRelay(address) => format!("InternalRelay {address}"),
+            Resolution::Rewritten(address) => format!("Rewritten {address}"),
+            Resolution::Foreign(address) => format!("Foreign {address}"),
+            Resolution::Unknown(address) => format!("Unknown {address}"),
+        }
+    }
+}
+
+fn tls_facts() -> TlsFacts {
+    TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None }
+}
+
+fn options(script: &Script) -> SessionOptions {
+    let profile = match script.key("profile").unwrap_or("exchange-online") {
+        "exchange-online" => Profile::ExchangeOnline,
+        "exchange-server" => Profile::ExchangeServer,
+        other => panic!("unknown profile {other}"),
+    };
+    let role = match script.key("role").unwrap() {
+        "submission" => Role::Submission,
+        "inbound" => Role::Inbound,
+        other => panic!("unknown role {other}"),
+    };
+    let tls = match script.key("tls").unwrap_or("offered") {
+        "offered" => TlsState::Offered,
+        "active" => TlsState::Active(tls_facts()),
+        "none" => TlsState::Unavailable,
+        other => panic!("unknown state of TLS {other}"),
+    };
+    let hostname = if role == Role::Submission { "smtp.contoso.example" } else { "mx.contoso.example" };
+    let mut options = SessionOptions {
+        role,
+        hostname: hostname.into(),
+        session_id: "08DE4C0000000001".into(),
+        peer: "192.0.2.7".parse().unwrap(),
+        peer_name: None,
+        tls,
+        auth_without_tls: false,
+        emulate_exchange_online: false,
+        settings: Arc::new(Settings::of(profile)),
+        limits: Limits::default(),
+    };
+    for (key, value) in script.settings() {
+        set(&mut options, key, value);
+    }
+    options
+}
+
+fn set(options: &mut SessionOptions, key: &str, value: &str) {
+    let yes = || value.parse().unwrap();
+    let number = || value.parse().unwrap();
+    let settings = Arc::make_mut(&mut options.settings);
+    match key {
+        "emulate" => options.emulate_exchange_online = yes(),
+        "auth_without_tls" => options.auth_without_tls = yes(),
+        "peer_name" => options.peer_name = Some(Domain::parse(value).unwrap()),
+        "refuse_early" => settings.refuse_early = yes(),
+        "recipient_validation" => settings.recipient_validation = yes(),
+        "repair_from" => settings.repair_from = yes(),
+        "no_mailbox_step" if value == "mail-from" => settings.no_mailbox_step = NoMailboxStep::MailFrom,
+        "shared_sign_in" if value == "unblocked" => settings.shared_sign_in = SharedSignIn::Unblocked,
+        "message_bytes_max" => settings.message_bytes_max = value.parse().unwrap(),
+        "recipients_max" => settings.recipients_max = number(),
+        "hops_max" => settings.hops_max = number(),
+        "header_bytes_max" => options.limits.header_bytes_max = number(),
+        "commands_max" => options.limits.commands_max = value.parse().unwrap(),
+        "errors_max" => options.limits.errors_max = value.parse().unwrap(),
+        "refused_recipients_max" => options.limits.refused_recipients_max = value.parse().unwrap(),
+        other => panic!("unknown setting {other}={value}"),
+    }
+}

@@ -1,0 +1,198 @@
+//! A server of the contoso organisation on loopback, with an inbox instead of a queue.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use franking::config::{Config, ListenerConfig, ListenerRole, ListenerTls};
+use franking::model::directory::{
+    AcceptedDomain, Change, DomainType, PasswordHash, Recipient, RecipientType, Snapshot,
+};
+use franking::model::mail::{Address, Domain};
+use franking::model::smtp::{CommitFailure, QueuedAs, Submission};
+use franking::server::{
+    Acceptor, Authenticator, Drained, Listener, ServerSettings, ServiceParts, Services, StopHandle, serve,
+};
+use franking::store::live::LiveDirectory;
+use franking::store::spool::{SpoolDirectory, SpoolLimits, SpooledBody};
+use franking::world::disk::RealDisk;
+use franking::world::tls::{CertificateStore, ensure_development_certificates, server_config};
+use franking::world::{Clock as _, SeededRandom, SystemClock, SystemRandom, password};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use super::client::PATIENCE;
+
+pub(super) const PASSWORD: &str = "correct horse battery";
+
+/// A message that was accepted.
+#[derive(Clone, Debug)]
+pub(super) struct Accepted {
+    pub(super) head: String,
+    /// Empty for one that went to a file.
+    pub(super) body: Vec<u8>,
+    pub(super) body_bytes: u64,
+    pub(super) was_spooled: bool,
+}
+
+/// Takes messages in.
+#[derive(Default)]
+pub(super) struct Inbox {
+    pub(super) accepted: Mutex<Vec<Accepted>>,
+    pub(super) is_full: AtomicBool,
+    pub(super) commits: AtomicUsize,
+}
+
+impl Acceptor for Inbox {
+    fn has_room(&self) -> bool {
+        !self.is_full.load(Ordering::SeqCst)
+    }
+
+    async fn commit(&self, submission: Submission, body: SpooledBody) -> Result<QueuedAs, CommitFailure> {
+        let number = self.commits.fetch_add(1, Ordering::SeqCst);
+        let head = String::from_utf8(submission.head).unwrap();
+        assert!(!head.contains("Subject: panic"), "this message was sent to make the session panic");
+        let (body, body_bytes, was_spooled) = match body {
+            SpooledBody::Memory(bytes) => (bytes.clone(), bytes.len() as u64, false),
+            SpooledBody::File(file) => (Vec::new(), file.bytes(), true),
+        };
+        assert_eq!(body_bytes, submission.body_bytes);
+        self.accepted.lock().unwrap().push(Accepted { head, body, body_bytes, was_spooled });
+        Ok(QueuedAs { queue_id: format!("Q{number}") })
+    }
+}
+
+/// A running server.
+pub(super) struct Rig {
+    pub(super) starttls: SocketAddr,
+    pub(super) implicit: SocketAddr,
+    pub(super) inbound: SocketAddr,
+    /// A listener whose clients on 127.0.0.0/8 may sign in without TLS.
+    pub(super) clear_text: SocketAddr,
+    pub(super) services: Arc<Services<Inbox>>,
+    pub(super) certificates: Arc<CertificateStore>,
+    pub(super) directory: TempDir,
+    stop: StopHandle,
+    serving: JoinHandle<Drained>,
+}
+
+impl Rig {
+    pub(super) async fn start() -> Self {
+        Self::start_with(|_| {}, Duration::from_secs(5)).await
+    }
+
+    /// With settings of its own, and that long to drain.
+    pub(super) async fn start_with(change: impl FnOnce(&mut ServerSettings), drain: Duration) -> Self {
+        super::log::start();
+        let directory = TempDir::new().unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let hosts = [Domain::parse("mx.contoso.example").unwrap()];
+        let random = Arc::new(SystemRandom::open().unwrap());
+        let (pair, _) = ensure_development_certificates(directory.path(), &hosts, clock.now(), &*random).unwrap();
+        let certificates = Arc::new(CertificateStore::open(&[pair]).unwrap());
+        let config = Config::parse("hostname = \"mx.contoso.example\"", Path::new("franking.toml")).unwrap();
+        let mut settings = ServerSettings::of(&config);
+        change(&mut settings);
+        let spool =
+            SpoolDirectory::open(Arc::new(RealDisk), &directory.path().join("spool"), SpoolLimits::new(u64::MAX));
+        let parts = ServiceParts {
+            directory: Arc::new(LiveDirectory::new(Arc::new(organisation()))),
+            acceptor: Arc::new(Inbox::default()),
+            spool: spool.unwrap(),
+            authenticator: Arc::new(Authenticator::new(clock.clone(), &*random, 2)),
+            tls: Some(server_config(Arc::clone(&certificates)).unwrap()),
+            clock,
+            random,
+        };
+        let services = Arc::new(Services::new(parts, settings));
+        let listeners: Vec<Listener> = [
+            (ListenerRole::Submission, ListenerTls::Starttls, ""),
+            (ListenerRole::Submission, ListenerTls::Implicit, ""),
+            (ListenerRole::Inbound, ListenerTls::Starttls, ""),
+            (ListenerRole::Submission, ListenerTls::None, "127.0.0.0/8"),
+        ]
+        .map(|(role, tls, networks)| Listener::bind(&listener(role, tls, networks)).unwrap())
+        .into();
+        let addresses: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
+        let (stop, stopping) = StopHandle::new();
+        let serving = tokio::spawn(serve(listeners, Arc::clone(&services), stopping, drain));
+        let [starttls, implicit, inbound, clear_text] = addresses[..] else { panic!("four listeners") };
+        Self { starttls, implicit, inbound, clear_text, services, certificates, directory, stop, serving }
+    }
+
+    pub(super) fn accepted(&self) -> Vec<Accepted> {
+        self.services.acceptor.accepted.lock().unwrap().clone()
+    }
+
+    /// Files in the spool at this moment, and the octets in them.
+    pub(super) fn spooled(&self) -> (usize, u64) {
+        let entries = std::fs::read_dir(self.directory.path().join("spool")).unwrap();
+        entries.fold((0, 0), |(files, bytes), entry| (files + 1, bytes + entry.unwrap().metadata().unwrap().len()))
+    }
+
+    /// Waits until `condition` holds; fails when it does not come to hold.
+    pub(super) async fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
+        let waiting = async {
+            while !condition(self) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the condition in time");
+    }
+
+    pub(super) fn ask_to_stop(&self) {
+        self.stop.stop();
+    }
+
+    /// Ends the server; every session must have been answered.
+    pub(super) async fn end(self) -> Drained {
+        self.stop.stop();
+        tokio::time::timeout(PATIENCE, self.serving).await.expect("the end in time").unwrap()
+    }
+}
+
+fn listener(role: ListenerRole, tls: ListenerTls, networks: &str) -> ListenerConfig {
+    ListenerConfig {
+        address: "127.0.0.1:0".parse().unwrap(),
+        role,
+        tls,
+        clear_text_networks: networks.parse().into_iter().collect(),
+    }
+}
+
+/// Hashed once: it costs as much as signing in.
+fn password_hash() -> PasswordHash {
+    static HASH: OnceLock<PasswordHash> = OnceLock::new();
+    HASH.get_or_init(|| password::hash(PASSWORD, &SeededRandom::new(1)).unwrap()).clone()
+}
+
+/// alice and bob have licensed mailboxes, the kiosk none.
+fn organisation() -> Snapshot {
+    let domain = AcceptedDomain {
+        domain: Domain::parse("contoso.example").unwrap(),
+        domain_type: DomainType::Authoritative,
+        match_subdomains: false,
+        default: true,
+        next_host: None,
+    };
+    let mut snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
+    for (name, licensed) in [("alice", true), ("bob", true), ("kiosk", false)] {
+        let address = Address::parse(&format!("{name}@contoso.example")).unwrap();
+        let mut recipient = Recipient::new(snapshot.next_id(), RecipientType::UserMailbox, name, address);
+        let account = recipient.account.as_mut().unwrap();
+        account.password = Some(password_hash());
+        account.licences.extend(licensed.then(|| "ExchangeOnlinePlan1".into()));
+        snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(recipient))]).unwrap();
+    }
+    snapshot
+}
+
+/// Puts `change` of the recipient `name` in force.
+pub(super) fn alter(directory: &LiveDirectory, name: &str, change: impl FnOnce(&mut Recipient)) {
+    let current = directory.current();
+    let mut recipient = Recipient::clone(current.find_by_name(name).unwrap());
+    change(&mut recipient);
+    directory.publish(Arc::new(current.apply(&[Change::PutRecipient(Box::new(recipient))]).unwrap()));
+}
