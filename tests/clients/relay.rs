@@ -127,10 +127,11 @@ fn a_smart_host_that_is_away_gets_the_mail_once_it_is_back() {
     assert_eq!(files(&sink.mail).len(), 1);
 }
 
-/// Sends `count` messages over `sessions` sessions at once.
+/// Sends `count` messages over `sessions` sessions at once, each of which is used to the end: one address may not have
+/// more than twenty, and one that was only just closed counts.
 fn flood(source: &Path, target: SocketAddr, count: usize, sessions: usize) {
     let mut command = Command::new(source);
-    command.args(["-s", &sessions.to_string(), "-m", &count.to_string(), "-l", "4000", "-S", "flood"]);
+    command.args(["-d", "-s", &sessions.to_string(), "-m", &count.to_string(), "-l", "4000", "-S", "flood"]);
     command.args(["-M", "mail.fabrikam.example", "-f", "eve@fabrikam.example", "-t", "bob@contoso.example"]);
     let outcome = run(command.arg(format!("inet:{target}")), "");
     assert!(outcome.status.success(), "{}", outcome.text);
