@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod admin;
+mod clients;
+mod crash;
 mod dialogues;
 mod directory;
 mod engine_laws;
@@ -12,5 +14,6 @@ mod policy;
 mod properties;
 mod queue;
 mod reports;
+mod support;
 mod tidy;
 mod wire;
