@@ -7,7 +7,7 @@ use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, Reverse
 use franking::model::policy::{BodyKind, DsnRequest, MessageParameters, Notify, Origin, Refusal, Ret, Route, Settings};
 use franking::model::queue::{Addressee, Attempt, EntryFacts, Event, Hop, QueueId, ReportKind, Target};
 use franking::model::report::{self, HEADER_BYTES_MAX, Original, ReportFacts, Reporter};
-use mail_parser::{MessageParser, MimeHeaders as _};
+use mail_parser::MessageParser;
 use proptest::prelude::*;
 
 const HEAD: &[u8] = b"Received: from client.contoso.example by mx.contoso.example; Mon, 5 Jan 2026 09:00:00 +0000\r\n\

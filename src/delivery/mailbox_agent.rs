@@ -1,7 +1,8 @@
 //! The MDA: puts one copy into one local mailbox and says what became of it.
 //!
-//! The recipient is judged again, since it may have been disabled since the message was expanded. A copy counts as delivered
-//! only once its file is durable. Its name is a function of queue id and place, so a second delivery changes nothing.
+//! The recipient is judged again, since it may have been disabled since the message was expanded. A copy counts as
+//! delivered only once its file is durable. Its name is a function of queue id and place, so a second delivery changes
+//! nothing.
 
 use std::sync::Arc;
 
@@ -154,8 +155,8 @@ fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameErr
     })
 }
 
-/// RFC 5321 section 4.4: the last server writes the reverse-path into the message. The addresses were parsed, so none of
-/// them can hold a line end.
+/// RFC 5321 section 4.4: the last server writes the reverse-path into the message. The addresses were parsed, so none
+/// of them can hold a line end.
 fn trace_lines(addressee: &Addressee) -> Vec<u8> {
     let mut lines = match &addressee.reverse_path {
         ReversePath::Null => "Return-Path: <>\r\n".to_owned(),

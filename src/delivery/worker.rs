@@ -1,8 +1,8 @@
 //! The shell around the dispatcher: takes its work, gives it to the agents, feeds what they say back.
 //!
-//! No decision is made here. How much runs at once is the dispatcher's affair; expansions and reports, which it does not
-//! count, are bounded here. When told to stop, the worker begins nothing new and gives what runs a limited time; what is
-//! cut off is tried again at the next start.
+//! No decision is made here. How much runs at once is the dispatcher's affair; expansions and reports, which it does
+//! not count, are bounded here. When told to stop, the worker begins nothing new and gives what runs a limited time;
+//! what is cut off is tried again at the next start.
 
 use core::future::Future;
 use core::time::Duration;
@@ -163,8 +163,8 @@ fn author_of(head: &[u8]) -> Option<Address> {
     }
 }
 
-/// Who gets a copy in Sent Items (spec section 4.4): the account, and the owner as or for whom it was sent, each as their
-/// mailbox says.
+/// Who gets a copy in Sent Items (spec section 4.4): the account, and the owner as or for whom it was sent, each as
+/// their mailbox says.
 fn sent_copies(
     snapshot: &Snapshot,
     settings: &Settings,

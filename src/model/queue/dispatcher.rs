@@ -226,8 +226,8 @@ impl Dispatcher {
         }
     }
 
-    /// The next attempt to make, to be answered with [`Input::Outcomes`]; none when all that is due is under way, or the
-    /// limits are reached. It counts as under way from here on.
+    /// The next attempt to make, to be answered with [`Input::Outcomes`]; none when all that is due is under way, or
+    /// the limits are reached. It counts as under way from here on.
     pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
         let entries = &self.entries;
         let target = |(id, place): Place| entries.get(&id).and_then(|live| live.entry.target(place));
@@ -417,8 +417,8 @@ impl Dispatcher {
         }
     }
 
-    /// The time of a message is up: whoever was tried and did not get it, or is held, will not. Attempts that are under way, and
-    /// recipients that were never tried because the server stood still, are judged by their next outcome.
+    /// The time of a message is up: whoever was tried and did not get it, or is held, will not. Attempts that are under
+    /// way, and recipients that were never tried because the server stood still, are judged by their next outcome.
     fn expire(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         let mut events = Vec::new();

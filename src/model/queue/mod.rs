@@ -1,7 +1,8 @@
-//! The queue's law: what may become of each recipient of an accepted message, when it is tried again, and in which order.
+//! The queue's law: what may become of each recipient of an accepted message, when it is tried again, and in which
+//! order.
 //!
-//! Nothing here touches a disk, a clock or a socket. The store makes every step durable *before* it is applied, with the
-//! very same function that replays it after a crash, so memory and journal cannot tell two stories.
+//! Nothing here touches a disk, a clock or a socket. The store makes every step durable *before* it is applied, with
+//! the very same function that replays it after a crash, so memory and journal cannot tell two stories.
 
 pub mod dispatcher;
 pub mod entry;
