@@ -1,5 +1,6 @@
 //! Carries out what the queue decides: expands messages, puts them into mailboxes, hands them to other servers,
 //! reports.
+//! Carries out what the queue decides: expands messages, fills mailboxes, hands over to other servers, reports.
 
 pub mod content;
 pub mod exchanger;

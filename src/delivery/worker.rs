@@ -16,10 +16,10 @@ use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
 use super::reporting;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::Address;
 use crate::model::mail::header::{Mailboxes, fields, mailboxes};
-use crate::model::mail::{Address, EnhancedStatus, Reply};
 use crate::model::policy::{Origin, Settings, SubmitAs, Unrecorded, expand, submit_as};
-use crate::model::queue::{Attempt, Hop, Job, Outcome, QueueId, ReportJob, Schedule, Target};
+use crate::model::queue::{Attempt, Finding, Hop, Job, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -194,7 +194,7 @@ async fn attempt(agents: &Arc<Agents>, job: Job) {
         Ok(message) => outside(agents, &job, message).await,
         Err(error) => {
             tracing::error!(queue_id = %job.id, %error, "a message cannot be read and is not delivered");
-            let reply = Reply::new(451, EnhancedStatus(4, 3, 0), "The message cannot be read at the moment");
+            let reply = Finding::MessageUnreadable.reply();
             let outcome = Outcome::Deferred(Attempt { at: now, host: None, reply });
             job.targets.iter().map(|(place, _)| (*place, outcome.clone())).collect()
         }
