@@ -32,7 +32,6 @@
 //! address of a recipient. The *reverse-path* is the argument of MAIL FROM, a *forward-path* that of RCPT TO.
 
 pub mod admin;
-pub mod config;
 pub mod app;
 pub mod config;
 pub mod delivery;

@@ -31,7 +31,7 @@ impl QueueDesk for EmptyQueue {
         Ok(0)
     }
 
-    fn remove(&self, _: &str, _: bool) -> Result<bool, String> {
+    fn remove(&self, _: &str) -> Result<bool, String> {
         Ok(false)
     }
 }

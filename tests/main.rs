@@ -1,14 +1,11 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
 mod admin;
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
-
 mod dialogues;
 mod directory;
 mod engine_laws;
 mod import;
 mod journal_crash;
-mod tidy;
 mod policy;
 mod properties;
 mod queue;

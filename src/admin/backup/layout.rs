@@ -35,7 +35,7 @@ pub(super) fn pass_of(path: &Path) -> Option<Pass> {
     let (first, last) = (names.first()?, names.last()?);
     let unfinished = last.ends_with(".tmp") || last.ends_with(".new") || last.ends_with(".socket") || *last == "lock";
     let under_way = names.iter().rev().skip(1).any(|name| *name == UNDER_WAY);
-    if unfinished || under_way || LEFT_OUT.contains(first) {
+    if unfinished || under_way || LEFT_OUT.contains(first) || (*first != "mail" && names.contains(&"index")) {
         return None;
     }
     Some(match *first {
@@ -59,6 +59,8 @@ mod tests {
         assert_eq!(of("mail/7/tmp/x.y"), None);
         assert_eq!(of("directory/changes"), Some(Pass::Rest));
         assert_eq!(of("index/db"), None);
+        assert_eq!(of("directory/index/sled/db"), None);
+        assert_eq!(of("directory/log/0000000000000001.segment"), Some(Pass::Rest));
         assert_eq!(of("mail/index/new/x.y"), Some(Pass::Mail));
         assert_eq!(of("admin.socket"), None);
         assert_eq!(of("journal/lock"), None);

@@ -120,7 +120,7 @@ fn respond(
         Request::QueueList { limit } => queue::list(&*office.queue, limit),
         Request::QueueShow { id } => queue::show(&*office.queue, &id),
         Request::QueueRetry { id } => queue::retry(&*office.queue, id.as_deref()),
-        Request::QueueRemove { id, silently } => queue::remove(&*office.queue, &id, silently),
+        Request::QueueRemove { id } => queue::remove(&*office.queue, &id),
         Request::Explain(query) => {
             Ok(Response::Explanation(explain::explain(&snapshot(), &office.settings, &query, office.clock.now())))
         }

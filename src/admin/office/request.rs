@@ -183,12 +183,10 @@ pub enum Request {
         /// Which; all when there is none.
         id: Option<String>,
     },
-    /// Ends a message of the queue.
+    /// Drops a message of the queue; nobody gets a report.
     QueueRemove {
         /// Its id.
         id: String,
-        /// Nobody gets a report.
-        silently: bool,
     },
     /// Why would the server answer as it does?
     Explain(Query),
