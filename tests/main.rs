@@ -1,6 +1,11 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
 mod admin;
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+mod admin;
+mod clients;
+mod crash;
 mod dialogues;
 mod directory;
 mod engine_laws;
@@ -10,5 +15,6 @@ mod policy;
 mod properties;
 mod queue;
 mod reports;
+mod support;
 mod tidy;
 mod wire;

@@ -63,7 +63,11 @@ fn mailbox(id: u64) -> Target {
 
 fn attempt(at: Timestamp, code: u16) -> Attempt {
     let class = u8::try_from(code / 100).unwrap();
-    Attempt { at, host: Some("mx.fabrikam.example".into()), reply: Reply::new(code, EnhancedStatus(class, 1, 0), "said") }
+    Attempt {
+        at,
+        host: Some("mx.fabrikam.example".into()),
+        reply: Reply::new(code, EnhancedStatus(class, 1, 0), "said"),
+    }
 }
 
 fn start() -> Timestamp {
@@ -432,10 +436,7 @@ fn a_deferred_message_is_noticed_once_and_given_up_when_its_time_is_up() {
     dispatcher.handle(end, Input::Tick);
     let Some(Effect::Record { events, .. }) = dispatcher.poll_effect() else { panic!("not given up") };
     let [(0, Event::Failed(last))] = events.as_slice() else { panic!("{events:?}") };
-    assert_eq!(
-        last.reply.to_string(),
-        "550 4.4.7 QUEUE.Expired; message expired; last error: 451 4.1.0 said"
-    );
+    assert_eq!(last.reply.to_string(), "550 4.4.7 QUEUE.Expired; message expired; last error: 451 4.1.0 said");
     dispatcher.handle(end, Input::Recorded { id, events });
     let Some(Effect::Report(report)) = dispatcher.poll_effect() else { panic!("no report") };
     assert_eq!((report.kind, report.targets), (ReportKind::Failed, vec![0]));

@@ -160,8 +160,7 @@ fn an_international_message_keeps_its_eight_bit_original() {
     message.parameters.smtputf8 = true;
     message.parameters.body = BodyKind::EightBitMime;
     let head = "From: <alice@contoso.example>\r\nSubject: Gr\u{fc}\u{df}e aus K\u{f6}ln\r\n\r\n";
-    let original =
-        Original { head: head.as_bytes(), body: Some("Sch\u{f6}n!\r\n".as_bytes()), international: true };
+    let original = Original { head: head.as_bytes(), body: Some("Sch\u{f6}n!\r\n".as_bytes()), international: true };
     let target = refused("dora@contoso.example", &Refusal::RecipientMailboxFull);
     let other = refused("d\u{f6}ra@contoso.example", &Refusal::RecipientMailboxFull);
     golden("international.eml", &compose(ReportKind::Failed, &message, &[target, other], original));
@@ -206,8 +205,18 @@ fn header_lines(report: &[u8]) -> Vec<String> {
 }
 
 const NAMES: [&str; 12] = [
-    "MIME-Version", "From", "To", "Date", "Message-ID", "In-Reply-To", "References", "Subject", "Auto-Submitted",
-    "X-MS-Exchange-Message-Is-Ndr", "Content-Language", "Content-Type",
+    "MIME-Version",
+    "From",
+    "To",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Subject",
+    "Auto-Submitted",
+    "X-MS-Exchange-Message-Is-Ndr",
+    "Content-Language",
+    "Content-Type",
 ];
 
 proptest! {

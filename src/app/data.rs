@@ -6,7 +6,7 @@
 //! queue/           the journal of accepted messages, their large bodies, the spool
 //! mailboxes/       one Maildir++ for each mailbox
 //! keys/            secrets that this server made for itself
-//! admin.sock       where commands reach the running server
+//! admin.socket     where commands reach the running server
 //! ```
 
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -14,6 +14,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::admin::socket::SOCKET_NAME;
 use crate::model::policy::settings::SrsKey;
 use crate::world::Random;
 
@@ -120,7 +121,7 @@ impl DataDirectory {
 
     /// The administrators' socket.
     pub fn socket(&self) -> PathBuf {
-        self.root.join("admin.sock")
+        self.root.join(SOCKET_NAME)
     }
 
     /// Certificates that were made because none was configured.

@@ -99,7 +99,12 @@ pub fn run(options: &DemoOptions) -> Result<(), DemoError> {
     let world = World::of_the_system()?;
     let config = configuration(options, &data)?;
     let outbox = data.join("outbox");
-    let serve = ServeOptions { way_out: WayOut::Outbox(outbox.clone()), certificates: options.certificates.clone() };
+    let serve = ServeOptions {
+        way_out: WayOut::Outbox(outbox.clone()),
+        certificates: options.certificates.clone(),
+        socket: None,
+        configuration: None,
+    };
     let runtime = runtime()?;
     let server = {
         let _inside = runtime.enter();

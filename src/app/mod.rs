@@ -2,13 +2,74 @@
 
 pub mod data;
 pub mod demo;
+mod desks;
 mod intake;
 mod logging;
+mod premises;
 pub mod serve;
 mod signals;
 pub mod stores;
 
+use std::process::ExitCode;
+
+use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::admin::cli::{Cli, Outcome, Settled, run};
+use demo::DemoOptions;
+use serve::{ServeError, ServeOptions, Server, WayOut};
+use stores::World;
+
+/// What the process answers when a server could not be started or served.
+const FAILED: u8 = 1;
+
+/// The whole program: reads the command line, carries it out, and gives the exit code that `franking --help` lists.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (mut stdin, mut stdout, mut stderr) = (std::io::stdin().lock(), std::io::stdout(), std::io::stderr());
+    let outcome = run(cli, &premises::Program, &mut stdin, &mut stdout, &mut stderr);
+    let ended = match outcome {
+        Outcome::Exit(code) => return ExitCode::from(code),
+        Outcome::Serve(_, settled) => serve_settled(*settled).map_err(|error| error.to_string()),
+        Outcome::Demo(args, global) => {
+            let options = DemoOptions {
+                address: args.listen,
+                inbound_port: args.inbound_port,
+                submission_port: args.submission_port,
+                submissions_port: args.submissions_port,
+                data: global.data,
+                certificates: args.certs,
+                json: global.json,
+            };
+            demo::run(&options).map_err(|error| error.to_string())
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("franking: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn serve_settled(settled: Settled) -> Result<(), ServeError> {
+    let Settled { path, config, socket } = settled;
+    logging::start(config.log, Some(config.log.format));
+    let options = ServeOptions {
+        way_out: WayOut::Relay,
+        certificates: config.data.join("certs"),
+        socket: Some(socket),
+        configuration: path,
+    };
+    let world = World::of_the_system()?;
+    let runtime = runtime()?;
+    let server = {
+        let _inside = runtime.enter();
+        Server::prepare(world, config, &options)?
+    };
+    runtime.block_on(server.run())
+}
 
 /// The runtime that everything asynchronous runs on.
 fn runtime() -> std::io::Result<Runtime> {

@@ -7,8 +7,11 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use super::intake::Intake;
+use super::premises;
 use super::signals::{Asked, Signals};
 use super::stores::{Stores, StoresError, World};
+use crate::admin::office::Office;
+use crate::admin::socket::{self, SocketError};
 use crate::config::{Config, ListenerRole, ListenerTls, RelayTls};
 use crate::delivery::exchanger::{ExchangerOptions, HopSecurity, SmartHost};
 use crate::delivery::mailbox_agent::{MailboxAgent, Unlimited};
@@ -60,6 +63,9 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The administrators' socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// The name service.
     #[error("the name service: {0}")]
     Resolver(String),
@@ -80,6 +86,10 @@ pub enum WayOut {
 /// What differs between a server in service and a demonstration.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
+    /// Where administrators' commands reach the server; in the data directory when unset.
+    pub socket: Option<PathBuf>,
+    /// The configuration file, which a backup includes.
+    pub configuration: Option<PathBuf>,
     /// Where mail for other systems goes.
     pub way_out: WayOut,
     /// Where certificates are made when none is configured.
@@ -107,6 +117,8 @@ pub struct Server {
     certificates: Arc<CertificateStore>,
     listeners: Vec<Listener>,
     agents: Arc<Agents>,
+    socket: PathBuf,
+    office: Arc<Office>,
 }
 
 impl Server {
@@ -139,7 +151,9 @@ impl Server {
         let services = Arc::new(Services::new(parts, settings));
         let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let agents = agents(&world, &config, &stores, &options.way_out)?;
-        Ok(Self { world, config, stores, services, intake, certificates, listeners, agents })
+        let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
+        let office = Arc::new(premises::office(&world, &stores, options.configuration.as_deref()));
+        Ok(Self { world, config, stores, services, intake, certificates, listeners, agents, socket, office })
     }
 
     /// What is open.
@@ -169,6 +183,10 @@ impl Server {
     /// `Io`, when signals cannot be listened to.
     pub async fn run(self) -> Result<(), ServeError> {
         let mut signals = Signals::listen()?;
+        let administrators = socket::listen(&self.socket)?;
+        let office = Arc::clone(&self.office);
+        let place = self.socket.clone();
+        let administration = tokio::spawn(async move { socket::serve(administrators, &place, office).await });
         let (handle, stop) = StopHandle::new();
         let drain = self.config.drain;
         let (delivery_handle, delivery_stop) = StopHandle::new();
@@ -185,14 +203,26 @@ impl Server {
         tracing::info!(seconds = drain.as_secs(), "stopping: sessions may finish their message");
         supervise(sd_notify::NotifyState::Stopping);
         handle.stop();
-        // Sessions first: what they still accept is delivered now or taken up at the next start.
-        let _ = sessions.await;
-        delivery_handle.stop();
-        let _ = delivery.await;
-        let _ = rounds.await;
-        tracing::info!("stopped");
+        let draining = async {
+            // Sessions first: what they still accept is delivered now or taken up at the next start.
+            let _ = sessions.await;
+            delivery_handle.stop();
+            let _ = delivery.await;
+            let _ = rounds.await;
+        };
+        tokio::select! {
+            () = draining => tracing::info!("stopped"),
+            () = told_again(&mut signals) => tracing::warn!("told to stop a second time: what was under way is cut off"),
+        }
+        administration.abort();
+        // A file that stays is no harm: the next start replaces it.
+        let _ = std::fs::remove_file(&self.socket);
         Ok(())
     }
+}
+
+async fn told_again(signals: &mut Signals) {
+    while signals.next().await != Asked::Stop {}
 }
 
 async fn asked(mut stop: Stop) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::exchanger::{HopSecurity, Route as Way, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
-use crate::model::mail::{Reply, Timestamp};
+use crate::model::mail::{ForwardPath, Reply, Timestamp};
 use crate::model::policy::Route;
 use crate::model::queue::{Addressee, Attempt, Hop, Outcome, QueueId};
 use crate::model::smtp::client::{self, Cause, OutboundMessage, OutboundRecipient, Trouble};
@@ -101,8 +101,7 @@ fn outbound(parcel: &Parcel) -> OutboundMessage {
 
 fn recipient(addressee: &Addressee) -> Option<OutboundRecipient> {
     let Hop::Relay { address, .. } = &addressee.hop else { return None };
-    let dsn = addressee.dsn.clone();
-    Some(OutboundRecipient { path: crate::model::mail::ForwardPath::Mailbox(address.clone()), dsn })
+    Some(OutboundRecipient { path: ForwardPath::Mailbox(address.clone()), dsn: addressee.dsn.clone() })
 }
 
 /// What another host said, in the queue's words.

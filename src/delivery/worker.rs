@@ -183,11 +183,8 @@ fn sent_copies(
         Some(SubmitAs::Own | SubmitAs::Denied) | None => None,
     };
     owners.extend(owner);
-    owners
-        .into_iter()
-        .filter(|owner| owner.has_open_mailbox(settings.licensing()))
-        .map(|owner| Target::sent_copy(owner))
-        .collect()
+    let open = owners.into_iter().filter(|owner| owner.has_open_mailbox(settings.licensing()));
+    open.map(|owner| Target::sent_copy(owner)).collect()
 }
 
 async fn attempt(agents: &Arc<Agents>, job: Job) {
@@ -267,3 +264,6 @@ fn log(job: &Job, place: u32, outcome: &Outcome) {
     let host = attempt.host.as_deref().unwrap_or_default();
     tracing::info!(queue_id = %job.id, %recipient, lane = %job.lane, host, reply = %attempt.reply, "{word}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,6 @@ pub use listener::{Drained, Listener, serve};
 pub use stop::{Stop, StopHandle};
 
 use crate::config::{Config, Emulate};
-use crate::model::mail::Domain;
 use crate::model::policy::Settings;
 use crate::model::smtp;
 use crate::store::live::LiveDirectory;
@@ -60,19 +59,15 @@ pub struct ServerSettings {
 impl ServerSettings {
     /// The part of `config` that sessions go by.
     pub fn of(config: &Config) -> Self {
-        Self::from_parts(config, smtp::Limits::default())
-    }
-
-    fn from_parts(config: &Config, bounds: smtp::Limits) -> Self {
         let limits = &config.limits;
         Self {
-            hostname: host_text(&config.hostname),
+            hostname: config.hostname.to_string().into_boxed_str(),
             policy: Arc::new(config.settings.clone()),
             emulate_exchange_online: config.emulate == Some(Emulate::ExchangeOnline),
             session: smtp::Limits {
                 command_timeout: limits.command_timeout,
                 data_timeout: limits.data_timeout,
-                ..bounds
+                ..smtp::Limits::default()
             },
             sessions_max: limits.sessions_max,
             sessions_per_address_max: limits.sessions_per_address_max,
@@ -80,11 +75,6 @@ impl ServerSettings {
             write_timeout: limits.command_timeout,
         }
     }
-}
-
-/// A host's name as replies and trace fields write it.
-fn host_text(host: &Domain) -> Box<str> {
-    host.to_string().into_boxed_str()
 }
 
 /// What all sessions share.

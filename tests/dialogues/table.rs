@@ -134,7 +134,8 @@ fn after(refusal: &Refusal) -> Option<Refusal> {
         R::SenderQuotaExceeded => R::DailyRecipientsExceeded,
         R::DailyRecipientsExceeded => R::ConcurrentSessionsExceeded,
         R::ConcurrentSessionsExceeded => R::MessageExpired,
-        R::MessageExpired => return None,
+        R::MessageExpired => R::GivenUpByAdministrator,
+        R::GivenUpByAdministrator => return None,
     })
 }
 

@@ -18,17 +18,23 @@ when it ends.
 
 Examples:
   franking demo
-  franking demo --keep ./demo --port 2587")]
+  franking demo --data ./demo --submission-port 587")]
 pub struct DemoArgs {
-    /// The address to listen on
+    /// The address to listen on; loopback only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub listen: IpAddr,
-    /// The submission port; 0 lets the system choose
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub port: u16,
-    /// Keep the demonstration's data in this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub keep: Option<PathBuf>,
+    /// The port for mail from other servers; 0 lets the system choose
+    #[arg(long, value_name = "PORT", default_value_t = 2525)]
+    pub inbound_port: u16,
+    /// The port for submission with STARTTLS; 0 lets the system choose
+    #[arg(long, value_name = "PORT", default_value_t = 2587)]
+    pub submission_port: u16,
+    /// The port for submission with TLS from the first byte; 0 lets the system choose
+    #[arg(long, value_name = "PORT", default_value_t = 2465)]
+    pub submissions_port: u16,
+    /// Where the development certificates are, or are made
+    #[arg(long, value_name = "DIR", default_value = "certs", value_hint = ValueHint::DirPath)]
+    pub certs: PathBuf,
 }
 
 /// `serve`.

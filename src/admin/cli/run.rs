@@ -33,7 +33,7 @@ pub enum Outcome {
     /// Run the server.
     Serve(ServeArgs, Box<Settled>),
     /// Run the demonstration.
-    Demo(DemoArgs),
+    Demo(DemoArgs, Global),
 }
 
 /// The configuration that a command works with.
@@ -67,7 +67,7 @@ pub fn run(
     let Cli { global, command } = cli;
     let mut desk = Desk { premises, stdin, stdout, stderr, json: global.json };
     match command {
-        Command::Demo(args) => Outcome::Demo(args),
+        Command::Demo(args) => Outcome::Demo(args, global),
         Command::Serve(args) => match settle(&global) {
             Ok(settled) => Outcome::Serve(args, Box::new(settled)),
             Err(failure) => Outcome::Exit(desk.failed(&failure)),

@@ -96,7 +96,7 @@ fn a_new_mailbox_gets_a_password_that_is_shown_once() {
     assert!(password.reveal().len() >= 16);
     assert!(notes.is_empty(), "{notes:?}");
     let erin = recipient(&office, "erin");
-    assert!(erin.has_open_mailbox());
+    assert!(erin.has_open_mailbox(crate::model::directory::Licensing::Counts));
     let hash = erin.account.unwrap().password.unwrap();
     assert!(crate::world::password::verify(password.reveal(), &hash).unwrap());
 }

@@ -29,7 +29,7 @@ impl RecipientSummary {
             address: recipient.primary().to_string(),
             recipient_type: recipient.recipient_type,
             name: recipient.display_name.as_deref().unwrap_or(&recipient.name).to_owned(),
-            state: state(recipient),
+            state: state(recipient, settings),
             licensed: recipient.is_licensed(),
         }
     }
@@ -73,7 +73,7 @@ impl RecipientView {
         Self {
             id: recipient.id.0,
             properties: RecipientEntry::of(recipient, snapshot),
-            state: state(recipient),
+            state: state(recipient, settings),
             has_password,
             may_submit: has_password && refusal.is_none(),
             refused_with: refusal,
@@ -82,11 +82,11 @@ impl RecipientView {
     }
 }
 
-fn state(recipient: &Recipient) -> String {
+fn state(recipient: &Recipient, settings: &Settings) -> String {
     let day = |since: crate::model::mail::Timestamp| since.iso8601().to_string().chars().take(10).collect::<String>();
     match recipient.lifecycle {
         Lifecycle::NoMailbox => String::new(),
-        Lifecycle::Active if recipient.has_open_mailbox() => "active".to_owned(),
+        Lifecycle::Active if recipient.has_open_mailbox(settings.licensing()) => "active".to_owned(),
         Lifecycle::Active => "no licence".to_owned(),
         Lifecycle::AwaitingMigration => "awaiting migration".to_owned(),
         Lifecycle::Disconnected { since } => format!("disconnected since {}", day(since)),

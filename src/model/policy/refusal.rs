@@ -163,6 +163,8 @@ pub enum Refusal {
     ConcurrentSessionsExceeded,
     /// A message that stayed in the queue until its time was up.
     MessageExpired,
+    /// A message that an administrator gave up.
+    GivenUpByAdministrator,
     /// A stranger whose name claims to be this server.
     BadHelo(IpAddr),
 }
@@ -344,6 +346,7 @@ impl Refusal {
                 (4, 3, 2),
                 "Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more information.",
             ),
+            Self::GivenUpByAdministrator => row(550, (5, 7, 1), "An administrator removed the message from the queue"),
             Self::MessageExpired => row(550, (4, 4, 7), "QUEUE.Expired; message expired"),
             Self::SenderNotAuthenticatedForGroup => row(
                 550,

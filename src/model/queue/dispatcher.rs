@@ -119,11 +119,19 @@ impl Dispatcher {
 
     /// Obeys an administrator; false when the message is not in the queue or none of its recipients can obey.
     pub fn command(&mut self, command: Command) -> bool {
-        let (id, event): (QueueId, fn(State) -> Option<Event>) = match command {
-            Command::Retry(id) => (id, |state| (state == State::Deferred).then_some(Event::Released)),
-            Command::Remove(id) => (id, |state| state.is_open().then_some(Event::Removed)),
-            Command::Hold(id) => (id, |state| matches!(state, State::Due | State::Deferred).then_some(Event::Held)),
-            Command::Release(id) => (id, |state| (state == State::Held).then_some(Event::Released)),
+        let id = match &command {
+            Command::Retry(id)
+            | Command::Remove(id)
+            | Command::GiveUp(id, _)
+            | Command::Hold(id)
+            | Command::Release(id) => *id,
+        };
+        let event = |state: State| match &command {
+            Command::Retry(_) => (state == State::Deferred).then_some(Event::Released),
+            Command::Remove(_) => state.is_open().then_some(Event::Removed),
+            Command::GiveUp(_, attempt) => state.is_open().then(|| Event::Failed(attempt.clone())),
+            Command::Hold(_) => matches!(state, State::Due | State::Deferred).then_some(Event::Held),
+            Command::Release(_) => (state == State::Held).then_some(Event::Released),
         };
         let Some(live) = self.entries.get(&id) else { return false };
         let places = (0_u32..).zip(live.entry.targets());

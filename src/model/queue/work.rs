@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::entry::{EntryFacts, QueueId};
 use super::lane::LaneKey;
-use super::target::{Addressee, Event, Outcome, ReportKind, Target};
+use super::target::{Addressee, Attempt, Event, Outcome, ReportKind, Target};
 use crate::model::mail::Address;
 
 /// Names an attempt or another piece of work under way, within one run of the server.
@@ -72,12 +72,14 @@ pub enum Input {
 }
 
 /// What an administrator asks of a message. All that is not final obeys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Try deferred recipients at once.
     Retry(QueueId),
     /// Drop open recipients without a report.
     Remove(QueueId),
+    /// Give open recipients up, as if the attempt had ended so; their senders are told.
+    GiveUp(QueueId, Attempt),
     /// Stop open recipients. Their time still runs out.
     Hold(QueueId),
     /// Let held recipients go.

@@ -61,7 +61,8 @@ const RECORD_BYTES_MAX: usize = 1 << 20;
 const EVENTS_OF_A_RECORD: usize = 200;
 /// Fewer segments are not worth writing anything anew.
 const SEGMENTS_KEPT: usize = 3;
-const PAUSE: Duration = Duration::from_secs(1);
+/// Between two attempts to write while the disk fails; tests have no time.
+const PAUSE: Duration = if cfg!(test) { Duration::from_millis(1) } else { Duration::from_secs(1) };
 
 impl Recorder {
     fn run(mut self, inbox: &Receiver<Fact>) {

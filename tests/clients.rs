@@ -1,0 +1,11 @@
+//! Real mail programs on both sides of the server: they send to it, it sends to them, and they read what it stored.
+//!
+//! `tests/run` installs the programs. Without one of them its tests say that they are left out.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
+
+mod dovecot;
+mod imap;
+mod openssl;
+mod postfix;
+mod relay;
+mod swaks;

@@ -1,0 +1,146 @@
+//! Dovecot serves the mailboxes that the server filled.
+
+use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::imap::Imap;
+use super::swaks::{Swaks, Tls};
+use crate::support::maildir::{Stored, messages};
+use crate::support::process::Running;
+use crate::support::server::Server;
+use crate::support::{Place, free_port, parts, wait_for_port};
+
+const PASSWORD: &str = "imap-password";
+
+/// Dovecot refuses to read mail as root; where tests run as root, mailboxes go to this user, which every system has.
+const NOBODY: u32 = 65_534;
+
+/// A running Dovecot with a configuration of its own.
+struct Dovecot {
+    process: Running,
+    port: u16,
+}
+
+impl Dovecot {
+    /// `None` after saying that the test is left out. Serves the Maildirs in `mail`, each under its name there.
+    fn start(place: &Place, mail: &Path) -> Option<Self> {
+        let program = parts::find("dovecot")?;
+        let port = free_port();
+        let run = place.directory("dovecot");
+        let configuration = place.file("dovecot.conf", configuration(&run, mail, port));
+        let mut command = Command::new(program);
+        command.arg("-F").arg("-c").arg(configuration);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let dovecot = Self { process: Running::start(&mut command), port };
+        wait_for_port("dovecot", port);
+        Some(dovecot)
+    }
+
+    fn sign_in(&self, user: &str) -> Imap {
+        Imap::sign_in(self.port, user, PASSWORD)
+    }
+}
+
+fn configuration(run: &Path, mail: &Path, port: u16) -> String {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    // Without root, everything runs as the user of the tests, and nothing can be locked in.
+    let (identity, users) = if user.is_root() {
+        (format!("uid={NOBODY} gid={NOBODY}"), String::new())
+    } else {
+        let name = std::env::var_os("USER").unwrap_or_default();
+        let name = name.to_string_lossy();
+        let users = format!("default_internal_user = {name}\ndefault_login_user = {name}\n");
+        (format!("uid={} gid={}", user.as_raw(), group.as_raw()), users)
+    };
+    let (run, mail) = (run.display(), mail.display());
+    format!(
+        "base_dir = {run}/run\n\
+         state_dir = {run}/state\n\
+         log_path = {run}/log\n\
+         protocols = imap\n\
+         listen = 127.0.0.1\n\
+         ssl = no\n\
+         disable_plaintext_auth = no\n\
+         {users}\
+         first_valid_uid = 1\n\
+         first_valid_gid = 0\n\
+         mail_location = maildir:{mail}/%u:INDEX=MEMORY\n\
+         passdb {{\n  driver = static\n  args = password={PASSWORD}\n}}\n\
+         userdb {{\n  driver = static\n  args = {identity} home={mail}/%u\n}}\n\
+         service imap-login {{\n  chroot =\n  inet_listener imap {{\n    port = {port}\n  }}\n\
+         \x20 inet_listener imaps {{\n    port = 0\n  }}\n}}\n\
+         service anvil {{\n  chroot =\n}}\n"
+    )
+}
+
+/// Gives everything below `path` to the user that Dovecot reads mail as, if this is root's.
+fn hand_over(path: &Path) {
+    if rustix::process::geteuid().is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        if path.is_dir() {
+            path.read_dir().unwrap().flatten().for_each(|entry| hand_over(&entry.path()));
+        }
+    }
+}
+
+/// A message on the wire: every line ends with CRLF.
+fn on_the_wire(stored: &Stored) -> Vec<u8> {
+    stored.text().replace('\n', "\r\n").into_bytes()
+}
+
+/// The name of a stored message promises both sizes, and keeps the promise.
+fn assert_sizes(stored: &Stored) {
+    let name = stored.path.display();
+    assert_eq!(stored.promised('S'), Some(stored.bytes.len()), "{name}");
+    assert_eq!(stored.promised('W'), Some(on_the_wire(stored).len()), "{name}");
+}
+
+#[test]
+fn dovecot_shows_what_was_delivered_octet_by_octet() {
+    let (Some(swaks), Some(_)) = (Swaks::find(), parts::find("dovecot")) else { return };
+    let place = Place::new();
+    let server = Server::demo(&place);
+    let alice = "alice@contoso.example";
+    let body = "umlaut: ä\\n.\\n..\\n   indented\\n\\nlast";
+    for token in ["read-1", "read-2", "read-3"] {
+        let subject = format!("Subject: {token}");
+        let more = ["--header", &subject, "--body", body];
+        swaks.submit(server.submission(), Tls::Starttls, "alice", alice, &more).must_be_accepted();
+        server.mailbox("alice").wait_for(token);
+    }
+    let maildir = server.mailbox("alice").directory().expect("a mailbox");
+    let sent = maildir.join(".Sent");
+    crate::support::wait_for("copies in Sent", || (messages(&sent).len() == 3).then_some(()));
+    server.stop();
+
+    let mail = place.directory("mail");
+    hand_over(place.path().join("data").as_path());
+    symlink(&maildir, mail.join("alice")).unwrap();
+    let Some(mut dovecot) = Dovecot::start(&place, &mail) else { return };
+    let mut imap = dovecot.sign_in("alice");
+    let folders = imap.command("LIST \"\" *");
+    assert!(folders.iter().any(|folder| folder.line.ends_with(" Sent")), "{folders:?}");
+    for (folder, path) in [("INBOX", &maildir), ("Sent", &sent)] {
+        assert_eq!(imap.select(folder), 3);
+        let fetched: Vec<_> = (1..=3).map(|number| imap.fetch(number)).collect();
+        assert!(fetched.iter().all(|(message, size)| message.len() == *size), "a size is wrong");
+        let stored = messages(path);
+        assert_eq!(stored.len(), 3);
+        for stored in &stored {
+            assert_sizes(stored);
+            let wire = on_the_wire(stored);
+            assert_eq!(fetched.iter().filter(|(message, _)| *message == wire).count(), 1, "{}", stored.path.display());
+            assert!(stored.text().contains("umlaut: ä\n.\n..\n   indented\n\nlast\n"), "{}", stored.text());
+        }
+    }
+    imap.command("SELECT INBOX");
+    // A reader that flags and removes is at peace with the names of the files.
+    imap.command("STORE 1 +FLAGS (\\Seen \\Deleted)");
+    imap.command("EXPUNGE");
+    assert_eq!(imap.select("INBOX"), 2);
+    imap.command("LOGOUT");
+    assert!(dovecot.process.stop().is_some(), "dovecot did not stop");
+    let log = std::fs::read_to_string(place.path().join("dovecot/log")).unwrap();
+    assert!(!log.contains("Error") && !log.contains("Corrupt"), "{log}");
+}

@@ -1,0 +1,163 @@
+//! The server as a client: everything for outside goes to a smart host, and hundreds of messages come in at once.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::postfix::Postfix;
+use super::swaks::{Swaks, Tls};
+use crate::support::maildir::{Stored, files};
+use crate::support::process::{Running, run};
+use crate::support::server::{Server, franking};
+use crate::support::{Place, free_port, parts, wait_for, wait_for_port};
+
+/// A server with the sample organisation that hands mail for outside to a port of 127.0.0.1.
+fn with_smart_host(place: &Place, port: u16, tls: &str) -> Server {
+    let data = place.path().join("data");
+    let listeners = [("inbound", "starttls"), ("submission", "starttls"), ("submission", "implicit")]
+        .map(|(role, tls)| format!("[[listener]]\naddress = \"127.0.0.1:0\"\nrole = \"{role}\"\ntls = \"{tls}\"\n"));
+    let config = format!(
+        "hostname = \"mx.contoso.example\"\ndata = \"{}\"\n\n{}\n[relay]\nsmart_host = \"127.0.0.1\"\nport = {port}\n\
+         tls = \"{tls}\"\n\n[queue]\nretry_seconds = [1]\n",
+        data.display(),
+        listeners.concat(),
+    );
+    let config = place.file("franking.toml", config);
+    let contoso = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directories/contoso.toml");
+    let outcome = franking(&["import", contoso.to_str().unwrap(), "--data", data.to_str().unwrap()]);
+    assert!(outcome.status.success(), "{}", outcome.text);
+    Server::serve(place, &config)
+}
+
+/// smtp-sink, which takes everything and writes each message into a file of its own.
+struct Sink {
+    _process: Running,
+    port: u16,
+    mail: PathBuf,
+}
+
+impl Sink {
+    /// `None` after saying that the test is left out.
+    fn start(place: &Place) -> Option<Self> {
+        Self::start_at(place, free_port())
+    }
+
+    /// The same at a port that it had before.
+    fn start_at(place: &Place, port: u16) -> Option<Self> {
+        let program = parts::find("smtp-sink")?;
+        let mail = place.directory("sink");
+        std::fs::set_permissions(&mail, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = Command::new(program);
+        if rustix::process::geteuid().is_root() {
+            command.args(["-u", "nobody"]);
+        }
+        command.args(["-d", "message."]).arg(format!("127.0.0.1:{port}")).arg("100");
+        command.current_dir(&mail).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let sink = Self { _process: Running::start(&mut command), port, mail };
+        wait_for_port("smtp-sink", port);
+        Some(sink)
+    }
+
+    fn wait_for(&self, token: &str) -> Stored {
+        wait_for(token, || files(&self.mail).into_iter().find(|message| message.contains(token)))
+    }
+}
+
+#[test]
+fn mail_for_outside_goes_to_the_smart_host() {
+    let Some(swaks) = Swaks::find() else { return };
+    let place = Place::new();
+    let Some(sink) = Sink::start(&place) else { return };
+    let server = with_smart_host(&place, sink.port, "none");
+    let more = ["--header", "Subject: to-the-sink", "--body", "first\\n.\\nlast"];
+    let to = "carol@fabrikam.example,partner@fabrikam.example,bob@contoso.example";
+    swaks.submit(server.submission(), Tls::Starttls, "alice", to, &more).must_be_accepted();
+    let relayed = sink.wait_for("to-the-sink");
+    assert_eq!(relayed.header("X-Mail-Args").len(), 1, "{}", relayed.text());
+    assert!(relayed.header("X-Mail-Args")[0].starts_with("<alice@contoso.example>"), "{}", relayed.text());
+    let recipients = relayed.header("X-Rcpt-Args");
+    for address in ["carol@fabrikam.example", "partner@fabrikam.example"] {
+        assert!(recipients.iter().any(|own| own.starts_with(&format!("<{address}>"))), "{recipients:?}");
+    }
+    assert!(!recipients.iter().any(|own| own.contains("bob@")), "{recipients:?}");
+    assert!(relayed.contains("\n\nfirst\n.\nlast\n"), "{}", relayed.text());
+    server.mailbox("bob").wait_for("to-the-sink");
+    server.stop();
+}
+
+#[test]
+fn postfix_takes_what_is_relayed_and_what_was_forwarded() {
+    let Some(swaks) = Swaks::find() else { return };
+    let place = Place::new();
+    let Some(postfix) = Postfix::start(&place, None) else { return };
+    let server = with_smart_host(&place, postfix.port(), "opportunistic");
+    let more = ["--header", "Subject: to-postfix"];
+    swaks.submit(server.submission(), Tls::Starttls, "alice", "partner@fabrikam.example", &more).must_be_accepted();
+    let find = |local: &str, token: &str| {
+        let what = format!("{token} at {local}");
+        wait_for(&what, || postfix.messages(local).into_iter().find(|message| message.contains(token)))
+    };
+    let relayed = find("partner", "to-postfix");
+    assert_eq!(relayed.header("Return-Path"), ["<alice@contoso.example>"]);
+    // Its certificate is nobody's, and STARTTLS is used all the same.
+    assert!(relayed.header("Received")[0].contains("using TLSv1"), "{}", relayed.text());
+    let more = ["--header", "Subject: through-carol"];
+    swaks.deliver(server.inbound(), "eve@fabrikam.example", "carol@contoso.example", &more).must_be_accepted();
+    let forwarded = find("carol", "through-carol");
+    assert!(forwarded.header("Return-Path")[0].starts_with("<carol+SRS="), "{}", forwarded.text());
+    server.stop();
+    postfix.stop();
+}
+
+#[test]
+fn a_smart_host_that_is_away_gets_the_mail_once_it_is_back() {
+    let (Some(swaks), Some(_)) = (Swaks::find(), parts::find("smtp-sink")) else { return };
+    let (place, port) = (Place::new(), free_port());
+    let server = with_smart_host(&place, port, "none");
+    let more = ["--header", "Subject: while-away"];
+    swaks.submit(server.submission(), Tls::Starttls, "alice", "carol@fabrikam.example", &more).must_be_accepted();
+    // Killed in between, so that the attempt is made by the next life of the server.
+    server.kill();
+    let Some(sink) = Sink::start_at(&place, port) else { return };
+    let server = Server::serve(&place, &place.path().join("franking.toml"));
+    sink.wait_for("while-away");
+    server.stop();
+    assert_eq!(files(&sink.mail).len(), 1);
+}
+
+/// Sends `count` messages over `sessions` sessions at once, each of which is used to the end: one address may not have
+/// more than twenty, and one that was only just closed counts.
+fn flood(source: &Path, target: SocketAddr, count: usize, sessions: usize) {
+    let mut command = Command::new(source);
+    command.args(["-d", "-s", &sessions.to_string(), "-m", &count.to_string(), "-l", "4000", "-S", "flood"]);
+    command.args(["-M", "mail.fabrikam.example", "-f", "eve@fabrikam.example", "-t", "bob@contoso.example"]);
+    let outcome = run(command.arg(format!("inet:{target}")), "");
+    assert!(outcome.status.success(), "{}", outcome.text);
+}
+
+#[test]
+fn two_hundred_messages_over_twenty_sessions_arrive_exactly_once() {
+    let Some(source) = parts::find("smtp-source") else { return };
+    let place = Place::new();
+    let server = Server::demo(&place);
+    flood(&source, server.inbound(), 200, 20);
+    let mailbox = server.mailbox("bob");
+    let stored = wait_for("200 messages", || {
+        let stored = mailbox.messages();
+        (stored.len() >= 200).then_some(stored)
+    });
+    let mut identities = BTreeMap::new();
+    for message in &stored {
+        let identity = message.header("Message-Id").concat();
+        *identities.entry(identity).or_insert(0) += 1;
+        assert_eq!(message.text().lines().filter(|line| line.contains("XXXXXXXX")).count(), 50, "{}", message.text());
+    }
+    assert!(identities.values().all(|copies| *copies == 1), "{identities:?}");
+    assert_eq!(identities.len(), 200);
+    let directory = mailbox.directory().expect("a mailbox");
+    server.stop();
+    assert_eq!(files(&directory.join("tmp")).len(), 0, "something was left half-written");
+    assert_eq!(mailbox.messages().len(), 200);
+}
