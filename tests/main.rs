@@ -1,6 +1,5 @@
 //! Every test that looks at the product from outside: one program, a module per subject.
 
-mod admin;
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod admin;

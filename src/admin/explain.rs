@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::directory::{Recipient, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
-use crate::model::smtp::replies::Answer;
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
     Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Proof, Refusal, Route, Rule, Sender, Settings,
     SignedIn, SubmitAs, admit, author, authorship, expand, sign_in,
 };
+use crate::model::smtp::replies::Answer;
 
 /// What to explain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

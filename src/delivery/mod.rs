@@ -7,6 +7,4 @@ pub mod outbox;
 pub mod outgoing;
 pub mod relay_agent;
 mod reporting;
-#[cfg(test)]
-mod tests;
 pub mod worker;

@@ -31,13 +31,14 @@ Examples:
   franking queue retry 0019B8E2A4C00000
   franking queue retry --all")]
     Retry(QueueRetryArgs),
-    /// Drop what is not yet delivered of a message; nobody gets a report
+    /// Give a message up; its sender gets a report
     #[command(after_help = "\
 Exchange: Remove-Message
 
 Examples:
-  franking queue remove 0019B8E2A4C00000")]
-    Remove(QueueIdArgs),
+  franking queue remove 0019B8E2A4C00000
+  franking queue remove 0019B8E2A4C00000 --silently")]
+    Remove(QueueRemoveArgs),
 }
 
 /// `queue list`.
@@ -67,13 +68,24 @@ pub struct QueueRetryArgs {
     all: bool,
 }
 
+/// `queue remove`.
+#[derive(Debug, Args)]
+pub struct QueueRemoveArgs {
+    /// The message's id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Send no report
+    #[arg(long)]
+    silently: bool,
+}
+
 impl QueueCommand {
     pub(super) fn request(self) -> Request {
         match self {
             Self::List(args) => Request::QueueList { limit: args.limit },
             Self::Show(args) => Request::QueueShow { id: args.id },
             Self::Retry(args) => Request::QueueRetry { id: args.id },
-            Self::Remove(args) => Request::QueueRemove { id: args.id },
+            Self::Remove(args) => Request::QueueRemove { id: args.id, silently: args.silently },
         }
     }
 }

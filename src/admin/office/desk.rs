@@ -5,9 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::failure::Failure;
 use super::queue::{QueueDetail, QueueSummary};
 use crate::model::directory::{Change, Snapshot};
-use crate::model::queue::{Command, QueueId};
-use crate::store::directory::{DirectoryError, DirectoryStore};
-use crate::store::queue::Queue;
 
 /// Why a directory did not take a change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,56 +57,18 @@ pub trait QueueDesk: Send + Sync {
     /// As [`Self::list`].
     fn show(&self, id: &str) -> Result<Option<QueueDetail>, String>;
 
-    /// Makes what waits due now: one message, or all. Says how many messages that concerns.
+    /// Makes what waits due now: one message, or all. Says how many recipients that concerns.
     ///
     /// # Errors
     /// As [`Self::list`].
     fn retry(&self, id: Option<&str>) -> Result<usize, String>;
 
-    /// Drops what is not yet delivered of a message; nobody gets a report. False when there is nothing to drop.
+    /// Gives up what is not yet delivered of a message: its sender gets a report, or nobody hears of it when
+    /// `silently`. False when there is nothing to give up.
     ///
     /// # Errors
     /// As [`Self::list`].
-    fn remove(&self, id: &str) -> Result<bool, String>;
-}
-
-impl DirectoryDesk for DirectoryStore {
-    fn snapshot(&self) -> Arc<Snapshot> {
-        Self::snapshot(self)
-    }
-
-    fn change(&self, actor: &str, plan: Planner<'_>) -> Result<Arc<Snapshot>, DeskFailure> {
-        Self::change(self, actor, plan).map_err(|error| match error {
-            DirectoryError::Refused(_) | DirectoryError::Planned(_) | DirectoryError::TooLarge { .. } => {
-                DeskFailure::Refused(error.to_string())
-            }
-            DirectoryError::NotDurable(_) | DirectoryError::Encoding(_) => DeskFailure::Store(error.to_string()),
-        })
-    }
-}
-
-impl QueueDesk for Queue {
-    fn list(&self, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
-        let all = Self::list(self);
-        let total = all.len();
-        Ok((all.into_iter().take(limit).map(QueueSummary::from).collect(), total))
-    }
-
-    fn show(&self, id: &str) -> Result<Option<QueueDetail>, String> {
-        Ok(id.parse().ok().and_then(|id: QueueId| Self::show(self, id)).map(QueueDetail::from))
-    }
-
-    fn retry(&self, id: Option<&str>) -> Result<usize, String> {
-        let ids: Vec<QueueId> = match id {
-            Some(id) => id.parse().into_iter().collect(),
-            None => Self::list(self).iter().filter_map(|summary| summary.id.parse().ok()).collect(),
-        };
-        Ok(ids.into_iter().filter(|id| self.command(Command::Retry(*id))).count())
-    }
-
-    fn remove(&self, id: &str) -> Result<bool, String> {
-        Ok(id.parse().is_ok_and(|id: QueueId| self.command(Command::Remove(id))))
-    }
+    fn remove(&self, id: &str, silently: bool) -> Result<bool, String>;
 }
 
 /// A directory that is forgotten when the process ends.

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::desk::QueueDesk;
 use super::failure::Failure;
 use super::response::Response;
-use crate::store::queue as store;
 
 /// One line of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,45 +57,6 @@ pub struct QueueRecipient {
     pub last_answer: Option<String>,
 }
 
-impl From<store::Summary> for QueueSummary {
-    fn from(summary: store::Summary) -> Self {
-        Self {
-            id: summary.id,
-            accepted_at: summary.accepted_at,
-            from: summary.sender,
-            bytes: summary.bytes,
-            recipients: summary.recipient_count,
-            waiting: summary.open_count,
-            next_attempt: summary.next_attempt,
-            last_answer: summary.last_reply,
-        }
-    }
-}
-
-impl From<store::Summary> for QueueDetail {
-    fn from(mut summary: store::Summary) -> Self {
-        let recipients = core::mem::take(&mut summary.recipients).into_iter().map(QueueRecipient::from).collect();
-        Self { summary: summary.into(), recipients }
-    }
-}
-
-impl From<store::RecipientSummary> for QueueRecipient {
-    fn from(recipient: store::RecipientSummary) -> Self {
-        let answer = match (recipient.last_host, recipient.last_reply) {
-            (Some(host), Some(reply)) => Some(format!("{host}: {reply}")),
-            (_, reply) => reply,
-        };
-        Self {
-            address: recipient.address,
-            destination: recipient.destination,
-            state: format!("{:?}", recipient.state).to_lowercase(),
-            attempts: u32::from(recipient.attempts),
-            next_attempt: recipient.next_attempt,
-            last_answer: answer,
-        }
-    }
-}
-
 fn failed(text: String) -> Failure {
     Failure::unavailable(format!("The queue cannot be read: {text}")).cured_by("franking check")
 }
@@ -125,15 +85,16 @@ pub(super) fn retry(queue: &dyn QueueDesk, id: Option<&str>) -> Result<Response,
     let due = queue.retry(id).map_err(failed)?;
     let message = match due {
         0 => "Nothing waits for another attempt.".to_owned(),
-        1 => "One message is tried again now.".to_owned(),
-        count => format!("{count} messages are tried again now."),
+        1 => "One delivery is tried again now.".to_owned(),
+        count => format!("{count} deliveries are tried again now."),
     };
     Ok(Response::Done { message, notes: Vec::new(), password: None })
 }
 
-pub(super) fn remove(queue: &dyn QueueDesk, id: &str) -> Result<Response, Failure> {
-    if !queue.remove(id).map_err(failed)? {
+pub(super) fn remove(queue: &dyn QueueDesk, id: &str, silently: bool) -> Result<Response, Failure> {
+    if !queue.remove(id, silently).map_err(failed)? {
         return Err(unknown(id));
     }
-    Ok(Response::Done { message: format!("The message {id} is removed. Nobody is told."), notes: Vec::new(), password: None })
+    let hears = if silently { "Nobody is told." } else { "Its sender gets a report." };
+    Ok(Response::Done { message: format!("The message {id} is removed. {hears}"), notes: Vec::new(), password: None })
 }

@@ -183,10 +183,12 @@ pub enum Request {
         /// Which; all when there is none.
         id: Option<String>,
     },
-    /// Drops a message of the queue; nobody gets a report.
+    /// Gives a message of the queue up.
     QueueRemove {
         /// Its id.
         id: String,
+        /// Nobody gets a report.
+        silently: bool,
     },
     /// Why would the server answer as it does?
     Explain(Query),

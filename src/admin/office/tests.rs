@@ -55,7 +55,7 @@ impl QueueDesk for OneMessage {
         Ok(usize::from(id.is_none_or(|id| id == MESSAGE)))
     }
 
-    fn remove(&self, id: &str) -> Result<bool, String> {
+    fn remove(&self, id: &str, _: bool) -> Result<bool, String> {
         let mut removed = self.removed.lock().unwrap();
         Ok(id == MESSAGE && !core::mem::replace(&mut *removed, true))
     }
@@ -206,7 +206,7 @@ fn the_queue_is_shown_and_interfered_with() {
     assert!(matches!(ask(&office, Request::QueueList { limit: 10 }), Response::Queue { total: 1, .. }));
     assert!(matches!(ask(&office, Request::QueueShow { id: name(MESSAGE) }), Response::QueueMessage(_)));
     assert!(matches!(ask(&office, Request::QueueRetry { id: None }), Response::Done { .. }));
-    let remove = Request::QueueRemove { id: name(MESSAGE) };
+    let remove = Request::QueueRemove { id: name(MESSAGE), silently: false };
     assert!(matches!(ask(&office, remove.clone()), Response::Done { .. }));
     assert!(matches!(ask(&office, remove), Response::Failed(Failure { kind: FailureKind::NotFound, .. })));
 }
