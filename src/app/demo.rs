@@ -4,13 +4,12 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use super::serve::{Bound, ServeError, ServeOptions, Server, WayOut};
+use super::ready::{self, Ready};
+use super::serve::{ServeError, ServeOptions, Server, WayOut};
 use super::stores::{StoresError, World};
-use super::{logging, runtime};
+use super::{guide, logging, runtime};
 use crate::admin::transfer::{self, Form};
-use crate::config::{Config, ConfigErrors, ListenerRole, ListenerTls, LogConfig};
+use crate::config::{Config, ConfigErrors, LogConfig};
 use crate::model::directory::document::Plan;
 use crate::store::directory::DirectoryStore;
 use crate::world::{Random, password};
@@ -111,7 +110,15 @@ pub fn run(options: &DemoOptions) -> Result<(), DemoError> {
         Server::prepare(world, config, &serve)?
     };
     populate(&server.stores().directory, &*server.world().random)?;
-    announce(&server, options, &data, &outbox)?;
+    let listeners = server.bound();
+    let mailboxes = server.stores().mailboxes.root();
+    let authority = options.certificates.join("ca.pem");
+    if options.json {
+        ready::announce(&Ready { listeners: &listeners, data: &data, mailboxes, outbox: Some(&outbox), authority })?;
+    } else {
+        let text = guide::text(options.address, &listeners, mailboxes, &outbox, &authority);
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+    }
     runtime.block_on(server.run())?;
     Ok(())
 }
@@ -146,110 +153,4 @@ fn populate(directory: &DirectoryStore, random: &dyn Random) -> Result<(), DemoE
         plan.strict().map_err(|rejected| format!("{rejected:?}"))
     });
     changed.map(|_| ()).map_err(|error| failed(&error))
-}
-
-#[derive(Serialize)]
-struct Ready<'a> {
-    event: &'static str,
-    listeners: Vec<ReadyListener>,
-    data: &'a Path,
-    mailboxes: &'a Path,
-    outbox: &'a Path,
-    authority: PathBuf,
-}
-
-#[derive(Serialize)]
-struct ReadyListener {
-    role: &'static str,
-    tls: &'static str,
-    address: SocketAddr,
-}
-
-fn announce(server: &Server, options: &DemoOptions, data: &Path, outbox: &Path) -> Result<(), DemoError> {
-    let bound = server.bound();
-    let mut output = std::io::stdout().lock();
-    if options.json {
-        let ready = Ready {
-            event: "ready",
-            listeners: bound.iter().map(ready_listener).collect(),
-            data,
-            mailboxes: server.stores().mailboxes.root(),
-            outbox,
-            authority: options.certificates.join("ca.pem"),
-        };
-        let line = serde_json::to_string(&ready).map_err(std::io::Error::from)?;
-        writeln!(output, "{line}")?;
-    } else {
-        output.write_all(guide(&bound, options, server.stores().mailboxes.root(), outbox).as_bytes())?;
-    }
-    output.flush()?;
-    Ok(())
-}
-
-fn ready_listener(bound: &Bound) -> ReadyListener {
-    ReadyListener {
-        role: match bound.role {
-            ListenerRole::Submission => "submission",
-            ListenerRole::Inbound => "inbound",
-        },
-        tls: match bound.tls {
-            ListenerTls::Starttls => "starttls",
-            ListenerTls::Implicit => "implicit",
-            ListenerTls::None => "none",
-        },
-        address: bound.address,
-    }
-}
-
-/// What a person reads at the start: where everything is, and lines to paste.
-fn guide(bound: &[Bound], options: &DemoOptions, mailboxes: &Path, outbox: &Path) -> String {
-    let port = |role, tls| {
-        let found = bound.iter().find(|bound| bound.role == role && bound.tls == tls);
-        found.map_or(0, |bound| bound.address.port())
-    };
-    let inbound = port(ListenerRole::Inbound, ListenerTls::Starttls);
-    let submission = port(ListenerRole::Submission, ListenerTls::Starttls);
-    let submissions = port(ListenerRole::Submission, ListenerTls::Implicit);
-    let host = match options.address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    };
-    let submit = |login: &str, from: &str, to: &str| {
-        format!(
-            "swaks --server {host}:{submission} -tls -au {login}@contoso.example -ap demo-{login} \
-             -f {from}@contoso.example -t {to}"
-        )
-    };
-    let arrive = |to: &str| format!("swaks --server {host}:{inbound} -f bob@fabrikam.example -t {to}@contoso.example");
-    let lines = [
-        ("a licensed mailbox submits", submit("alice", "alice", "bob@contoso.example")),
-        ("a mail user has no mailbox: 550 5.2.1", submit("scanner", "scanner", "bob@contoso.example")),
-        ("every mail app off: submission works", submit("kiosk", "kiosk", "bob@contoso.example")),
-        ("send as a shared mailbox, by grant", submit("alice", "info", "bob@contoso.example")),
-        ("the same without grant: 554 5.2.252", submit("bob", "info", "alice@contoso.example")),
-        ("on behalf of a shared mailbox: a Sender field", submit("alice", "sales", "bob@contoso.example")),
-        ("SMTP AUTH switched off: 535 5.7.139", submit("quiet", "quiet", "bob@contoso.example")),
-        ("mail comes in for a mailbox", arrive("bob")),
-        ("… for one that forwards outside", arrive("carol")),
-        ("… for a contact outside", arrive("partner")),
-        ("… for a group that refuses strangers: 550 5.7.133", arrive("staff")),
-        ("the group takes mail from inside", submit("alice", "alice", "staff@contoso.example")),
-    ];
-    let mut text = format!(
-        "Franking is running, on loopback only. Ctrl-C ends it.\n\n\
-         \x20 {host}:{inbound:<6} mail from other servers (SMTP, STARTTLS)\n\
-         \x20 {host}:{submission:<6} submission (STARTTLS)\n\
-         \x20 {host}:{submissions:<6} submission (TLS from the first byte)\n\n\
-         \x20 mailboxes   {}\n\x20 sent out    {} (nothing leaves this machine)\n\x20 trust this  {}\n\n\
-         Accounts are alice, bob, carol, kiosk, … @contoso.example; the password is demo- and the name, for example\n\
-         demo-alice. Lines to paste into another terminal:\n",
-        mailboxes.display(),
-        outbox.display(),
-        options.certificates.join("ca.pem").display(),
-    );
-    for (what, line) in lines {
-        text.push_str(&format!("\n# {what}\n{line}\n"));
-    }
-    text.push('\n');
-    text
 }

@@ -3,9 +3,11 @@
 pub mod data;
 pub mod demo;
 mod desks;
+mod guide;
 mod intake;
 mod logging;
 mod premises;
+mod ready;
 pub mod serve;
 mod signals;
 pub mod stores;
@@ -17,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::admin::cli::{Cli, Outcome, Settled, run};
 use demo::DemoOptions;
+use ready::Ready;
 use serve::{ServeError, ServeOptions, Server, WayOut};
 use stores::World;
 
@@ -54,7 +57,7 @@ pub fn main() -> ExitCode {
 }
 
 fn serve_settled(settled: Settled) -> Result<(), ServeError> {
-    let Settled { path, config, socket } = settled;
+    let Settled { path, config, socket, json } = settled;
     logging::start(config.log, Some(config.log.format));
     let options = ServeOptions {
         way_out: WayOut::Relay,
@@ -68,6 +71,13 @@ fn serve_settled(settled: Settled) -> Result<(), ServeError> {
         let _inside = runtime.enter();
         Server::prepare(world, config, &options)?
     };
+    if json {
+        let listeners = server.bound();
+        let data = server.stores().data.root();
+        let mailboxes = server.stores().mailboxes.root();
+        let authority = data.join("certs").join("ca.pem");
+        ready::announce(&Ready { listeners: &listeners, data, mailboxes, outbox: None, authority })?;
+    }
     runtime.block_on(server.run())
 }
 

@@ -73,7 +73,7 @@ const HOMES: &[(&str, &[&str], &str)] = &[
     ("hickory_resolver", &["src/world/"], "the resolver comes from world"),
     ("getrandom", &["src/world/"], "randomness comes from world, so that tests can choose the seed"),
     ("rustix", &["src/world/", "src/store/engine/embedded.rs"], "disk comes from world"),
-    ("clap", &["src/admin/", "src/app.rs", "src/main.rs"], "the command line belongs to admin and main"),
+    ("clap", &["src/admin/", "src/app/", "src/main.rs"], "the command line belongs to admin and main"),
 ];
 
 /// Where a crate is free for `model` that is not on its list.

@@ -45,6 +45,8 @@ pub struct Settled {
     pub config: Config,
     /// The administration socket.
     pub socket: PathBuf,
+    /// Answer in JSON.
+    pub json: bool,
 }
 
 /// The terminal, or what stands for it in a test.
@@ -100,7 +102,7 @@ fn settle(global: &Global) -> Result<Settled, Failure> {
         config.data = std::path::absolute(data).unwrap_or_else(|_| data.clone());
     }
     let socket = global.socket.clone().unwrap_or_else(|| config.data.join(SOCKET_NAME));
-    Ok(Settled { path, config, socket })
+    Ok(Settled { path, config, socket, json: global.json })
 }
 
 impl Desk<'_> {

@@ -1,3 +1,5 @@
+//! Tests of the journal: torn tails, power cuts, failed writes, reclaiming, decay and repair.
+
 use super::*;
 use crate::world::disk::SimulatedDisk;
 

@@ -1,3 +1,5 @@
+//! Tests of mailboxes: names, repeats, line ends, failures and power cuts.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Tests of the simulated disk: what survives a crash, and which faults it can play.
+
 use super::*;
 
 fn disk_with_file(seed: u64) -> (SimulatedDisk, PathBuf, Box<dyn AppendFile>) {
