@@ -6,7 +6,7 @@
 //! queue/           the journal of accepted messages, their large bodies, the spool
 //! mailboxes/       one Maildir++ for each mailbox
 //! keys/            secrets that this server made for itself
-//! admin.socket     where commands reach the running server
+//! admin.sock       where commands reach the running server
 //! ```
 
 use std::fs::{self, DirBuilder, OpenOptions};

@@ -212,7 +212,7 @@ impl Server {
         };
         tokio::select! {
             () = draining => tracing::info!("stopped"),
-            () = told_again(&mut signals) => tracing::warn!("told to stop a second time: what was under way is cut off"),
+            () = told_again(&mut signals) => tracing::warn!("told to stop again: what is under way is cut off"),
         }
         administration.abort();
         // A file that stays is no harm: the next start replaces it.
@@ -267,7 +267,8 @@ fn certificates(world: &World, config: &Config, fallback: &Path) -> Result<Arc<C
     let configured: Vec<CertificatePaths> = if config.certificates.is_empty() {
         let hosts = [config.hostname.clone()];
         let (paths, outcome) = ensure_development_certificates(fallback, &hosts, world.clock.now(), &*world.random)?;
-        tracing::warn!(?outcome, directory = %fallback.display(), "no certificate is configured: a development one is used");
+        let directory = fallback.display();
+        tracing::warn!(?outcome, %directory, "no certificate is configured: a development one is used");
         vec![paths]
     } else {
         config.certificates.clone()

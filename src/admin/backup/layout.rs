@@ -18,8 +18,7 @@ pub(super) enum Pass {
 /// The passes in order. Bodies come twice; see the head of the room above.
 pub(super) const PASSES: [Pass; 5] = [Pass::Rest, Pass::Bodies, Pass::Journal, Pass::Bodies, Pass::Mail];
 
-/// Directories whose content can be rebuilt, is under way, or means nothing elsewhere; mailboxes have names of their
-/// own.
+/// Directories whose content can be rebuilt, is under way, or means nothing elsewhere. A mailbox may be called so.
 const LEFT_OUT: [&str; 4] = ["index", "sled", "spool", "lost+found"];
 /// Rooms that hold mailboxes.
 const MAIL: [&str; 2] = ["mailboxes", "outbox"];

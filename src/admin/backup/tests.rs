@@ -104,3 +104,31 @@ fn a_backup_is_for_its_owner_only() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&to), mode(&to.join("directory.json"))), (0o700, 0o600));
 }
+
+#[test]
+fn a_journal_that_moves_on_while_it_is_copied_has_no_gap_and_no_message_is_missed() {
+    let (data, place) = (data(), tempfile::tempdir().unwrap());
+    let queue = data.path().join("queue");
+    fs::write(queue.join("0000000000000003.segment"), "third").unwrap();
+    let mut moved = false;
+    let mut step = |progress: Progress| {
+        // As soon as the first segment is copied, the server drops the two oldest, delivers and begins a fourth.
+        let copied = place.path().join("monday/data/queue/0000000000000001.segment").exists();
+        if copied && !core::mem::replace(&mut moved, true) {
+            for oldest in ["0000000000000001.segment", "0000000000000002.segment"] {
+                fs::remove_file(queue.join(oldest)).unwrap();
+            }
+            fs::write(queue.join("0000000000000004.segment"), "fourth").unwrap();
+            fs::write(queue.join("bodies/78"), "of the fourth").unwrap();
+            fs::write(data.path().join("mailboxes/1/new/c.1"), "delivered meanwhile").unwrap();
+        }
+        assert!(progress.done > 0);
+    };
+    let to = place.path().join("monday");
+    take(&office_on(data.path()), &to, &mut step).unwrap();
+    let manifest = Manifest::read(&to).unwrap();
+    let names: Vec<&str> = manifest.files.keys().filter_map(|name| name.strip_prefix("data/queue/")).collect();
+    assert_eq!(names, ["0000000000000003.segment", "0000000000000004.segment", "bodies/77", "bodies/78"]);
+    assert!(manifest.files.contains_key("data/mailboxes/1/new/c.1"));
+    assert!(verify(&to, &mut |_| {}).unwrap().defects.is_empty());
+}

@@ -86,7 +86,8 @@ impl fmt::Display for Report {
         let (refused, skipped) = (self.refused.len(), self.skipped);
         writeln!(
             formatter,
-            "{created} created, {updated} updated, {unchanged} unchanged, {refused} rows refused, {skipped} rows skipped"
+            "{created} created, {updated} updated, {unchanged} unchanged, {refused} rows refused, {skipped} rows \
+             skipped"
         )
     }
 }
