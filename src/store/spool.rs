@@ -297,12 +297,10 @@ mod tests {
         for (own, bound) in [(u64::MAX, 100), (20, 20)] {
             let mut spool = directory.begin(own);
             spool.write(&vec![0; bound]).unwrap();
-            assert!(
-                matches!(
-                    spool.write(&[0]),
-                    Err(SpoolError::TooLarge { body_bytes_max }) if body_bytes_max == bound as u64
-                )
-            );
+            assert!(matches!(
+                spool.write(&[0]),
+                Err(SpoolError::TooLarge { body_bytes_max }) if body_bytes_max == bound as u64
+            ));
             spool.write(&[]).unwrap();
             assert_eq!(spool.bytes(), bound as u64);
         }
