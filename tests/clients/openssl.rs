@@ -83,7 +83,7 @@ fn what_is_older_than_tls_1_2_is_refused() {
                 let Outcome { status, text } =
                     open_ssl.connect(&strs(target), &[version, "-cipher", "DEFAULT:@SECLEVEL=0"]);
                 assert!(!status.success() && !text.contains("221 "), "{listener} {version}: {text}");
-// "Protocol version", or "handshake failure" when the offer lacks what every later version has.
+                // "Protocol version", or "handshake failure" when the offer lacks what every later version has.
                 let alerts = ["SSL alert number 70", "SSL alert number 40"];
                 assert!(alerts.iter().any(|alert| text.contains(alert)), "{listener} {version}: {text}");
             }
