@@ -84,7 +84,7 @@ fn commands_reach_a_running_server_and_its_next_decision_obeys() {
     let path = data.join(socket::SOCKET_NAME);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime.block_on(async { socket::listen(&path).unwrap() });
-    let at = path.clone();
+    let at = path;
     runtime.spawn(async move { socket::serve(listener, &at, Arc::new(office)).await });
 
     let may_sign_in = |login: &str| {

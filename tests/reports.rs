@@ -7,7 +7,7 @@ use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, Reverse
 use franking::model::policy::{BodyKind, DsnRequest, MessageParameters, Notify, Origin, Refusal, Ret, Route, Settings};
 use franking::model::queue::{Addressee, Attempt, EntryFacts, Event, Hop, QueueId, ReportKind, Target};
 use franking::model::report::{self, HEADER_BYTES_MAX, Original, ReportFacts, Reporter};
-use mail_parser::{MessageParser, MimeHeaders as _};
+use mail_parser::MessageParser;
 use proptest::prelude::*;
 
 const HEAD: &[u8] = b"Received: from client.contoso.example by mx.contoso.example; Mon, 5 Jan 2026 09:00:00 +0000\r\n\
@@ -224,7 +224,8 @@ proptest! {
 
     #[test]
     fn the_same_outcome_makes_the_same_report_byte_for_byte(head in "\\PC{0,200}", said in "\\PC{0,200}") {
-        let target = failed("partner@fabrikam.example", Some(&said), Reply::new(550, EnhancedStatus(5, 0, 0), said.clone()));
+        let reply = Reply::new(550, EnhancedStatus(5, 0, 0), said.clone());
+        let target = failed("partner@fabrikam.example", Some(&said), reply);
         let original = Original { head: head.as_bytes(), body: Some(BODY), international: false };
         let once = compose(ReportKind::Failed, &message(), core::slice::from_ref(&target), original);
         prop_assert_eq!(once, compose(ReportKind::Failed, &message(), &[target], original));
@@ -240,11 +241,13 @@ proptest! {
         raw in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
         let folded = subject.replace("\r\n", "\r\n ").replace('\n', "\n ");
-        let mut head = format!("Subject: {folded}\r\nMessage-ID: <{id}>\r\nX: <script>alert(1)</script>\r\n").into_bytes();
+        let fields = format!("Subject: {folded}\r\nMessage-ID: <{id}>\r\nX: <script>alert(1)</script>\r\n");
+        let mut head = fields.into_bytes();
         head.extend_from_slice(&raw);
         let mut message = message();
         message.parameters.envelope_id = Some(envelope_id.into());
-        let mut target = failed("partner@fabrikam.example", Some(&host), Reply::new(550, EnhancedStatus(5, 0, 0), said.clone()));
+        let reply = Reply::new(550, EnhancedStatus(5, 0, 0), said.clone());
+        let mut target = failed("partner@fabrikam.example", Some(&host), reply);
         let mut addressee = Addressee::clone(&target.addressee);
         addressee.dsn.original_recipient = Some((host.into(), said.into()));
         target.addressee = addressee.into();

@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use manifest::{FileFacts, Manifest};
+pub(in crate::admin) use restore::copy_logs;
 pub use restore::{RestoreReport, restore};
 
 use super::office::{Failure, Office, Progress};

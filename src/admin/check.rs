@@ -283,7 +283,7 @@ mod tests {
     fn report(text: &str, data: &Path) -> CheckReport {
         let path = data.join("franking.toml");
         let config = Config::parse(text, &path).unwrap();
-        check(&path, &config, &data.join("admin.socket"), &InMemory::default(), Timestamp::EPOCH)
+        check(&path, &config, &data.join("admin.sock"), &InMemory::default(), Timestamp::EPOCH)
     }
 
     fn of<'a>(report: &'a CheckReport, subject: &str) -> Vec<&'a Finding> {

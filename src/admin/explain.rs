@@ -17,6 +17,7 @@ use crate::model::policy::{
     Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Proof, Refusal, Route, Rule, Sender, Settings,
     SignedIn, SubmitAs, admit, author, authorship, expand, sign_in,
 };
+use crate::model::smtp::replies::Answer;
 
 /// What to explain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +56,7 @@ pub struct Step {
     pub rules: Vec<RuleView>,
     /// Whether the server goes along.
     pub accepted: bool,
-    /// The refusal as the server words it, without the trailer that names time and session.
+    /// The reply as the server words it; a refusal without the trailer that names time and session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,
     /// What follows from the step, for example where a copy goes.
@@ -124,9 +125,10 @@ impl Session<'_> {
         Some(())
     }
 
-    fn close(&mut self, command: String, trail: Vec<Rule>, outcome: Vec<String>) {
+    fn close(&mut self, command: String, trail: Vec<Rule>, answer: Option<Answer<'_>>, outcome: Vec<String>) {
         let rules = trail.into_iter().map(RuleView::from).collect();
-        self.steps.push(Step { command, rules, accepted: true, outcome, ..Step::default() });
+        let reply = answer.map(|answer| answer.reply().to_string());
+        self.steps.push(Step { command, rules, accepted: true, reply, outcome, cures: Vec::new() });
     }
 
     fn refuse(&mut self, command: String, trail: Vec<Rule>, refusal: &Refusal, cures: Vec<String>) {
@@ -158,7 +160,7 @@ impl Session<'_> {
         };
         if inbound {
             trail.push(rule("port 25 offers AUTH", false, "the login is left aside".to_owned()));
-            self.close("EHLO".to_owned(), trail, vec!["the client counts as a stranger".to_owned()]);
+            self.close("EHLO".to_owned(), trail, None, vec!["the client counts as a stranger".to_owned()]);
             return Some(Sender::Anonymous);
         }
         let command = format!("AUTH as {login}, with the right password");
@@ -175,7 +177,8 @@ impl Session<'_> {
         };
         match judged {
             Ok(signed_in) => {
-                self.close(command, trail, vec![format!("signed in as {}", signed_in.login())]);
+                let outcome = vec![format!("signed in as {}", signed_in.login())];
+                self.close(command, trail, Some(Answer::SignedIn), outcome);
                 Some(Sender::Account(signed_in))
             }
             Err(refusal) => {
@@ -211,7 +214,7 @@ impl Session<'_> {
         };
         match judged {
             Ok(()) => {
-                self.close(command, trail, Vec::new());
+                self.close(command, trail, Some(Answer::SenderOk), Vec::new());
                 Some(path)
             }
             Err(refusal) => {
@@ -258,7 +261,7 @@ impl Session<'_> {
         let dsn = DsnRequest::default();
         match admit(self.snapshot, self.settings, sender, path, dsn, self.query.bytes, &mut trail) {
             Ok(permit) => {
-                self.close(command, trail, Vec::new());
+                self.close(command, trail, Some(Answer::RecipientOk), Vec::new());
                 Some(permit)
             }
             Err(refusal) => {
@@ -291,7 +294,7 @@ impl Session<'_> {
                 if authored.reverse_path != *reverse_path {
                     outcome.push(format!("it leaves under the reverse-path <{}>", path_text(&authored.reverse_path)));
                 }
-                self.close(command, trail, outcome);
+                self.close(command, trail, None, outcome);
                 Some(authored.reverse_path)
             }
             Err(refusal) => {
@@ -337,7 +340,7 @@ impl Session<'_> {
             outcome.push("no copy is delivered: the groups have no members that mail could reach".to_owned());
         }
         cures.dedup();
-        self.close("after acceptance".to_owned(), trail, outcome);
+        self.close("after acceptance".to_owned(), trail, None, outcome);
         if let Some(step) = self.steps.last_mut() {
             step.cures = cures;
         }

@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::office::{self, Failure, Office, Progress, Request, Response};
 
 /// The socket's name in the data directory.
-pub const SOCKET_NAME: &str = "admin.socket";
+pub const SOCKET_NAME: &str = "admin.sock";
 /// The longest request: an import of a large organisation.
 const REQUEST_BYTES_MAX: u64 = 256 << 20;
 /// The longest answer: an export of a large organisation.

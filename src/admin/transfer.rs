@@ -167,8 +167,8 @@ fn place(bytes: &[u8], offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// Where brackets outside of strings go deeper than permitted. The parsers have limits of their own; this one is the same
-/// for both forms and does not depend on their versions.
+/// Where brackets outside of strings go deeper than permitted. The parsers have limits of their own; this one is the
+/// same for both forms and does not depend on their versions.
 fn first_too_deep(bytes: &[u8], form: Form) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = 0;

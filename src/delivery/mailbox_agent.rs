@@ -1,14 +1,15 @@
 //! The MDA: puts one copy into one local mailbox and says what became of it.
 //!
-//! The recipient is judged again, since it may have been disabled since the message was expanded. A copy counts as delivered
-//! only once its file is durable. Its name is a function of queue id and place, so a second delivery changes nothing.
+//! The recipient is judged again, since it may have been disabled since the message was expanded. A copy counts as
+//! delivered only once its file is durable. Its name is a function of queue id and place, so a second delivery changes
+//! nothing.
 
 use std::sync::Arc;
 
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
-use crate::model::mail::{EnhancedStatus, Reply, ReversePath, Timestamp};
+use crate::model::mail::{ReversePath, Timestamp};
 use crate::model::policy::{Refusal, Settings};
-use crate::model::queue::{Addressee, Attempt, Hop, Outcome};
+use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome};
 use crate::store::mailbox::{
     Delivery, DeliveryName, Flags, Folder, MailboxFailure, MailboxName, MailboxStore, Message, NameError, Repeat,
 };
@@ -89,7 +90,10 @@ impl MailboxAgent {
         };
         let delivery = match delivery_of(copy, mailbox) {
             Ok(delivery) => delivery,
-            Err(error) => return Outcome::Deferred(attempt(trouble(EnhancedStatus(4, 3, 0), error.to_string()))),
+            Err(error) => {
+                tracing::error!(queue_id = %copy.message.id, %error, "a mailbox has no name");
+                return Outcome::Deferred(attempt(Finding::MailboxFailed.reply()));
+            }
         };
         let delivered = match self.mailboxes.deliver(delivery).await {
             Ok(ticket) => ticket.await,
@@ -100,11 +104,11 @@ impl MailboxAgent {
                 if let Some(holder) = holder.filter(|_| !delivered.was_there) {
                     self.occupancy.added(holder, delivered.bytes);
                 }
-                Outcome::Delivered(attempt(Reply::new(250, EnhancedStatus(2, 1, 5), "Delivered to the mailbox")))
+                Outcome::Delivered(attempt(Finding::Delivered.reply()))
             }
             Err(failure) => {
                 tracing::warn!(queue_id = %copy.message.id, %failure, "a mailbox cannot be written");
-                Outcome::Deferred(attempt(refused_by_disk(&failure)))
+                Outcome::Deferred(attempt(refused_by_disk(&failure).reply()))
             }
         }
     }
@@ -154,8 +158,8 @@ fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameErr
     })
 }
 
-/// RFC 5321 section 4.4: the last server writes the reverse-path into the message. The addresses were parsed, so none of
-/// them can hold a line end.
+/// RFC 5321 section 4.4: the last server writes the reverse-path into the message. The addresses were parsed, so none
+/// of them can hold a line end.
 fn trace_lines(addressee: &Addressee) -> Vec<u8> {
     let mut lines = match &addressee.reverse_path {
         ReversePath::Null => "Return-Path: <>\r\n".to_owned(),
@@ -171,17 +175,11 @@ pub(super) fn resent_line(addressee: &Addressee) -> String {
     addressee.resent_from.as_ref().map_or_else(String::new, |mailbox| format!("Resent-From: <{mailbox}>\r\n"))
 }
 
-fn refused_by_disk(failure: &MailboxFailure) -> Reply {
-    let status = match failure {
-        MailboxFailure::NoRoom { .. } => EnhancedStatus(4, 3, 1),
-        MailboxFailure::Disk { .. } | MailboxFailure::Message { .. } | MailboxFailure::Closed => {
-            EnhancedStatus(4, 3, 0)
-        }
-    };
-    // What the disk said names paths of this machine: it goes to the log, not into reports.
-    trouble(status, "The mailbox cannot be written at the moment".to_owned())
-}
-
-fn trouble(status: EnhancedStatus, text: String) -> Reply {
-    Reply::new(if status == EnhancedStatus(4, 3, 1) { 452 } else { 451 }, status, text)
+/// What the disk said names paths of this machine: it goes to the log, not into reports.
+const fn refused_by_disk(failure: &MailboxFailure) -> Finding {
+    match failure {
+        MailboxFailure::NoRoom { .. } => Finding::NoRoom,
+        MailboxFailure::Disk { .. } | MailboxFailure::Closed => Finding::MailboxFailed,
+        MailboxFailure::Message { .. } => Finding::MessageUnreadable,
+    }
 }

@@ -1,4 +1,6 @@
-//! Carries out what the queue decides: expands messages, puts them into mailboxes, hands them to other servers, reports.
+//! Carries out what the queue decides: expands messages, puts them into mailboxes, hands them to other servers,
+//! reports.
+//! Carries out what the queue decides: expands messages, fills mailboxes, hands over to other servers, reports.
 
 pub mod content;
 pub mod exchanger;
@@ -7,6 +9,4 @@ pub mod outbox;
 pub mod outgoing;
 pub mod relay_agent;
 mod reporting;
-#[cfg(test)]
-mod tests;
 pub mod worker;

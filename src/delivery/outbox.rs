@@ -10,8 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::outgoing::{Outcomes, Outgoing, Parcel};
-use crate::model::mail::{EnhancedStatus, Reply};
-use crate::model::queue::{Attempt, Outcome};
+use crate::model::queue::{Attempt, Finding, Outcome};
 use crate::world::disk::Disk;
 
 /// The directory.
@@ -86,13 +85,12 @@ impl Outgoing for Outbox {
             let written = tokio::task::spawn_blocking(move || outbox.write(&parcel)).await;
             let outcome = match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
                 Ok(name) => {
-                    let reply = Reply::new(250, EnhancedStatus(2, 0, 0), format!("Written to the outbox as {name}"));
+                    let reply = Finding::InOutbox(name).reply();
                     Outcome::Relayed { attempt: Attempt { at, host: None, reply }, dsn_passed_on: false }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the outbox cannot be written");
-                    let reply = Reply::new(451, EnhancedStatus(4, 3, 0), "The outbox cannot be written");
-                    Outcome::Deferred(Attempt { at, host: None, reply })
+                    Outcome::Deferred(Attempt { at, host: None, reply: Finding::OutboxFailed.reply() })
                 }
             };
             places.into_iter().map(|place| (place, outcome.clone())).collect()

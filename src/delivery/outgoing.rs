@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::exchanger::{HopSecurity, Route as Way, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
-use crate::model::mail::{ForwardPath, Reply, Timestamp};
+use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, Timestamp};
 use crate::model::policy::Route;
-use crate::model::queue::{Addressee, Attempt, Hop, Outcome, QueueId};
+use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome, QueueId};
 use crate::model::smtp::client::{self, Cause, OutboundMessage, OutboundRecipient, Trouble};
 use crate::store::queue::StoredMessage;
 
@@ -112,24 +112,24 @@ fn told(outcome: client::Outcome, at: Timestamp) -> Outcome {
             let attempt = Attempt { at, host: Some(host), reply: Reply::plain(reply.code(), lines) };
             Outcome::Relayed { attempt, dsn_passed_on: dsn_handed_on }
         }
-        client::Outcome::Deferred(trouble) => Outcome::Deferred(attempt_of(trouble, at, 451)),
-        client::Outcome::Failed(trouble) => Outcome::Failed(attempt_of(trouble, at, 550)),
+        client::Outcome::Deferred(trouble) => Outcome::Deferred(attempt_of(trouble, at, Finding::HostTrouble)),
+        client::Outcome::Failed(trouble) => Outcome::Failed(attempt_of(trouble, at, Finding::HostUnfit)),
     }
 }
 
 /// The host counts as the speaker only of words that it said.
-fn attempt_of(trouble: Trouble, at: Timestamp, own_code: u16) -> Attempt {
+fn attempt_of(trouble: Trouble, at: Timestamp, own: fn(EnhancedStatus, String) -> Finding) -> Attempt {
     let Trouble { status, host, cause } = trouble;
     match cause {
         Cause::Reply { reply, .. } => {
             let said = reply.lines().join(" ");
-            let own = reply.enhanced().map(|status| status.to_string());
-            let text = own.and_then(|own| said.strip_prefix(&own).map(|rest| rest.trim_start().to_owned()));
+            let shown = reply.enhanced().map(|status| status.to_string());
+            let text = shown.and_then(|shown| said.strip_prefix(&shown).map(|rest| rest.trim_start().to_owned()));
             Attempt { at, host, reply: Reply::new(reply.code(), status, text.unwrap_or(said)) }
         }
         Cause::Local(text) => {
             let text = host.map_or_else(|| text.to_string(), |host| format!("{host}: {text}"));
-            Attempt { at, host: None, reply: Reply::new(own_code, status, text) }
+            Attempt { at, host: None, reply: own(status, text).reply() }
         }
     }
 }

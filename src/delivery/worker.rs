@@ -1,8 +1,8 @@
 //! The shell around the dispatcher: takes its work, gives it to the agents, feeds what they say back.
 //!
-//! No decision is made here. How much runs at once is the dispatcher's affair; expansions and reports, which it does not
-//! count, are bounded here. When told to stop, the worker begins nothing new and gives what runs a limited time; what is
-//! cut off is tried again at the next start.
+//! No decision is made here. How much runs at once is the dispatcher's affair; expansions and reports, which it does
+//! not count, are bounded here. When told to stop, the worker begins nothing new and gives what runs a limited time;
+//! what is cut off is tried again at the next start.
 
 use core::future::Future;
 use core::time::Duration;
@@ -16,10 +16,10 @@ use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
 use super::reporting;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::Address;
 use crate::model::mail::header::{Mailboxes, fields, mailboxes};
-use crate::model::mail::{Address, EnhancedStatus, Reply};
 use crate::model::policy::{Origin, Settings, SubmitAs, Unrecorded, expand, submit_as};
-use crate::model::queue::{Attempt, Hop, Job, Outcome, QueueId, ReportJob, Schedule, Target};
+use crate::model::queue::{Attempt, Finding, Hop, Job, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -163,8 +163,8 @@ fn author_of(head: &[u8]) -> Option<Address> {
     }
 }
 
-/// Who gets a copy in Sent Items (spec section 4.4): the account, and the owner as or for whom it was sent, each as their
-/// mailbox says.
+/// Who gets a copy in Sent Items (spec section 4.4): the account, and the owner as or for whom it was sent, each as
+/// their mailbox says.
 fn sent_copies(
     snapshot: &Snapshot,
     settings: &Settings,
@@ -194,7 +194,7 @@ async fn attempt(agents: &Arc<Agents>, job: Job) {
         Ok(message) => outside(agents, &job, message).await,
         Err(error) => {
             tracing::error!(queue_id = %job.id, %error, "a message cannot be read and is not delivered");
-            let reply = Reply::new(451, EnhancedStatus(4, 3, 0), "The message cannot be read at the moment");
+            let reply = Finding::MessageUnreadable.reply();
             let outcome = Outcome::Deferred(Attempt { at: now, host: None, reply });
             job.targets.iter().map(|(place, _)| (*place, outcome.clone())).collect()
         }

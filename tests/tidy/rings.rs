@@ -56,6 +56,7 @@ const MODEL_CRATES: &[&str] = &[
     "rpds",
     "idna",
     "unicode_normalization",
+    "zeroize",
     "base64",
     "memchr",
     "hmac",

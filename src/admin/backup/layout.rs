@@ -18,8 +18,10 @@ pub(super) enum Pass {
 /// The passes in order. Bodies come twice; see the head of the room above.
 pub(super) const PASSES: [Pass; 5] = [Pass::Rest, Pass::Bodies, Pass::Journal, Pass::Bodies, Pass::Mail];
 
-/// Rooms of the data directory whose content can be rebuilt, is under way, or means nothing elsewhere.
+/// Directories whose content can be rebuilt, is under way, or means nothing elsewhere; mailboxes have names of their own.
 const LEFT_OUT: [&str; 4] = ["index", "sled", "spool", "lost+found"];
+/// Rooms that hold mailboxes.
+const MAIL: [&str; 2] = ["mailboxes", "outbox"];
 /// A directory anywhere whose files are under way: that of a Maildir.
 const UNDER_WAY: &str = "tmp";
 
@@ -33,15 +35,17 @@ pub(super) fn pass_of(path: &Path) -> Option<Pass> {
         })
         .collect();
     let (first, last) = (names.first()?, names.last()?);
-    let unfinished = last.ends_with(".tmp") || last.ends_with(".new") || last.ends_with(".socket") || *last == "lock";
+    let unfinished = [".tmp", ".new", ".sock", ".torn"].iter().any(|ending| last.ends_with(ending)) || *last == "lock";
     let under_way = names.iter().rev().skip(1).any(|name| *name == UNDER_WAY);
-    if unfinished || under_way || LEFT_OUT.contains(first) {
+    let mail = MAIL.contains(first);
+    let left_out = LEFT_OUT.contains(first) || (!mail && names.iter().any(|name| LEFT_OUT.contains(name)));
+    if unfinished || under_way || left_out {
         return None;
     }
     Some(match *first {
-        "mail" | "mailboxes" | "postmaster" => Pass::Mail,
-        "journal" | "queue" if names.contains(&"bodies") => Pass::Bodies,
-        "journal" | "queue" => Pass::Journal,
+        _ if mail => Pass::Mail,
+        "queue" if names.contains(&"bodies") => Pass::Bodies,
+        "queue" => Pass::Journal,
         _ => Pass::Rest,
     })
 }
@@ -53,15 +57,17 @@ mod tests {
     #[test]
     fn every_file_has_one_pass_or_none() {
         let of = |text: &str| pass_of(Path::new(text));
-        assert_eq!(of("journal/00000001.journal"), Some(Pass::Journal));
-        assert_eq!(of("journal/bodies/0123"), Some(Pass::Bodies));
-        assert_eq!(of("mail/7/new/x.y"), Some(Pass::Mail));
-        assert_eq!(of("mail/7/tmp/x.y"), None);
-        assert_eq!(of("directory/changes"), Some(Pass::Rest));
-        assert_eq!(of("index/db"), None);
-        assert_eq!(of("mail/index/new/x.y"), Some(Pass::Mail));
-        assert_eq!(of("admin.socket"), None);
-        assert_eq!(of("journal/lock"), None);
+        assert_eq!(of("queue/0000000000000001.segment"), Some(Pass::Journal));
+        assert_eq!(of("queue/bodies/0123"), Some(Pass::Bodies));
+        assert_eq!(of("mailboxes/7/new/x.y"), Some(Pass::Mail));
+        assert_eq!(of("mailboxes/7/tmp/x.y"), None);
+        assert_eq!(of("keys/srs"), Some(Pass::Rest));
+        assert_eq!(of("queue/spool/7"), None);
+        assert_eq!(of("directory/index/sled/db"), None);
+        assert_eq!(of("directory/log/0000000000000001.segment"), Some(Pass::Rest));
+        assert_eq!(of("mailboxes/index/new/x.y"), Some(Pass::Mail));
+        assert_eq!(of("admin.sock"), None);
+        assert_eq!(of("queue/lock"), None);
         assert_eq!(of(""), None);
     }
 }

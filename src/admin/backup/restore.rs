@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::{Pass, pass_of};
 use super::manifest::{Manifest, create, make_directories, synchronize};
 use super::{Defect, disk_failure, verify};
 use crate::admin::office::{Failure, Progress};
@@ -51,6 +52,20 @@ pub fn restore(from: &Path, data: &Path, progress: &mut dyn FnMut(Progress)) -> 
     }
     synchronize(data)?;
     Ok(report)
+}
+
+/// Copies what can be replayed of a backup, journal and directory log without mailboxes and large bodies, into `to`.
+///
+/// # Errors
+/// `NotFound` and `Refused` as for a manifest, `Unavailable` when the disk fails.
+pub(in crate::admin) fn copy_logs(from: &Path, to: &Path) -> Result<(), Failure> {
+    for name in Manifest::read(from)?.files.keys() {
+        let Some(relative) = name.strip_prefix("data/").map(Path::new) else { continue };
+        if relative.starts_with("directory") || pass_of(relative) == Some(Pass::Journal) {
+            put(&from.join(name), &to.join(relative))?;
+        }
+    }
+    Ok(())
 }
 
 fn empty(data: &Path) -> Result<(), Failure> {

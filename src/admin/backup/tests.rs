@@ -9,14 +9,14 @@ use crate::admin::office::tests::office;
 fn data() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (name, content) in [
-        ("journal/0000000000000001.segment", "first"),
-        ("journal/0000000000000002.segment", "second, torn"),
-        ("journal/bodies/77", "large"),
-        ("mail/1/new/a.1", "hello"),
-        ("mail/1/tmp/b.1", "under way"),
-        ("directory/changes", "log"),
-        ("index/db", "can be rebuilt"),
-        ("srs.keys", "secret"),
+        ("queue/0000000000000001.segment", "first"),
+        ("queue/0000000000000002.segment", "second, torn"),
+        ("queue/bodies/77", "large"),
+        ("mailboxes/1/new/a.1", "hello"),
+        ("mailboxes/1/tmp/b.1", "under way"),
+        ("directory/log/0000000000000001.segment", "log"),
+        ("directory/index/sled/db", "can be rebuilt"),
+        ("keys/srs", "secret"),
     ] {
         let path = directory.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -43,10 +43,10 @@ fn what_is_backed_up_is_verified_and_restored_as_it_was() {
     assert!(verified.defects.is_empty(), "{:?}", verified.defects);
     let fresh = place.path().join("fresh");
     assert_eq!(restore(&to, &fresh, &mut |_| {}).unwrap().files, 6);
-    for name in ["journal/0000000000000002.segment", "journal/bodies/77", "mail/1/new/a.1", "srs.keys"] {
+    for name in ["queue/0000000000000002.segment", "queue/bodies/77", "mailboxes/1/new/a.1", "keys/srs"] {
         assert_eq!(fs::read(fresh.join(name)).unwrap(), fs::read(data.path().join(name)).unwrap(), "{name}");
     }
-    assert!(!fresh.join("index").exists() && !fresh.join("mail/1/tmp").exists());
+    assert!(!fresh.join("directory/index").exists() && !fresh.join("mailboxes/1/tmp").exists());
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn any_altered_lost_or_cut_file_is_found_and_never_restored() {
     let (data, place) = (data(), tempfile::tempdir().unwrap());
     let to = place.path().join("monday");
     taken(data.path(), &to);
-    let segment = to.join("data/journal/0000000000000001.segment");
+    let segment = to.join("data/queue/0000000000000001.segment");
     let good = fs::read(&segment).unwrap();
     let breakages: [&dyn Fn(); 3] =
         [&|| fs::write(&segment, b"fIrst").unwrap(), &|| fs::write(&segment, b"fir").unwrap(), &|| {
@@ -90,7 +90,7 @@ fn a_manifest_that_points_outside_is_refused() {
     taken(data.path(), &to);
     let manifest = fs::read_to_string(to.join("manifest.json")).unwrap();
     for outside in ["../../etc/passwd", "/etc/passwd", ""] {
-        fs::write(to.join("manifest.json"), manifest.replace("data/srs.keys", outside)).unwrap();
+        fs::write(to.join("manifest.json"), manifest.replace("data/keys/srs", outside)).unwrap();
         assert_eq!(verify(&to, &mut |_| {}).unwrap_err().kind, FailureKind::Refused, "{outside}");
     }
 }

@@ -67,7 +67,7 @@ pub struct Global {
     /// The data directory, instead of the configured one
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
-    /// The running server's local socket [default: admin.socket in the data directory]
+    /// The running server's local socket [default: admin.sock in the data directory]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
     /// Answer in JSON, for programs

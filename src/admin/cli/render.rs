@@ -204,7 +204,7 @@ fn explained(page: &mut Page, explanation: &Explanation) {
         }
         step.outcome.iter().for_each(|outcome| page.line(&format!("  → {outcome}")));
         match &step.reply {
-            Some(reply) => page.line(&format!("  ✗ {reply}")),
+            Some(reply) => page.line(&format!("  {} {reply}", if step.accepted { '✓' } else { '✗' })),
             None if step.accepted => {}
             None => page.line("  ✗ refused"),
         }

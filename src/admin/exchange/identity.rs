@@ -84,8 +84,9 @@ impl Index {
         }
     }
 
-    /// Who goes by `identity`: an address or login, then an id or distinguished name of the same export, a name, alias or display name, then the parts of a
-    /// distinguished name, canonical name, legacy distinguished name or `DOMAIN\user` that name the object.
+    /// Who goes by `identity`: an address or login, then an id or distinguished name of the same export, a name, alias
+    /// or display name, then the parts of a distinguished name, canonical name, legacy distinguished name or
+    /// `DOMAIN\user` that name the object.
     pub(super) fn find(&self, identity: &str) -> Result<&Holder, Unresolved> {
         let identity = identity.trim();
         let bare = identity.get(..5).filter(|start| start.eq_ignore_ascii_case("smtp:"));

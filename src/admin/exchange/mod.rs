@@ -2,9 +2,9 @@
 //! `Get-RecipientPermission`, `Get-MailboxPermission` and `Get-AcceptedDomain`, by `Export-Csv` or `ConvertTo-Json`.
 //!
 //! Files are read into one [`Document`]; several files may speak of one recipient. Rows refer to recipients as Exchange
-//! does: by name, alias, display name, login, any address, distinguished name, canonical name or `DOMAIN\user`. Every row
-//! that cannot go in is reported with file, row, identity and reason, and the others do go in. What would *open* something
-//! if it were left out (a list of accepted senders) refuses its row; what only grants less is left out with
+//! does: by name, alias, display name, login, any address, distinguished name, canonical name or `DOMAIN\user`. Every
+//! row that cannot go in is reported with file, row, identity and reason, and the others do go in. What would *open*
+//! something if it were left out (a list of accepted senders) refuses its row; what only grants less is left out with
 //! a note.
 
 mod identity;

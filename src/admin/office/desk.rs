@@ -63,7 +63,8 @@ pub trait QueueDesk: Send + Sync {
     /// As [`Self::list`].
     fn retry(&self, id: Option<&str>) -> Result<usize, String>;
 
-    /// Ends a message: its sender gets a report, or nobody hears of it when `silently`. False when there is none.
+    /// Gives up what is not yet delivered of a message: its sender gets a report, or nobody hears of it when
+    /// `silently`. False when there is nothing to give up.
     ///
     /// # Errors
     /// As [`Self::list`].

@@ -5,6 +5,7 @@ use super::response::Response;
 use super::view::RecipientSummary;
 use super::{Office, change, identity};
 use crate::model::directory::{Change, Filter, Recipient, RecipientType, Snapshot};
+use crate::model::policy::Settings;
 
 fn find<'snapshot>(snapshot: &'snapshot Snapshot, text: &str) -> Result<&'snapshot Recipient, Failure> {
     let group = identity::find(snapshot, text)?;
@@ -51,7 +52,7 @@ pub(super) fn members(
     Ok(Response::Done { message, notes: Vec::new(), password: None })
 }
 
-pub(super) fn list(snapshot: &Snapshot, group: &str) -> Result<Response, Failure> {
+pub(super) fn list(snapshot: &Snapshot, settings: &Settings, group: &str) -> Result<Response, Failure> {
     let group = find(snapshot, group)?;
     let half = group.group.as_deref();
     let filter = half.and_then(|half| half.recipient_filter.as_deref()).and_then(|text| Filter::parse(text).ok());
@@ -59,13 +60,13 @@ pub(super) fn list(snapshot: &Snapshot, group: &str) -> Result<Response, Failure
         Some(filter) => snapshot
             .recipients()
             .filter(|recipient| recipient.id != group.id && filter.matches(recipient))
-            .map(|recipient| RecipientSummary::of(recipient))
+            .map(|recipient| RecipientSummary::of(recipient, settings))
             .collect(),
         None => half
             .into_iter()
             .flat_map(|half| half.members())
             .filter_map(|id| snapshot.recipient(*id))
-            .map(|recipient| RecipientSummary::of(recipient))
+            .map(|recipient| RecipientSummary::of(recipient, settings))
             .collect(),
     };
     members.sort_unstable_by(|left, right| left.address.cmp(&right.address));

@@ -94,7 +94,7 @@ fn respond(
         }
         Request::RecipientSet { identity, edit } => recipients::set(office, actor, &identity, &edit),
         Request::RecipientShow { identity } => recipients::show(&snapshot(), &office.settings, &identity),
-        Request::RecipientList(query) => recipients::list(&snapshot(), &query),
+        Request::RecipientList(query) => recipients::list(&snapshot(), &office.settings, &query),
         Request::RecipientRemove { identity, permanently } => recipients::remove(office, actor, &identity, permanently),
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
@@ -106,7 +106,7 @@ fn respond(
         Request::DomainRemove { domain } => domains::remove(office, actor, &domain),
         Request::DomainList => Ok(domains::list(&snapshot())),
         Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),
-        Request::GroupList { group } => groups::list(&snapshot(), &group),
+        Request::GroupList { group } => groups::list(&snapshot(), &office.settings, &group),
         Request::OrganisationShow => Ok(domains::organisation(&snapshot())),
         Request::OrganisationSet(entry) => domains::set_organisation(office, actor, &entry),
         Request::Import { name, form, text, all_or_nothing, dry_run } => {

@@ -45,7 +45,7 @@ pub struct QueueRecipient {
     pub address: String,
     /// Where the copy goes: a mailbox, or the next host.
     pub destination: String,
-    /// Its state in a word: waiting, in delivery, delivered, failed.
+    /// Its state in a word: due, deferred, held, delivered, relayed, failed, removed or reported.
     pub state: String,
     /// How many attempts were made.
     pub attempts: u32,

@@ -96,7 +96,7 @@ pub(super) fn show(snapshot: &Snapshot, settings: &Settings, identity: &str) -> 
     Ok(Response::Recipient(Box::new(RecipientView::of(recipient, snapshot, settings))))
 }
 
-pub(super) fn list(snapshot: &Snapshot, query: &ListQuery) -> Result<Response, Failure> {
+pub(super) fn list(snapshot: &Snapshot, settings: &Settings, query: &ListQuery) -> Result<Response, Failure> {
     let filter = query
         .filter
         .as_deref()
@@ -113,7 +113,8 @@ pub(super) fn list(snapshot: &Snapshot, query: &ListQuery) -> Result<Response, F
     found.sort_unstable_by(|left, right| left.0.cmp(&right.0));
     let total = found.len();
     let limit = if query.limit == 0 { total } else { query.limit };
-    let recipients = found.into_iter().take(limit).map(|(_, recipient)| RecipientSummary::of(recipient)).collect();
+    let recipients =
+        found.into_iter().take(limit).map(|(_, recipient)| RecipientSummary::of(recipient, settings)).collect();
     Ok(Response::Recipients { total, recipients })
 }
 

@@ -183,7 +183,7 @@ pub enum Request {
         /// Which; all when there is none.
         id: Option<String>,
     },
-    /// Ends a message of the queue.
+    /// Gives a message of the queue up.
     QueueRemove {
         /// Its id.
         id: String,

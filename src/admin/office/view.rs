@@ -24,7 +24,7 @@ pub struct RecipientSummary {
 
 impl RecipientSummary {
     /// The line for a recipient.
-    pub fn of(recipient: &Recipient) -> Self {
+    pub fn of(recipient: &Recipient, settings: &Settings) -> Self {
         Self {
             address: recipient.primary().to_string(),
             recipient_type: recipient.recipient_type,

@@ -7,7 +7,7 @@ use super::super::outbox::Outbox;
 use super::super::outgoing::Outcomes;
 use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, Forwarding, Grant, Group, RecipientType, Right};
-use crate::model::mail::{ForwardPath, ReversePath, Timestamp};
+use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use crate::model::policy::{DsnRequest, Envelope, Evidence, MessageParameters, Proof, Refusal, Sender, admit, sign_in};
 use crate::model::queue::Limits;
 use crate::store::journal::JournalOptions;

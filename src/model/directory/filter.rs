@@ -1,4 +1,5 @@
-//! Filters of dynamic groups: the part of Exchange's `RecipientFilter` language that people use, parsed once and bounded.
+//! Filters of dynamic groups: the part of Exchange's `RecipientFilter` language that people use, parsed once and
+//! bounded.
 //!
 //! ```text
 //! filter     = term *( "-and" term ) / term *( "-or" term )       mixing both needs parentheses

@@ -189,8 +189,8 @@ impl Recipient {
         self.account.as_ref().is_some_and(|account| account.is_licensed())
     }
 
-    /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user's and
-    /// licences count.
+    /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user's
+    /// and licences count.
     pub fn has_open_mailbox(&self, licensing: Licensing) -> bool {
         let needs_licence = licensing == Licensing::Counts && self.recipient_type == RecipientType::UserMailbox;
         self.recipient_type.is_mailbox() && self.lifecycle.is_active() && (!needs_licence || self.is_licensed())

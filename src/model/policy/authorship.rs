@@ -28,8 +28,8 @@ pub struct Authored {
 /// rewrites what the rules rewrite.
 ///
 /// # Errors
-/// `SendAsDenied` for an address the account may not use, `MultipleFromAddresses` and `FromNotCompliant` for a From that
-/// has not exactly one author.
+/// `SendAsDenied` for an address the account may not use, `MultipleFromAddresses` and `FromNotCompliant` for a From
+/// that has not exactly one author.
 pub fn author(
     snapshot: &Snapshot,
     settings: &Settings,

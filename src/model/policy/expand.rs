@@ -172,9 +172,8 @@ impl<T: Trail> Expansion<'_, T> {
                 let next = domain.and_then(|domain| domain.next_host.clone());
                 self.leave(address, next.map_or(Route::Domain, Route::NextHost), branch);
             }
-            Resolution::Rewritten(address) | Resolution::Foreign(address) => {
-                self.leave(address, Route::Domain, branch);
-            }
+            Resolution::Rewritten(address) => self.report_back(address, branch),
+            Resolution::Foreign(address) => self.leave(address, Route::Domain, branch),
             Resolution::PostmasterMailbox => {
                 if !core::mem::replace(&mut self.postmaster, true) {
                     self.deliver(Destination::PostmasterMailbox, branch);
@@ -352,6 +351,18 @@ impl<T: Trail> Expansion<'_, T> {
         branch.forwarders.push(owner);
         branch.resolution = resolve(self.snapshot, self.settings, &ForwardPath::Mailbox(address), self.trail);
         self.pending.push(branch);
+    }
+
+    /// A report to mail that was passed on goes to its sender, as long as the rewritten address is fresh.
+    fn report_back(&mut self, sender: Address, branch: Branch) {
+        let fresh = match &branch.path {
+            ForwardPath::Mailbox(address) => srs::is_current(address, self.now),
+            ForwardPath::Postmaster => true,
+        };
+        if fresh {
+            return self.leave(sender, Route::Domain, branch);
+        }
+        self.refuse(branch, Refusal::RecipientNotFound(sender));
     }
 
     fn leave(&mut self, address: Address, route: Route, mut branch: Branch) {

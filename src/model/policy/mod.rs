@@ -1,8 +1,8 @@
 //! What the rules say: who may sign in, as whom one may send, where a recipient leads. Total functions, nothing else.
 //!
-//! Every function takes the [`Snapshot`](super::directory::Snapshot) of the moment and [`Settings`], and returns an enum
-//! or a [`Refusal`]. The same functions run for a message and for `franking explain`: the latter passes a [`Trail`]
-//! that writes down each rule as it is consulted.
+//! Every function takes the [`Snapshot`](super::directory::Snapshot) of the moment and [`Settings`], and returns an
+//! enum or a [`Refusal`]. The same functions run for a message and for `franking explain`: the latter passes a
+//! [`Trail`] that writes down each rule as it is consulted.
 
 pub mod admit;
 pub mod authorship;

@@ -24,7 +24,8 @@ pub enum Resolution {
         /// `ExternalEmailAddress` or `RemoteRoutingAddress`.
         address: Address,
     },
-    /// Nobody holds the postmaster address: the server's own postmaster mailbox takes the mail (RFC 5321 section 4.5.1).
+    /// Nobody holds the postmaster address: the server's own postmaster mailbox takes the mail (RFC 5321 section
+    /// 4.5.1).
     PostmasterMailbox,
     /// Unknown here, but the domain is an internal relay: its next host knows.
     InternalRelay(Address),
@@ -43,7 +44,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
         ForwardPath::Postmaster => {
             let of_default =
                 snapshot.default_domain().and_then(|domain| Address::parse(&format!("postmaster@{domain}")).ok());
-            return match of_default.and_then(|address| find(snapshot, &address, trail)) {
+            return match of_default.and_then(|address| find_literally(snapshot, &address, trail)) {
                 Some(holder) => of_recipient(settings, holder, trail).unwrap_or(Resolution::PostmasterMailbox),
                 None => Resolution::PostmasterMailbox,
             };
@@ -51,6 +52,16 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     };
     let accepted = snapshot.accepted_domain(address.domain());
     trail.note("the domain is an accepted domain", accepted.is_some(), || address.domain().to_string());
+    // Before the tag is taken off: a rewritten reverse-path looks like a tagged address of the forwarder.
+    let original = if find_literally(snapshot, address, trail).is_none() && accepted.is_some() {
+        super::srs::reverse(&settings.srs_keys, address)
+    } else {
+        None
+    };
+    if let Some(original) = original {
+        trail.note("the address is a rewritten reverse-path", true, || original.to_string());
+        return Resolution::Rewritten(original);
+    }
     // A contact's foreign address is found as well: the object stands for it inside the organisation.
     if let Some(recipient) = find(snapshot, address, trail) {
         if let Some(resolution) = of_recipient(settings, recipient, trail) {
@@ -62,10 +73,6 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     let Some(domain) = accepted else {
         return Resolution::Foreign(address.clone());
     };
-    if let Some(original) = super::srs::reverse(&settings.srs_keys, address) {
-        trail.note("the address is a rewritten reverse-path", true, || original.to_string());
-        return Resolution::Rewritten(original);
-    }
     if trail.asks("the domain is an internal relay", domain.domain_type == DomainType::InternalRelay) {
         return Resolution::InternalRelay(address.clone());
     }
@@ -80,14 +87,22 @@ fn unknown(address: &Address) -> Resolution {
     Resolution::Unknown(address.clone())
 }
 
-fn find<'snapshot>(
+fn find_literally<'snapshot>(
     snapshot: &'snapshot Snapshot,
     address: &Address,
     trail: &mut impl Trail,
 ) -> Option<&'snapshot Recipient> {
     let literal = snapshot.find_by_address(address);
     trail.note("a recipient has this address", literal.is_some(), || address.to_string());
-    if let Some(recipient) = literal {
+    literal.map(|recipient| &**recipient)
+}
+
+fn find<'snapshot>(
+    snapshot: &'snapshot Snapshot,
+    address: &Address,
+    trail: &mut impl Trail,
+) -> Option<&'snapshot Recipient> {
+    if let Some(recipient) = snapshot.find_by_address(address) {
         return Some(recipient);
     }
     if snapshot.organisation().disable_plus_address_in_recipients {

@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::entry::{Entry, QueueId};
+use super::finding::Finding;
 use super::lane::{LaneKey, Lanes, Limits, Place};
 use super::retry::Schedule;
 use super::target::{Attempt, Event, Outcome, ReportKind, State, Target};
 use super::work::{Command, Effect, Input, Job, Lease, ReportJob};
-use crate::model::mail::{EnhancedStatus, Reply, ReversePath, Timestamp};
+use crate::model::mail::{Reply, ReversePath, Timestamp};
 
 /// Whether a recipient is spoken for, in this run of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,8 +227,8 @@ impl Dispatcher {
         }
     }
 
-    /// The next attempt to make, to be answered with [`Input::Outcomes`]; none when all that is due is under way, or the
-    /// limits are reached. It counts as under way from here on.
+    /// The next attempt to make, to be answered with [`Input::Outcomes`]; none when all that is due is under way, or
+    /// the limits are reached. It counts as under way from here on.
     pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
         let entries = &self.entries;
         let target = |(id, place): Place| entries.get(&id).and_then(|live| live.entry.target(place));
@@ -417,8 +418,8 @@ impl Dispatcher {
         }
     }
 
-    /// The time of a message is up: whoever was tried and did not get it, or is held, will not. Attempts that are under way, and
-    /// recipients that were never tried because the server stood still, are judged by their next outcome.
+    /// The time of a message is up: whoever was tried and did not get it, or is held, will not. Attempts under way,
+    /// and recipients that were never tried because the server stood still, are judged by their next outcome.
     fn expire(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         let mut events = Vec::new();
@@ -445,8 +446,7 @@ fn release(live: &mut Live, place: u32, condition: impl Fn(Phase) -> bool) {
 
 /// The agent said nothing of a recipient: as if it had not been tried in earnest.
 fn unsaid(now: Timestamp) -> Outcome {
-    let reply = Reply::new(451, EnhancedStatus(4, 3, 0), "The delivery ended without an answer for this recipient");
-    Outcome::Deferred(Attempt { at: now, host: None, reply })
+    Outcome::Deferred(Attempt { at: now, host: None, reply: Finding::Unsaid.reply() })
 }
 
 /// The reply of an expired message, with the last answer, which says what was wrong.

@@ -1,7 +1,7 @@
 //! One accepted message in the queue: what is known of it, and its recipients.
 //!
-//! `accepted → expanded → (each recipient by the table of `target.rs`) → forgotten`. A message is expanded in one step, which is
-//! durable before any copy leaves; it is forgotten when nothing is left to do for any recipient.
+//! Accepted, then expanded, then each recipient by the table of `target.rs`, then forgotten. A message is expanded in
+//! one step, which is durable before any copy leaves; it is forgotten when nothing is left to do for any recipient.
 
 use core::fmt;
 use core::str::FromStr;

@@ -1,10 +1,11 @@
-//! The queue's law: what may become of each recipient of an accepted message, when it is tried again, and in which order.
+//! The queue's law: what may become of each recipient of an accepted message, when it is tried again, in which order.
 //!
-//! Nothing here touches a disk, a clock or a socket. The store makes every step durable *before* it is applied, with the
+//! Nothing here touches a disk, a clock or a socket. The store makes every step durable *before* it is applied, by the
 //! very same function that replays it after a crash, so memory and journal cannot tell two stories.
 
 pub mod dispatcher;
 pub mod entry;
+pub mod finding;
 pub mod lane;
 pub mod retry;
 pub mod target;
@@ -12,6 +13,7 @@ pub mod work;
 
 pub use dispatcher::Dispatcher;
 pub use entry::{Entry, EntryFacts, QueueId};
+pub use finding::Finding;
 pub use lane::{LaneKey, Limits};
 pub use retry::Schedule;
 pub use target::{Addressee, Attempt, Event, Hop, Outcome, ReportKind, State, Target, TransitionError};

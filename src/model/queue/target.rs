@@ -10,7 +10,7 @@
 //! | held | `Deferred` | held | an attempt that was under way ended; the hold stays |
 //! | held, deferred | `Released` | due | an administrator lets it go on, or asks to try now |
 //! | due, deferred, held | `Removed` | removed | an administrator dropped it, without a report |
-//! | failed, delivered, relayed | `Reported` | reported | the report is a message of its own, durable in the same batch |
+//! | failed, delivered, relayed | `Reported` | reported | the report is a message of its own, durable in one batch |
 //! | due, deferred, held | `Noticed` | as before | the sender was told of the delay |
 //!
 //! Every arrow is one journal record. The arrow from deferred to due by the clock is written nowhere, since the time of

@@ -113,8 +113,8 @@ const fn failure_of_policy(status: EnhancedStatus) -> Words {
 }
 
 /// The headline above the recipients, and the paragraph below it.
-pub(super) const DELAYED: &str = "Delivery to these recipients or groups is delayed. You don't need to send the message \
-                                  again: the server keeps trying.";
+pub(super) const DELAYED: &str = "Delivery to these recipients or groups is delayed. You don't need to send the \
+                                  message again: the server keeps trying.";
 /// For a success that ends here.
 pub(super) const DELIVERED: &str = "Your message has been delivered to these recipients or groups:";
 /// For a success that goes on elsewhere.

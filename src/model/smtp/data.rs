@@ -300,7 +300,7 @@ mod tests {
             if let Fed::Body(octets) = content.feed(piece.to_vec()) {
                 body.extend(octets);
             }
-            assert!(content.held() <= rules.header_bytes_max + size);
+            assert!(content.held() <= rules.header_bytes_max + 1 + size);
         }
         content.finish().map(|received| (received, body))
     }
@@ -363,6 +363,17 @@ mod tests {
             assert_eq!(finished(RULES, b"A: 1\0\r\n\r\nx\r\n", size), Err(Refusal::BareNewlineInMessage));
             assert_eq!(finished(RULES, b"A: 1\r\n\r\nx\r", size), Err(Refusal::BareNewlineInMessage));
             assert_eq!(finished(RULES, b"A: 1\r", size), Err(Refusal::BareNewlineInMessage));
+        }
+    }
+
+    #[test]
+    fn the_header_limit_is_exact_however_the_octets_are_cut() {
+        // The header counts with its last CRLF, without the empty line.
+        let message = |bytes: usize| format!("A: {}\r\n\r\nbody", "x".repeat(bytes - 5)).into_bytes();
+        for size in 1..120 {
+            assert!(finished(RULES, &message(RULES.header_bytes_max), size).is_ok(), "pieces of {size}");
+            let over = finished(RULES, &message(RULES.header_bytes_max + 1), size);
+            assert_eq!(over, Err(Refusal::HeaderTooLarge), "pieces of {size}");
         }
     }
 

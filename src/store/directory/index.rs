@@ -37,7 +37,8 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Opens the engine and loads what it holds. One that cannot be opened or read is set aside, and an empty one opened.
+    /// Opens the engine and loads what it holds. One that cannot be opened or read is set aside, and an empty one
+    /// opened.
     pub(super) fn open(disk: &dyn Disk, place: &Path, open_engine: OpenEngine<'_>) -> Result<Opened, EngineError> {
         let first = open_engine(place).and_then(|engine| {
             let index = Self { engine };

@@ -1,8 +1,8 @@
 //! The directory that survives: a change log that is the truth, an index that spares reading it, a snapshot in force.
 //!
 //! A change is validated against the newest snapshot, appended to the log, durable, and only then published: readers
-//! take the snapshot in an `Arc` and never wait. The log is a [`Journal`] of its own; each record holds one accepted list
-//! of changes with its version, time and author, so it is also the history of who changed what.
+//! take the snapshot in an `Arc` and never wait. The log is a [`Journal`] of its own; each record holds one accepted
+//! list of changes with its version, time and author, so it is also the history of who changed what.
 //!
 //! The index is an [`Engine`] with every object in pieces of at most 4 KiB. It can be deleted while the server is
 //! stopped, and a damaged one is set aside and built anew: nothing is lost, the start merely takes longer. Its version
@@ -203,8 +203,8 @@ impl DirectoryStore {
 }
 
 impl Writer {
-    /// Brings the index up to the new snapshot. A failure costs nothing but time at the next start, so it is logged, the
-    /// index is left alone from then on, and the next start builds it anew from where it stands.
+    /// Brings the index up to the new snapshot. A failure costs nothing but time at the next start, so it is logged,
+    /// the index is left alone from then on, and the next start builds it anew from where it stands.
     fn follow(&mut self, former: &Snapshot, next: &Snapshot, changes: &[Change]) {
         let Some(index) = &mut self.index else {
             return;

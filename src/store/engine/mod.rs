@@ -202,7 +202,8 @@ pub enum EngineError {
         /// The store's directory.
         directory: PathBuf,
     },
-    /// The store is damaged. It is an index: it can be deleted while the server is stopped, and is rebuilt at the start.
+    /// The store is damaged. It is an index: it can be deleted while the server is stopped, and is rebuilt at the
+    /// start.
     #[error("{} is damaged: {reason}. Stop the server and delete it; it is rebuilt from the journal", .directory.display())]
     Corrupt {
         /// The store's directory.

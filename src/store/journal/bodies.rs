@@ -137,7 +137,8 @@ impl LargeBodies {
         }
     }
 
-    /// Removes a body whose message is final. It need not be durable: a body that comes back is swept at the next start.
+    /// Removes a body whose message is final. It need not be durable: a body that comes back is swept at the next
+    /// start.
     ///
     /// # Errors
     /// The system's; a body that is gone already is none.
@@ -148,8 +149,8 @@ impl LargeBodies {
         }
     }
 
-    /// Removes what no record names: everything unfinished, and every body that `is_needed` denies. For the start, after the
-    /// replay, before anything is accepted. Gives how many went.
+    /// Removes what no record names: everything unfinished, and every body that `is_needed` denies. For the start,
+    /// after the replay, before anything is accepted. Gives how many went.
     ///
     /// # Errors
     /// The system's.

@@ -1,12 +1,13 @@
-//! The queue on disk: a message whose commit answered `Ok` survives a power cut and ends, for every recipient, exactly once.
+//! The queue on disk: a message whose commit answered `Ok` survives a power cut and ends once for every recipient.
 //!
 //! A journal of its own is the truth (law 6): accepted messages, their expansion, every step of every recipient. What
-//! the [`Dispatcher`] decides is written first and applied afterwards, in one order, by one thread; reports are committed
-//! in the same batch as the step that owes them, so a crash can neither lose nor double one.
+//! the [`Dispatcher`] decides is written first and applied afterwards, in one order, by one thread; reports are
+//! committed in one batch with the record that the debt is paid, so a crash can neither lose nor double one.
 //!
 //! **Order of effects**: an agent reports an outcome only once it is durable where it belongs (the mailbox file, the
-//! other server's `250`). Then it is recorded here. A crash in between repeats the attempt: nothing happens in a mailbox, whose
-//! file name is a function of queue id and place; at another server it is the one window for a duplicate.
+//! other server's `250`). Then it is recorded here. A crash in between repeats the attempt: in a mailbox nothing
+//! happens, since the file name is a function of queue id and place; at another server it is the one window for a
+//! duplicate.
 //!
 //! **Space**: when more than half of the journal is not needed any more, the messages that keep its oldest segment are
 //! written anew, with the present state of their recipients.

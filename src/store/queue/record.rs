@@ -1,7 +1,7 @@
 //! The queue's journal records: a version, a part in postcard, and for accepted messages head and body as they are.
 //!
-//! Three kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and once
-//! more whenever the present state is written anew); recipients were *moved* by events.
+//! Three kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and
+//! once more whenever the present state is written anew); recipients were *moved* by events.
 
 use serde::{Deserialize, Serialize};
 

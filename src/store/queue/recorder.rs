@@ -1,7 +1,7 @@
 //! The one thread that writes facts about messages in the queue, in the order in which they were said.
 //!
-//! What has gathered is written as one batch and applied afterwards; nothing is applied that is not durable. A failing disk
-//! makes it wait and try again: attempts that ended stay ended, and no new ones begin for them.
+//! What has gathered is written as one batch and applied afterwards; nothing is applied that is not durable. A failing
+//! disk makes it wait and try again: attempts that ended stay ended, and no new ones begin for them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -127,7 +127,7 @@ async fn drive(queue: &Queue, seen: &mut Seen) {
                     }
                     None => vec![target(outside(), sender()), target(Hop::Mailbox(RecipientId(1)), sender())],
                 };
-                let _ = queue.expanded(id, targets);
+                drop(queue.expanded(id, targets));
             }
             Work::Attempt(job) => {
                 let outcome = |place: &u32| match job.lane.is_local() {
@@ -141,7 +141,7 @@ async fn drive(queue: &Queue, seen: &mut Seen) {
             Work::Report(job) => {
                 let content = format!("Report-Of: {}\r\n\r\nbody", job.id).into_bytes();
                 let report = OwnMessage { envelope: envelope(ReversePath::Null), content };
-                let _ = queue.reported(job, Some(report));
+                drop(queue.reported(job, Some(report)));
             }
         }
     }

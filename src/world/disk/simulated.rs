@@ -102,7 +102,8 @@ impl SimulatedDisk {
         state.faults.failing_write = Some(state.counts.writes.saturating_add(nth));
     }
 
-    /// Makes the `nth` synchronisation from now (1 is the next), of a file or a directory, fail with an input/output error.
+    /// Makes the `nth` synchronisation from now (1 is the next), of a file or a directory, fail with an input/output
+    /// error.
     pub fn fail_synchronization(&self, nth: u64) {
         let mut state = self.state();
         state.faults.failing_synchronization = Some(state.counts.synchronizations.saturating_add(nth));
@@ -260,7 +261,8 @@ impl State {
         Ok(())
     }
 
-    /// Applies a random prefix of the pending changes of one file, the last of them perhaps in part, and drops the rest.
+    /// Applies a random prefix of the pending changes of one file, the last of them perhaps in part, and drops the
+    /// rest.
     fn settle_some(&mut self, inode: Inode) {
         let Some(pending) = self.files.get_mut(&inode).map(|content| core::mem::take(&mut content.pending)) else {
             return;

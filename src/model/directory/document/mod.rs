@@ -1,8 +1,8 @@
 //! The form of a directory that people write: objects named by address instead of by id.
 //!
 //! Fixtures, imports and exports share it. An entry is a patch: what it leaves out stays as it is, or takes the default
-//! of the type when the object is new; an empty text or list clears what it names. Values that cannot be parsed, such as
-//! a bad address, refuse their own entry only, so they are kept as text until [`Document::plan`] judges them.
+//! of the type when the object is new; an empty text or list clears what it names. Values that cannot be parsed, such
+//! as a bad address, refuse their own entry only, so they are kept as text until [`Document::plan`] judges them.
 //!
 //! Exporting a directory, importing it into an empty one and exporting again gives the same document.
 
@@ -104,8 +104,8 @@ impl core::fmt::Debug for Password {
 
 /// One recipient. Only `address` must be given, and `type` when the recipient is new.
 ///
-/// References (`forward_to`, grants, members and the rest) are addresses of other recipients, in this document or in the
-/// directory; they may point forward and in circles.
+/// References (`forward_to`, grants, members and the rest) are addresses of other recipients, in this document or in
+/// the directory; they may point forward and in circles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecipientEntry {

@@ -1,8 +1,8 @@
 //! Judges a document against a directory and says which changes it comes to.
 //!
-//! An entry goes in whole or not at all: a list of accepted senders that lost a name would open what it is there to close.
-//! Entries may refer to each other in any order and in circles, so each is put without its references first and with
-//! them second. An entry that refers to a new recipient which was refused is refused, too. The work is linear.
+//! An entry goes in whole or not at all: a list of accepted senders that lost a name would open what it is there to
+//! close. Entries may refer to each other in any order and in circles, so each is put without its references first and
+//! with them second. An entry that refers to a new recipient which was refused is refused, too. The work is linear.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,0 +1,50 @@
+//! What this server says of its own about a delivery: the table of its answers, beside those that other hosts give.
+//!
+//! They stand in lists, reports and the log. What a disk said names paths of this machine and goes to the log only.
+
+use crate::model::mail::{EnhancedStatus, Reply};
+
+/// An answer of this server about one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The copy is durable in its mailbox.
+    Delivered,
+    /// The copy is durable in the outbox, under this name.
+    InOutbox(String),
+    /// The file system of the mailboxes is full.
+    NoRoom,
+    /// The mailbox cannot be written.
+    MailboxFailed,
+    /// The outbox cannot be written.
+    OutboxFailed,
+    /// The message cannot be read.
+    MessageUnreadable,
+    /// The agent gave no answer about the recipient.
+    Unsaid,
+    /// No host could be asked, or we noticed ourselves why one cannot take the message; it may pass.
+    HostTrouble(EnhancedStatus, String),
+    /// The same, for good.
+    HostUnfit(EnhancedStatus, String),
+}
+
+impl Finding {
+    /// The row of the table.
+    pub fn reply(self) -> Reply {
+        let row = |code, (class, subject, detail), text: &'static str| {
+            Reply::new(code, EnhancedStatus(class, subject, detail), text)
+        };
+        match self {
+            Self::Delivered => row(250, (2, 1, 5), "Delivered to the mailbox"),
+            Self::InOutbox(name) => {
+                Reply::new(250, EnhancedStatus(2, 0, 0), format!("Written to the outbox as {name}"))
+            }
+            Self::NoRoom => row(452, (4, 3, 1), "There is no room for the mailbox at the moment"),
+            Self::MailboxFailed => row(451, (4, 3, 0), "The mailbox cannot be written at the moment"),
+            Self::OutboxFailed => row(451, (4, 3, 0), "The outbox cannot be written at the moment"),
+            Self::MessageUnreadable => row(451, (4, 3, 0), "The message cannot be read at the moment"),
+            Self::Unsaid => row(451, (4, 3, 0), "The delivery ended without an answer for this recipient"),
+            Self::HostTrouble(status, text) => Reply::new(451, status, text),
+            Self::HostUnfit(status, text) => Reply::new(550, status, text),
+        }
+    }
+}
