@@ -10,25 +10,38 @@ use super::postfix::Postfix;
 use super::swaks::{Swaks, Tls};
 use crate::support::maildir::{Stored, files};
 use crate::support::process::{Running, run};
-use crate::support::server::{Server, franking};
+use crate::support::server::{LISTENERS, PROGRAM, Server};
 use crate::support::{Place, free_port, parts, wait_for, wait_for_port};
 
 /// A server with the sample organisation that hands mail for outside to a port of 127.0.0.1.
-fn with_smart_host(place: &Place, port: u16, tls: &str) -> Server {
-    let data = place.path().join("data");
-    let listeners = [("inbound", "starttls"), ("submission", "starttls"), ("submission", "implicit")]
-        .map(|(role, tls)| format!("[[listener]]\naddress = \"127.0.0.1:0\"\nrole = \"{role}\"\ntls = \"{tls}\"\n"));
-    let config = format!(
-        "hostname = \"mx.contoso.example\"\ndata = \"{}\"\n\n{}\n[relay]\nsmart_host = \"127.0.0.1\"\nport = {port}\n\
-         tls = \"{tls}\"\n\n[queue]\nretry_seconds = [1]\n",
-        data.display(),
-        listeners.concat(),
-    );
-    let config = place.file("franking.toml", config);
-    let contoso = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directories/contoso.toml");
-    let outcome = franking(&["import", contoso.to_str().unwrap(), "--data", data.to_str().unwrap()]);
-    assert!(outcome.status.success(), "{}", outcome.text);
-    Server::serve(place, &config)
+struct Relaying {
+    config: PathBuf,
+    ports: [u16; 3],
+}
+
+impl Relaying {
+    fn set_up(place: &Place, smart_host: u16, tls: &str) -> Self {
+        let data = place.path().join("data");
+        let ports = [free_port(), free_port(), free_port()];
+        let listeners = LISTENERS.iter().zip(ports).map(|((role, tls), port)| {
+            format!("[[listener]]\naddress = \"127.0.0.1:{port}\"\nrole = \"{role}\"\ntls = \"{tls}\"\n\n")
+        });
+        let text = format!(
+            "hostname = \"mx.contoso.example\"\ndata = \"{}\"\n\n{}[relay]\nsmart_host = \"127.0.0.1\"\n\
+             port = {smart_host}\ntls = \"{tls}\"\n\n[queue]\nretry_seconds = [1]\n",
+            data.display(),
+            listeners.collect::<String>(),
+        );
+        let config = place.file("franking.toml", text);
+        let contoso = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directories/contoso.toml");
+        let outcome = run(Command::new(PROGRAM).arg("import").arg(contoso).arg("--config").arg(&config), "");
+        assert!(outcome.status.success(), "{}", outcome.text);
+        Self { config, ports }
+    }
+
+    fn start(&self, place: &Place) -> Server {
+        Server::serve(place, &self.config, self.ports)
+    }
 }
 
 /// smtp-sink, which takes everything and writes each message into a file of its own.
@@ -70,7 +83,7 @@ fn mail_for_outside_goes_to_the_smart_host() {
     let Some(swaks) = Swaks::find() else { return };
     let place = Place::new();
     let Some(sink) = Sink::start(&place) else { return };
-    let server = with_smart_host(&place, sink.port, "none");
+    let server = Relaying::set_up(&place, sink.port, "none").start(&place);
     let more = ["--header", "Subject: to-the-sink", "--body", "first\\n.\\nlast"];
     let to = "carol@fabrikam.example,partner@fabrikam.example,bob@contoso.example";
     swaks.submit(server.submission(), Tls::Starttls, "alice", to, &more).must_be_accepted();
@@ -92,7 +105,7 @@ fn postfix_takes_what_is_relayed_and_what_was_forwarded() {
     let Some(swaks) = Swaks::find() else { return };
     let place = Place::new();
     let Some(postfix) = Postfix::start(&place, None) else { return };
-    let server = with_smart_host(&place, postfix.port(), "opportunistic");
+    let server = Relaying::set_up(&place, postfix.port(), "opportunistic").start(&place);
     let more = ["--header", "Subject: to-postfix"];
     swaks.submit(server.submission(), Tls::Starttls, "alice", "partner@fabrikam.example", &more).must_be_accepted();
     let find = |local: &str, token: &str| {
@@ -115,13 +128,14 @@ fn postfix_takes_what_is_relayed_and_what_was_forwarded() {
 fn a_smart_host_that_is_away_gets_the_mail_once_it_is_back() {
     let (Some(swaks), Some(_)) = (Swaks::find(), parts::find("smtp-sink")) else { return };
     let (place, port) = (Place::new(), free_port());
-    let server = with_smart_host(&place, port, "none");
+    let relaying = Relaying::set_up(&place, port, "none");
+    let server = relaying.start(&place);
     let more = ["--header", "Subject: while-away"];
     swaks.submit(server.submission(), Tls::Starttls, "alice", "carol@fabrikam.example", &more).must_be_accepted();
     // Killed in between, so that the attempt is made by the next life of the server.
     server.kill();
     let Some(sink) = Sink::start_at(&place, port) else { return };
-    let server = Server::serve(&place, &place.path().join("franking.toml"));
+    let server = relaying.start(&place);
     sink.wait_for("while-away");
     server.stop();
     assert_eq!(files(&sink.mail).len(), 1);

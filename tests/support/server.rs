@@ -6,14 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::maildir::{Mailbox, Stored, files};
-use super::process::{self, Outcome, Running};
-use super::{PATIENCE, Place, wait_for};
+use super::process::Running;
+use super::{PATIENCE, Place, wait_for, wait_for_port};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_franking");
+
+/// Role and TLS of every listener, in the order of the demonstration.
+pub(crate) const LISTENERS: [(&str, &str); 3] =
+    [("inbound", "starttls"), ("submission", "starttls"), ("submission", "implicit")];
 
 /// A running server. Dropping it drains and stops it; a failing test prints the end of its log first.
 #[derive(Debug)]
@@ -35,16 +39,32 @@ impl Server {
         Self::start(command.arg("--json"), place)
     }
 
-    /// Starts the server proper with a configuration file.
-    pub(crate) fn serve(place: &Place, config: &Path) -> Self {
-        Self::start(Command::new(PROGRAM).arg("serve").arg("--json").arg("--config").arg(config), place)
+    /// Starts the server proper with a configuration file that says where it listens, in the order inbound, submission,
+    /// submission with TLS from the first octet.
+    pub(crate) fn serve(place: &Place, config: &Path, ports: [u16; 3]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        let process = Self::spawn(command.arg("serve").arg("--config").arg(config).stdout(Stdio::null()), place);
+        let listeners = LISTENERS
+            .iter()
+            .zip(ports)
+            .map(|((role, tls), port)| json!({ "role": role, "tls": tls, "address": format!("127.0.0.1:{port}") }));
+        let ready = json!({
+            "listeners": listeners.collect::<Vec<_>>(),
+            "mailboxes": place.path().join("data/mailboxes"),
+            "authority": place.path().join("data/certs/ca.pem"),
+        });
+        let server = Self { process, ready, log: log_of(place) };
+        ports.iter().for_each(|port| wait_for_port("the server", *port));
+        server
+    }
+
+    fn spawn(command: &mut Command, place: &Place) -> Running {
+        let log = std::fs::File::options().create(true).append(true).open(log_of(place)).unwrap();
+        Running::start(command.stdin(Stdio::null()).stderr(log))
     }
 
     fn start(command: &mut Command, place: &Place) -> Self {
-        let log = place.path().join("server.log");
-        let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
-        let mut process = Running::start(command);
+        let mut process = Self::spawn(command.stdout(Stdio::piped()), place);
         let (sender, lines) = mpsc::channel();
         let stdout = BufReader::new(process.child().stdout.take().unwrap());
         // Reads on after the first line, so that the server never waits for a full pipe.
@@ -53,7 +73,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let mut server = Self { process, ready: Value::Null, log };
+        let mut server = Self { process, ready: Value::Null, log: log_of(place) };
         let line = lines.recv_timeout(PATIENCE).expect("the server did not say that it is ready");
         server.ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
         assert_eq!(server.ready["event"], "ready", "{line}");
@@ -127,6 +147,10 @@ impl Server {
     }
 }
 
+fn log_of(place: &Place) -> PathBuf {
+    place.path().join("server.log")
+}
+
 /// A message that left, as the demonstration shows it.
 #[derive(Debug)]
 pub(crate) struct Departed {
@@ -165,9 +189,4 @@ impl Drop for Server {
             eprintln!("-- the end of the server's log:\n{}", tail.join("\n"));
         }
     }
-}
-
-/// Runs the program's command line to its end.
-pub(crate) fn franking(arguments: &[&str]) -> Outcome {
-    process::run(Command::new(PROGRAM).args(arguments), "")
 }
