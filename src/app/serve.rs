@@ -32,6 +32,8 @@ use crate::world::tls::{
 
 /// How often disk, certificates and address links are looked at.
 const ROUND: Duration = Duration::from_secs(1);
+/// Certificates are looked at once a minute: renewal tools need not know of this server.
+const ROUNDS_PER_CERTIFICATE_LOOK: u32 = 60;
 /// How long the name service may take.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that one message may take at one host.
@@ -119,6 +121,7 @@ pub struct Server {
     agents: Arc<Agents>,
     socket: PathBuf,
     office: Arc<Office>,
+    configuration: Option<PathBuf>,
 }
 
 impl Server {
@@ -152,8 +155,21 @@ impl Server {
         let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let agents = agents(&world, &config, &stores, &options.way_out)?;
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
-        let office = Arc::new(premises::office(&world, &stores, options.configuration.as_deref()));
-        Ok(Self { world, config, stores, services, intake, certificates, listeners, agents, socket, office })
+        let configuration = options.configuration.clone();
+        let office = Arc::new(premises::office(&world, &stores, configuration.as_deref()));
+        Ok(Self {
+            world,
+            config,
+            stores,
+            services,
+            intake,
+            certificates,
+            listeners,
+            agents,
+            socket,
+            office,
+            configuration,
+        })
     }
 
     /// What is open.
@@ -181,7 +197,7 @@ impl Server {
     ///
     /// # Errors
     /// `Io`, when signals cannot be listened to.
-    pub async fn run(self) -> Result<(), ServeError> {
+    pub async fn run(mut self) -> Result<(), ServeError> {
         let mut signals = Signals::listen()?;
         let administrators = socket::listen(&self.socket)?;
         let office = Arc::clone(&self.office);
@@ -190,14 +206,20 @@ impl Server {
         let (handle, stop) = StopHandle::new();
         let drain = self.config.drain;
         let (delivery_handle, delivery_stop) = StopHandle::new();
-        let sessions = tokio::spawn(serve(self.listeners, Arc::clone(&self.services), stop.clone(), drain));
+        let sessions =
+            tokio::spawn(serve(core::mem::take(&mut self.listeners), Arc::clone(&self.services), stop.clone(), drain));
         let delivery = tokio::spawn(worker::run(Arc::clone(&self.agents), asked(delivery_stop), drain));
-        let rounds = tokio::spawn(rounds(Arc::clone(&self.intake), stop));
+        let rounds =
+            tokio::spawn(rounds(Arc::clone(&self.intake), Arc::clone(&self.certificates), self.world.clone(), stop));
         supervise(sd_notify::NotifyState::Ready);
         loop {
             match signals.next().await {
                 Asked::Stop => break,
-                Asked::Reload => reload(&self.certificates, &self.world),
+                Asked::Reload => {
+                    let (certificates, world) = (Arc::clone(&self.certificates), self.world.clone());
+                    let _ = tokio::task::spawn_blocking(move || reload_certificates(&certificates, &world)).await;
+                    self.reload_settings();
+                }
             }
         }
         tracing::info!(seconds = drain.as_secs(), "stopping: sessions may finish their message");
@@ -221,6 +243,28 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Reads the configuration again: new sessions go by its limits and rules. Listeners, data directory and queue
+    /// times need a restart. A configuration with a fault changes nothing.
+    fn reload_settings(&self) {
+        let Some(path) = &self.configuration else {
+            return;
+        };
+        match Config::load(path) {
+            Ok(config) => {
+                let mut settings = ServerSettings::of(&config);
+                // Keys are the server's own, not the operator's.
+                let mut policy = config.settings;
+                policy.srs_keys.clone_from(&self.stores.settings.srs_keys);
+                settings.policy = Arc::new(policy);
+                self.services.settings.store(Arc::new(settings));
+                tracing::info!(path = %path.display(), "the configuration was read again; new sessions go by it");
+            }
+            Err(error) => tracing::error!(%error, "the new configuration has a fault and is not used"),
+        }
+    }
+}
+
 async fn told_again(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
@@ -229,15 +273,23 @@ async fn asked(mut stop: Stop) {
     stop.asked().await;
 }
 
-/// What is looked at regularly: the room on the disk, and the service manager's watchdog.
-async fn rounds(intake: Arc<Intake>, mut stop: Stop) {
+/// What is looked at regularly: the room on the disk, renewed certificates, and the service manager's watchdog.
+async fn rounds(intake: Arc<Intake>, certificates: Arc<CertificateStore>, world: World, mut stop: Stop) {
+    let mut round = 0_u32;
     loop {
         tokio::select! {
             () = stop.asked() => return,
             () = tokio::time::sleep(ROUND) => {
-                let asking = Arc::clone(&intake);
+                round = round.wrapping_add(1);
+                let (intake, certificates, world) = (Arc::clone(&intake), Arc::clone(&certificates), world.clone());
+                let looked = tokio::task::spawn_blocking(move || {
+                    intake.look();
+                    if round.is_multiple_of(ROUNDS_PER_CERTIFICATE_LOOK) {
+                        reload_certificates(&certificates, &world);
+                    }
+                });
                 // A disk that hangs must hang no async worker, and must not feed the watchdog either.
-                if tokio::task::spawn_blocking(move || asking.look()).await.is_ok() {
+                if looked.await.is_ok() {
                     supervise(sd_notify::NotifyState::Watchdog);
                 }
             }
@@ -253,7 +305,7 @@ fn supervise(state: sd_notify::NotifyState<'_>) {
 }
 
 /// Certificates that changed are shown to the next client; a bad new one keeps the old.
-fn reload(certificates: &CertificateStore, world: &World) {
+fn reload_certificates(certificates: &CertificateStore, world: &World) {
     let report = certificates.reload(world.clock.now());
     for path in &report.replaced {
         tracing::info!(path = %path.display(), "a new certificate is in use");

@@ -45,23 +45,6 @@ pub struct MailboxAgent {
     occupancy: Arc<dyn Occupancy>,
 }
 
-/// The name of a recipient's mailbox on disk. Identities are given once for ever, addresses are not: a new holder of an
-/// address must not find the mail of the former one.
-///
-/// # Errors
-/// None in practice: identities are never empty.
-pub fn mailbox_name(id: RecipientId) -> Result<MailboxName, NameError> {
-    MailboxName::encode(&format!("recipient-{id}"))
-}
-
-/// The name of the postmaster's mailbox on disk.
-///
-/// # Errors
-/// None in practice.
-pub fn postmaster_mailbox_name() -> Result<MailboxName, NameError> {
-    MailboxName::encode("postmaster")
-}
-
 /// One copy on its way into a mailbox.
 #[derive(Clone, Copy, Debug)]
 pub struct Copy<'a> {
@@ -130,9 +113,9 @@ impl MailboxAgent {
                 if !self.occupancy.admits(recipient, copy.message.bytes()) {
                     return Err(Refusal::RecipientMailboxFull);
                 }
-                Ok((mailbox_name(*id).map_err(|_| gone())?, Some(*id)))
+                Ok((MailboxName::of_recipient(*id), Some(*id)))
             }
-            Hop::Postmaster => Ok((postmaster_mailbox_name().map_err(|_| gone())?, None)),
+            Hop::Postmaster => Ok((MailboxName::postmaster(), None)),
             Hop::Relay { .. } | Hop::Nowhere => Err(gone()),
         }
     }

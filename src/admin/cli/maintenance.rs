@@ -157,7 +157,8 @@ pub struct BackupArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads every octet of a backup and compares it with the digests. Without DIR, the data directory is examined: journal and
-directory log are replayed, and nothing is changed; the server must not run then.
+directory log are replayed as at a start; the server must not run then. A last write that was never
+acknowledged is cut off, nothing else is changed.
 
 Exchange: Test-MRSHealth, eseutil /k
 

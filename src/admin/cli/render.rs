@@ -101,6 +101,9 @@ fn recipient(page: &mut Page, view: &RecipientView) {
     let yes = |value: bool| if value { "yes" } else { "no" };
     page.line("");
     page.line(&format!("mailbox: {}", if view.state.is_empty() { "none" } else { &view.state }));
+    if let Some(maildir) = &view.maildir {
+        page.line(&format!("maildir: {maildir}, in the data directory"));
+    }
     page.line(&format!("password set: {}", yes(view.has_password)));
     page.line(&format!("may submit: {}", yes(view.may_submit)));
     if let Some(reply) = &view.refused_with {
@@ -198,7 +201,8 @@ fn explained(page: &mut Page, explanation: &Explanation) {
     for step in &explanation.steps {
         page.line(&step.command);
         for rule in &step.rules {
-            let mark = if rule.held { '✓' } else { '✗' };
+            // Not a tick and a cross: that a rule does not hold is good news as often as bad.
+            let mark = if rule.held { "yes" } else { "no " };
             let detail = if rule.detail.is_empty() { String::new() } else { format!(": {}", rule.detail) };
             page.line(&format!("    {mark} {}{detail}", rule.question));
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::directory::document::RecipientEntry;
 use crate::model::directory::{Lifecycle, Recipient, RecipientType, Snapshot};
 use crate::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
+use crate::store::mailbox::MailboxName;
 
 /// One line of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct RecipientView {
     pub properties: RecipientEntry,
     /// Where its mailbox stands.
     pub state: String,
+    /// Its Maildir, relative to the data directory; made with the first message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maildir: Option<String>,
     /// Whether a password is set.
     pub has_password: bool,
     /// Whether it may sign in to submit mail, given the right password.
@@ -74,6 +78,10 @@ impl RecipientView {
             id: recipient.id.0,
             properties: RecipientEntry::of(recipient, snapshot),
             state: state(recipient, settings),
+            maildir: recipient
+                .recipient_type
+                .is_mailbox()
+                .then(|| format!("mailboxes/{}", MailboxName::of_recipient(recipient.id).as_str())),
             has_password,
             may_submit: has_password && refusal.is_none(),
             refused_with: refusal,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::mailbox_agent::{Occupancy, Unlimited, mailbox_name};
+use super::super::mailbox_agent::{Occupancy, Unlimited};
 use super::super::outbox::Outbox;
 use super::super::outgoing::Outcomes;
 use super::*;
@@ -11,6 +11,7 @@ use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, ReversePath, Timest
 use crate::model::policy::{DsnRequest, Envelope, Evidence, MessageParameters, Proof, Refusal, Sender, admit, sign_in};
 use crate::model::queue::Limits;
 use crate::store::journal::JournalOptions;
+use crate::store::mailbox::MailboxName;
 use crate::store::mailbox::MailboxStore;
 use crate::store::queue::{OwnMessage, QueueOptions};
 use crate::store::spool::SpooledBody;
@@ -143,12 +144,12 @@ impl House {
     }
 
     fn inbox(&self, id: RecipientId) -> Vec<String> {
-        let place = Path::new("/mail").join(mailbox_name(id).unwrap().as_str()).join("new");
+        let place = Path::new("/mail").join(MailboxName::of_recipient(id).as_str()).join("new");
         self.files(place).into_iter().map(|(_, content)| content).collect()
     }
 
     fn sent(&self, id: RecipientId) -> Vec<(PathBuf, String)> {
-        self.files(Path::new("/mail").join(mailbox_name(id).unwrap().as_str()).join(".Sent/cur"))
+        self.files(Path::new("/mail").join(MailboxName::of_recipient(id).as_str()).join(".Sent/cur"))
     }
 }
 

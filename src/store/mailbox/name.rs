@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use sha2::{Digest as _, Sha256};
 
+use crate::model::directory::RecipientId;
+
 /// Why something cannot be a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -30,6 +32,17 @@ const MAILBOX_NAME_BYTES_MAX: usize = 200;
 const CUT_NAME_BYTES: usize = 120;
 
 impl MailboxName {
+    /// The name of a recipient's mailbox. Identities are given once for ever, addresses are not: a new holder of an
+    /// address must not find the mail of the former one.
+    pub fn of_recipient(id: RecipientId) -> Self {
+        Self(format!("recipient-{id}").into())
+    }
+
+    /// The name of the server's own postmaster mailbox.
+    pub fn postmaster() -> Self {
+        Self("postmaster".into())
+    }
+
     /// Names the mailbox of `identity` (usually an address, in one spelling): lower and upper case letters, digits and
     /// `@ - _ + =` stand for themselves, as does a dot that is not the first character; every other octet becomes `%`
     /// and two hexadecimal digits. Different identities never share a name; one that would become longer than 200
