@@ -7,7 +7,7 @@
 //! ```text
 //! main → app                       wires everything, decides nothing
 //!   server   delivery   admin      never each other: they meet in store
-//!         store                    what must survive a crash
+//!         store      config        what must survive a crash; what the operator wrote
 //!         world                    clock, random, disk, network, resolver, TLS
 //!         model                    the law: pure functions over values, no I/O, no clock, no async
 //! ```
