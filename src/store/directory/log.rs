@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::directory::{Change, ChangeError, Snapshot};
 use crate::model::mail::Timestamp;
-use crate::store::journal::Location;
 
 /// The journal's kind for a list of changes.
 pub(super) const KIND: u8 = 1;
@@ -61,26 +60,51 @@ impl Entry {
     }
 }
 
-/// Applies every entry that `snapshot` does not hold yet; gives the result and how many entries that were.
-pub(super) fn replay(mut snapshot: Snapshot, records: &[(Location, Vec<u8>)]) -> Result<(Snapshot, u64), LogError> {
-    let mut applied = 0;
-    let mut last = None;
-    for (location, payload) in records {
-        let entry = Entry::decode(payload, location.sequence)?;
-        last = Some(entry.version);
-        if entry.version <= snapshot.version() {
-            continue;
-        }
-        if entry.version != snapshot.version() + 1 {
-            return Err(LogError::Gap { after: snapshot.version(), before: entry.version });
-        }
-        snapshot =
-            snapshot.apply(&entry.changes).map_err(|reason| LogError::Refused { version: entry.version, reason })?;
-        applied += 1;
+/// Applies entries as the journal shows them, one by one, so that a long history is never in memory at once.
+pub(super) struct Replay {
+    snapshot: Snapshot,
+    applied: u64,
+    last: u64,
+    failure: Option<LogError>,
+}
+
+impl Replay {
+    /// Goes on from `snapshot`: entries that it holds are passed over.
+    pub(super) const fn from(snapshot: Snapshot) -> Self {
+        Self { snapshot, applied: 0, last: 0, failure: None }
     }
-    // An index that knows more than the log belongs to another log.
-    match last.unwrap_or(0) {
-        last if last < snapshot.version() => Err(LogError::Gap { after: last, before: snapshot.version() }),
-        _ => Ok((snapshot, applied)),
+
+    /// Takes the next record. After a failure the others are passed over.
+    pub(super) fn take(&mut self, payload: &[u8], sequence: u64) {
+        if self.failure.is_none() {
+            self.failure = self.step(payload, sequence).err();
+        }
+    }
+
+    fn step(&mut self, payload: &[u8], sequence: u64) -> Result<(), LogError> {
+        let entry = Entry::decode(payload, sequence)?;
+        self.last = entry.version;
+        if entry.version <= self.snapshot.version() {
+            return Ok(());
+        }
+        if entry.version != self.snapshot.version() + 1 {
+            return Err(LogError::Gap { after: self.snapshot.version(), before: entry.version });
+        }
+        let refused = |reason| LogError::Refused { version: entry.version, reason };
+        self.snapshot = self.snapshot.apply(&entry.changes).map_err(refused)?;
+        self.applied += 1;
+        Ok(())
+    }
+
+    /// The newest snapshot, and how many entries led to it from the first one.
+    pub(super) fn finish(self) -> Result<(Snapshot, u64), LogError> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            // An index that knows more than the log belongs to another log.
+            None if self.last < self.snapshot.version() => {
+                Err(LogError::Gap { after: self.last, before: self.snapshot.version() })
+            }
+            None => Ok((self.snapshot, self.applied)),
+        }
     }
 }

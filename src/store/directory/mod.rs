@@ -27,6 +27,7 @@ use crate::world::disk::Disk;
 pub use log::{Entry, LogError};
 
 use index::Index;
+use log::Replay;
 
 /// A change list larger than this, encoded, must be given in parts; in octets.
 const CHANGES_BYTES_MAX: usize = 32 << 20;
@@ -119,19 +120,24 @@ impl DirectoryStore {
         clock: Arc<dyn Clock>,
         salt: u64,
     ) -> Result<(Self, IndexState), OpenError> {
-        let mut options = JournalOptions::new(salt);
-        options.record_bytes_max = CHANGES_BYTES_MAX;
-        options.group_bytes_max = 2 * CHANGES_BYTES_MAX;
-        let mut entries = Vec::new();
-        let (log, _) = Journal::open(Arc::clone(&disk), &place.join("log"), options, |record, location| {
-            entries.push((location, record.payload.to_vec()));
-        })?;
         let opened = Index::open(&*disk, &place.join("index"), open_engine)?;
         let indexed = opened.snapshot.version();
-        let (snapshot, behind) = match log::replay(opened.snapshot, &entries) {
+        let mut replay = Replay::from(opened.snapshot);
+        let log_place = place.join("log");
+        let (mut log, _) = Journal::open(Arc::clone(&disk), &log_place, log_options(salt), |record, _| {
+            replay.take(record.payload, record.sequence);
+        })?;
+        let (snapshot, behind) = match replay.finish() {
             Ok(replayed) => replayed,
             // An index that the log does not continue is worth nothing: the log alone decides.
-            Err(_) if indexed > 0 => log::replay(Snapshot::default(), &entries)?,
+            Err(_) if indexed > 0 => {
+                drop(log);
+                let mut replay = Replay::from(Snapshot::default());
+                (log, _) = Journal::open(disk, &log_place, log_options(salt), |record, _| {
+                    replay.take(record.payload, record.sequence);
+                })?;
+                replay.finish()?
+            }
             Err(error) => return Err(error.into()),
         };
         let rebuilt = behind > 0 && behind == snapshot.version();
@@ -192,14 +198,22 @@ impl DirectoryStore {
     /// When a record cannot be read or understood.
     pub fn history(disk: Arc<dyn Disk>, place: &Path, show: &mut dyn FnMut(&Entry)) -> Result<(), OpenError> {
         let mut failed = None;
-        let (_log, _) = Journal::open(disk, &place.join("log"), JournalOptions::new(0), |record, location| {
-            match Entry::decode(record.payload, location.sequence) {
+        let (_log, _) = Journal::open(disk, &place.join("log"), log_options(0), |record, _| {
+            match Entry::decode(record.payload, record.sequence) {
                 Ok(entry) => show(&entry),
                 Err(error) => failed = failed.take().or(Some(error)),
             }
         })?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
+}
+
+/// Lists of changes can be much larger than messages' envelopes.
+const fn log_options(salt: u64) -> JournalOptions {
+    let mut options = JournalOptions::new(salt);
+    options.record_bytes_max = CHANGES_BYTES_MAX;
+    options.group_bytes_max = 2 * CHANGES_BYTES_MAX;
+    options
 }
 
 impl Writer {

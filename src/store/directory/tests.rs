@@ -167,3 +167,60 @@ fn a_large_object_is_kept_in_pieces() {
     assert_eq!(state, IndexState::Current { behind: 0 });
     assert_eq!(store.snapshot().recipient(id), before.recipient(id));
 }
+
+#[test]
+fn an_index_of_another_log_is_not_believed() {
+    let (one, other) = (SimulatedDisk::new(6), SimulatedDisk::new(7));
+    let (foreign, own) = (kept(), kept());
+    let (store, _) = open(&one, &foreign);
+    (0..3).for_each(|number| drop(add(&store, &format!("foreign-{number}")).unwrap()));
+    drop(store);
+    let (store, _) = open(&other, &own);
+    add(&store, "info").unwrap();
+    drop(store);
+    let (store, state) = open(&other, &foreign);
+    assert_eq!(state, IndexState::Rebuilt { set_aside: None });
+    assert_eq!(names(&store.snapshot()), ["info"]);
+    drop(store);
+    assert_eq!(names(&open(&other, &foreign).0.snapshot()), ["info"]);
+}
+
+#[test]
+fn a_damaged_index_is_set_aside_and_built_anew() {
+    let disk = SimulatedDisk::new(8);
+    let (store, _) = open(&disk, &kept());
+    add(&store, "info").unwrap();
+    drop(store);
+    // A file stands for the damaged engine's directory.
+    drop(disk.create_new(Path::new("/directory/index")).unwrap());
+    let (fresh, damaged) = (kept(), std::cell::Cell::new(true));
+    let open_engine = |place: &Path| {
+        if damaged.replace(false) {
+            return Err(EngineError::Corrupt { directory: place.to_owned(), reason: "scratched".into() });
+        }
+        Ok(Box::new(fresh.clone()) as Box<dyn Engine>)
+    };
+    let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+    let (store, state) =
+        DirectoryStore::open(Arc::new(disk.clone()), Path::new("/directory"), &open_engine, clock, 7).unwrap();
+    let aside = Path::new("/directory/index.damaged-1").to_owned();
+    assert!(disk.exists(&aside).unwrap());
+    assert_eq!(state, IndexState::Rebuilt { set_aside: Some(aside) });
+    assert_eq!(names(&store.snapshot()), ["info"]);
+}
+
+#[test]
+fn the_history_tells_every_change_and_who_made_it() {
+    let (disk, engine) = (SimulatedDisk::new(9), kept());
+    let (store, _) = open(&disk, &engine);
+    add(&store, "info").unwrap();
+    add(&store, "sales").unwrap();
+    drop(store);
+    let mut told = Vec::new();
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    DirectoryStore::history(disk, Path::new("/directory"), &mut |entry| {
+        told.push((entry.version, entry.actor.clone(), entry.changes.len()));
+    })
+    .unwrap();
+    assert_eq!(told, [(1, "test".to_owned(), 2), (2, "test".to_owned(), 2)]);
+}
