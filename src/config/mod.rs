@@ -108,12 +108,6 @@ pub struct Limits {
     pub sessions_max: usize,
     /// Open sessions from one IPv4 address or one IPv6 network of 64 bits.
     pub sessions_per_address_max: usize,
-    /// Sessions of one account that may submit at once (decision D6).
-    pub sessions_per_account_max: usize,
-    /// Messages an account may submit in a minute before it is slowed down (decision D6).
-    pub messages_per_minute_max: u32,
-    /// Recipients an account may write to in a rolling day (decision D6).
-    pub recipients_per_day_max: u32,
     /// How long a client may be silent where a command is expected (RFC 5321 section 4.5.3.2.7: five minutes).
     pub command_timeout: Duration,
     /// How long a client may be silent within a message, and how long it may take to read a reply.

@@ -76,9 +76,6 @@ pub(super) struct RawTls {
 pub(super) struct RawLimits {
     pub(super) sessions_max: Option<Spanned<u64>>,
     pub(super) sessions_per_address_max: Option<Spanned<u64>>,
-    pub(super) sessions_per_account_max: Option<Spanned<u64>>,
-    pub(super) messages_per_minute_max: Option<Spanned<u64>>,
-    pub(super) recipients_per_day_max: Option<Spanned<u64>>,
     pub(super) command_timeout_seconds: Option<Spanned<u64>>,
     pub(super) data_timeout_seconds: Option<Spanned<u64>>,
     pub(super) handshake_timeout_seconds: Option<Spanned<u64>>,

@@ -76,9 +76,6 @@ key = ["a.key", "/b.key"]
 [limits]
 sessions_max = 100
 sessions_per_address_max = 5
-sessions_per_account_max = 4
-messages_per_minute_max = 60
-recipients_per_day_max = 20
 command_timeout_seconds = 10
 data_timeout_seconds = 20
 handshake_timeout_seconds = 3
@@ -123,8 +120,7 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.certificates[0].key, Path::new("/etc/franking/a.key"));
     assert_eq!(config.certificates[1].certificate, Path::new("/b.pem"));
     let limits = config.limits;
-    assert_eq!((limits.sessions_max, limits.sessions_per_address_max, limits.sessions_per_account_max), (100, 5, 4));
-    assert_eq!((limits.messages_per_minute_max, limits.recipients_per_day_max), (60, 20));
+    assert_eq!((limits.sessions_max, limits.sessions_per_address_max), (100, 5));
     assert_eq!(limits.command_timeout + limits.data_timeout + limits.handshake_timeout, Duration::from_secs(33));
     let host = config.smart_host.unwrap();
     assert_eq!((host.port, host.tls), (2587, RelayTls::Implicit));

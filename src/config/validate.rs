@@ -85,10 +85,6 @@ impl Judge<'_> {
         usize::try_from(number).unwrap_or(usize::MAX)
     }
 
-    fn count_u32(&mut self, value: Option<Spanned<u64>>, default: u32) -> u32 {
-        u32::try_from(self.number(value, u64::from(default), 1..=COUNT_MAX)).unwrap_or(u32::MAX)
-    }
-
     fn seconds(&mut self, value: Option<Spanned<u64>>, default: u64, range: RangeInclusive<u64>) -> Duration {
         Duration::from_secs(self.number(value, default, range))
     }
@@ -233,9 +229,6 @@ impl Judge<'_> {
         Limits {
             sessions_max: self.count(raw.sessions_max, 5_000, 1..=COUNT_MAX),
             sessions_per_address_max: self.count(raw.sessions_per_address_max, 20, 1..=COUNT_MAX),
-            sessions_per_account_max: self.count(raw.sessions_per_account_max, 3, 1..=COUNT_MAX),
-            messages_per_minute_max: self.count_u32(raw.messages_per_minute_max, 30),
-            recipients_per_day_max: self.count_u32(raw.recipients_per_day_max, 10_000),
             command_timeout: self.seconds(raw.command_timeout_seconds, 300, 1..=HOUR_SECONDS),
             data_timeout: self.seconds(raw.data_timeout_seconds, 600, 1..=HOUR_SECONDS),
             handshake_timeout: self.seconds(raw.handshake_timeout_seconds, 30, 1..=HOUR_SECONDS),
