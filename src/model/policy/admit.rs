@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::{DsnRequest, Origin};
 use super::refusal::Refusal;
-use super::resolve::{Resolution, resolve};
+use super::resolve::{Resolution, is_postmaster, resolve};
 use super::settings::Settings;
 use super::sign_in::SignedIn;
 use super::trail::Trail;
@@ -75,8 +75,26 @@ pub fn admit(
     trail: &mut impl Trail,
 ) -> Result<Permit, Refusal> {
     let resolution = resolve(snapshot, settings, &path, trail);
-    judge(snapshot, settings, sender.origin(), &resolution, declared_bytes, trail)?;
-    Ok(Permit { path, resolution, dsn })
+    relay(snapshot, sender.origin(), &path, trail)?;
+    let Err(refusal) = judge(snapshot, settings, sender.origin(), &resolution, declared_bytes, trail) else {
+        return Ok(Permit { path, resolution, dsn });
+    };
+    if trail.asks("the postmaster always reaches someone", is_postmaster(snapshot, &path)) {
+        return Ok(Permit { path, resolution: Resolution::PostmasterMailbox, dsn });
+    }
+    Err(refusal)
+}
+
+/// An object of ours may stand for a foreign address, as contacts do: a stranger may not relay to it all the same.
+fn relay(snapshot: &Snapshot, origin: Origin, path: &ForwardPath, trail: &mut impl Trail) -> Result<(), Refusal> {
+    let ForwardPath::Mailbox(address) = path else {
+        return Ok(());
+    };
+    let relayed = origin == Origin::Anonymous && snapshot.accepted_domain(address.domain()).is_none();
+    if trail.asks("a stranger asks for a domain that is not ours", relayed) {
+        return Err(Refusal::RelayRefused);
+    }
+    Ok(())
 }
 
 /// Judges a resolution, at RCPT and again at delivery, since the recipient may have changed in between.
