@@ -6,7 +6,7 @@ use super::content::MessageContent;
 use super::worker::Agents;
 use crate::model::directory::Snapshot;
 use crate::model::mail::Address;
-use crate::model::policy::Envelope;
+use crate::model::policy::{Envelope, MessageParameters};
 use crate::model::queue::{Entry, ReportJob};
 use crate::model::report::{self, Original, ReportFacts, Reporter};
 use crate::store::queue::{OwnMessage, StoredMessage};
@@ -19,7 +19,8 @@ pub(super) fn write(
     message: Option<Arc<StoredMessage>>,
 ) -> Option<OwnMessage> {
     let snapshot = agents.directory.snapshot();
-    let envelope = Envelope::report(&snapshot, &agents.settings, &job.to)?;
+    // Judged before anything is read: most reports that are not written have no reader.
+    Envelope::report(&snapshot, &agents.settings, &job.to, MessageParameters::default())?;
     let body = body_of(agents, job, entry, message.as_ref());
     let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
     let original = Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 };
@@ -38,7 +39,10 @@ pub(super) fn write(
         expires_at: agents.schedule.expires_at(entry.facts.accepted_at),
         original,
     };
-    Some(OwnMessage { envelope, content: report::compose(&facts) })
+    let content = report::compose(&facts);
+    let parameters = MessageParameters::needed_by(&content, &job.to);
+    let envelope = Envelope::report(&snapshot, &agents.settings, &job.to, parameters)?;
+    Some(OwnMessage { envelope, content })
 }
 
 fn body_of(agents: &Agents, job: &ReportJob, entry: &Entry, message: Option<&Arc<StoredMessage>>) -> Option<Vec<u8>> {

@@ -70,10 +70,11 @@ impl Group {
         self.set_members(members);
     }
 
-    /// Takes members away; those not there are passed over.
+    /// Takes members away; those not there are passed over. Who is no member any more gets no copies either.
     pub fn remove_members(&mut self, removed: &[RecipientId]) {
         let mut removed = removed.to_vec();
         removed.sort_unstable();
         self.members.retain(|member| removed.binary_search(member).is_err());
+        self.subscribers.retain(|subscriber| removed.binary_search(subscriber).is_err());
     }
 }

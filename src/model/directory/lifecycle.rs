@@ -42,4 +42,16 @@ impl Lifecycle {
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Active)
     }
+
+    /// Whether there was a mailbox that nobody can use any more: its addresses speak for nobody (spec section 3.2).
+    pub const fn is_gone(self) -> bool {
+        match self {
+            Self::NoMailbox | Self::Active | Self::AwaitingMigration => false,
+            Self::Disconnected { .. }
+            | Self::SoftDeleted { .. }
+            | Self::Inactive { .. }
+            | Self::StaleAttributes
+            | Self::Purged => true,
+        }
+    }
 }

@@ -96,8 +96,9 @@ impl Snapshot {
         let mut rest = domain.name()?;
         while let Some((_, parent)) = rest.split_once('.') {
             let parent_domain = Domain::Name(parent.into());
-            if let Some(found) = self.domains.get(&parent_domain) {
-                return found.match_subdomains.then_some(found);
+            // A nearer domain that does not match subdomains hides none above it that does.
+            if let Some(found) = self.domains.get(&parent_domain).filter(|found| found.match_subdomains) {
+                return Some(found);
             }
             rest = parent;
         }

@@ -45,7 +45,6 @@ pub(super) fn drop_references(recipient: &mut Recipient, gone: RecipientId) {
     if let Some(group) = &mut recipient.group {
         group.remove_members(&[gone]);
         group.managed_by.retain(|owner| *owner != gone);
-        group.subscribers.retain(|subscriber| *subscriber != gone);
     }
     if let Some(restrictions) = &mut recipient.restrictions {
         restrictions.accept_only_from.retain(|id| *id != gone);

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::{DsnRequest, Origin};
 use super::refusal::Refusal;
-use super::resolve::{Resolution, resolve};
+use super::resolve::{Resolution, is_postmaster, resolve};
 use super::settings::Settings;
 use super::sign_in::SignedIn;
 use super::trail::Trail;
+use crate::model::directory::filter::Filter;
 use crate::model::directory::{Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, ForwardPath};
 
@@ -75,8 +76,26 @@ pub fn admit(
     trail: &mut impl Trail,
 ) -> Result<Permit, Refusal> {
     let resolution = resolve(snapshot, settings, &path, trail);
-    judge(snapshot, settings, sender.origin(), &resolution, declared_bytes, trail)?;
-    Ok(Permit { path, resolution, dsn })
+    relay(snapshot, sender.origin(), &path, trail)?;
+    let Err(refusal) = judge(snapshot, settings, sender.origin(), &resolution, declared_bytes, trail) else {
+        return Ok(Permit { path, resolution, dsn });
+    };
+    if trail.asks("the postmaster always reaches someone", is_postmaster(snapshot, &path)) {
+        return Ok(Permit { path, resolution: Resolution::PostmasterMailbox, dsn });
+    }
+    Err(refusal)
+}
+
+/// An object of ours may stand for a foreign address, as contacts do: a stranger may not relay to it all the same.
+fn relay(snapshot: &Snapshot, origin: Origin, path: &ForwardPath, trail: &mut impl Trail) -> Result<(), Refusal> {
+    let ForwardPath::Mailbox(address) = path else {
+        return Ok(());
+    };
+    let relayed = origin == Origin::Anonymous && snapshot.accepted_domain(address.domain()).is_none();
+    if trail.asks("a stranger asks for a domain that is not ours", relayed) {
+        return Err(Refusal::RelayRefused);
+    }
+    Ok(())
 }
 
 /// Judges a resolution, at RCPT and again at delivery, since the recipient may have changed in between.
@@ -103,12 +122,31 @@ pub fn judge(
         Resolution::Unknown(address) => unknown(settings, stranger, address, trail),
         Resolution::InternalRelay(_) | Resolution::PostmasterMailbox | Resolution::Rewritten(_) => Ok(()),
         Resolution::Mailbox(id) | Resolution::Group(id) | Resolution::Outside { owner: id, .. } => {
-            match snapshot.recipient(*id) {
-                Some(recipient) => restrictions(snapshot, origin, recipient, declared_bytes, trail),
-                None => Err(Refusal::UnknownRecipientInbound),
-            }
+            let recipient = snapshot.recipient(*id).ok_or(Refusal::UnknownRecipientInbound)?;
+            restrictions(snapshot, origin, recipient, declared_bytes, trail)?;
+            if stranger { forwarding(snapshot, settings, recipient, trail) } else { Ok(()) }
         }
     }
+}
+
+/// A mailbox that keeps nothing and forwards outside, which the organisation forbids: a stranger hears of it at once
+/// instead of by a report (decision D9).
+fn forwarding(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    recipient: &Recipient,
+    trail: &mut impl Trail,
+) -> Result<(), Refusal> {
+    let set = recipient.forwarding.as_deref().filter(|set| !set.deliver_to_mailbox_and_forward);
+    let target = set.filter(|set| set.forwarding_address.is_none()).and_then(|set| set.forwarding_smtp_address.clone());
+    let Some(target) = target.filter(|_| !snapshot.organisation().auto_forwarding_enabled) else {
+        return Ok(());
+    };
+    let leaves = matches!(resolve(snapshot, settings, &ForwardPath::Mailbox(target), trail), Resolution::Foreign(_));
+    if trail.asks("the mailbox only forwards outside, which the organisation forbids", leaves) {
+        return Err(Refusal::ExternalForwardingBlocked);
+    }
+    Ok(())
 }
 
 /// Strangers are refused at once; an account is told later by a report, unless early refusal is on (decision D1).
@@ -163,8 +201,17 @@ fn restrictions(
     Ok(())
 }
 
-/// Whether an account is in a list of senders and groups, itself or as a (nested) member.
+/// Whether an account is in a list of senders and groups, itself, as a (nested) member, or because the filter of a
+/// dynamic group in the list matches it.
 fn is_listed(snapshot: &Snapshot, list: &[RecipientId], account: RecipientId) -> bool {
+    let matched = |group: &Recipient| {
+        let filter = group.group.as_deref().and_then(|set| set.recipient_filter.as_deref());
+        let filter = filter.and_then(|filter| Filter::parse(filter).ok());
+        filter.zip(snapshot.recipient(account)).is_some_and(|(filter, account)| filter.matches(account))
+    };
+    if list.iter().filter_map(|id| snapshot.recipient(*id)).any(|group| matched(group)) {
+        return true;
+    }
     let mut seen = vec![account];
     let mut next = 0;
     // Walking up from the account visits its few groups; walking down could visit 100,000 members.

@@ -29,7 +29,7 @@ pub struct Authored {
 ///
 /// # Errors
 /// `SendAsDenied` for an address the account may not use, `MultipleFromAddresses` and `FromNotCompliant` for a From
-/// that has not exactly one author.
+/// that has not exactly one author, `InvalidSenderAddress` for a null reverse-path on anything but a report.
 pub fn author(
     snapshot: &Snapshot,
     settings: &Settings,
@@ -43,6 +43,8 @@ pub fn author(
     let from = match from_of(&fields(head), trail) {
         Ok(from) => from,
         Err(refusal) if !settings.repair_from || refusal == Refusal::MultipleFromAddresses => return Err(refusal),
+        // Reports always have a From: what needs repair is an ordinary message, whose reverse-path is not null.
+        Err(_) if *reverse_path == ReversePath::Null => return Err(Refusal::InvalidSenderAddress),
         Err(_) => return Ok(repaired(account, reverse_path, head)),
     };
     let denied = |from: &Address| Refusal::SendAsDenied { account: signed_in.login().clone(), from: from.clone() };
@@ -52,6 +54,10 @@ pub fn author(
     let submit_as = submit_as(snapshot, account.id, judged, trail);
     if submit_as == SubmitAs::Denied {
         return Err(denied(judged));
+    }
+    let ordinary = *reverse_path == ReversePath::Null && !is_report(head);
+    if trail.asks("the reverse-path is null and the message no report or receipt", ordinary) {
+        return Err(Refusal::InvalidSenderAddress);
     }
     let rewriting = Rewriting { snapshot, account, submit_as, several: from.sender.is_some() };
     Ok(Authored {
@@ -79,6 +85,13 @@ pub fn envelope(
         SubmitAs::Denied => Err(Refusal::SendAsDenied { account: signed_in.login().clone(), from: address.clone() }),
         permitted @ (SubmitAs::Own | SubmitAs::As(_) | SubmitAs::OnBehalf(_)) => Ok(permitted),
     }
+}
+
+/// Read receipts and delivery status notifications are `multipart/report` (RFC 6522).
+fn is_report(head: &[u8]) -> bool {
+    let fields = fields(head);
+    let kind = fields.iter().find(|field| field.is("Content-Type")).map(Field::text).unwrap_or_default();
+    kind.get(..16).is_some_and(|start| start.eq_ignore_ascii_case("multipart/report"))
 }
 
 struct From {
@@ -130,13 +143,20 @@ fn reverse_path_of(
     }
     let keeps_alias = snapshot.organisation().send_from_alias_enabled;
     let primary = |owner: RecipientId| {
-        snapshot.recipient(owner).map_or_else(|| given.clone(), |owner| ReversePath::Mailbox(owner.primary().clone()))
+        let address = snapshot.recipient(owner).and_then(|owner| outward(snapshot, owner));
+        let address = address.or_else(|| outward(snapshot, account));
+        address.map_or_else(|| given.clone(), |address| ReversePath::Mailbox(address.clone()))
     };
     match (by_header, by_envelope) {
         (SubmitAs::As(owner), _) => primary(owner),
         (SubmitAs::Own, SubmitAs::Own) if keeps_alias => given.clone(),
         (SubmitAs::Own | SubmitAs::OnBehalf(_), _) | (SubmitAs::Denied, _) => primary(account.id),
     }
+}
+
+/// The address under which mail of `owner` leaves: the primary one, unless that lies in a domain that is not ours.
+fn outward<'owner>(snapshot: &Snapshot, owner: &'owner Recipient) -> Option<&'owner Address> {
+    owner.addresses.smtp().find(|address| snapshot.accepted_domain(address.domain()).is_some())
 }
 
 struct Rewriting<'world> {
@@ -178,10 +198,11 @@ impl Rewriting<'_> {
             SubmitAs::As(owner) | SubmitAs::OnBehalf(owner) => self.snapshot.recipient(owner).map(|owner| &**owner),
             SubmitAs::Own | SubmitAs::Denied => Some(self.account),
         };
-        let (Some(author), Some(owner)) = (author, owner) else {
+        let outward = owner.and_then(|owner| outward(self.snapshot, owner));
+        let (Some(author), Some(outward)) = (author, outward) else {
             return rewritten.extend_from_slice(field.raw);
         };
-        let is_alias = author.key() != owner.primary().key();
+        let is_alias = author.key() != outward.key();
         if !is_alias || self.snapshot.organisation().send_from_alias_enabled {
             return rewritten.extend_from_slice(field.raw);
         }
@@ -190,9 +211,9 @@ impl Rewriting<'_> {
             Some(name) => {
                 rewritten.extend_from_slice(b"From:");
                 rewritten.extend_from_slice(name);
-                rewritten.extend_from_slice(format!("<{}>\r\n", owner.primary()).as_bytes());
+                rewritten.extend_from_slice(format!("<{outward}>\r\n").as_bytes());
             }
-            None => rewritten.extend_from_slice(format!("From: {}\r\n", owner.primary()).as_bytes()),
+            None => rewritten.extend_from_slice(format!("From: {outward}\r\n").as_bytes()),
         }
     }
 }

@@ -96,6 +96,16 @@ pub struct MessageParameters {
     pub envelope_id: Option<Box<str>>,
 }
 
+impl MessageParameters {
+    /// What a whole message of this server's own, made of lines, needs: BODY=8BITMIME for an octet above 127 anywhere,
+    /// SMTPUTF8 for one in its header (RFC 6531 section 3.4) or in the address of its reader.
+    pub fn needed_by(content: &[u8], to: &Address) -> Self {
+        let head = memchr::memmem::find(content, b"\r\n\r\n").and_then(|end| content.get(..end)).unwrap_or(content);
+        let body = if content.is_ascii() { BodyKind::SevenBit } else { BodyKind::EightBitMime };
+        Self { body, smtputf8: !head.is_ascii() || !to.is_ascii(), ..Self::default() }
+    }
+}
+
 /// Who handed the message in, as far as rules after acceptance need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
@@ -129,8 +139,14 @@ impl Envelope {
     }
 
     /// The envelope of a report or notice of this server: null reverse-path, one recipient, exempt from restrictions.
-    /// `None` when the address is ours and nobody has it: a report about a report helps nobody.
-    pub fn report(snapshot: &Snapshot, settings: &Settings, to: &Address) -> Option<Self> {
+    /// `None` when the address is ours and nobody has it: a report about a report helps nobody. `parameters` say what
+    /// the report's content needs of the servers on its way, see [`MessageParameters::needed_by`].
+    pub fn report(
+        snapshot: &Snapshot,
+        settings: &Settings,
+        to: &Address,
+        parameters: MessageParameters,
+    ) -> Option<Self> {
         let path = ForwardPath::Mailbox(to.clone());
         // Reports are never reported about, so nothing is asked for.
         let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
@@ -138,7 +154,7 @@ impl Envelope {
         if matches!(permit.resolution(), Resolution::Unknown(_)) {
             return None;
         }
-        Self::new(&Sender::System, ReversePath::Null, MessageParameters::default(), vec![permit])
+        Self::new(&Sender::System, ReversePath::Null, parameters, vec![permit])
     }
 
     /// Who handed it in.

@@ -5,19 +5,19 @@
 //! groups that contain each other: what was visited is not visited again. A *broken* one only forwards: nobody would
 //! ever get the message, so it is refused with a report.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::admit::{Permit, judge};
 use super::envelope::{DsnRequest, Notify, Origin};
 use super::refusal::Refusal;
-use super::resolve::{Resolution, resolve};
+use super::resolve::{Resolution, is_postmaster, of_recipient, resolve};
 use super::settings::Settings;
 use super::srs;
-use super::trail::Trail;
+use super::trail::{Trail, Unrecorded};
 use crate::model::directory::filter::Filter;
-use crate::model::directory::{Forwarding, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::directory::{DomainType, Forwarding, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
 
 /// How mail to another system finds its way.
@@ -92,6 +92,8 @@ struct Branch {
     via: Option<Address>,
     /// Mailboxes and contacts that passed the message on without keeping a copy, on the way here.
     forwarders: Vec<RecipientId>,
+    /// Groups that are being expanded on the way here.
+    within: Vec<RecipientId>,
 }
 
 struct Expansion<'world, T: Trail> {
@@ -102,12 +104,20 @@ struct Expansion<'world, T: Trail> {
     now: Timestamp,
     trail: &'world mut T,
     pending: Vec<Branch>,
-    groups: HashSet<RecipientId>,
-    mailboxes: HashSet<RecipientId>,
-    /// Mailboxes on a ring that only forwards: each path into the ring is refused, not only the first.
+    /// Groups and mailboxes that were seen to, with the place of the permit that led there first.
+    seen: HashMap<RecipientId, usize>,
+    /// The place of the present permit.
+    place: usize,
+    /// Who is on a ring that only forwards: each path into the ring is refused, not only the first.
     ring: HashSet<RecipientId>,
     outside: HashSet<AddressKey>,
     postmaster: bool,
+    /// Of the present permit: some of it is what an earlier permit has seen to.
+    merged: bool,
+    /// Of the present permit: who forwarded, keeping nothing, back into a group it came from, and those groups.
+    returned: Vec<RecipientId>,
+    /// Of the present permit: a group without members that somebody forwards to.
+    empty: Option<Address>,
     result: Vec<Expanded>,
 }
 
@@ -132,17 +142,20 @@ pub fn expand(
         now,
         trail,
         pending: Vec::new(),
-        groups: HashSet::new(),
-        mailboxes: HashSet::new(),
+        seen: HashMap::new(),
+        place: 0,
         ring: HashSet::new(),
         outside: HashSet::new(),
         postmaster: false,
+        merged: false,
+        returned: Vec::new(),
+        empty: None,
         result: Vec::with_capacity(permits.len()),
     };
     for permit in permits {
         // Resolved again: the directory may have changed since RCPT.
         let resolution = resolve(snapshot, settings, permit.path(), expansion.trail);
-        expansion.pending.push(Branch {
+        expansion.permit(Branch {
             resolution,
             path: permit.path().clone(),
             reverse_path: reverse_path.clone(),
@@ -150,15 +163,39 @@ pub fn expand(
             resent_from: None,
             via: None,
             forwarders: Vec::new(),
+            within: Vec::new(),
         });
-        while let Some(branch) = expansion.pending.pop() {
-            expansion.step(branch);
-        }
     }
     expansion.result
 }
 
 impl<T: Trail> Expansion<'_, T> {
+    /// Expands one permit to its ends. What leads nowhere, although a message was accepted for it, is not lost: the
+    /// postmaster's mail goes to the server's own mailbox, and who forwards to nobody is reported.
+    fn permit(&mut self, first: Branch) {
+        let from = self.result.len();
+        self.place += 1;
+        (self.merged, self.returned, self.empty) = (false, Vec::new(), None);
+        self.pending.push(first.clone());
+        while let Some(branch) = self.pending.pop() {
+            self.step(branch);
+        }
+        let arrived = self.result.iter().skip(from).any(|end| matches!(end, Expanded::Deliver(_)));
+        if arrived || self.merged {
+            return;
+        }
+        let nothing = self.result.len() == from;
+        if is_postmaster(self.snapshot, &first.path) {
+            self.result.truncate(from);
+            self.step(Branch { resolution: Resolution::PostmasterMailbox, ..first });
+        } else if nothing && !self.returned.is_empty() {
+            self.ring.extend(self.returned.drain(..));
+            self.refuse(first, Refusal::ForwardingLoop);
+        } else if nothing && let Some(group) = self.empty.take() {
+            self.refuse(first, Refusal::RecipientNotFound(group));
+        }
+    }
+
     fn step(&mut self, branch: Branch) {
         if let Err(refusal) = self.judge(&branch) {
             return self.refuse(branch, refusal);
@@ -168,13 +205,13 @@ impl<T: Trail> Expansion<'_, T> {
             Resolution::Mailbox(id) => self.mailbox(id, branch),
             Resolution::Outside { owner, address } => self.outside(owner, address, branch),
             Resolution::InternalRelay(address) => {
-                let domain = self.snapshot.accepted_domain(address.domain());
-                let next = domain.and_then(|domain| domain.next_host.clone());
-                self.leave(address, next.map_or(Route::Domain, Route::NextHost), branch);
+                let route = self.relay_route(&address);
+                self.leave(address, route, branch);
             }
             Resolution::Rewritten(address) => self.report_back(address, branch),
             Resolution::Foreign(address) => self.leave(address, Route::Domain, branch),
             Resolution::PostmasterMailbox => {
+                self.merged |= self.postmaster;
                 if !core::mem::replace(&mut self.postmaster, true) {
                     self.deliver(Destination::PostmasterMailbox, branch);
                 }
@@ -205,7 +242,13 @@ impl<T: Trail> Expansion<'_, T> {
     }
 
     fn group(&mut self, id: RecipientId, branch: Branch) {
-        if !self.groups.insert(id) {
+        if self.ring.contains(&id) {
+            return self.refuse(branch, Refusal::ForwardingLoop);
+        }
+        if branch.within.contains(&id) && !branch.forwarders.is_empty() {
+            self.returned.extend(branch.forwarders.iter().chain(&branch.within).copied());
+        }
+        if self.was_seen(id) {
             return;
         }
         let Some(group) = self.snapshot.recipient(id).cloned() else {
@@ -214,7 +257,11 @@ impl<T: Trail> Expansion<'_, T> {
         let (reverse_path, dsn) = self.report_rules(&group, &branch);
         let members = self.members_of(&group);
         self.trail.note("a group is expanded", true, || format!("{}: {} members", group.primary(), members.len()));
+        if members.is_empty() && !branch.forwarders.is_empty() {
+            self.empty = Some(group.primary().clone());
+        }
         let via = Some(self.rewriter(&group, branch.via.as_ref()));
+        let within = [branch.within.as_slice(), &[id]].concat();
         // Reversed, because branches are taken from the end: members come out in order.
         for member in members.into_iter().rev() {
             if let Some(resolution) = self.resolve_object(member) {
@@ -226,9 +273,19 @@ impl<T: Trail> Expansion<'_, T> {
                     resent_from: branch.resent_from.clone(),
                     via: via.clone(),
                     forwarders: branch.forwarders.clone(),
+                    within: within.clone(),
                 });
             }
         }
+    }
+
+    /// Whether a group or mailbox was seen to before; from here on it was.
+    fn was_seen(&mut self, id: RecipientId) -> bool {
+        let Some(first) = self.seen.insert(id, self.place) else {
+            return false;
+        };
+        self.merged |= first != self.place;
+        true
     }
 
     fn members_of(&self, group: &Recipient) -> Vec<RecipientId> {
@@ -240,8 +297,10 @@ impl<T: Trail> Expansion<'_, T> {
         let Some(Ok(filter)) = filter.map(Filter::parse) else {
             return Vec::new();
         };
-        let others = self.snapshot.recipients().filter(|recipient| recipient.id != group.id);
-        let mut members: Vec<_> = others.filter(|other| filter.matches(other)).map(|found| found.id).collect();
+        // A filter means recipients: a mailbox that was deleted or lost its licence is none any more.
+        let is_recipient = |other: &Recipient| of_recipient(self.settings, other, &mut Unrecorded).is_some();
+        let others = self.snapshot.recipients().filter(|other| other.id != group.id && filter.matches(other));
+        let mut members: Vec<_> = others.filter(|other| is_recipient(other)).map(|found| found.id).collect();
         members.sort_unstable();
         members
     }
@@ -272,7 +331,7 @@ impl<T: Trail> Expansion<'_, T> {
             self.ring.extend(branch.forwarders.iter().copied());
             return self.refuse(branch, Refusal::ForwardingLoop);
         }
-        if !self.mailboxes.insert(id) {
+        if self.was_seen(id) {
             return;
         }
         let forwarding = mailbox.forwarding.as_deref().and_then(|set| Some((self.target(set)?, set)));
@@ -345,8 +404,14 @@ impl<T: Trail> Expansion<'_, T> {
         if let Some(owner) = self.snapshot.recipient(owner) {
             branch.via = Some(self.rewriter(owner, branch.via.as_ref()));
         }
-        if self.snapshot.accepted_domain(address.domain()).is_none() {
+        let Some(domain) = self.snapshot.accepted_domain(address.domain()) else {
             return self.leave(address, Route::Domain, branch);
+        };
+        // A domain shared with another system: the address is the object's own here, and its mailbox is over there.
+        let own = self.snapshot.find_by_address(&address).is_some_and(|holder| holder.id == owner);
+        if own && domain.domain_type == DomainType::InternalRelay {
+            let route = self.relay_route(&address);
+            return self.leave(address, route, branch);
         }
         branch.forwarders.push(owner);
         branch.resolution = resolve(self.snapshot, self.settings, &ForwardPath::Mailbox(address), self.trail);
@@ -354,22 +419,42 @@ impl<T: Trail> Expansion<'_, T> {
     }
 
     /// A report to mail that was passed on goes to its sender, as long as the rewritten address is fresh.
-    fn report_back(&mut self, sender: Address, branch: Branch) {
+    fn report_back(&mut self, sender: Address, mut branch: Branch) {
         let fresh = match &branch.path {
             ForwardPath::Mailbox(address) => srs::is_current(address, self.now),
             ForwardPath::Postmaster => true,
         };
-        if fresh {
+        if !fresh {
+            return self.refuse(branch, Refusal::RecipientNotFound(sender));
+        }
+        if !self.is_ours(&sender) {
             return self.leave(sender, Route::Domain, branch);
         }
-        self.refuse(branch, Refusal::RecipientNotFound(sender));
+        // Rewritten addresses within rewritten ones grow shorter with each step, so this ends.
+        branch.resolution = resolve(self.snapshot, self.settings, &ForwardPath::Mailbox(sender), self.trail);
+        self.pending.push(branch);
+    }
+
+    fn is_ours(&self, address: &Address) -> bool {
+        self.snapshot.accepted_domain(address.domain()).is_some()
+    }
+
+    /// The way to an unknown recipient of an internal relay domain.
+    fn relay_route(&self, address: &Address) -> Route {
+        let domain = self.snapshot.accepted_domain(address.domain());
+        domain.and_then(|domain| domain.next_host.clone()).map_or(Route::Domain, Route::NextHost)
     }
 
     fn leave(&mut self, address: Address, route: Route, mut branch: Branch) {
         if !self.outside.insert(address.key()) {
+            self.merged = true;
             return;
         }
-        if let Some(via) = &branch.via {
+        // Only what leaves under a foreign sender is rewritten, and only to an address at which reports come back here
+        // (spec section 5.3).
+        let foreign_sender = branch.reverse_path.address().is_some_and(|sender| !self.is_ours(sender));
+        let rewrites = foreign_sender && !self.is_ours(&address);
+        if let Some(via) = branch.via.as_ref().filter(|via| rewrites && self.is_ours(via)) {
             branch.reverse_path = srs::rewrite(&self.settings.srs_keys, via, &branch.reverse_path, self.now);
         }
         self.deliver(Destination::Relay { address, route }, branch);

@@ -63,7 +63,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
         return Resolution::Rewritten(original);
     }
     // A contact's foreign address is found as well: the object stands for it inside the organisation.
-    if let Some(recipient) = find(snapshot, address, trail) {
+    if let Some(recipient) = find(snapshot, address, accepted.is_some(), trail) {
         if let Some(resolution) = of_recipient(settings, recipient, trail) {
             return resolution;
         }
@@ -79,9 +79,24 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     unknown(address)
 }
 
+/// Whether a path names the postmaster of this server or of one of our domains, who always reaches someone (decision
+/// D4, RFC 5321 section 4.5.1).
+pub fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
+    match path {
+        ForwardPath::Postmaster => true,
+        ForwardPath::Mailbox(address) => {
+            is_postmaster_local(address) && snapshot.accepted_domain(address.domain()).is_some()
+        }
+    }
+}
+
+fn is_postmaster_local(address: &Address) -> bool {
+    address.local().as_str().eq_ignore_ascii_case("postmaster")
+}
+
 /// Unknown, unless it is the postmaster, who always reaches someone.
 fn unknown(address: &Address) -> Resolution {
-    if address.local().as_str().eq_ignore_ascii_case("postmaster") {
+    if is_postmaster_local(address) {
         return Resolution::PostmasterMailbox;
     }
     Resolution::Unknown(address.clone())
@@ -100,12 +115,14 @@ fn find_literally<'snapshot>(
 fn find<'snapshot>(
     snapshot: &'snapshot Snapshot,
     address: &Address,
+    ours: bool,
     trail: &mut impl Trail,
 ) -> Option<&'snapshot Recipient> {
     if let Some(recipient) = snapshot.find_by_address(address) {
         return Some(recipient);
     }
-    if snapshot.organisation().disable_plus_address_in_recipients {
+    // What a tag means in a foreign domain is for that domain to say.
+    if !ours || snapshot.organisation().disable_plus_address_in_recipients {
         return None;
     }
     let base = address.without_tag()?;
@@ -115,7 +132,7 @@ fn find<'snapshot>(
 }
 
 /// What a known recipient leads to; `None` when it counts as unknown.
-fn of_recipient(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolution> {
+pub(super) fn of_recipient(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolution> {
     let kind = recipient.recipient_type;
     trail.note("what the recipient is", true, || format!("{kind}, {:?}", recipient.lifecycle));
     let outside = |owner: &Recipient| {

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::trail::Trail;
-use crate::model::directory::{Recipient, RecipientId, Right, Snapshot};
+use crate::model::directory::{Recipient, RecipientId, RecipientType, Right, Snapshot};
 use crate::model::mail::Address;
 
 /// In which capacity an account uses an address.
@@ -23,6 +23,11 @@ pub enum SubmitAs {
 
 /// Judges whether `account` may use `address` as author or reverse-path.
 pub fn submit_as(snapshot: &Snapshot, account: RecipientId, address: &Address, trail: &mut impl Trail) -> SubmitAs {
+    // A contact or mail user may hold a foreign address: nobody here speaks for that domain (spec section 4.3).
+    let foreign = snapshot.accepted_domain(address.domain()).is_none();
+    if trail.asks("the address lies in no domain of this organisation", foreign) {
+        return SubmitAs::Denied;
+    }
     let owner = snapshot.find_by_address(address);
     let own = owner.is_some_and(|owner| owner.id == account);
     trail.note("the address is one of the account's own", own, || address.to_string());
@@ -33,6 +38,10 @@ pub fn submit_as(snapshot: &Snapshot, account: RecipientId, address: &Address, t
         trail.note("the address belongs to a recipient of this organisation", false, || address.to_string());
         return SubmitAs::Denied;
     };
+    let gone = owner.lifecycle.is_gone() || owner.recipient_type == RecipientType::ShardMailbox;
+    if trail.asks("the owner's mailbox is deleted, disconnected or never seen", gone) {
+        return SubmitAs::Denied;
+    }
     let principals = principals(snapshot, account);
     if holds(owner, Right::SendAs, &principals, "the account holds SendAs", trail) {
         return SubmitAs::As(owner.id);

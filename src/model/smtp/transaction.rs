@@ -7,7 +7,7 @@ use crate::model::directory::Snapshot;
 use crate::model::mail::header::{Field, fields};
 use crate::model::mail::{Domain, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::{
-    BodyKind, Envelope, MessageParameters, Permit, Refusal, Sender, SubmitAs, Unrecorded, authorship,
+    BodyKind, Envelope, MessageParameters, Permit, Refusal, Sender, SubmitAs, Unrecorded, admit, authorship,
 };
 
 /// Octets of a Message-ID that a reply repeats.
@@ -76,6 +76,8 @@ impl Transaction {
         };
         let trace = trace(ending, account, self.parameters.smtputf8, only_recipient);
         let (head, message_id) = complete_head(trace, &authored.head, account, ending);
+        let bytes = (head.len() as u64).saturating_add(received.body_bytes);
+        judge_recipients(&self.sender, &self.permits, bytes, ending)?;
         let mut parameters = self.parameters;
         if parameters.body == BodyKind::SevenBit && received.eight_bit {
             // Devices send eight-bit text without saying so; the next hop must know what really came.
@@ -118,6 +120,24 @@ fn judge_author(
             Ok(Judged { head: received.head.clone(), reverse_path: reverse_path.clone(), submit_as: None })
         }
     }
+}
+
+/// A stranger's message that no recipient takes is refused while its sender still listens: a report later would be
+/// backscatter (decision D9). Its size is known now, whatever SIZE said.
+fn judge_recipients(sender: &Sender, permits: &[Permit], bytes: u64, ending: &Ending<'_>) -> Result<(), Refusal> {
+    if *sender != Sender::Anonymous {
+        return Ok(());
+    }
+    let settings = &ending.options.settings;
+    let mut first = None;
+    for permit in permits {
+        let (path, dsn) = (permit.path().clone(), permit.dsn().clone());
+        match admit(ending.snapshot, settings, sender, path, dsn, bytes, &mut Unrecorded) {
+            Ok(_) => return Ok(()),
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    first.map_or(Ok(()), Err)
 }
 
 fn trace(ending: &Ending<'_>, authenticated: bool, utf8: bool, only_recipient: Option<&ForwardPath>) -> String {

@@ -1,0 +1,317 @@
+//! Where mail goes in directories whose shape is easy to get wrong: shared domains, foreign contacts, groups that send
+//! back what they get, the postmaster.
+
+use franking::model::directory::document::Document;
+use franking::model::directory::{Change, RecipientId, Snapshot};
+use franking::model::mail::{Address, Domain, ForwardPath, ReversePath, Timestamp};
+use franking::model::policy::settings::SrsKey;
+use franking::model::policy::{
+    BodyKind, Destination, DsnRequest, Envelope, Expanded, MessageParameters, Origin, Permit, Refusal, Resolution,
+    Route, Sender, Settings, SubmitAs, Unrecorded, admit, expand, resolve, srs, submit_as,
+};
+
+use crate::dialogues::CLEAR;
+
+const DOMAINS: &str = r#"
+    [[domain]]
+    domain = "contoso.example"
+    default = true
+    [[domain]]
+    domain = "hybrid.contoso.example"
+    type = "InternalRelay"
+    next_host = "old.contoso.example"
+"#;
+
+fn organisation(recipients: &str) -> Snapshot {
+    let document: Document = toml::from_str(&format!("{DOMAINS}{recipients}")).unwrap();
+    let changes = document.plan(&Snapshot::default(), CLEAR).strict().unwrap();
+    Snapshot::default().apply(&changes).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings { srs_keys: vec![SrsKey([7; 32])], ..Settings::default() }
+}
+
+fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+fn id(snapshot: &Snapshot, text: &str) -> RecipientId {
+    snapshot.find_by_address(&address(text)).unwrap().id
+}
+
+fn asked(snapshot: &Snapshot, sender: &Sender, path: &str) -> Result<Permit, Refusal> {
+    let path = ForwardPath::Mailbox(address(path));
+    admit(snapshot, &settings(), sender, path, DsnRequest::default(), 0, &mut Unrecorded)
+}
+
+/// How a message of `sender` to `paths` ends, one line for each end.
+fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&str]) -> Vec<String> {
+    let permits: Vec<Permit> = paths.iter().map(|path| asked(snapshot, &Sender::System, path).unwrap()).collect();
+    let sender = ReversePath::Mailbox(address(sender));
+    let now = Timestamp::EPOCH;
+    let found = expand(snapshot, &settings(), origin, &sender, &permits, 1, now, &mut Unrecorded);
+    found
+        .into_iter()
+        .map(|end| match end {
+            Expanded::Deliver(copy) => match copy.to {
+                Destination::Mailbox(id) => format!("mailbox {}", snapshot.recipient(id).unwrap().primary()),
+                Destination::PostmasterMailbox => "postmaster".to_owned(),
+                Destination::Relay { address, route: Route::Domain } => {
+                    format!("{address} from {}", copy.reverse_path)
+                }
+                Destination::Relay { address, route: Route::NextHost(host) } => {
+                    format!("{address} at {host} from {}", copy.reverse_path)
+                }
+            },
+            Expanded::Refused { path, refusal, .. } => format!("{path}: {refusal:?}"),
+        })
+        .collect()
+}
+
+const FOREIGN_CONTACT: &str = r#"
+    [[recipient]]
+    type = "MailContact"
+    address = "partner@fabrikam.example"
+    external = "partner@fabrikam.example"
+    send_as = ["alice@contoso.example"]
+    [[recipient]]
+    type = "UserMailbox"
+    address = "alice@contoso.example"
+    licences = ["ExchangeOnlinePlan1"]
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "friends@contoso.example"
+    require_sender_authentication = false
+    members = ["partner@fabrikam.example"]
+"#;
+
+#[test]
+fn a_foreign_contact_opens_no_relay_and_speaks_for_nobody() {
+    let snapshot = organisation(FOREIGN_CONTACT);
+    for path in ["partner@fabrikam.example", "partner+x@fabrikam.example"] {
+        assert_eq!(asked(&snapshot, &Sender::Anonymous, path).err(), Some(Refusal::RelayRefused), "{path}");
+    }
+    let alice = id(&snapshot, "alice@contoso.example");
+    let verdict = submit_as(&snapshot, alice, &address("partner@fabrikam.example"), &mut Unrecorded);
+    assert_eq!(verdict, SubmitAs::Denied);
+}
+
+#[test]
+fn the_tag_of_a_foreign_address_stays() {
+    let snapshot = organisation(FOREIGN_CONTACT);
+    let found =
+        resolve(&snapshot, &settings(), &ForwardPath::Mailbox(address("partner+x@fabrikam.example")), &mut Unrecorded);
+    assert_eq!(found, Resolution::Foreign(address("partner+x@fabrikam.example")));
+}
+
+#[test]
+fn our_own_senders_leave_under_their_own_address_and_foreign_ones_under_ours() {
+    let snapshot = organisation(FOREIGN_CONTACT);
+    let alice = Origin::Account(id(&snapshot, "alice@contoso.example"));
+    let direct = ends(&snapshot, alice, "alice@contoso.example", &["partner@fabrikam.example"]);
+    assert_eq!(direct, ["partner@fabrikam.example from alice@contoso.example"]);
+    let passed_on = ends(&snapshot, Origin::Anonymous, "eve@adatum.example", &["friends@contoso.example"]);
+    assert!(passed_on[0].starts_with("partner@fabrikam.example from friends+SRS="), "{passed_on:?}");
+    assert!(passed_on[0].ends_with("@contoso.example"), "{passed_on:?}");
+}
+
+#[test]
+fn a_report_to_a_rewritten_sender_of_ours_comes_home() {
+    let snapshot = organisation(FOREIGN_CONTACT);
+    let sender = ReversePath::Mailbox(address("alice@contoso.example"));
+    let forwarder = address("x@hybrid.contoso.example");
+    let ReversePath::Mailbox(rewritten) = srs::rewrite(&settings().srs_keys, &forwarder, &sender, Timestamp::EPOCH)
+    else {
+        panic!("a mailbox stays a mailbox");
+    };
+    let found = ends(&snapshot, Origin::Anonymous, "eve@adatum.example", &[&rewritten.to_string()]);
+    assert_eq!(found, ["mailbox alice@contoso.example"]);
+}
+
+#[test]
+fn a_remote_mailbox_is_reached_through_the_domain_it_shares_with_the_other_system() {
+    let snapshot = organisation(
+        r#"
+        [[recipient]]
+        type = "RemoteUserMailbox"
+        address = "bob@contoso.example"
+        aliases = ["bob@hybrid.contoso.example"]
+        external = "bob@hybrid.contoso.example"
+        [[recipient]]
+        type = "RemoteUserMailbox"
+        address = "loop@contoso.example"
+        external = "loop@contoso.example"
+        "#,
+    );
+    for path in ["bob@contoso.example", "bob@hybrid.contoso.example"] {
+        let found = ends(&snapshot, Origin::Anonymous, "eve@adatum.example", &[path]);
+        // The other half of the organisation sees who really sent it.
+        assert_eq!(found, ["bob@hybrid.contoso.example at old.contoso.example from eve@adatum.example"], "{path}");
+    }
+    let found = ends(&snapshot, Origin::Anonymous, "eve@adatum.example", &["loop@contoso.example"]);
+    assert_eq!(found, ["loop@contoso.example: ForwardingLoop"]);
+}
+
+const RING: &str = r#"
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "info@contoso.example"
+    require_sender_authentication = false
+    members = ["sales@contoso.example"]
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "sales@contoso.example"
+    forward_to = "info@contoso.example"
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "quiet@contoso.example"
+    forward_to = "staff@contoso.example"
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "staff@contoso.example"
+    aliases = ["postmaster@contoso.example"]
+    members = []
+"#;
+
+#[test]
+fn a_group_whose_only_member_sends_it_back_is_reported() {
+    let snapshot = organisation(RING);
+    let system = |paths: &[&str]| ends(&snapshot, Origin::System, "eve@adatum.example", paths);
+    assert_eq!(system(&["info@contoso.example"]), ["info@contoso.example: ForwardingLoop"]);
+    assert_eq!(
+        system(&["info@contoso.example", "sales@contoso.example"]),
+        ["info@contoso.example: ForwardingLoop", "sales@contoso.example: ForwardingLoop"]
+    );
+}
+
+#[test]
+fn who_forwards_to_an_empty_group_is_reported_and_an_empty_group_is_not() {
+    let snapshot = organisation(RING);
+    let system = |paths: &[&str]| ends(&snapshot, Origin::System, "eve@adatum.example", paths);
+    let [one] = system(&["quiet@contoso.example"]).try_into().unwrap();
+    assert!(one.starts_with("quiet@contoso.example: RecipientNotFound"), "{one}");
+    assert!(system(&["staff@contoso.example"]).is_empty());
+}
+
+#[test]
+fn the_postmaster_reaches_someone_whoever_holds_the_address() {
+    // A group that strangers may not write to and that has no members.
+    let snapshot = organisation(RING);
+    let permit = asked(&snapshot, &Sender::Anonymous, "PostMaster@contoso.example").unwrap();
+    assert_eq!(*permit.resolution(), Resolution::PostmasterMailbox);
+    for origin in [Origin::Anonymous, Origin::System] {
+        let found = ends(&snapshot, origin, "eve@adatum.example", &["postmaster@contoso.example"]);
+        assert_eq!(found, ["postmaster"]);
+    }
+    let stranger = asked(&snapshot, &Sender::Anonymous, "staff@contoso.example");
+    assert_eq!(stranger.err(), Some(Refusal::SenderNotAuthenticatedForGroup));
+}
+
+const DYNAMIC: &str = r#"
+    [[recipient]]
+    type = "DynamicDistributionGroup"
+    address = "staff@contoso.example"
+    recipient_filter = "RecipientTypeDetails -eq 'UserMailbox'"
+    [[recipient]]
+    type = "UserMailbox"
+    address = "alice@contoso.example"
+    licences = ["ExchangeOnlinePlan1"]
+    [[recipient]]
+    type = "UserMailbox"
+    address = "dora@contoso.example"
+    lifecycle = "Disconnected"
+    since = "2026-01-05T09:00:00Z"
+    send_as = ["alice@contoso.example"]
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "info@contoso.example"
+    reject_from = ["staff@contoso.example"]
+"#;
+
+#[test]
+fn a_dynamic_group_means_those_who_can_receive() {
+    let snapshot = organisation(DYNAMIC);
+    let found = ends(&snapshot, Origin::System, "eve@adatum.example", &["staff@contoso.example"]);
+    assert_eq!(found, ["mailbox alice@contoso.example"]);
+}
+
+#[test]
+fn a_reject_list_knows_the_members_of_a_dynamic_group() {
+    let snapshot = organisation(DYNAMIC);
+    let alice = Origin::Account(id(&snapshot, "alice@contoso.example"));
+    let found = ends(&snapshot, alice, "alice@contoso.example", &["info@contoso.example"]);
+    assert_eq!(found, ["info@contoso.example: NotAuthorized"]);
+}
+
+#[test]
+fn nobody_sends_as_a_mailbox_that_is_gone() {
+    let snapshot = organisation(DYNAMIC);
+    let alice = id(&snapshot, "alice@contoso.example");
+    assert_eq!(submit_as(&snapshot, alice, &address("dora@contoso.example"), &mut Unrecorded), SubmitAs::Denied);
+}
+
+#[test]
+fn who_leaves_a_microsoft_365_group_gets_no_more_copies() {
+    let snapshot = organisation(
+        r#"
+        [[recipient]]
+        type = "GroupMailbox"
+        address = "project@contoso.example"
+        [[recipient]]
+        type = "UserMailbox"
+        address = "alice@contoso.example"
+        licences = ["ExchangeOnlinePlan1"]
+        "#,
+    );
+    let (group, alice) = (id(&snapshot, "project@contoso.example"), id(&snapshot, "alice@contoso.example"));
+    let mut snapshot = snapshot.apply(&[Change::AddMembers { group, members: vec![alice] }]).unwrap();
+    let mut project = snapshot.recipient(group).unwrap().as_ref().clone();
+    project.group.as_mut().unwrap().subscribers = vec![alice];
+    snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(project))]).unwrap();
+    let get = |snapshot: &Snapshot| ends(snapshot, Origin::System, "eve@adatum.example", &["project@contoso.example"]);
+    assert_eq!(get(&snapshot), ["mailbox project@contoso.example", "mailbox alice@contoso.example"]);
+    let left = snapshot.apply(&[Change::RemoveMembers { group, members: vec![alice] }]).unwrap();
+    assert_eq!(get(&left), ["mailbox project@contoso.example"]);
+    assert!(left.referrers(alice).is_empty());
+}
+
+#[test]
+fn a_nearer_domain_hides_no_match_above_it() {
+    let document: Document = toml::from_str(
+        r#"
+        [[domain]]
+        domain = "contoso.example"
+        match_subdomains = true
+        [[domain]]
+        domain = "b.contoso.example"
+        "#,
+    )
+    .unwrap();
+    let changes = document.plan(&Snapshot::default(), CLEAR).strict().unwrap();
+    let snapshot = Snapshot::default().apply(&changes).unwrap();
+    let accepted = |name: &str| {
+        let domain: Domain = name.parse().unwrap();
+        snapshot.accepted_domain(&domain).map(|found| found.domain.to_string())
+    };
+    assert_eq!(accepted("a.b.contoso.example").as_deref(), Some("contoso.example"));
+    assert_eq!(accepted("b.contoso.example").as_deref(), Some("b.contoso.example"));
+    assert_eq!(accepted("acontoso.example"), None);
+}
+
+#[test]
+fn a_report_asks_for_what_its_octets_need() {
+    let snapshot = organisation("");
+    let reader = address("eve@adatum.example");
+    for (content, body, smtputf8) in [
+        ("To: x\r\n\r\nplain\r\n", BodyKind::SevenBit, false),
+        ("To: x\r\n\r\nna\u{ef}ve\r\n", BodyKind::EightBitMime, false),
+        ("To: \u{fc}\r\n\r\nplain\r\n", BodyKind::EightBitMime, true),
+    ] {
+        let parameters = MessageParameters::needed_by(content.as_bytes(), &reader);
+        let envelope = Envelope::report(&snapshot, &settings(), &reader, parameters).unwrap();
+        assert_eq!((envelope.parameters().body, envelope.parameters().smtputf8), (body, smtputf8), "{content:?}");
+    }
+    let nobody = Envelope::report(&snapshot, &settings(), &address("x@contoso.example"), MessageParameters::default());
+    assert_eq!(nobody, None);
+}
