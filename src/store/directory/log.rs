@@ -49,6 +49,18 @@ pub enum LogError {
         /// The first version behind it.
         before: u64,
     },
+    /// The index holds changes that the log does not: every change is durable in the log before the index hears of it,
+    /// so the log has lost them.
+    #[error(
+        "it ends with change {log}, and the index beside it knows change {index}, so changes were lost. Restore the \
+         data directory from a backup; or, to go on without them, move the directory's index away"
+    )]
+    Short {
+        /// The last version in the log.
+        log: u64,
+        /// The version of the index.
+        index: u64,
+    },
 }
 
 impl Entry {
@@ -78,9 +90,8 @@ pub(super) fn replay(mut snapshot: Snapshot, records: &[(Location, Vec<u8>)]) ->
             snapshot.apply(&entry.changes).map_err(|reason| LogError::Refused { version: entry.version, reason })?;
         applied += 1;
     }
-    // An index that knows more than the log belongs to another log.
     match last.unwrap_or(0) {
-        last if last < snapshot.version() => Err(LogError::Gap { after: last, before: snapshot.version() }),
+        last if last < snapshot.version() => Err(LogError::Short { log: last, index: snapshot.version() }),
         _ => Ok((snapshot, applied)),
     }
 }

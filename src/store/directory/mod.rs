@@ -130,6 +130,8 @@ impl DirectoryStore {
         let indexed = opened.snapshot.version();
         let (snapshot, behind) = match log::replay(opened.snapshot, &entries) {
             Ok(replayed) => replayed,
+            // Going on would forget recipients without a word, and refuse their mail for good.
+            Err(error @ LogError::Short { .. }) => return Err(error.into()),
             // An index that the log does not continue is worth nothing: the log alone decides.
             Err(_) if indexed > 0 => log::replay(Snapshot::default(), &entries)?,
             Err(error) => return Err(error.into()),
