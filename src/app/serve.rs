@@ -372,3 +372,25 @@ fn smart_host(configured: &crate::config::SmartHost) -> Result<SmartHost, ServeE
         credentials,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_first_start_makes_its_data_directory_and_is_ready_for_commands() {
+        let place = tempfile::tempdir().unwrap();
+        let (data, text) = (place.path().join("data"), "address = \"127.0.0.1:0\"\nrole = \"inbound\"\n");
+        let text = format!("hostname = \"mx.contoso.example\"\ndata = \"data\"\n[[listener]]\n{text}");
+        let config = Config::parse(&text, &place.path().join("franking.toml")).unwrap();
+        let options = ServeOptions {
+            socket: None,
+            configuration: None,
+            way_out: WayOut::Outbox(data.join("outbox")),
+            certificates: data.join("certs"),
+        };
+        let server = Server::prepare(World::of_the_system().unwrap(), config, &options).unwrap();
+        assert_ne!(server.bound()[0].address.port(), 0);
+        std::os::unix::net::UnixStream::connect(server.stores().data.socket()).unwrap();
+    }
+}

@@ -219,3 +219,16 @@ fn completions_are_written_for_every_shell() {
         assert!(out.contains("recipient"), "{shell}");
     }
 }
+
+#[test]
+fn every_problem_of_a_configuration_is_told_and_can_be_read() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("franking.toml");
+    std::fs::write(&path, "hostname = \"mail.contoso.example\"\n[queue]\nretry_seconds = []\nexpiry_seconds = 0\n")
+        .unwrap();
+    let (code, _, errors) = typed(&InMemory::contoso(), &format!("franking --config {} check", path.display()), "");
+    assert_eq!(code, 1);
+    assert!(errors.contains("franking.toml:3: queue.retry_seconds: "), "{errors}");
+    assert!(errors.contains(" | ") && errors.contains("franking.toml:4: queue.expiry_seconds: "), "{errors}");
+    assert!(!errors.contains("\\n"), "{errors}");
+}
