@@ -3,6 +3,7 @@
 //! What is said is proved by the dialogues; here is proved what only a socket can show: TLS, time, memory, many clients
 //! at once, clients that vanish, and the end of the server. Time limits are scaled down to fractions of a second.
 
+mod bombs;
 mod client;
 mod dialogue;
 mod ending;

@@ -17,9 +17,12 @@ use std::path::{Path, PathBuf};
 use crate::admin::socket::SOCKET_NAME;
 use crate::model::policy::settings::SrsKey;
 use crate::world::Random;
+use crate::world::disk::{close_to_others, read_regular};
 
 /// The format that this program reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
+/// More than any file that is read here as a whole may hold.
+const FILE_BYTES_MAX: u64 = 4096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +37,7 @@ pub enum DataError {
     },
     /// Another program, or a later version of this one, made it.
     #[error(
-        "{path} says format \"{found}\", this program reads {FORMAT_VERSION}. Run the version of franking that made \
+        "{path} says format {found:?}, this program reads {FORMAT_VERSION}. Run the version of franking that made \
          this data, or choose another directory with --data"
     )]
     Format {
@@ -73,10 +76,12 @@ impl DataDirectory {
             let path = path.to_owned();
             move |source| DataError::Io { path, source }
         };
+        // The index's library makes its files readable for everybody.
+        close_to_others();
         DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(failed(root))?;
         let root = fs::canonicalize(root).map_err(failed(root))?;
         let format = root.join("format");
-        match fs::read(&format) {
+        match read_regular(&format, FILE_BYTES_MAX) {
             Ok(content) => {
                 let found = String::from_utf8_lossy(content.get(..32).unwrap_or(&content)).trim().to_owned();
                 if found != FORMAT_VERSION.to_string() {
@@ -149,7 +154,7 @@ impl DataDirectory {
         }
         let mut found = Vec::new();
         for path in [current, keys.join("srs.former")] {
-            match fs::read(&path) {
+            match read_regular(&path, FILE_BYTES_MAX) {
                 Ok(content) => {
                     found.push(SrsKey(content.try_into().map_err(|_| DataError::Key { path })?));
                 }
@@ -183,6 +188,43 @@ mod tests {
         let first = data.srs_keys(&SeededRandom::new(1)).unwrap();
         let again = DataDirectory::open(data.root()).unwrap();
         assert_eq!(again.srs_keys(&SeededRandom::new(2)).unwrap(), first);
+    }
+
+    #[test]
+    fn damaged_files_are_named_and_never_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(&place.path().join("data")).unwrap();
+        fs::create_dir(data.root().join("keys")).unwrap();
+        fs::write(data.root().join("keys/srs"), "short").unwrap();
+        let failed = data.srs_keys(&SeededRandom::new(1)).unwrap_err();
+        assert!(failed.to_string().contains("keys/srs must hold 32 octets. Restore it"), "{failed}");
+        fs::File::create(data.root().join("keys/srs")).unwrap().set_len(2 << 30).unwrap();
+        assert!(matches!(data.srs_keys(&SeededRandom::new(1)), Err(DataError::Io { .. })));
+        fs::write(data.root().join("format"), "\u{1b}[2J\u{202e}").unwrap();
+        let failed = DataDirectory::open(data.root()).unwrap_err().to_string();
+        assert!(failed.is_ascii() && !failed.chars().any(char::is_control), "{failed}");
+        fs::remove_file(data.root().join("format")).unwrap();
+        fs::create_dir(data.root().join("format")).unwrap();
+        assert!(matches!(DataDirectory::open(data.root()), Err(DataError::Io { .. })));
+        fs::write(place.path().join("file"), "").unwrap();
+        assert!(matches!(DataDirectory::open(&place.path().join("file")), Err(DataError::Io { .. })));
+    }
+
+    #[test]
+    fn nothing_in_a_data_directory_is_open_to_others() {
+        use crate::store::engine::EmbeddedEngine;
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let data = DataDirectory::open(&place.path().join("data")).unwrap();
+        drop(EmbeddedEngine::open(&data.directory()).unwrap());
+        let mut waiting = vec![data.root().to_owned()];
+        while let Some(path) = waiting.pop() {
+            let metadata = fs::metadata(&path).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o077, 0, "{}", path.display());
+            if metadata.is_dir() {
+                waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
     }
 
     #[test]

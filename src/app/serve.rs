@@ -1,10 +1,13 @@
 //! The running server: opens the stores, binds the listeners, delivers, obeys signals, and drains at the end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
+
+use tokio::net::UnixListener;
 
 use super::intake::Intake;
 use super::premises;
@@ -22,6 +25,7 @@ use crate::delivery::worker::{self, Agents};
 use crate::model::smtp::client::Credentials;
 use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
+use crate::world::disk::read_regular;
 use crate::world::network::NetworkError;
 use crate::world::resolver::SystemResolver;
 use crate::world::tls::development::DevelopmentError;
@@ -38,6 +42,9 @@ const ROUNDS_PER_CERTIFICATE_LOOK: u32 = 60;
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that one message may take at one host.
 const ATTEMPT_MAX: Duration = Duration::from_secs(2 * 3600);
+
+/// The longest file that can hold a password, in octets.
+const PASSWORD_FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +70,7 @@ pub enum ServeError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The administrators' socket.
     #[error(transparent)]
@@ -73,7 +80,7 @@ pub enum ServeError {
     Resolver(String),
     /// The system.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
 }
 
 /// Where mail for other systems goes.
@@ -120,6 +127,8 @@ pub struct Server {
     listeners: Vec<Listener>,
     agents: Arc<Agents>,
     socket: PathBuf,
+    /// Taken when the server runs.
+    administrators: Option<UnixListener>,
     office: Arc<Office>,
     configuration: Option<PathBuf>,
 }
@@ -130,8 +139,9 @@ impl Server {
     /// # Errors
     /// [`ServeError`]; nothing keeps running then.
     pub fn prepare(world: World, config: Config, options: &ServeOptions) -> Result<Self, ServeError> {
-        let certificates = certificates(&world, &config, &options.certificates)?;
+        // Before the certificates, which may be made within the data directory.
         let stores = Stores::open(&world, &config)?;
+        let certificates = certificates(&world, &config, &options.certificates)?;
         let intake = Arc::new(Intake::new(Arc::clone(&stores.queue)));
         let spool = SpoolDirectory::open(
             Arc::clone(&world.disk),
@@ -155,6 +165,8 @@ impl Server {
         let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let agents = agents(&world, &config, &stores, &options.way_out)?;
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
+        // Here and not later: whoever hears that the server is ready may send it commands.
+        let administrators = socket::listen(&socket)?;
         let configuration = options.configuration.clone();
         let office = Arc::new(premises::office(&world, &stores, configuration.as_deref()));
         Ok(Self {
@@ -167,6 +179,7 @@ impl Server {
             listeners,
             agents,
             socket,
+            administrators: Some(administrators),
             office,
             configuration,
         })
@@ -199,10 +212,15 @@ impl Server {
     /// `Io`, when signals cannot be listened to.
     pub async fn run(mut self) -> Result<(), ServeError> {
         let mut signals = Signals::listen()?;
-        let administrators = socket::listen(&self.socket)?;
+        let administrators = self.administrators.take();
         let office = Arc::clone(&self.office);
         let place = self.socket.clone();
-        let administration = tokio::spawn(async move { socket::serve(administrators, &place, office).await });
+        let administration = tokio::spawn(async move {
+            match administrators {
+                Some(administrators) => socket::serve(administrators, &place, office).await,
+                None => Ok(()),
+            }
+        });
         let (handle, stop) = StopHandle::new();
         let drain = self.config.drain;
         let (delivery_handle, delivery_stop) = StopHandle::new();
@@ -380,8 +398,9 @@ fn smart_host(configured: &crate::config::SmartHost) -> Result<SmartHost, ServeE
     let credentials = match &configured.credentials {
         None => None,
         Some((login, path)) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| ServeError::Password { path: path.clone(), source })?;
+            let text = read_regular(path, PASSWORD_FILE_BYTES_MAX)
+                .and_then(|octets| String::from_utf8(octets).map_err(|_| io::ErrorKind::InvalidData.into()))
+                .map_err(|source| ServeError::Password { path: path.clone(), source })?;
             Some(Credentials { login: login.clone(), password: text.trim_end_matches(['\r', '\n']).to_owned() })
         }
     };
@@ -400,4 +419,26 @@ fn smart_host(configured: &crate::config::SmartHost) -> Result<SmartHost, ServeE
         },
         credentials,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_first_start_makes_its_data_directory_and_is_ready_for_commands() {
+        let place = tempfile::tempdir().unwrap();
+        let (data, text) = (place.path().join("data"), "address = \"127.0.0.1:0\"\nrole = \"inbound\"\n");
+        let text = format!("hostname = \"mx.contoso.example\"\ndata = \"data\"\n[[listener]]\n{text}");
+        let config = Config::parse(&text, &place.path().join("franking.toml")).unwrap();
+        let options = ServeOptions {
+            socket: None,
+            configuration: None,
+            way_out: WayOut::Outbox(data.join("outbox")),
+            certificates: data.join("certs"),
+        };
+        let server = Server::prepare(World::of_the_system().unwrap(), config, &options).unwrap();
+        assert_ne!(server.bound()[0].address.port(), 0);
+        std::os::unix::net::UnixStream::connect(server.stores().data.socket()).unwrap();
+    }
 }

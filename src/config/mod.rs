@@ -21,6 +21,7 @@ pub use report::{ConfigError, ConfigErrors};
 
 use crate::model::mail::Domain;
 use crate::model::policy::{Profile, Settings};
+use crate::world::disk::open_regular;
 use crate::world::tls::CertificatePaths;
 use serde::Deserialize;
 
@@ -226,7 +227,7 @@ fn read(path: &Path) -> Result<String, (String, String)> {
         let cure = "give the path of a readable file with --config";
         (format!("cannot be read: {error}"), cure.to_owned())
     };
-    let file = std::fs::File::open(path).map_err(cannot)?;
+    let file = open_regular(path).map_err(cannot)?;
     let mut bytes = Vec::new();
     // One octet more than allowed tells a file that is too large from one that just fits.
     file.take(CONFIG_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;

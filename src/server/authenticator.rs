@@ -77,7 +77,10 @@ impl Authenticator {
         }
         let account = find_account(snapshot, &login).and_then(|found| found.account.as_deref());
         let stored = account.and_then(|account| account.password.clone());
-        let digest = stored.as_ref().and_then(|stored| self.digest(stored, &password));
+        // A blocked account is refused like a wrong password, so a right one must not come back sooner the second time:
+        // the difference would tell it from the wrong ones.
+        let is_open = account.is_some_and(|account| account.enabled && !account.sign_in_blocked);
+        let digest = stored.as_ref().filter(|_| is_open).and_then(|stored| self.digest(stored, &password));
         if digest.is_some_and(|digest| self.remembers(&digest)) {
             return Verdict::Judged(Evidence::Right(Proof::Password));
         }
@@ -279,6 +282,17 @@ mod tests {
         assert_eq!(scene.work("alice", "wrong").await, 1);
         scene.clock.advance(REMEMBERED);
         assert_eq!(scene.work("alice", "correct horse").await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_right_password_of_a_blocked_account_costs_the_same_work_every_time() {
+        let mut scene = Scene::new();
+        let mut blocked = Recipient::clone(scene.snapshot.find_by_name("alice").unwrap());
+        blocked.account.as_mut().unwrap().sign_in_blocked = true;
+        scene.snapshot = scene.snapshot.apply(&[Change::PutRecipient(Box::new(blocked))]).unwrap();
+        for password in ["correct horse", "correct horse", "wrong", "wrong"] {
+            assert_eq!(scene.work("alice", password).await, 1, "{password}");
+        }
     }
 
     #[tokio::test]

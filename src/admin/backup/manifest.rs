@@ -10,11 +10,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Defect, disk_failure};
 use crate::admin::office::{Failure, Progress};
+use crate::world::disk::{open_regular, read_regular};
 
 /// The manifest's name in a backup.
 pub(super) const MANIFEST_NAME: &str = "manifest.json";
 /// The form of the backup; a change that older programs cannot read raises it.
 const FORM: u32 = 1;
+/// The longest manifest that is read, in octets: some millions of files.
+const MANIFEST_BYTES_MAX: u64 = 1 << 30;
 /// Read at once; memory use does not depend on the size of files.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -58,7 +61,7 @@ impl Manifest {
     /// outside.
     pub fn read(directory: &Path) -> Result<Self, Failure> {
         let path = directory.join(MANIFEST_NAME);
-        let text = std::fs::read(&path).map_err(|error| match error.kind() {
+        let text = read_regular(&path, MANIFEST_BYTES_MAX).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Failure::not_found(format!(
                 "{} is no backup, or one that was cut short: it has no {MANIFEST_NAME}.",
                 directory.display()
@@ -124,7 +127,7 @@ pub(super) fn name_of(path: &Path) -> Option<String> {
 }
 
 fn digest(path: &Path) -> std::io::Result<FileFacts> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut bytes = 0_u64;

@@ -91,7 +91,7 @@ pub struct CheckArgs {}
 /// `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The rules of the server itself are run, with the right password assumed. ✓ marks what held, ✗ what did not. Exit code
+The rules of the server itself are run, with the right password assumed. Each says whether it held. Exit code
 1 means that the server would refuse.
 
 Exchange: Test-ApplicationAccessPolicy, Get-MessageTraceDetail (after the fact)

@@ -85,8 +85,11 @@ fn settle(global: &Global) -> Result<Settled, Failure> {
         (Some(path), _) => {
             // An absolute path, so that what is relative to it does not depend on where the server was started.
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            Config::load(&absolute)
-                .map_err(|errors| Failure::refused(format!("The configuration is wrong: {errors}")))?
+            Config::load(&absolute).map_err(|errors| {
+                // On one line, since what is shown is escaped and a line break would be, too.
+                let problems: Vec<String> = errors.0.iter().map(ToString::to_string).collect();
+                Failure::refused(format!("The configuration is wrong: {}", problems.join(" | ")))
+            })?
         }
         (None, Some(_)) => Config::parse("hostname = \"localhost\"\n", Path::new("franking.toml"))
             .map_err(|errors| Failure::unavailable(errors.to_string()))?,

@@ -157,7 +157,7 @@ fn a_cure_that_explain_names_cures() {
         typed(&premises, "franking explain --as bob --from info@contoso.example --to alice@contoso.example", "");
     assert_eq!(code, 0, "{out}");
     assert!(
-        out.contains("✓ the account holds SendAs") && out.contains("→ into the mailbox of alice@contoso.example"),
+        out.contains("yes the account holds SendAs") && out.contains("→ into the mailbox of alice@contoso.example"),
         "{out}"
     );
 }
@@ -218,4 +218,17 @@ fn completions_are_written_for_every_shell() {
         assert_eq!(code, 0);
         assert!(out.contains("recipient"), "{shell}");
     }
+}
+
+#[test]
+fn every_problem_of_a_configuration_is_told_and_can_be_read() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("franking.toml");
+    std::fs::write(&path, "hostname = \"mail.contoso.example\"\n[queue]\nretry_seconds = []\nexpiry_seconds = 0\n")
+        .unwrap();
+    let (code, _, errors) = typed(&InMemory::contoso(), &format!("franking --config {} check", path.display()), "");
+    assert_eq!(code, 1);
+    assert!(errors.contains("franking.toml:3: queue.retry_seconds: "), "{errors}");
+    assert!(errors.contains(" | ") && errors.contains("franking.toml:4: queue.expiry_seconds: "), "{errors}");
+    assert!(!errors.contains("\\n"), "{errors}");
 }

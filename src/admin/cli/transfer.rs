@@ -1,6 +1,5 @@
 //! `franking import` and `franking export`.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -10,6 +9,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use crate::admin::office::{ExchangeFile, Failure, Request};
 use crate::admin::transfer::{Form, read_bounded};
+use crate::world::disk::open_regular;
 
 /// How a directory is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -107,7 +107,7 @@ impl ImportArgs {
             let octets = if name == "-" {
                 read_bounded(&mut *stdin, "standard input")
             } else {
-                let file = File::open(path)
+                let file = open_regular(path)
                     .map_err(|error| Failure::not_found(format!("{name} cannot be opened: {error}")))?;
                 read_bounded(file, &name)
             };

@@ -48,6 +48,18 @@ pub enum LogError {
         /// The first version behind it.
         before: u64,
     },
+    /// The index holds changes that the log does not: every change is durable in the log before the index hears of it,
+    /// so the log has lost them.
+    #[error(
+        "it ends with change {log}, and the index beside it knows change {index}, so changes were lost. Restore the \
+         data directory from a backup; or, to go on without them, move the directory's index away"
+    )]
+    Short {
+        /// The last version in the log.
+        log: u64,
+        /// The version of the index.
+        index: u64,
+    },
 }
 
 impl Entry {
@@ -100,9 +112,9 @@ impl Replay {
     pub(super) fn finish(self) -> Result<(Snapshot, u64), LogError> {
         match self.failure {
             Some(failure) => Err(failure),
-            // An index that knows more than the log belongs to another log.
+            // The index hears of a change after the log has it, so one that knows more proves a loss.
             None if self.last < self.snapshot.version() => {
-                Err(LogError::Gap { after: self.last, before: self.snapshot.version() })
+                Err(LogError::Short { log: self.last, index: self.snapshot.version() })
             }
             None => Ok((self.snapshot, self.applied)),
         }

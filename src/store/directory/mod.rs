@@ -129,6 +129,8 @@ impl DirectoryStore {
         })?;
         let (snapshot, behind) = match replay.finish() {
             Ok(replayed) => replayed,
+            // Going on would forget recipients without a word, and refuse their mail for good.
+            Err(error @ LogError::Short { .. }) => return Err(error.into()),
             // An index that the log does not continue is worth nothing: the log alone decides.
             Err(_) if indexed > 0 => {
                 drop(log);

@@ -46,6 +46,8 @@ pub enum Flaw {
     Sequence,
     /// The last batch lacks its end.
     Batch,
+    /// The file is so long that no writer of segments made it.
+    Length,
 }
 
 impl fmt::Display for Flaw {
@@ -58,6 +60,7 @@ impl fmt::Display for Flaw {
             Self::Checksum => "the checksum does not fit",
             Self::Sequence => "it is out of sequence",
             Self::Batch => "a batch lacks its end",
+            Self::Length => "the file is longer than any segment",
         })
     }
 }

@@ -90,7 +90,8 @@ pub(super) fn replay(
 ) -> Result<Replayed, JournalError> {
     let mut numbers = segment_numbers(disk, directory)?;
     remove_unfinished(disk, directory, &mut numbers)?;
-    let mut state = Replay { disk, directory, usage: Usage::default(), recovery: Recovery::default(), expected: None };
+    let (usage, recovery) = (Usage::default(), Recovery::default());
+    let mut state = Replay { disk, directory, bytes_max: bytes_max(options), usage, recovery, expected: None };
     let Some((last, earlier)) = numbers.split_last() else {
         let header = SegmentHeader { number: 1, first_sequence: 1, salt: options.salt };
         let position = create_segment(disk, directory, header)?;
@@ -120,9 +121,17 @@ fn remove_unfinished(disk: &dyn Disk, directory: &Path, numbers: &mut Vec<u64>) 
     Ok(())
 }
 
+/// Four times what the writer puts into a segment now, since its bounds may have been wider once.
+fn bytes_max(options: &JournalOptions) -> u64 {
+    let group = u64::try_from(options.group_bytes_max.max(options.record_bytes_max)).unwrap_or(u64::MAX);
+    u64::from(options.segment_bytes).saturating_add(group).saturating_mul(4)
+}
+
 struct Replay<'a> {
     disk: &'a dyn Disk,
     directory: &'a Path,
+    /// A longer file is not read: it would only fill the memory.
+    bytes_max: u64,
     usage: Usage,
     recovery: Recovery,
     /// The sequence that must come next; none before the first segment.
@@ -132,6 +141,14 @@ struct Replay<'a> {
 impl Replay<'_> {
     fn damaged(&self, number: u64, offset: usize, flaw: Flaw) -> JournalError {
         JournalError::Damaged { file: segment_path(self.directory, number), offset: offset as u64, flaw }
+    }
+
+    fn bytes_of(&self, number: u64) -> Result<Vec<u8>, JournalError> {
+        let path = segment_path(self.directory, number);
+        if self.disk.length(&path)? > self.bytes_max {
+            return Err(self.damaged(number, 0, Flaw::Length));
+        }
+        Ok(self.disk.read(&path)?)
     }
 
     fn header(&self, number: u64, bytes: &[u8]) -> Result<SegmentHeader, JournalError> {
@@ -145,7 +162,7 @@ impl Replay<'_> {
         number: u64,
         show: &mut impl FnMut(Record<'_>, Location),
     ) -> Result<(), JournalError> {
-        let bytes = self.disk.read(&segment_path(self.directory, number))?;
+        let bytes = self.bytes_of(number)?;
         let header = self.header(number, &bytes)?;
         let scan = format::scan(&bytes, header.salt, header.first_sequence);
         if let Some((offset, flaw)) = scan.flaw {
@@ -161,7 +178,7 @@ impl Replay<'_> {
         show: &mut impl FnMut(Record<'_>, Location),
     ) -> Result<Position, JournalError> {
         let path = segment_path(self.directory, number);
-        let bytes = self.disk.read(&path)?;
+        let bytes = self.bytes_of(number)?;
         let header = self.header(number, &bytes)?;
         let scan = format::scan(&bytes, header.salt, header.first_sequence);
         if let Some((offset, flaw)) = scan.flaw {

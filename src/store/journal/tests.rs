@@ -153,3 +153,16 @@ fn large_bodies_are_whole_or_absent_and_orphans_are_swept() {
         assert!(journal.bodies().remove("../q1").is_err());
     }
 }
+
+#[test]
+fn a_segment_that_no_writer_made_so_long_is_not_read_into_memory() {
+    let disk = SimulatedDisk::new(1);
+    let tight = || JournalOptions { record_bytes_max: 300, group_bytes_max: 300, ..options() };
+    drop(open(&disk));
+    let path = Path::new("/j").join(format!("{:016x}.segment", 1));
+    disk.open_append(&path).unwrap().append(&[0; 4 * 600]).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let opened = Journal::open(disk, Path::new("/j"), tight(), |_, _| {});
+    let failed = opened.unwrap_err().to_string();
+    assert!(failed.contains("the file is longer than any segment"), "{failed}");
+}

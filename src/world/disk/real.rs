@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::{AppendFile, DirectoryLock, Disk, ReadFile, Space, in_context};
 
@@ -50,6 +52,41 @@ impl ReadFile for RealFile {
     }
 }
 
+/// Opens a file for reading, provided it is one: a pipe in its place would make the opening wait for ever, and a device
+/// could have an effect. Links are followed.
+///
+/// # Errors
+/// What the system says, and `InvalidInput` for anything but a regular file. It never waits for another process.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    // Without the flag, opening a pipe waits for a writer. Regular files do not know it.
+    let without_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let error = if kind.is_dir() { io::ErrorKind::IsADirectory } else { io::ErrorKind::InvalidInput };
+    Err(io::Error::new(error, if kind.is_dir() { "it is a directory" } else { "it is no regular file" }))
+}
+
+/// Reads a whole file, under the conditions of [`open_regular`] and up to `bytes_max` octets.
+///
+/// # Errors
+/// As [`open_regular`], and `FileTooLarge` for a longer file, of which nothing is kept.
+pub fn read_regular(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    open_regular(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut octets)?;
+    if octets.len() as u64 > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {bytes_max} octets")));
+    }
+    Ok(octets)
+}
+
+/// From now on, nothing that this process makes can be read by other users, whatever mode a library asks for.
+pub fn close_to_others() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
 fn make_directories(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -84,12 +121,12 @@ impl Disk for RealDisk {
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        let file = File::open(path).map_err(|error| in_context("open", path, error))?;
+        let file = open_regular(path).map_err(|error| in_context("open", path, error))?;
         Ok(Box::new(RealFile { file, path: path.to_owned() }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path).map_err(|error| in_context("read", path, error))
+        read_regular(path, u64::MAX).map_err(|error| in_context("read", path, error))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
@@ -168,6 +205,23 @@ mod tests {
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_an_error_and_never_a_wait() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert_eq!(open_regular(&pipe).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(RealDisk.read(&pipe).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(RealDisk.open_read(&pipe).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(open_regular(place.path()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(open_regular(Path::new("/dev/zero")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let (file, link) = (place.path().join("file"), place.path().join("link"));
+        fs::write(&file, "12345").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(read_regular(&link, 5).unwrap(), b"12345");
+        assert_eq!(read_regular(&link, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

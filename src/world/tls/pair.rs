@@ -1,7 +1,6 @@
 //! One certificate chain with its key, read from two PEM files and judged before anything uses it.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use x509_parser::prelude::FromDer as _;
 
 use super::provider;
 use crate::model::mail::Timestamp;
+use crate::world::disk::read_regular;
 
 /// PEM files longer than this are not certificates or keys of anybody.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -174,12 +174,7 @@ pub(super) fn facts_of_pem(pem: &[u8], path: &Path) -> Result<Facts, Certificate
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     let error = |source| CertificateError::Read { path: path.to_owned(), source };
-    let mut octets = Vec::new();
-    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut octets)).map_err(error)?;
-    if octets.len() as u64 > FILE_BYTES_MAX {
-        return Err(error(io::Error::other("longer than one mebibyte")));
-    }
-    Ok(octets)
+    read_regular(path, FILE_BYTES_MAX).map_err(error)
 }
 
 fn chain(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
