@@ -33,7 +33,7 @@ pub(super) struct Figures {
     pub(super) p99: f64,
 }
 
-/// Measures `load` on the process of `meter`, which delivers below `mailboxes`. `place` is for files of the measurement.
+/// Measures `load` on the process of `meter`, which delivers below `mailboxes`. `place` takes files of the measurement.
 pub(super) fn measure(load: &Load, meter: Meter, mailboxes: &Path, place: &Path) -> io::Result<Figures> {
     let count = load.transactions as f64;
     let (ready, before) = (load.clone().open()?, stored(mailboxes));

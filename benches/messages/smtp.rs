@@ -1,6 +1,6 @@
 //! A client of our own, as small as can be: it measures the server, so it must cost little itself.
 //!
-//! It blocks, keeps its connection, and panics at a reply that it did not ask for: a benchmark of failures says nothing.
+//! It blocks, keeps its connection, and panics at a reply that it did not want: a benchmark of failures says nothing.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

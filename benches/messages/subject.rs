@@ -1,4 +1,4 @@
-//! The server as an operator runs it: a process with a configuration, a directory of two, and data in a place of its own.
+//! The server as an operator runs it: a process with a configuration, a directory of two, and data of its own.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader};
