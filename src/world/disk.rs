@@ -38,6 +38,10 @@ pub trait AppendFile: Send + fmt::Debug {
     /// The system's; then any prefix of `bytes` may have been written.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Lets the system begin to write out what was appended, without waiting and without any promise. Saying it to
+    /// several files before the first [`AppendFile::synchronize`] makes them share the disk's time.
+    fn begin_synchronizing(&mut self) {}
+
     /// Makes the content durable (fdatasync). The *name* of a new file is not: synchronise its directory.
     ///
     /// # Errors

@@ -163,6 +163,29 @@ fn many_messages_for_one_mailbox_share_its_synchronisation() {
 }
 
 #[test]
+fn a_message_twice_in_one_group_arrives_once() {
+    let disk = SimulatedDisk::new(6);
+    let writer = Writer {
+        disk: Arc::new(disk.clone()),
+        root: ROOT.into(),
+        hostname: "mx.contoso.example".into(),
+        intake: Intake::new(QUEUE),
+    };
+    let ids = ["a1", "a2", "a1", "a3", "a1"];
+    let (jobs, tickets): (Vec<Job>, Vec<DeliveryTicket>) = ids
+        .map(|id| {
+            let (promise, ticket) = ticket();
+            (Job { delivery: Delivery { repeat: Repeat::Possible, ..delivery(id, b"x\r\n") }, promise }, ticket)
+        })
+        .into_iter()
+        .unzip();
+    writer.deliver(jobs);
+    let was_there: Vec<bool> = tickets.into_iter().map(|ticket| ticket.wait().unwrap().was_there).collect();
+    assert_eq!(was_there, [false, false, true, false, true]);
+    assert_eq!((names(&disk, "new").len(), names(&disk, "tmp").len()), (3, 0));
+}
+
+#[test]
 fn usage_is_counted_over_all_folders_with_and_without_sizes_in_names() {
     let place = tempfile::tempdir().unwrap();
     let store = MailboxStore::open(Arc::new(RealDisk), place.path(), "mx", 1).unwrap();

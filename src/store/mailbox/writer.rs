@@ -1,12 +1,17 @@
-//! A writing thread: takes what has gathered for its mailboxes, writes each message, synchronises each directory once.
+//! A writing thread: takes what has gathered for its mailboxes, writes all of it, then synchronises: each file by
+//! itself, each directory once.
+//!
+//! Several files are written before the first is waited for, so that the disk has all of them to work on. One after the
+//! other each message would cost a full round trip to the disk, and a busy mailbox could not keep up with a session.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::message::Sizes;
 use super::name::{file_name, is_message, stored_bytes};
-use super::{Delivered, Delivery, Folder, MailboxFailure, Repeat};
+use super::{Delivered, Delivery, Flags, Folder, MailboxFailure, Repeat};
 use crate::store::intake::{Bounds, Gathered, Intake};
 use crate::store::ticket::Promise;
 use crate::world::disk::{AppendFile, Disk};
@@ -20,6 +25,24 @@ pub(super) struct Job {
 /// A message under its final name, and who waits for that name to be durable.
 type Placed = (Promise<Delivered, MailboxFailure>, Delivered);
 
+/// A message that is written and not durable yet.
+struct Written {
+    promise: Promise<Delivered, MailboxFailure>,
+    file: Box<dyn AppendFile>,
+    folder: PathBuf,
+    unique: String,
+    sizes: Sizes,
+    flags: Flags,
+}
+
+/// What writing came to.
+enum Begun {
+    /// The file is in `tmp`.
+    Written(Box<dyn AppendFile>, Sizes),
+    /// An earlier attempt has put the message into this directory.
+    There(PathBuf, Delivered),
+}
+
 pub(super) struct Writer {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) root: PathBuf,
@@ -29,6 +52,9 @@ pub(super) struct Writer {
 
 /// As many messages share the synchronisation of a directory at most; the first of them waits for the last.
 const GROUP: Bounds = Bounds { items: 64, bytes: 16 << 20 };
+
+/// As many files of a group are open at once: each writer has its own, and sessions need descriptors, too.
+const WRITTEN_MAX: usize = 16;
 
 /// Creates a folder and the mailbox around it, durably.
 pub(super) fn create_folder(disk: &dyn Disk, mailbox: &Path, folder: &Folder) -> io::Result<()> {
@@ -57,15 +83,27 @@ impl Writer {
         }
     }
 
-    fn deliver(&self, jobs: Vec<Job>) {
-        let mut written: BTreeMap<PathBuf, Vec<Placed>> = BTreeMap::new();
+    pub(super) fn deliver(&self, jobs: Vec<Job>) {
+        let mut written: Vec<Written> = Vec::with_capacity(jobs.len());
+        let mut placed: BTreeMap<PathBuf, Vec<Placed>> = BTreeMap::new();
         for Job { delivery, promise } in jobs {
-            match self.place(&delivery) {
-                Ok((directory, delivered)) => written.entry(directory).or_default().push((promise, delivered)),
+            let folder = self.folder(&delivery);
+            let unique = delivery.name.unique(&self.hostname);
+            // The same message twice: the second must find what became of the first.
+            let twice = written.iter().any(|other| other.unique == unique && other.folder == folder);
+            if twice || written.len() >= WRITTEN_MAX {
+                self.place_all(core::mem::take(&mut written), &mut placed);
+            }
+            match self.write(&delivery, &folder, &unique) {
+                Ok(Begun::Written(file, sizes)) => {
+                    written.push(Written { promise, file, folder, unique, sizes, flags: delivery.flags });
+                }
+                Ok(Begun::There(directory, found)) => placed.entry(directory).or_default().push((promise, found)),
                 Err(failure) => promise.fulfil(Err(failure)),
             }
         }
-        for (directory, deliveries) in written {
+        self.place_all(written, &mut placed);
+        for (directory, deliveries) in placed {
             // Also for a message that was there already: the attempt that put it there may have ended just before this.
             let durable = self.disk.synchronize_directory(&directory);
             let durable = durable.map_err(|error| MailboxFailure::of_disk(&error));
@@ -75,35 +113,61 @@ impl Writer {
         }
     }
 
-    /// Puts a message where it belongs; durable once the directory that is given back is synchronised.
-    fn place(&self, delivery: &Delivery) -> Result<(PathBuf, Delivered), MailboxFailure> {
+    fn folder(&self, delivery: &Delivery) -> PathBuf {
         let mailbox = self.root.join(delivery.mailbox.as_str());
-        let folder = match &delivery.folder {
-            Folder::Inbox => mailbox.clone(),
+        match &delivery.folder {
+            Folder::Inbox => mailbox,
             Folder::Named(name) => mailbox.join(name.as_str()),
-        };
-        let unique = delivery.name.unique(&self.hostname);
+        }
+    }
+
+    /// Writes a message to `tmp`, unless it was delivered before. Nothing of it is durable.
+    fn write(&self, delivery: &Delivery, folder: &Path, unique: &str) -> Result<Begun, MailboxFailure> {
         let failed = |error: io::Error| MailboxFailure::of_disk(&error);
         if delivery.repeat == Repeat::Possible
-            && let Some(found) = self.find(&folder, &unique).map_err(failed)?
+            && let Some((directory, found)) = self.find(folder, unique).map_err(failed)?
         {
-            return Ok(found);
+            return Ok(Begun::There(directory, found));
         }
-        let temporary = folder.join("tmp").join(&unique);
+        let mailbox = self.root.join(delivery.mailbox.as_str());
+        let temporary = folder.join("tmp").join(unique);
         let mut file = self.create(&mailbox, &delivery.folder, &temporary).map_err(failed)?;
-        let placed = delivery.message.write(&*self.disk, &delivery.head, &mut *file).and_then(|sizes| {
-            file.synchronize().map_err(failed)?;
-            let (part, name) = file_name(&unique, sizes.bytes, sizes.wire_bytes, delivery.flags);
+        match delivery.message.write(&*self.disk, &delivery.head, &mut *file) {
+            Ok(sizes) => Ok(Begun::Written(file, sizes)),
+            Err(failure) => {
+                self.abandon(&temporary);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Makes what is written durable and gives it its names; these are durable once their directories are synchronised.
+    fn place_all(&self, mut written: Vec<Written>, placed: &mut BTreeMap<PathBuf, Vec<Placed>>) {
+        if written.len() > 1 {
+            written.iter_mut().for_each(|message| message.file.begin_synchronizing());
+        }
+        for message in written {
+            let Written { promise, mut file, folder, unique, sizes, flags } = message;
+            let temporary = folder.join("tmp").join(&unique);
+            let (part, name) = file_name(&unique, sizes.bytes, sizes.wire_bytes, flags);
             let directory = folder.join(part);
             let path = directory.join(name);
-            self.disk.rename(&temporary, &path).map_err(failed)?;
-            Ok((directory, Delivered { path, bytes: sizes.bytes, was_there: false }))
-        });
-        if placed.is_err() {
-            // What stays is replaced by the next attempt.
-            let _ = self.disk.remove(&temporary);
+            match file.synchronize().and_then(|()| self.disk.rename(&temporary, &path)) {
+                Ok(()) => {
+                    let delivered = Delivered { path, bytes: sizes.bytes, was_there: false };
+                    placed.entry(directory).or_default().push((promise, delivered));
+                }
+                Err(error) => {
+                    self.abandon(&temporary);
+                    promise.fulfil(Err(MailboxFailure::of_disk(&error)));
+                }
+            }
         }
-        placed
+    }
+
+    fn abandon(&self, temporary: &Path) {
+        // What stays is replaced by the next attempt.
+        let _ = self.disk.remove(temporary);
     }
 
     /// Looks for the message among those that are new and those that were seen.

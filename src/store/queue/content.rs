@@ -52,7 +52,7 @@ impl StoredMessage {
     }
 }
 
-/// Messages read a moment ago: one to a group is read once, not once per member.
+/// Messages accepted or read a moment ago: one that is delivered at once is never read, one to a group is read once.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     messages: Mutex<VecDeque<Arc<StoredMessage>>>,
@@ -62,11 +62,11 @@ pub(super) struct Recent {
 const RECENT_MAX: usize = 32;
 
 impl Recent {
-    fn find(&self, id: QueueId) -> Option<Arc<StoredMessage>> {
+    pub(super) fn find(&self, id: QueueId) -> Option<Arc<StoredMessage>> {
         locked(&self.messages).iter().find(|message| message.id == id).cloned()
     }
 
-    fn keep(&self, message: Arc<StoredMessage>) {
+    pub(super) fn keep(&self, message: Arc<StoredMessage>) {
         let mut messages = locked(&self.messages);
         if messages.len() >= RECENT_MAX {
             messages.pop_front();
@@ -105,11 +105,22 @@ impl Shared {
 
     fn decode(&self, payload: &[u8], location: Location) -> Result<StoredMessage, JournalError> {
         let (committed, head, body) = Committed::decode(payload).map_err(|_| JournalError::NoRecord(location))?;
+        self.stored(&committed, head, body)
+    }
+
+    /// The message of a record; `body` counts unless it is in a file.
+    pub(super) fn stored(
+        &self,
+        committed: &Committed,
+        head: impl Into<Arc<[u8]>>,
+        body: impl Into<Arc<[u8]>>,
+    ) -> Result<StoredMessage, JournalError> {
         let body = match &committed.large {
             Some(large) => StoredBody::File { path: self.journal.bodies().path_of(large)?, bytes: large.bytes },
             None => StoredBody::Memory(body.into()),
         };
         let Committed { id, accepted_at, envelope, .. } = committed;
+        let (id, accepted_at, envelope) = (*id, *accepted_at, envelope.clone());
         Ok(StoredMessage { id, accepted_at, envelope, head: head.into(), body })
     }
 }

@@ -263,6 +263,10 @@ impl Queue {
     /// # Errors
     /// `NoRecord` when it is not in the queue any more, else what the journal found.
     pub async fn message(&self, id: QueueId) -> Result<Arc<StoredMessage>, JournalError> {
+        // What was accepted a moment ago is at hand. Another thread is woken only for the disk.
+        if let Some(message) = self.shared.recent.find(id) {
+            return Ok(message);
+        }
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || shared.message(id)).await;
         read.unwrap_or_else(|_| Err(JournalError::Io(io::Error::other("reading a message was broken off"))))
@@ -403,6 +407,10 @@ impl Shared {
         let committed = Committed { id, accepted_at, envelope, head_bytes, large };
         let payload = committed.encode(&head, &bytes).map_err(CommitFailure::TooLarge)?;
         let location = self.journal.append(COMMITTED, payload).await?.await?;
+        // It is wanted at once, to be expanded and then delivered, and need not be read back for that.
+        if let Ok(message) = self.stored(&committed, head, bytes) {
+            self.recent.keep(Arc::new(message));
+        }
         self.admit(committed, body_bytes, location);
         Ok(id)
     }

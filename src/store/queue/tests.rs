@@ -322,3 +322,21 @@ fn a_full_disk_refuses_before_it_promises() {
     assert_eq!(queue.count(), 0);
     assert!(!queue.has_room(500));
 }
+
+#[test]
+fn a_message_that_was_just_accepted_is_at_hand_and_the_same_as_on_the_disk() {
+    let disk = SimulatedDisk::new(11);
+    let clock = clock();
+    runtime().block_on(async {
+        let queue = open(&disk, &clock).unwrap();
+        for body in [SpooledBody::Memory(b"body".to_vec()), large(&disk, 1_000).unwrap()] {
+            let id = commit(&queue, body).await.unwrap();
+            let before = disk.operations();
+            let at_hand = queue.message(id).await.unwrap();
+            assert_eq!(disk.operations(), before, "the disk was asked");
+            queue.shared.recent.forget(id);
+            assert_eq!(queue.message(id).await.unwrap(), at_hand);
+            assert!(disk.operations() > before);
+        }
+    });
+}

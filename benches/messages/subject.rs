@@ -1,0 +1,140 @@
+//! The server as an operator runs it: a process with a configuration, a directory of two, and data of its own.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::meter::Meter;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_franking");
+/// How long it may take to stop before it is killed.
+const FAREWELL: Duration = Duration::from_secs(40);
+
+/// Limits that protect a server in service would only measure themselves here.
+const CONFIGURATION: &str = "\
+hostname = \"mail.contoso.example\"
+data = \"data\"
+
+[[listener]]
+address = \"127.0.0.1:0\"
+role = \"inbound\"
+tls = \"starttls\"
+
+[[listener]]
+address = \"127.0.0.1:0\"
+role = \"submission\"
+tls = \"starttls\"
+
+[limits]
+sessions_per_address_max = 5000
+sessions_per_account_max = 5000
+messages_per_minute_max = 1000000000
+recipients_per_day_max = 1000000000
+";
+
+const DIRECTORY: &str = "\
+[[domain]]
+domain = \"contoso.example\"
+type = \"Authoritative\"
+default = true
+
+[[recipient]]
+type = \"UserMailbox\"
+address = \"alice@contoso.example\"
+display_name = \"Alice\"
+licences = [\"ExchangeOnlinePlan1\"]
+password = \"demo-alice\"
+
+[[recipient]]
+type = \"UserMailbox\"
+address = \"bob@contoso.example\"
+display_name = \"Bob\"
+licences = [\"ExchangeOnlinePlan1\"]
+password = \"demo-bob\"
+";
+
+/// A running server; dropping it stops it.
+pub(super) struct Subject {
+    child: Child,
+    ready: Value,
+    place: tempfile::TempDir,
+}
+
+impl Subject {
+    /// Starts one with an empty queue and empty mailboxes.
+    pub(super) fn start() -> io::Result<Self> {
+        let place = tempfile::Builder::new().prefix("franking-bench-").tempdir()?;
+        let (configuration, directory) = (place.path().join("franking.toml"), place.path().join("contoso.toml"));
+        fs::write(&configuration, CONFIGURATION)?;
+        fs::write(&directory, DIRECTORY)?;
+        let program = || {
+            let mut command = Command::new(PROGRAM);
+            command.arg("--config").arg(&configuration).stdin(Stdio::null());
+            command
+        };
+        let imported = program().arg("import").arg(&directory).output()?;
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        let log = fs::File::create(place.path().join("log"))?;
+        let mut child = program().args(["--json", "serve"]).stdout(Stdio::piped()).stderr(log).spawn()?;
+        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let ready = serde_json::from_str(&line).map_err(io::Error::other);
+        match ready {
+            Ok(ready) => Ok(Self { child, ready, place }),
+            Err(error) => {
+                end(&mut child);
+                Err(error)
+            }
+        }
+    }
+
+    /// Where `role` listens.
+    pub(super) fn address(&self, role: &str) -> SocketAddr {
+        let listeners = self.ready["listeners"].as_array().into_iter().flatten();
+        let found =
+            listeners.filter(|listener| listener["role"] == role).find_map(|listener| listener["address"].as_str());
+        found.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no {role} in {}", self.ready))
+    }
+
+    /// The directory of all mailboxes.
+    pub(super) fn mailboxes(&self) -> PathBuf {
+        PathBuf::from(self.ready["mailboxes"].as_str().unwrap_or_default())
+    }
+
+    /// A directory for whatever belongs to this server.
+    pub(super) fn place(&self) -> &Path {
+        self.place.path()
+    }
+
+    pub(super) fn meter(&self) -> Meter {
+        Meter::new(self.child.id())
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+fn end(child: &mut Child) {
+    // The child has not been waited for, so its number cannot have gone to another process.
+    let _ = kill_process(Pid::from_child(child), Signal::TERM);
+    let asked = Instant::now();
+    while asked.elapsed() < FAREWELL {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
