@@ -315,3 +315,32 @@ fn a_report_asks_for_what_its_octets_need() {
     let nobody = Envelope::report(&snapshot, &settings(), &address("x@contoso.example"), MessageParameters::default());
     assert_eq!(nobody, None);
 }
+
+#[test]
+fn forwarding_follows_the_table_row_by_row() {
+    // Spec section 5.1: ForwardingAddress, ForwardingSmtpAddress, DeliverToMailboxAndForward.
+    let (kept, to_alice, away) = ("mailbox info@contoso.example", "mailbox alice@contoso.example", "x@adatum.example");
+    for (object, smtp, keep, expected) in [
+        (false, false, false, vec![kept]),
+        (false, false, true, vec![kept]),
+        (true, false, false, vec![to_alice]),
+        (true, false, true, vec![kept, to_alice]),
+        (false, true, false, vec![away]),
+        (false, true, true, vec![kept, away]),
+        (true, true, false, vec![to_alice]),
+        (true, true, true, vec![kept, to_alice]),
+    ] {
+        let object = if object { "forward_to = \"alice@contoso.example\"" } else { "" };
+        let smtp = if smtp { "forward_to_smtp = \"x@adatum.example\"" } else { "" };
+        let row = format!(
+            "[organisation]\nauto_forwarding_enabled = true\n[[recipient]]\ntype = \"SharedMailbox\"\n\
+             address = \"info@contoso.example\"\nkeep_copy = {keep}\n{object}\n{smtp}\n[[recipient]]\n\
+             type = \"UserMailbox\"\naddress = \"alice@contoso.example\"\nlicences = [\"ExchangeOnlinePlan1\"]\n"
+        );
+        let snapshot = organisation(&row);
+        let alice = Origin::Account(id(&snapshot, "alice@contoso.example"));
+        let found = ends(&snapshot, alice, "alice@contoso.example", &["info@contoso.example"]);
+        let found: Vec<&str> = found.iter().map(|end| end.split(" from ").next().unwrap_or(end)).collect();
+        assert_eq!(found, expected, "{row}");
+    }
+}

@@ -116,8 +116,8 @@ struct Expansion<'world, T: Trail> {
     merged: bool,
     /// Of the present permit: who forwarded, keeping nothing, back into a group it came from, and those groups.
     returned: Vec<RecipientId>,
-    /// Of the present permit: a group without members that somebody forwards to.
-    empty: Option<Address>,
+    /// Of the present permit: a group that somebody forwards to, keeping nothing.
+    relied_on: Option<Address>,
     result: Vec<Expanded>,
 }
 
@@ -149,7 +149,7 @@ pub fn expand(
         postmaster: false,
         merged: false,
         returned: Vec::new(),
-        empty: None,
+        relied_on: None,
         result: Vec::with_capacity(permits.len()),
     };
     for permit in permits {
@@ -175,7 +175,7 @@ impl<T: Trail> Expansion<'_, T> {
     fn permit(&mut self, first: Branch) {
         let from = self.result.len();
         self.place += 1;
-        (self.merged, self.returned, self.empty) = (false, Vec::new(), None);
+        (self.merged, self.returned, self.relied_on) = (false, Vec::new(), None);
         self.pending.push(first.clone());
         while let Some(branch) = self.pending.pop() {
             self.step(branch);
@@ -191,7 +191,7 @@ impl<T: Trail> Expansion<'_, T> {
         } else if nothing && !self.returned.is_empty() {
             self.ring.extend(self.returned.drain(..));
             self.refuse(first, Refusal::ForwardingLoop);
-        } else if nothing && let Some(group) = self.empty.take() {
+        } else if nothing && let Some(group) = self.relied_on.take() {
             self.refuse(first, Refusal::RecipientNotFound(group));
         }
     }
@@ -248,18 +248,18 @@ impl<T: Trail> Expansion<'_, T> {
         if branch.within.contains(&id) && !branch.forwarders.is_empty() {
             self.returned.extend(branch.forwarders.iter().chain(&branch.within).copied());
         }
-        if self.was_seen(id) {
-            return;
-        }
         let Some(group) = self.snapshot.recipient(id).cloned() else {
             return;
         };
+        if !branch.forwarders.is_empty() {
+            self.relied_on = Some(group.primary().clone());
+        }
+        if self.was_seen(id) {
+            return;
+        }
         let (reverse_path, dsn) = self.report_rules(&group, &branch);
         let members = self.members_of(&group);
         self.trail.note("a group is expanded", true, || format!("{}: {} members", group.primary(), members.len()));
-        if members.is_empty() && !branch.forwarders.is_empty() {
-            self.empty = Some(group.primary().clone());
-        }
         let via = Some(self.rewriter(&group, branch.via.as_ref()));
         let within = [branch.within.as_slice(), &[id]].concat();
         // Reversed, because branches are taken from the end: members come out in order.
