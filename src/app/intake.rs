@@ -19,8 +19,10 @@ const ROOM_BYTES: u64 = 64 << 20;
 
 impl Intake {
     pub(super) fn new(queue: Arc<Queue>) -> Self {
-        let room = AtomicBool::new(queue.has_room(ROOM_BYTES));
-        Self { queue, room }
+        // As if there were room, so that the first look tells when there is none.
+        let intake = Self { queue, room: AtomicBool::new(true) };
+        intake.look();
+        intake
     }
 
     /// Asks the disk again. Sessions read the answer with each command, so they must not ask themselves.

@@ -10,8 +10,8 @@ use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
 use crate::admin::office::{Failure, Office, Progress};
 use crate::config::Config;
-use crate::store::directory::{DirectoryStore, OpenError};
-use crate::store::journal::{Journal, JournalError, JournalOptions};
+use crate::store::directory::{DirectoryStore, OpenError, log_options};
+use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repair};
 use crate::world::disk::{Disk, RealDisk};
 
 /// The program itself.
@@ -57,6 +57,33 @@ impl Premises for Program {
         progress(step("done", 2));
         Ok(defects)
     }
+
+    fn repair(&self, data: &Path) -> Result<Vec<Defect>, Failure> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let salt = World::of_the_system().map_err(unavailable)?.random.next_u64();
+        let mut defects = Vec::new();
+        for (file, options) in [("directory/log", log_options(salt)), ("queue", JournalOptions::new(salt))] {
+            let place = data.join(file);
+            if !place.exists() {
+                continue;
+            }
+            match repair(&disk, &place, &options) {
+                Ok(skipped) => defects.extend(skipped.iter().map(|skipped| lost(file, skipped))),
+                Err(error) => return Err(Failure::unavailable(error.to_string())),
+            }
+        }
+        Ok(defects)
+    }
+}
+
+/// Where a repair lost something, in words.
+fn lost(file: &str, skipped: &Skipped) -> Defect {
+    let Skipped { segment, sequences, bytes } = skipped;
+    let problem = match sequences.end.saturating_sub(sequences.start) {
+        0 => format!("segment {segment}: {bytes} octets without meaning are left out"),
+        count => format!("segment {segment}: {count} records from {} on are lost, {bytes} octets", sequences.start),
+    };
+    Defect { file: file.to_owned(), problem }
 }
 
 /// Damage is a finding; a journal that cannot be looked at is a failure.
@@ -88,5 +115,40 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
         random: Arc::clone(&world.random),
         data: stores.data.root().to_owned(),
         configuration: configuration.map(Path::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::directory::{Change, Organisation};
+
+    #[test]
+    fn what_verification_finds_damaged_the_repair_makes_readable() {
+        let place = tempfile::tempdir().unwrap();
+        let (world, data) = (World::of_the_system().unwrap(), DataDirectory::open(&place.path().join("data")).unwrap());
+        let directory = open_directory(&world, &data).unwrap();
+        for name in ["Contoso", "Contoso Ltd", "Contoso AG"] {
+            let organisation = Organisation { name: name.into(), ..Organisation::default() };
+            let mut plan = |_: &_| Ok(vec![Change::PutOrganisation(organisation.clone())]);
+            directory.change("test", &mut plan).unwrap();
+        }
+        drop(directory);
+        let examine = || Program.examine(data.root(), &mut |_| {}).unwrap();
+        assert_eq!(examine(), []);
+        // One octet in the middle of the first of the three records.
+        let segments = std::fs::read_dir(data.directory().join("log")).unwrap().map(|entry| entry.unwrap().path());
+        let segment = segments.filter(|path| path.extension().is_some_and(|end| end == "segment")).max().unwrap();
+        let mut octets = std::fs::read(&segment).unwrap();
+        let middle = octets.windows(7).position(|window| window == b"Contoso").unwrap();
+        octets[middle] ^= 1;
+        std::fs::write(&segment, octets).unwrap();
+        assert_eq!(examine().len(), 1, "{:?}", examine());
+        let lost = Program.repair(data.root()).unwrap();
+        assert_eq!(lost.len(), 1, "{lost:?}");
+        assert!(lost[0].problem.contains("records from"), "{lost:?}");
+        // The log can be read again; that a change is missing in it stays to be told.
+        assert!(examine().is_empty(), "{:?}", examine());
+        assert_eq!(Program.repair(data.root()).unwrap(), []);
     }
 }

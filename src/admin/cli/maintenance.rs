@@ -171,6 +171,19 @@ pub struct VerifyArgs {
     pub(super) directory: Option<PathBuf>,
 }
 
+/// `repair`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For a queue or a directory log that is damaged and has no backup. Damaged files are kept aside (.damaged); what can be
+read goes on, and what is missing is listed. The server must not run. Prefer a backup: franking restore
+
+Exchange: eseutil /p
+
+Examples:
+  franking repair
+  franking --data /var/lib/franking repair --json")]
+pub struct RepairArgs {}
+
 /// `restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

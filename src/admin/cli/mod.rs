@@ -120,6 +120,8 @@ pub enum Command {
     Backup(maintenance::BackupArgs),
     /// Read a backup, or the data directory, and find what is damaged
     Verify(maintenance::VerifyArgs),
+    /// Make a damaged queue or directory log readable again, and list what is lost
+    Repair(maintenance::RepairArgs),
     /// Put a backup into an empty data directory
     Restore(maintenance::RestoreArgs),
     /// Print a completion script for a shell
@@ -141,4 +143,10 @@ pub trait Premises {
     /// # Errors
     /// `Unavailable` when another process has the store or the disk fails.
     fn examine(&self, data: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Defect>, Failure>;
+
+    /// Repairs journal and directory log in `data`, and says what could not be kept.
+    ///
+    /// # Errors
+    /// `Unavailable` when another process has the store or the disk fails.
+    fn repair(&self, data: &Path) -> Result<Vec<Defect>, Failure>;
 }

@@ -122,6 +122,7 @@ impl Desk<'_> {
                 Some(directory) => self.verify_backup(&directory),
                 None => self.examine(global),
             },
+            Command::Repair(_) => self.repair(global),
             Command::Restore(args) => {
                 let settled = settle(global)?;
                 let bar = Bar::new();
@@ -175,6 +176,7 @@ impl Desk<'_> {
             | Command::Import(_)
             | Command::Export(_)
             | Command::Verify(_)
+            | Command::Repair(_)
             | Command::Restore(_)
             | Command::Completions(_) => Request::Ping,
         })
@@ -260,14 +262,32 @@ impl Desk<'_> {
         Ok(u8::from(!report.defects.is_empty()))
     }
 
-    fn examine(&mut self, global: &Global) -> Result<u8, Failure> {
+    /// The data directory, for work that a running server would disturb.
+    fn data_at_rest(global: &Global) -> Result<PathBuf, Failure> {
         let settled = settle(global)?;
         if socket::ask(&settled.socket, Request::Ping, &mut |_| {}).is_ok() {
             let failure = Failure::unavailable("The server is running, and its data change while they are read.");
             return Err(failure.cured_by("stop it first, or take a backup and verify that"));
         }
+        Ok(settled.config.data)
+    }
+
+    fn repair(&mut self, global: &Global) -> Result<u8, Failure> {
+        let data = Self::data_at_rest(global)?;
+        let defects = self.premises.repair(&data)?;
+        let lost = u8::from(!defects.is_empty());
+        let report = backup::VerifyReport { directory: data, defects, ..Default::default() };
+        let text = match lost {
+            0 => format!("{}: nothing was damaged.\n", super::visible(&report.directory.display().to_string())),
+            _ => render::verify(&report),
+        };
+        self.show(&report, &text);
+        Ok(lost)
+    }
+
+    fn examine(&mut self, global: &Global) -> Result<u8, Failure> {
+        let data = Self::data_at_rest(global)?;
         let bar = Bar::new();
-        let data = settled.config.data;
         let defects = self.premises.examine(&data, &mut |step| bar.show(&step))?;
         bar.end();
         let report = backup::VerifyReport { directory: data, defects, ..Default::default() };

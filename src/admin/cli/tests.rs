@@ -36,6 +36,10 @@ impl Premises for InMemory {
     fn examine(&self, _: &Path, _: &mut dyn FnMut(Progress)) -> Result<Vec<Defect>, Failure> {
         Ok(Vec::new())
     }
+
+    fn repair(&self, _: &Path) -> Result<Vec<Defect>, Failure> {
+        Ok(Vec::new())
+    }
 }
 
 /// Divides a line as a shell does, as far as examples need it.

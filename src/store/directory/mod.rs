@@ -210,8 +210,9 @@ impl DirectoryStore {
     }
 }
 
-/// Lists of changes can be much larger than messages' envelopes.
-const fn log_options(salt: u64) -> JournalOptions {
+/// The bounds of the change log: lists of changes can be much larger than messages' envelopes. `salt` is a fresh random
+/// number.
+pub const fn log_options(salt: u64) -> JournalOptions {
     let mut options = JournalOptions::new(salt);
     options.record_bytes_max = CHANGES_BYTES_MAX;
     options.group_bytes_max = 2 * CHANGES_BYTES_MAX;

@@ -139,8 +139,8 @@ pub enum JournalError {
     Io(#[from] io::Error),
     /// Something that was durable is damaged.
     #[error(
-        "{file} is damaged at offset {offset}: {flaw}. Restore the file from a backup, or run the journal repair, \
-         which keeps the damaged file aside, skips what cannot be read and reports what is missing"
+        "{file} is damaged at offset {offset}: {flaw}. Restore the data from a backup, or run `franking repair`, \
+         which keeps the damaged file aside, skips what cannot be read and lists what is missing"
     )]
     Damaged {
         /// The damaged segment.
@@ -151,7 +151,7 @@ pub enum JournalError {
         flaw: Flaw,
     },
     /// A segment between two others is not there.
-    #[error("{file} is missing. Restore it from a backup, or run the journal repair, which goes on without it")]
+    #[error("{file} is missing. Restore the data from a backup, or run `franking repair`, which goes on without it")]
     Missing {
         /// The missing segment.
         file: PathBuf,
