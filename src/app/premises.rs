@@ -1,5 +1,6 @@
 //! What the command line needs when no server runs: the stores, for this process alone.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::admin::office::{Failure, Office, Progress};
 use crate::config::Config;
 use crate::store::directory::{DirectoryStore, OpenError};
 use crate::store::journal::{Journal, JournalError, JournalOptions};
-use crate::world::disk::{Disk, RealDisk};
+use crate::world::disk::{Disk, RealDisk, runs_as_root};
 
 /// The program itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +21,7 @@ pub(super) struct Program;
 
 impl Premises for Program {
     fn open(&self, config: &Config, path: Option<&Path>) -> Result<Office, Failure> {
+        refuse_other_users(&config.data)?;
         let world = World::of_the_system().map_err(unavailable)?;
         let data = DataDirectory::open(&config.data).map_err(|error| unavailable(error.into()))?;
         let directory = open_directory(&world, &data).map_err(unavailable)?;
@@ -37,6 +39,7 @@ impl Premises for Program {
     }
 
     fn examine(&self, data: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Defect>, Failure> {
+        refuse_other_users(data)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let mut defects = Vec::new();
         let step = |what: &str, done| Progress { what: what.to_owned(), done, total: 2 };
@@ -57,6 +60,30 @@ impl Premises for Program {
         progress(step("done", 2));
         Ok(defects)
     }
+}
+
+/// Refuses root, who could open everything and would leave files behind that the server's own user cannot read: the
+/// server would not start again. Any other user is refused by the file system itself.
+fn refuse_other_users(data: &Path) -> Result<(), Failure> {
+    let owner = std::fs::metadata(data).map_or(0, |found| found.uid());
+    if owner == 0 || !runs_as_root() {
+        return Ok(());
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let user = name_of(&users, owner).map_or_else(|| format!("#{owner}"), str::to_owned);
+    let message = format!("No server runs, and {} belongs to the user {user}, not to root.", data.display());
+    Err(Failure::unavailable(message)
+        .cured_by(format!("the same as that user: sudo -u '{user}' franking …"))
+        .cured_by("or start the server first: commands then reach it through its socket"))
+}
+
+/// The name of a user in the text of /etc/passwd (passwd(5): name, password, number, …).
+fn name_of(users: &str, number: u32) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(number)).then_some(name)
+    })
 }
 
 /// Damage is a finding; a journal that cannot be looked at is a failure.
@@ -88,5 +115,29 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
         random: Arc::clone(&world.random),
         data: stores.data.root().to_owned(),
         configuration: configuration.map(Path::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_named_as_the_system_names_it() {
+        let users = "root:x:0:0::/root:/bin/sh\nbroken\nfranking:x:998:998::/var/lib/franking:/usr/sbin/nologin\n";
+        assert_eq!(name_of(users, 998), Some("franking"));
+        assert_eq!(name_of(users, 99), None);
+    }
+
+    #[test]
+    fn root_leaves_the_data_of_another_user_alone() {
+        let place = tempfile::tempdir().unwrap();
+        assert!(refuse_other_users(place.path()).is_ok());
+        assert!(refuse_other_users(&place.path().join("not there")).is_ok());
+        // Only root can give a directory away, and only root is refused.
+        if std::os::unix::fs::chown(place.path(), Some(65_534), None).is_ok() {
+            let failure = refuse_other_users(place.path()).unwrap_err();
+            assert!(failure.cures.iter().any(|cure| cure.contains("sudo -u")), "{failure}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 mod real;
 mod simulated;
 
-pub use real::RealDisk;
+pub use real::{RealDisk, runs_as_root};
 pub use simulated::SimulatedDisk;
 
 /// What is left on the file system that holds a path.
