@@ -127,4 +127,4 @@ impl QueueDesk for NoQueue {
     }
 }
 
-const NOT_RUNNING: &str = "no server runs";
+const NOT_RUNNING: &str = "no server runs here, and only a running one works on it";

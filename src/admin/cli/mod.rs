@@ -135,8 +135,8 @@ pub trait Premises {
     /// `Unavailable` when another process has the store, or it cannot be read; the text says which and the cure.
     fn open(&self, config: &Config, path: Option<&Path>) -> Result<Office, Failure>;
 
-    /// Replays journal and directory log in `data` as at a start, and says what is damaged. A torn write at the end of a
-    /// log, which was never acknowledged, is cut off.
+    /// Replays journal and directory log in `data` as at a start, and says what is damaged. A torn write at the end of
+    /// a log, which was never acknowledged, is cut off.
     ///
     /// # Errors
     /// `Unavailable` when another process has the store or the disk fails.
