@@ -25,8 +25,10 @@ const TEMPLATE: &str = include_str!("init/franking.toml");
 pub struct Options {
     /// The first accepted domain.
     pub domain: String,
-    /// Where the configuration goes; the data directory lies below.
+    /// Where the configuration goes.
     pub directory: PathBuf,
+    /// Where mail, queue and directory go; `data` below [`Options::directory`] unless given. Absolute.
+    pub data: Option<PathBuf>,
     /// The server's name; `mail.` and the domain unless given.
     pub hostname: Option<String>,
     /// The administrator's address; `admin` at the domain unless given.
@@ -72,7 +74,7 @@ pub struct InitReport {
 /// `Refused` for names that are none and for files that are already there, `Unavailable` when the disk fails.
 pub fn init(options: &Options, premises: &dyn Premises) -> Result<InitReport, Failure> {
     let names = Names::judge(options)?;
-    let text = configuration(&names, options.profile);
+    let text = configuration(&names, options)?;
     super::backup::make_directory(&options.directory)?;
     let path = options.directory.join(CONFIG_NAME);
     let config = Config::parse(&text, &path)
@@ -128,7 +130,7 @@ fn refuse_overwriting(path: &Path, data: &Path) -> Result<(), Failure> {
     let used = std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
     if used {
         let failure = Failure::refused(format!("{} already holds data of a server.", data.display()));
-        return Err(failure.cured_by("give another place with --directory, or move the data away"));
+        return Err(failure.cured_by("give another place with --data, or move the data away"));
     }
     Ok(())
 }
@@ -143,13 +145,17 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     written.map_err(|error| Failure::unavailable(format!("cannot write {}: {error}", path.display())))
 }
 
-/// The commented configuration. Its only variable parts are names that were parsed and hold no quotes.
-fn configuration(names: &Names, profile: Profile) -> String {
-    let profile = match profile {
+/// The commented configuration. Of its variable parts names were parsed and hold no quotes, and the path is quoted.
+fn configuration(names: &Names, options: &Options) -> Result<String, Failure> {
+    let data = options.data.as_deref().unwrap_or_else(|| Path::new("data"));
+    let data = data.to_str().ok_or_else(|| Failure::refused("--data: the path must be UTF-8, as TOML is."))?;
+    let profile = match options.profile {
         Profile::ExchangeOnline => "exchange-online",
         Profile::ExchangeServer => "exchange-server",
     };
-    TEMPLATE.replace("{hostname}", &names.hostname.to_string()).replace("{profile}", profile)
+    let text = TEMPLATE.replace("{hostname}", &names.hostname.to_string()).replace("{profile}", profile);
+    // Last, since a path may hold anything.
+    Ok(text.replace("\"{data}\"", &toml::Value::from(data).to_string()))
 }
 
 /// The domain, the administrator with the postmaster's address, and settings that suit a new server.

@@ -1,6 +1,6 @@
 //! Gives the administrators' office what it needs of directory and queue.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::admin::office::{DeskFailure, DirectoryDesk, QueueDesk, QueueDetail, QueueRecipient, QueueSummary};
 use crate::model::directory::{Change, Snapshot};
@@ -109,22 +109,34 @@ fn recipient(found: &RecipientSummary) -> QueueRecipient {
     }
 }
 
-/// Without a running server the queue is left closed: opening it would begin deliveries that nobody carries out.
-pub(super) struct NoQueue;
+/// The queue of a server that does not run, opened when a command first asks for it. Nothing is delivered meanwhile:
+/// what a command changes is recorded, and the next start goes on from there.
+pub(super) struct QueueAtRest {
+    open: Box<dyn Fn() -> Result<QueueCounter, String> + Send + Sync>,
+    opened: OnceLock<Result<QueueCounter, String>>,
+}
 
-impl QueueDesk for NoQueue {
-    fn list(&self, _: usize) -> Result<(Vec<QueueSummary>, usize), String> {
-        Err(NOT_RUNNING.to_owned())
+impl QueueAtRest {
+    pub(super) fn new(open: impl Fn() -> Result<QueueCounter, String> + Send + Sync + 'static) -> Self {
+        Self { open: Box::new(open), opened: OnceLock::new() }
     }
-    fn show(&self, _: &str) -> Result<Option<QueueDetail>, String> {
-        Err(NOT_RUNNING.to_owned())
-    }
-    fn retry(&self, _: Option<&str>) -> Result<usize, String> {
-        Err(NOT_RUNNING.to_owned())
-    }
-    fn remove(&self, _: &str, _: bool) -> Result<bool, String> {
-        Err(NOT_RUNNING.to_owned())
+
+    fn counter(&self) -> Result<&QueueCounter, String> {
+        self.opened.get_or_init(|| (self.open)()).as_ref().map_err(Clone::clone)
     }
 }
 
-const NOT_RUNNING: &str = "no server runs";
+impl QueueDesk for QueueAtRest {
+    fn list(&self, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
+        self.counter()?.list(limit)
+    }
+    fn show(&self, id: &str) -> Result<Option<QueueDetail>, String> {
+        self.counter()?.show(id)
+    }
+    fn retry(&self, id: Option<&str>) -> Result<usize, String> {
+        self.counter()?.retry(id)
+    }
+    fn remove(&self, id: &str, silently: bool) -> Result<bool, String> {
+        self.counter()?.remove(id, silently)
+    }
+}

@@ -38,7 +38,12 @@ pub(super) fn text(address: IpAddr, bound: &[Bound], mailboxes: &Path, outbox: &
         // Writing to a String never fails.
         let _ = write!(text, "\n# {what}\n{line}\n");
     }
-    text.push('\n');
+    let data = mailboxes.parent().unwrap_or(mailboxes).display();
+    let _ = write!(
+        text,
+        "\n# why is that refused, and what would help?\n\
+         franking --data {data} explain --as bob --from info --to alice\n\n"
+    );
     text
 }
 

@@ -1,18 +1,19 @@
 //! What the command line needs when no server runs: the stores, for this process alone.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::data::DataDirectory;
-use super::desks::{DirectoryCounter, NoQueue, QueueCounter};
-use super::stores::{Stores, StoresError, World, open_directory};
+use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
+use super::stores::{Stores, StoresError, World, open_directory, open_queue};
 use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
 use crate::admin::office::{Failure, Office, Progress};
 use crate::config::Config;
 use crate::store::directory::{DirectoryStore, OpenError, log_options};
 use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repair};
-use crate::world::disk::{Disk, RealDisk};
+use crate::world::disk::{Disk, RealDisk, runs_as_root};
 
 /// The program itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,15 +21,23 @@ pub(super) struct Program;
 
 impl Premises for Program {
     fn open(&self, config: &Config, path: Option<&Path>) -> Result<Office, Failure> {
+        refuse_other_users(&config.data)?;
         let world = World::of_the_system().map_err(unavailable)?;
         let data = DataDirectory::open(&config.data).map_err(|error| unavailable(error.into()))?;
         let directory = open_directory(&world, &data).map_err(unavailable)?;
         let mut settings = config.settings.clone();
         settings.srs_keys = data.srs_keys(&*world.random).map_err(|error| unavailable(error.into()))?;
+        let settings = Arc::new(settings);
+        let (rest, own, policy) = (config.clone(), world.clone(), Arc::clone(&settings));
+        let queue = QueueAtRest::new(move || {
+            let data = DataDirectory::open(&rest.data).map_err(|error| error.to_string())?;
+            let (queue, _) = open_queue(&own, &rest, &data, &policy).map_err(|error| error.to_string())?;
+            Ok(QueueCounter { queue: Arc::new(queue), settings: Arc::clone(&policy), clock: Arc::clone(&own.clock) })
+        });
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
-            settings: Arc::new(settings),
-            queue: Arc::new(NoQueue),
+            settings,
+            queue: Arc::new(queue),
             clock: world.clock,
             random: world.random,
             data: data.root().to_owned(),
@@ -37,6 +46,7 @@ impl Premises for Program {
     }
 
     fn examine(&self, data: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Defect>, Failure> {
+        refuse_other_users(data)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let mut defects = Vec::new();
         let step = |what: &str, done| Progress { what: what.to_owned(), done, total: 2 };
@@ -59,6 +69,7 @@ impl Premises for Program {
     }
 
     fn repair(&self, data: &Path) -> Result<Vec<Defect>, Failure> {
+        refuse_other_users(data)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let salt = World::of_the_system().map_err(unavailable)?.random.next_u64();
         let mut defects = Vec::new();
@@ -84,6 +95,30 @@ fn lost(file: &str, skipped: &Skipped) -> Defect {
         count => format!("segment {segment}: {count} records from {} on are lost, {bytes} octets", sequences.start),
     };
     Defect { file: file.to_owned(), problem }
+}
+
+/// Refuses root, who could open everything and would leave files behind that the server's own user cannot read: the
+/// server would not start again. Any other user is refused by the file system itself.
+fn refuse_other_users(data: &Path) -> Result<(), Failure> {
+    let owner = std::fs::metadata(data).map_or(0, |found| found.uid());
+    if owner == 0 || !runs_as_root() {
+        return Ok(());
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let user = name_of(&users, owner).map_or_else(|| format!("#{owner}"), str::to_owned);
+    let message = format!("No server runs, and {} belongs to the user {user}, not to root.", data.display());
+    Err(Failure::unavailable(message)
+        .cured_by(format!("the same as that user: sudo -u '{user}' franking …"))
+        .cured_by("or start the server first: commands then reach it through its socket"))
+}
+
+/// The name of a user in the text of /etc/passwd (passwd(5): name, password, number, …).
+fn name_of(users: &str, number: u32) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(number)).then_some(name)
+    })
 }
 
 /// Damage is a finding; a journal that cannot be looked at is a failure.
@@ -122,6 +157,9 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
 mod tests {
     use super::*;
     use crate::model::directory::{Change, Organisation};
+    use crate::model::mail::Address;
+    use crate::model::policy::{Envelope, MessageParameters};
+    use crate::store::queue::OwnMessage;
 
     #[test]
     fn what_verification_finds_damaged_the_repair_makes_readable() {
@@ -150,5 +188,47 @@ mod tests {
         // The log can be read again; that a change is missing in it stays to be told.
         assert!(examine().is_empty(), "{:?}", examine());
         assert_eq!(Program.repair(data.root()).unwrap(), []);
+    }
+
+    #[test]
+    fn the_queue_of_a_server_that_does_not_run_is_listed_and_obeys() {
+        let place = tempfile::tempdir().unwrap();
+        let text = format!("hostname = \"mx.contoso.example\"\ndata = \"{}\"\n", place.path().join("data").display());
+        let config = Config::parse(&text, Path::new("franking.toml")).unwrap();
+        let world = World::of_the_system().unwrap();
+        let stores = Stores::open(&world, &config).unwrap();
+        let to = Address::parse("partner@fabrikam.example").unwrap();
+        let parameters = MessageParameters::default();
+        let envelope = Envelope::report(&stores.directory.snapshot(), &stores.settings, &to, parameters).unwrap();
+        let message = OwnMessage { envelope, content: b"Subject: waits\r\n\r\nx\r\n".to_vec() };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let id = runtime.block_on(stores.queue.commit_own(message)).unwrap().to_string();
+        drop(stores);
+        let open = || Program.open(&config, None).unwrap().queue;
+        assert_eq!(open().list(10).unwrap().0.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), [id.clone()]);
+        assert!(open().show(&id).unwrap().is_some());
+        // Not expanded yet, so there is no recipient that could be given up.
+        assert_eq!(open().retry(None), Ok(0));
+        assert_eq!(open().remove("0000000000000000", true), Ok(false));
+        assert_eq!(open().list(10).unwrap().1, 1);
+    }
+
+    #[test]
+    fn a_user_is_named_as_the_system_names_it() {
+        let users = "root:x:0:0::/root:/bin/sh\nbroken\nfranking:x:998:998::/var/lib/franking:/usr/sbin/nologin\n";
+        assert_eq!(name_of(users, 998), Some("franking"));
+        assert_eq!(name_of(users, 99), None);
+    }
+
+    #[test]
+    fn root_leaves_the_data_of_another_user_alone() {
+        let place = tempfile::tempdir().unwrap();
+        assert!(refuse_other_users(place.path()).is_ok());
+        assert!(refuse_other_users(&place.path().join("not there")).is_ok());
+        // Only root can give a directory away, and only root is refused.
+        if std::os::unix::fs::chown(place.path(), Some(65_534), None).is_ok() {
+            let failure = refuse_other_users(place.path()).unwrap_err();
+            assert!(failure.cures.iter().any(|cure| cure.contains("sudo -u")), "{failure}");
+        }
     }
 }

@@ -116,19 +116,7 @@ impl Stores {
         let directory = open_directory(world, &data)?;
         let mut settings = config.settings.clone();
         settings.srs_keys = data.srs_keys(&*world.random)?;
-        let schedule = Schedule {
-            delays: config.queue.retry_delays.clone(),
-            expiry: config.queue.expiry,
-            delay_notice: config.queue.delay_notice,
-        };
-        let options = QueueOptions {
-            journal: JournalOptions::new(world.random.next_u64()),
-            schedule: schedule.clone(),
-            limits: Limits::default(),
-            expired: Refusal::MessageExpired.bare_reply(&settings),
-        };
-        let (queue, opened) = Queue::open(Arc::clone(&world.disk), &data.queue(), options, Arc::clone(&world.clock))?;
-        log_recovery(&opened.recovery, opened.messages);
+        let (queue, schedule) = open_queue(world, config, &data, &settings)?;
         let hostname = config.hostname.to_string();
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
         Ok(Self {
@@ -140,6 +128,32 @@ impl Stores {
             schedule,
         })
     }
+}
+
+/// Opens the queue with the times of the configuration.
+///
+/// # Errors
+/// `Queue`, also when a running server has it.
+pub fn open_queue(
+    world: &World,
+    config: &Config,
+    data: &DataDirectory,
+    settings: &Settings,
+) -> Result<(Queue, Schedule), StoresError> {
+    let schedule = Schedule {
+        delays: config.queue.retry_delays.clone(),
+        expiry: config.queue.expiry,
+        delay_notice: config.queue.delay_notice,
+    };
+    let options = QueueOptions {
+        journal: JournalOptions::new(world.random.next_u64()),
+        schedule: schedule.clone(),
+        limits: Limits::default(),
+        expired: Refusal::MessageExpired.bare_reply(settings),
+    };
+    let (queue, opened) = Queue::open(Arc::clone(&world.disk), &data.queue(), options, Arc::clone(&world.clock))?;
+    log_recovery(&opened.recovery, opened.messages);
+    Ok((queue, schedule))
 }
 
 fn log_recovery(recovery: &Recovery, messages: usize) {

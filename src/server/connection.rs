@@ -368,13 +368,11 @@ fn resized(mut buffer: Vec<u8>, count: usize) -> Vec<u8> {
     buffer
 }
 
-/// Replies that refuse go to the log; they are our own words and hold no secrets.
+/// Replies that refuse go to the log, since they are what an administrator is asked about; they are our own words and
+/// hold no secrets. How many one client can earn is bounded by the session.
 fn log_refusals(bytes: &[u8]) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
-    }
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| matches!(line.first(), Some(b'4' | b'5'))) {
-        tracing::debug!(reply = %Visible(String::from_utf8_lossy(line).trim_end()), "refused");
+        tracing::info!(reply = %Visible(String::from_utf8_lossy(line).trim_end()), "refused");
     }
 }
 

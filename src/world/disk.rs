@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 mod real;
 mod simulated;
 
-pub use real::{RealDisk, close_to_others, open_regular, read_regular};
+pub use real::{RealDisk, close_to_others, open_regular, read_regular, runs_as_root};
 pub use simulated::SimulatedDisk;
 
 /// What is left on the file system that holds a path.

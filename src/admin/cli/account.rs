@@ -114,7 +114,7 @@ Exchange: Add-RecipientPermission, Add-MailboxPermission, Set-Mailbox -GrantSend
 Examples:
   franking permission grant info@contoso.example --to alice@contoso.example --right send-as
   franking permission grant sales@contoso.example --to bob@contoso.example --right send-on-behalf
-  franking permission grant info@contoso.example --to bob@contoso.example --right full-access --deny")]
+  franking permission grant info --to bob --right full-access --deny")]
     Grant(PermissionArgs),
     /// Revoke a right
     #[command(after_help = "\

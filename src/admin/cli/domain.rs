@@ -17,7 +17,7 @@ Exchange: New-AcceptedDomain
 
 Examples:
   franking domain add contoso.example --default
-  franking domain add branch.contoso.example --type internal-relay --next-host mail.branch.contoso.example:25")]
+  franking domain add branch.example --type internal-relay --next-host mail.branch.example:25")]
     Add(DomainArgs),
     /// Change an accepted domain
     #[command(after_help = "\
@@ -69,7 +69,7 @@ pub struct DomainArgs {
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<DomainKind>,
     /// Subdomains count as this domain
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     match_subdomains: Option<Toggle>,
     /// Make it the organisation's default domain
     #[arg(long)]
@@ -133,22 +133,22 @@ pub struct OrganisationArgs {
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     /// Accounts may sign in over SMTP, unless their mailbox says otherwise
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     smtp_auth: Option<Toggle>,
     /// Passwords are accepted for SMTP, unless the account says otherwise
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     basic_auth_smtp: Option<Toggle>,
     /// No password is accepted at all
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     security_defaults: Option<Toggle>,
     /// An alias in From stays instead of becoming the primary address
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     send_from_alias: Option<Toggle>,
     /// Mailboxes may forward to other domains
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     auto_forwarding: Option<Toggle>,
     /// alice+news@contoso.example reaches alice
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     plus_addressing: Option<Toggle>,
 }
 

@@ -13,8 +13,8 @@ use crate::model::directory::document::Limit;
 /// `demo`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Starts a server on loopback with the sample organisation contoso.example, prints what to try, and forgets everything
-when it ends.
+Starts a server on loopback with the sample organisation contoso.example, prints what to try, and forgets everything \
+when it ends, unless --data names a directory to keep it in. Certificates stay in the directory that --certs names.
 
 Examples:
   franking demo
@@ -50,19 +50,19 @@ pub struct ServeArgs {}
 /// `init`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing is overwritten. The administrator's password is shown once. Mailboxes may not forward to other domains until
+Nothing is overwritten. The administrator's password is shown once. Mailboxes may not forward to other domains until \
 you permit it: franking organisation set --auto-forwarding on
 
 Exchange: New-AcceptedDomain, New-Mailbox
 
 Examples:
   franking init --domain contoso.example
-  franking init --domain contoso.example --directory /etc/franking --hostname mx.contoso.example")]
+  franking init --domain contoso.example --directory /etc/franking --data /var/lib/franking")]
 pub struct InitArgs {
     /// The first domain that mail is accepted for
     #[arg(long, value_name = "DOMAIN", value_hint = ValueHint::Hostname)]
     pub(super) domain: String,
-    /// Where the configuration and, below it, the data go
+    /// Where the configuration goes, and the data below it unless --data names another place
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     pub(super) directory: PathBuf,
     /// The server's name [default: mail. and the domain]
@@ -91,8 +91,9 @@ pub struct CheckArgs {}
 /// `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The rules of the server itself are run, with the right password assumed. Each says whether it held. Exit code
-1 means that the server would refuse.
+The rules of the server itself are run, with the right password assumed. Each rule is answered yes or no; \
+✓ marks what the server takes, ✗ what it refuses. A local part alone means the default domain. Exit code 1 means that \
+the server would refuse.
 
 Exchange: Test-ApplicationAccessPolicy, Get-MessageTraceDetail (after the fact)
 
@@ -115,12 +116,18 @@ pub struct ExplainArgs {
     /// A recipient; can be given more than once
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_hint = ValueHint::EmailAddress)]
     to: Vec<String>,
-    /// 25 for mail from outside, 465 or 587 for accounts [default: 587 with --as, else 25]
-    #[arg(long, value_name = "PORT")]
+    /// The role, as its usual port: 25 for mail from outside, 465 or 587 for accounts [default: 587 with --as, else 25]
+    #[arg(long, value_name = "PORT", value_parser = role_port)]
     port: Option<u16>,
     /// The size of the message, such as "20 MB"
     #[arg(long, value_name = "SIZE")]
     size: Option<Limit>,
+}
+
+/// A port that names a role. Listeners may be elsewhere, so any other number would be taken for the wrong role.
+fn role_port(text: &str) -> Result<u16, String> {
+    let port = text.trim().parse().ok().filter(|port| [25, 465, 587].contains(port));
+    port.ok_or_else(|| "write 25 for mail from outside, 465 or 587 for accounts, wherever they listen".to_owned())
 }
 
 impl ExplainArgs {
@@ -156,11 +163,11 @@ pub struct BackupArgs {
 /// `verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads every octet of a backup and compares it with the digests. Without DIR, the data directory is examined: journal and
-directory log are replayed as at a start; the server must not run then. A last write that was never
+Reads every octet of a backup and compares it with the digests. Without DIR, the data directory is examined: journal \
+and directory log are replayed as at a start; the server must not run then. A last write that was never \
 acknowledged is cut off, nothing else is changed.
 
-Exchange: Test-MRSHealth, eseutil /k
+Exchange: eseutil /k
 
 Examples:
   franking verify /var/backups/franking/2026-01-05
@@ -187,7 +194,7 @@ pub struct RepairArgs {}
 /// `restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The backup is verified first. The data directory must be empty, so stop the server and move the old one away. The
+The backup is verified first. The data directory must be empty, so stop the server and move the old one away. The \
 configuration in the backup is not put anywhere; compare it with yours.
 
 Exchange: New-MailboxRestoreRequest, Windows Server Backup

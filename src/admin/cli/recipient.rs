@@ -19,7 +19,7 @@ Examples:
   franking recipient new alice@contoso.example --licence ExchangeOnlinePlan1 --display-name Alice
   franking recipient new info@contoso.example --type SharedMailbox
   franking recipient new scanner@contoso.example --type MailUser --external scanner@fabrikam.example
-  franking recipient new staff@contoso.example --type MailUniversalDistributionGroup --member alice,bob")]
+  franking recipient new staff@contoso.example --type MailUniversalDistributionGroup --member bob")]
     New(NewArgs),
     /// Change properties of a recipient
     #[command(after_help = "\
@@ -28,11 +28,11 @@ An empty text clears what can be cleared: --forward-to \"\".
 Exchange: Set-Mailbox, Set-CASMailbox, Set-MailUser, Set-MailContact, Set-DistributionGroup
 
 Examples:
-  franking recipient set alice@contoso.example --alias a.smith@contoso.example --display-name \"Alice Smith\"
+  franking recipient set alice@contoso.example --alias a.smith@contoso.example --display-name Alice
   franking recipient set kiosk@contoso.example --every-app off --smtp-auth allow
-  franking recipient set carol@contoso.example --forward-to-smtp carol@fabrikam.example --keep-copy on
-  franking recipient set staff@contoso.example --require-authentication no --accept-only-from alice,bob
-  franking recipient set alice@contoso.example --quota-warning \"49 GB\" --custom-attribute 2=sales")]
+  franking recipient set carol --forward-to-smtp carol@fabrikam.example --keep-copy on
+  franking recipient set staff --require-authentication no --accept-only-from alice,bob
+  franking recipient set alice --receive-bytes-max \"35 MB\" --custom-attribute 2=sales")]
     Set(SetArgs),
     /// Show everything about a recipient
     #[command(after_help = "\
@@ -154,7 +154,7 @@ pub(super) struct Properties {
     #[arg(long, value_name = "ADDRESS")]
     external: Option<String>,
     /// Leave it out of address lists; it can be reached all the same
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     hidden: Option<Toggle>,
     /// A custom attribute 1 to 15, for filters
     #[arg(long = "custom-attribute", value_name = "N=TEXT", value_parser = custom_attribute)]
@@ -179,7 +179,7 @@ struct AccountProperties {
     #[arg(long = "licence", visible_alias = "license", value_name = "LABEL", value_delimiter = ',')]
     licences: Option<Vec<String>>,
     /// The account itself
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     enabled: Option<Toggle>,
     /// Whether passwords are accepted for SMTP (authentication policy)
     #[arg(long, value_name = "ALLOWANCE")]
@@ -199,7 +199,7 @@ struct FlowProperties {
     #[arg(long, value_name = "ADDRESS")]
     forward_to_smtp: Option<String>,
     /// Keep a copy of what is forwarded
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     keep_copy: Option<Toggle>,
     /// End all forwarding
     #[arg(long, conflicts_with_all = ["forward_to", "forward_to_smtp", "keep_copy"])]
@@ -216,23 +216,23 @@ struct FlowProperties {
     /// The largest message it takes, such as "35 MB" or "unlimited"
     #[arg(long, value_name = "SIZE")]
     receive_bytes_max: Option<Limit>,
-    /// The largest message it sends
+    /// The largest message it sends (kept, not enforced yet)
     #[arg(long, value_name = "SIZE")]
     send_bytes_max: Option<Limit>,
-    /// When the owner is warned
+    /// When the owner is warned (quotas are kept, not enforced yet)
     #[arg(long, value_name = "SIZE")]
     quota_warning: Option<Limit>,
-    /// When it may no longer send
+    /// When it may no longer send (not enforced yet)
     #[arg(long, value_name = "SIZE")]
     quota_send: Option<Limit>,
-    /// When it may no longer receive either
+    /// When it may no longer receive either (not enforced yet)
     #[arg(long, value_name = "SIZE")]
     quota_receive: Option<Limit>,
     /// Keep a copy of what others send as it
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     sent_as_copy: Option<Toggle>,
     /// Keep a copy of what others send on its behalf
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     sent_on_behalf_copy: Option<Toggle>,
     /// Keep a copy of what it submits over SMTP
     #[arg(long, value_name = "CHOICE")]
@@ -243,43 +243,43 @@ struct FlowProperties {
 #[command(next_help_heading = "Mail apps (none of them matters for SMTP)")]
 struct AppProperties {
     /// All mail apps at once; single ones are set after it
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     every_app: Option<Toggle>,
     /// Outlook on the web
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     owa: Option<Toggle>,
     /// Outlook on the web for devices
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     owa_for_devices: Option<Toggle>,
     /// The control panel
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     ecp: Option<Toggle>,
     /// Exchange ActiveSync
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     active_sync: Option<Toggle>,
     /// Classic Outlook
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     mapi: Option<Toggle>,
     /// IMAP4
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     imap: Option<Toggle>,
     /// POP3
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     pop: Option<Toggle>,
     /// Exchange Web Services
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     ews: Option<Toggle>,
     /// Mail of older Windows versions
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     universal_outlook: Option<Toggle>,
     /// Outlook on phones
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     outlook_mobile: Option<Toggle>,
     /// Outlook for Mac
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     mac_outlook: Option<Toggle>,
     /// New Outlook for Windows
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     one_win_native_outlook: Option<Toggle>,
 }
 
@@ -299,16 +299,16 @@ struct GroupProperties {
     #[arg(long, value_name = "FILTER")]
     recipient_filter: Option<String>,
     /// Failures are reported to the first owner
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     report_to_manager: Option<Toggle>,
     /// Failures are reported to the sender
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     report_to_originator: Option<Toggle>,
     /// Automatic replies of members reach the sender
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     out_of_office_to_originator: Option<Toggle>,
     /// Deliver nothing when the group is only in Bcc
-    #[arg(long, value_name = "SWITCH")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     bcc_blocked: Option<Toggle>,
 }
 

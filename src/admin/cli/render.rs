@@ -1,9 +1,11 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
+use std::collections::HashSet;
+
 use super::output::{size, table, visible};
 use crate::admin::backup::{RestoreReport, VerifyReport};
 use crate::admin::check::{CheckReport, Verdict};
-use crate::admin::explain::Explanation;
+use crate::admin::explain::{Explanation, RuleView};
 use crate::admin::init::InitReport;
 use crate::admin::office::{
     Failure, ImportReport, PermissionView, QueueDetail, QueueSummary, RecipientSummary, RecipientView, Response,
@@ -156,7 +158,8 @@ fn imported(page: &mut Page, report: &ImportReport) {
     ));
     for (word, rows) in [("refused", &report.rejected), ("left out", &report.notes)] {
         for row in rows {
-            page.line(&format!("  {word}: {} ({}): {}", row.place, row.address, row.reason));
+            let about = if row.address.is_empty() { String::new() } else { format!(" ({})", row.address) };
+            page.line(&format!("  {word}: {}{about}: {}", row.place, row.reason));
         }
     }
 }
@@ -198,9 +201,18 @@ fn message(page: &mut Page, detail: &QueueDetail) {
 }
 
 fn explained(page: &mut Page, explanation: &Explanation) {
+    let mut told: HashSet<(&str, bool, &str)> = HashSet::new();
     for step in &explanation.steps {
         page.line(&step.command);
-        for rule in &step.rules {
+        // Each command asks anew, often the same: what was told is not told again, so that what is new is seen.
+        let fresh: Vec<&RuleView> =
+            step.rules.iter().filter(|rule| told.insert((&rule.question, rule.held, &rule.detail))).collect();
+        let repeated = fresh.is_empty() && !step.rules.is_empty();
+        let shown = if step.reply.is_some() && !repeated { step.rules.iter().collect() } else { fresh };
+        if repeated {
+            page.line("    as above");
+        }
+        for rule in shown {
             // Not a tick and a cross: that a rule does not hold is good news as often as bad.
             let mark = if rule.held { "yes" } else { "no " };
             let detail = if rule.detail.is_empty() { String::new() } else { format!(": {}", rule.detail) };

@@ -111,7 +111,7 @@ fn settle(global: &Global) -> Result<Settled, Failure> {
 impl Desk<'_> {
     fn command(&mut self, global: &Global, command: Command) -> Result<u8, Failure> {
         match command {
-            Command::Init(args) => self.init(args),
+            Command::Init(args) => self.init(global, args),
             Command::Completions(args) => {
                 let mut script = Vec::new();
                 clap_complete::generate(args.shell, &mut Cli::command(), "franking", &mut script);
@@ -201,6 +201,13 @@ impl Desk<'_> {
         let bar = Bar::new();
         let response = match socket::ask(&settled.socket, request.clone(), &mut |step| bar.show(&step)) {
             Ok(response) => response,
+            Err(SocketError::NotRunning(_))
+                if global.data.is_some() && request.only_looks() && !settled.config.data.exists() =>
+            {
+                // Opening would make it, and a mistyped path would look like an organisation without anybody.
+                let failure = Failure::not_found(format!("There is no {}.", settled.config.data.display()));
+                return Err(failure.cured_by("name the data directory of a server: --data DIR"));
+            }
             Err(SocketError::NotRunning(_)) => {
                 let office = self.premises.open(&settled.config, settled.path.as_deref())?;
                 office::handle(&office, "command line", request, &mut |step| bar.show(&step))
@@ -224,11 +231,12 @@ impl Desk<'_> {
         })
     }
 
-    fn init(&mut self, args: InitArgs) -> Result<u8, Failure> {
+    fn init(&mut self, global: &Global, args: InitArgs) -> Result<u8, Failure> {
         let directory = std::path::absolute(&args.directory).unwrap_or(args.directory);
         let options = init::Options {
             domain: args.domain,
             directory,
+            data: global.data.as_ref().map(|data| std::path::absolute(data).unwrap_or_else(|_| data.clone())),
             hostname: args.hostname,
             administrator: args.administrator,
             profile: args.profile.into(),

@@ -32,11 +32,11 @@ impl From<FormName> for Form {
 /// `import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A directory in TOML or JSON, as `franking export` writes it; entries change what they give and leave the rest. With
---exchange, files that Exchange exports (CSV or JSON): several at once may speak of one recipient. Every entry that is
+A directory in TOML or JSON, as `franking export` writes it; entries change what they give and leave the rest. With \
+--exchange, files that Exchange exports (CSV or JSON): several at once may speak of one recipient. Every entry that is \
 refused is listed with its reason; the others go in, unless --all-or-nothing.
 
-Exchange: Get-Recipient, Get-Mailbox, Get-CASMailbox, Get-RecipientPermission, Get-MailboxPermission and
+Exchange: Get-Recipient, Get-Mailbox, Get-CASMailbox, Get-RecipientPermission, Get-MailboxPermission and \
 Get-AcceptedDomain, with -ResultSize Unlimited and Export-Csv -Encoding UTF8
 
 Examples:

@@ -7,6 +7,7 @@ fn options(directory: &Path) -> Options {
     Options {
         domain: "contoso.example".to_owned(),
         directory: directory.to_owned(),
+        data: None,
         hostname: None,
         administrator: None,
         profile: Profile::ExchangeOnline,
@@ -28,6 +29,15 @@ fn a_new_server_has_a_configuration_an_administrator_and_records_to_set() {
 }
 
 #[test]
+fn the_data_go_where_they_are_wanted_whatever_the_path_holds() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("the \"data\" {hostname}\n\u{e4}");
+    let report = init(&Options { data: Some(data.clone()), ..options(place.path()) }, &InMemory::default()).unwrap();
+    assert_eq!((report.data.as_path(), data.is_dir()), (data.as_path(), true));
+    assert_eq!(Config::load(&report.configuration).unwrap().data, data);
+}
+
+#[test]
 fn nothing_is_overwritten() {
     let place = tempfile::tempdir().unwrap();
     init(&options(place.path()), &InMemory::default()).unwrap();
@@ -42,7 +52,7 @@ fn nothing_is_overwritten() {
 fn every_key_that_the_template_shows_behind_a_hash_is_accepted() {
     let names = Names::judge(&options(Path::new("."))).unwrap();
     for profile in [Profile::ExchangeOnline, Profile::ExchangeServer] {
-        let text = configuration(&names, profile);
+        let text = configuration(&names, &Options { profile, ..options(Path::new(".")) }).unwrap();
         let is_key = |line: &str| {
             line.starts_with("# [") || line.split_once(" = ").is_some_and(|(key, _)| !key[2..].contains(' '))
         };

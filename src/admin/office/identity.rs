@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::failure::Failure;
+use crate::admin::explain::Query;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::Address;
 
@@ -46,6 +47,22 @@ pub fn find_all(snapshot: &Snapshot, texts: &[String]) -> Result<Vec<RecipientId
 pub fn address(what: &str, text: &str) -> Result<Address, Failure> {
     Address::parse(text.trim())
         .map_err(|error| Failure::refused(format!("{what}: \"{}\" is no address: {error}", shortened(text))))
+}
+
+/// `query` with whole addresses where a name or a local part was typed, as every other command takes them. What holds
+/// an @ is left as it is, since it may be wrong on purpose; so are the null path and `postmaster` (RFC 5321 section
+/// 4.5.1).
+///
+/// # Errors
+/// `NotFound` for a name that nobody has.
+pub(super) fn complete(snapshot: &Snapshot, mut query: Query) -> Result<Query, Failure> {
+    for text in query.from.iter_mut().chain(&mut query.header_from).chain(&mut query.to) {
+        let name = text.trim();
+        if !name.is_empty() && !name.contains('@') && !name.eq_ignore_ascii_case("postmaster") {
+            *text = find(snapshot, name)?.primary().to_string();
+        }
+    }
+    Ok(query)
 }
 
 fn in_default_domain<'snapshot>(snapshot: &'snapshot Snapshot, text: &str) -> Option<&'snapshot Arc<Recipient>> {
@@ -140,6 +157,20 @@ mod tests {
         assert_eq!(failure.cures, ["did you mean alice@contoso.example?"]);
         let far = find(&snapshot, "zzzzzzzzzz").unwrap_err();
         assert_eq!(far.cures, ["franking recipient list"]);
+    }
+
+    #[test]
+    fn explanations_take_the_names_that_other_commands_take() {
+        let typed = Query {
+            from: Some("info".to_owned()),
+            to: ["bob", "postmaster", "no one@here", ""].map(str::to_owned).to_vec(),
+            ..Query::default()
+        };
+        let query = complete(&contoso(), typed).unwrap();
+        assert_eq!(query.from.as_deref(), Some("info@contoso.example"));
+        assert_eq!(query.to, ["bob@contoso.example", "postmaster", "no one@here", ""]);
+        let failure = complete(&contoso(), Query { to: vec!["bbo".to_owned()], ..Query::default() }).unwrap_err();
+        assert_eq!(failure.cures, ["did you mean bob@contoso.example?"]);
     }
 
     #[test]

@@ -122,7 +122,9 @@ fn respond(
         Request::QueueRetry { id } => queue::retry(&*office.queue, id.as_deref()),
         Request::QueueRemove { id, silently } => queue::remove(&*office.queue, &id, silently),
         Request::Explain(query) => {
-            Ok(Response::Explanation(explain::explain(&snapshot(), &office.settings, &query, office.clock.now())))
+            let snapshot = snapshot();
+            let query = identity::complete(&snapshot, query)?;
+            Ok(Response::Explanation(explain::explain(&snapshot, &office.settings, &query, office.clock.now())))
         }
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
     }

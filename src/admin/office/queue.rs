@@ -58,7 +58,7 @@ pub struct QueueRecipient {
 }
 
 fn failed(text: String) -> Failure {
-    Failure::unavailable(format!("The queue cannot be read: {text}")).cured_by("franking check")
+    Failure::unavailable(format!("The queue cannot be reached: {text}.")).cured_by("franking serve")
 }
 
 fn unknown(id: &str) -> Failure {

@@ -199,6 +199,27 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Whether it changes nothing, so that there must be something to look at.
+    pub const fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Ping
+                | Self::RecipientShow { .. }
+                | Self::RecipientList(_)
+                | Self::PermissionList { .. }
+                | Self::DomainList
+                | Self::GroupList { .. }
+                | Self::OrganisationShow
+                | Self::Export { .. }
+                | Self::QueueList { .. }
+                | Self::QueueShow { .. }
+                | Self::Explain(_)
+                | Self::Backup { .. }
+        )
+    }
+}
+
 /// A file that an Exchange administrator exported: CSV or JSON, in any encoding that PowerShell writes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

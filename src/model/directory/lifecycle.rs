@@ -2,6 +2,8 @@
 //!
 //! Here are the states that mail flow and sign-in obey; the transitions and their guards act on them.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::mail::Timestamp;
@@ -35,6 +37,22 @@ pub enum Lifecycle {
     StaleAttributes,
     /// Contents are gone for good.
     Purged,
+}
+
+/// In words, as explanations show it.
+impl fmt::Display for Lifecycle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMailbox => formatter.write_str("no mailbox"),
+            Self::Active => formatter.write_str("active"),
+            Self::AwaitingMigration => formatter.write_str("awaiting migration"),
+            Self::Disconnected { since } => write!(formatter, "disconnected since {since}"),
+            Self::SoftDeleted { since } => write!(formatter, "deleted {since}"),
+            Self::Inactive { since } => write!(formatter, "inactive since {since}"),
+            Self::StaleAttributes => formatter.write_str("stale attributes"),
+            Self::Purged => formatter.write_str("purged"),
+        }
+    }
 }
 
 impl Lifecycle {

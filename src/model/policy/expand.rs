@@ -372,9 +372,11 @@ impl<T: Trail> Expansion<'_, T> {
     }
 
     fn forward(&mut self, mailbox: &Recipient, target: Resolution, branch: Branch) {
-        let leaves = matches!(target, Resolution::Foreign(_));
-        let forbidden = leaves && !self.snapshot.organisation().auto_forwarding_enabled;
-        self.trail.note("forwarding leaves the organisation, which forbids it", forbidden, || format!("{target:?}"));
+        let outside = if let Resolution::Foreign(address) = &target { Some(address) } else { None };
+        let forbidden = outside.is_some() && !self.snapshot.organisation().auto_forwarding_enabled;
+        self.trail.note("forwarding leaves the organisation, which forbids it", forbidden, || {
+            outside.map_or_else(|| "the target is inside".to_owned(), ToString::to_string)
+        });
         if forbidden {
             return self.refuse(branch, Refusal::ExternalForwardingBlocked);
         }

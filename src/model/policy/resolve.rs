@@ -134,7 +134,7 @@ fn find<'snapshot>(
 /// What a known recipient leads to; `None` when it counts as unknown.
 pub(super) fn of_recipient(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolution> {
     let kind = recipient.recipient_type;
-    trail.note("what the recipient is", true, || format!("{kind}, {:?}", recipient.lifecycle));
+    trail.note("what the recipient is", true, || format!("{kind}, {}", recipient.lifecycle));
     let outside = |owner: &Recipient| {
         let address = owner.external_address.clone()?;
         Some(Resolution::Outside { owner: owner.id, address })

@@ -145,7 +145,7 @@ fn mailbox(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -
     let open = recipient.has_open_mailbox(settings.licensing());
     trail.note("there is a mailbox to open", open, || {
         let licence = if recipient.is_licensed() { "licensed" } else { "no licence" };
-        format!("{}, {:?}, {licence}", recipient.recipient_type, recipient.lifecycle)
+        format!("{}, {}, {licence}", recipient.recipient_type, recipient.lifecycle)
     });
     if !open {
         return Err(Refusal::MailboxCannotBeAccessed);

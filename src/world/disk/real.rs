@@ -195,6 +195,11 @@ impl Disk for RealDisk {
     }
 }
 
+/// Whether this process may open every file, and makes files that only root can open.
+pub fn runs_as_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
