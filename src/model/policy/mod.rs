@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod authorship;
+pub mod delivery;
 pub mod envelope;
 pub mod expand;
 pub mod refusal;
@@ -18,8 +19,9 @@ pub mod trail;
 
 pub use admit::{Permit, Sender, admit};
 pub use authorship::{Authored, author};
+pub use delivery::{Delivery, Destination, Expanded, Route};
 pub use envelope::{BodyKind, DsnRequest, Envelope, MessageParameters, Notify, Origin, Ret};
-pub use expand::{Delivery, Destination, Expanded, Route, expand};
+pub use expand::expand;
 pub use refusal::{Refusal, Trailer};
 pub use resolve::{Resolution, resolve};
 pub use settings::{NoMailboxStep, Profile, Settings, SharedSignIn};

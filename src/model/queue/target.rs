@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::lane::LaneKey;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, Reply, ReversePath, Timestamp};
-use crate::model::policy::expand::{Delivery, Destination, Expanded, Route};
+use crate::model::policy::delivery::{Delivery, Destination, Expanded, Route};
 use crate::model::policy::{DsnRequest, Notify, Settings};
 
 /// Where a copy goes next.

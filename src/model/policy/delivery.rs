@@ -1,0 +1,68 @@
+//! What a permitted recipient comes to: copies to deliver, and branches that end in a report.
+
+use serde::{Deserialize, Serialize};
+
+use super::envelope::DsnRequest;
+use super::refusal::Refusal;
+use crate::model::directory::RecipientId;
+use crate::model::mail::{Address, ForwardPath, ReversePath};
+
+/// How mail to another system finds its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Route {
+    /// By the address's domain: its mail exchangers, or the configured smart host.
+    Domain,
+    /// The next host of an internal relay domain, `host` or `host:port`.
+    NextHost(Box<str>),
+}
+
+/// Where one copy of a message ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Destination {
+    /// A local mailbox.
+    Mailbox(RecipientId),
+    /// The server's own postmaster mailbox.
+    PostmasterMailbox,
+    /// Another system.
+    Relay {
+        /// The recipient there.
+        address: Address,
+        /// The way there.
+        route: Route,
+    },
+}
+
+/// One copy to deliver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Where it goes.
+    pub to: Destination,
+    /// The permitted path that led here, as the client gave it.
+    pub path: ForwardPath,
+    /// The reverse-path of this copy: rewritten for mail that is passed on, replaced by a group's rule.
+    pub reverse_path: ReversePath,
+    /// When to report, and about whom.
+    pub dsn: DsnRequest,
+    /// The mailbox that forwarded it, for `Resent-From`.
+    pub resent_from: Option<Address>,
+}
+
+/// What became of one branch of the expansion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expanded {
+    /// A copy to deliver.
+    Deliver(Delivery),
+    /// A branch that ends in a report.
+    Refused {
+        /// The permitted path that led here.
+        path: ForwardPath,
+        /// The address at which it ended.
+        address: Address,
+        /// Why.
+        refusal: Refusal,
+        /// Who hears of it.
+        reverse_path: ReversePath,
+        /// The DSN parameters of the branch.
+        dsn: DsnRequest,
+    },
+}
