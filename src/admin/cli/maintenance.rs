@@ -181,7 +181,7 @@ pub struct VerifyArgs {
 /// `repair`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For a queue or a directory log that is damaged and has no backup. Damaged files are kept aside (.damaged); what can be
+For a queue or a directory log that is damaged and has no backup. Damaged files are kept aside (.damaged); what can be \
 read goes on, and what is missing is listed. The server must not run. Prefer a backup: franking restore
 
 Exchange: eseutil /p
