@@ -8,6 +8,7 @@
 //! several trees, which are slower and may run a closure twice.
 
 use core::ops::Bound;
+use core::time::Duration;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +26,12 @@ const GROUP: Bounds = Bounds { items: 1024, bytes: 4 << 20 };
 const CACHE_BYTES: u64 = 64 << 20;
 /// sled's own flushing collects its garbage, too.
 const FLUSH_MILLISECONDS: u64 = 1000;
+
+/// What sled says when its own lock is held; it gives no kind of its own for it.
+const LOCKED: &str = "could not acquire lock";
+/// How often, and with which pause, that lock is tried: five seconds in all.
+const LOCK_TRIES_MAX: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 type Commit = (Batch, Promise<(), EngineError>);
 
@@ -91,7 +98,22 @@ impl Drop for EmbeddedEngine {
     }
 }
 
+/// Opens sled, waiting for its own lock. Whoever holds that one while the directory is ours is on the way out: a thread of
+/// sled that ends after its last handle is gone, or a child of this process between its beginning and its program.
 fn open_store(place: &Path, directory: &Path) -> Result<sled::Db, EngineError> {
+    let mut tries = 0;
+    loop {
+        match open_once(place, directory) {
+            Err(EngineError::Io { reason }) if reason.contains(LOCKED) && tries < LOCK_TRIES_MAX => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn open_once(place: &Path, directory: &Path) -> Result<sled::Db, EngineError> {
     let configuration =
         sled::Config::default().path(place).cache_capacity(CACHE_BYTES).flush_every_ms(Some(FLUSH_MILLISECONDS));
     // sled meets some damages with a panic of its own.
