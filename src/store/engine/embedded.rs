@@ -98,8 +98,8 @@ impl Drop for EmbeddedEngine {
     }
 }
 
-/// Opens sled, waiting for its own lock. Whoever holds that one while the directory is ours is on the way out: a thread of
-/// sled that ends after its last handle is gone, or a child of this process between its beginning and its program.
+/// Opens sled, waiting for its own lock. Whoever holds that one while the directory is ours is on the way out: a thread
+/// of sled that ends after its last handle is gone, or a child of this process between its beginning and its program.
 fn open_store(place: &Path, directory: &Path) -> Result<sled::Db, EngineError> {
     let mut tries = 0;
     loop {
