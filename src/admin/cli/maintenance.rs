@@ -68,7 +68,7 @@ pub struct InitArgs {
     /// The server's name [default: mail. and the domain]
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
     pub(super) hostname: Option<String>,
-    /// The administrator's address [default: admin@ and the domain]
+    /// The administrator's address (default: admin@ and the domain)
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
     pub(super) administrator: Option<String>,
     /// Whose rules apply

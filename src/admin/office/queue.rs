@@ -1,4 +1,4 @@
-//! What an administrator sees of the queue. The queue itself is behind [`QueueDesk`](super::QueueDesk).
+//! What an administrator sees of the queue. The queue itself is behind [`QueueDesk`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! SMTP as state machines without input or output: the server's session, and the client that relays.
 //!
-//! Octets become lines ([`line`]), lines become commands ([`grammar`]), and the [`Session`] judges commands with the
-//! functions of `policy`. What it says comes from two tables: [`replies`] and `policy::refusal`.
+//! Octets become lines ([`mod@line`]), lines become commands ([`grammar`]), and the [`Session`] judges commands with
+//! the functions of `policy`. What it says comes from two tables: [`replies`] and `policy::refusal`.
 
 pub mod client;
 pub mod data;
