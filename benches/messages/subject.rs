@@ -34,9 +34,6 @@ tls = \"starttls\"
 
 [limits]
 sessions_per_address_max = 5000
-sessions_per_account_max = 5000
-messages_per_minute_max = 1000000000
-recipients_per_day_max = 1000000000
 ";
 
 const DIRECTORY: &str = "\
