@@ -118,11 +118,12 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
         Ok(message) => message,
         Err(error) => return tracing::error!(queue_id = %id, %error, "a message cannot be read and is not expanded"),
     };
+    let session = session_of(&message);
     let thinker = Arc::clone(&agents);
     let expanded = tokio::task::spawn_blocking(move || targets_of(&thinker, &message)).await;
     match expanded {
         Ok(targets) => {
-            tracing::info!(queue_id = %id, recipients = targets.len(), "expanded");
+            tracing::info!(session, queue_id = %id, recipients = targets.len(), "expanded");
             // A queue that closes expands the message again at the next start.
             let _ = agents.queue.expanded(id, targets).await;
         }
@@ -189,7 +190,9 @@ fn sent_copies(
 
 async fn attempt(agents: &Arc<Agents>, job: Job) {
     let now = agents.clock.now();
-    let outcomes = match agents.queue.message(job.id).await {
+    let message = agents.queue.message(job.id).await;
+    let session = message.as_ref().map(|message| session_of(message)).unwrap_or_default();
+    let outcomes = match message {
         Ok(message) if job.lane.is_local() => to_mailboxes(agents, &job, &message).await,
         Ok(message) => outside(agents, &job, message).await,
         Err(error) => {
@@ -200,7 +203,7 @@ async fn attempt(agents: &Arc<Agents>, job: Job) {
         }
     };
     for (place, outcome) in &outcomes {
-        log(&job, *place, outcome);
+        log(&session, &job, *place, outcome);
     }
     agents.queue.outcomes(job.lease, outcomes, agents.random.next_u64());
 }
@@ -250,7 +253,12 @@ async fn report(agents: Arc<Agents>, job: ReportJob) {
     }
 }
 
-fn log(job: &Job, place: u32, outcome: &Outcome) {
+/// The session that a message came in by; empty for this server's own messages.
+fn session_of(message: &StoredMessage) -> String {
+    message.envelope.parameters().session.as_deref().unwrap_or_default().to_owned()
+}
+
+fn log(session: &str, job: &Job, place: u32, outcome: &Outcome) {
     let addressee = job.targets.iter().find(|(target, _)| *target == place).map(|(_, addressee)| addressee);
     let recipient = addressee.map(|addressee| addressee.address.to_string()).unwrap_or_default();
     let sent_copy = addressee.is_some_and(|addressee| matches!(addressee.hop, Hop::SentItems(_)));
@@ -262,7 +270,7 @@ fn log(job: &Job, place: u32, outcome: &Outcome) {
         Outcome::Failed(attempt) => ("failed", attempt),
     };
     let host = attempt.host.as_deref().unwrap_or_default();
-    tracing::info!(queue_id = %job.id, %recipient, lane = %job.lane, host, reply = %attempt.reply, "{word}");
+    tracing::info!(session, queue_id = %job.id, %recipient, lane = %job.lane, host, reply = %attempt.reply, "{word}");
 }
 
 #[cfg(test)]

@@ -135,6 +135,12 @@ impl Server {
         wait_for(&format!("{token} for {recipient} in the outbox"), || self.outbox().into_iter().find(is_it))
     }
 
+    /// The log so far, one JSON object a line.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(mut self) {
         self.process.kill();

@@ -83,7 +83,7 @@ pub struct DsnRequest {
     pub original_recipient: Option<(Box<str>, Box<str>)>,
 }
 
-/// The parameters of MAIL FROM that travel with a message.
+/// The parameters of MAIL FROM that travel with a message, and where it came in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageParameters {
     /// BODY.
@@ -94,6 +94,8 @@ pub struct MessageParameters {
     pub ret: Option<Ret>,
     /// ENVID, decoded from xtext, printable only.
     pub envelope_id: Option<Box<str>>,
+    /// The session that the message came in by: with it one id leads through the log from connection to delivery.
+    pub session: Option<Box<str>>,
 }
 
 impl MessageParameters {

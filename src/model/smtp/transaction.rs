@@ -83,6 +83,7 @@ impl Transaction {
             // Devices send eight-bit text without saying so; the next hop must know what really came.
             parameters.body = BodyKind::EightBitMime;
         }
+        parameters.session = Some(ending.options.session_id.clone());
         let envelope = Envelope::new(&self.sender, authored.reverse_path, parameters, self.permits)
             .ok_or(Refusal::NeedRcptCommand)?;
         let submit_as = authored.submit_as;

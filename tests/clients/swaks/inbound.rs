@@ -83,3 +83,23 @@ fn a_stranger_is_refused_at_the_recipient() {
     server.mailbox("bob").wait_for("inbound-both");
     server.stop();
 }
+
+#[test]
+fn one_id_leads_through_the_log_from_connection_to_delivery() {
+    let Some(swaks) = Swaks::find() else { return };
+    let place = Place::new();
+    let server = Server::demo(&place);
+    let subject = ["--header", "Subject: one-id"];
+    swaks.deliver(server.inbound(), STRANGER, "bob@contoso.example", &subject).must_be_accepted();
+    server.mailbox("bob").wait_for("one-id");
+    let told =
+        |word: &str| crate::support::wait_for(word, || server.log().into_iter().find(|line| line["message"] == word));
+    let accepted = told("accepted");
+    let session = accepted["span"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(session.len(), 16, "{accepted}");
+    for word in ["expanded", "delivered"] {
+        let line = told(word);
+        assert_eq!(line["session"], session.as_str(), "{line}");
+        assert_eq!(line["queue_id"], accepted["queue_id"], "{line}");
+    }
+}
