@@ -79,16 +79,7 @@ pub(super) fn list(snapshot: &Snapshot) -> Response {
 }
 
 pub(super) fn organisation(snapshot: &Snapshot) -> Response {
-    let organisation = snapshot.organisation();
-    Response::Organisation(OrganisationEntry {
-        name: Some(organisation.name.clone()),
-        smtp_client_authentication_disabled: Some(organisation.smtp_client_authentication_disabled),
-        security_defaults: Some(organisation.security_defaults),
-        allow_basic_auth_smtp: Some(organisation.allow_basic_auth_smtp),
-        send_from_alias_enabled: Some(organisation.send_from_alias_enabled),
-        auto_forwarding_enabled: Some(organisation.auto_forwarding_enabled),
-        disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
-    })
+    Response::Organisation(OrganisationEntry::of(snapshot.organisation()))
 }
 
 pub(super) fn set_organisation(office: &Office, actor: &str, entry: &OrganisationEntry) -> Result<Response, Failure> {

@@ -7,7 +7,7 @@ use super::{
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
 use crate::model::directory::permission::Right;
-use crate::model::directory::recipient::{Quota, Recipient, RecipientId, Restrictions, SentItemsCopies};
+use crate::model::directory::recipient::{Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies};
 use crate::model::directory::snapshot::Snapshot;
 use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle};
 use crate::model::mail::Timestamp;
@@ -26,17 +26,8 @@ impl Document {
     pub fn of(snapshot: &Snapshot, secrets: Secrets) -> Self {
         let mut recipients: Vec<_> = snapshot.recipients().collect();
         recipients.sort_unstable_by_key(|recipient| recipient.id);
-        let organisation = snapshot.organisation();
         Self {
-            organisation: Some(OrganisationEntry {
-                name: Some(organisation.name.clone()),
-                smtp_client_authentication_disabled: Some(organisation.smtp_client_authentication_disabled),
-                security_defaults: Some(organisation.security_defaults),
-                allow_basic_auth_smtp: Some(organisation.allow_basic_auth_smtp),
-                send_from_alias_enabled: Some(organisation.send_from_alias_enabled),
-                auto_forwarding_enabled: Some(organisation.auto_forwarding_enabled),
-                disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
-            }),
+            organisation: Some(OrganisationEntry::of(snapshot.organisation())),
             domains: snapshot.domains().map(domain).collect(),
             recipients: recipients.into_iter().map(|recipient| entry(recipient, snapshot, secrets)).collect(),
         }
@@ -47,6 +38,21 @@ impl RecipientEntry {
     /// One recipient as an entry, without its password hash.
     pub fn of(recipient: &Recipient, snapshot: &Snapshot) -> Self {
         entry(recipient, snapshot, Secrets::Hide)
+    }
+}
+
+impl OrganisationEntry {
+    /// The entry of the organisation's settings, each of them written out.
+    pub fn of(organisation: &Organisation) -> Self {
+        Self {
+            name: Some(organisation.name.clone()),
+            smtp_client_authentication_disabled: Some(organisation.smtp_client_authentication_disabled),
+            security_defaults: Some(organisation.security_defaults),
+            allow_basic_auth_smtp: Some(organisation.allow_basic_auth_smtp),
+            send_from_alias_enabled: Some(organisation.send_from_alias_enabled),
+            auto_forwarding_enabled: Some(organisation.auto_forwarding_enabled),
+            disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
+        }
     }
 }
 
