@@ -26,7 +26,7 @@ use crate::model::smtp::client::Credentials;
 use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::disk::read_regular;
-use crate::world::network::NetworkError;
+use crate::world::network::{NetworkError, TcpDialer};
 use crate::world::resolver::SystemResolver;
 use crate::world::tls::development::DevelopmentError;
 use crate::world::tls::{
@@ -390,7 +390,7 @@ fn relay(world: &World, config: &Config) -> Result<Relay, ServeError> {
         patience_divisor: 1,
         attempt_max: ATTEMPT_MAX,
     };
-    let agent = RelayAgent::new(Arc::new(resolver), Arc::clone(&world.random), tls, options);
+    let agent = RelayAgent::new(Arc::new(resolver), Arc::new(TcpDialer), Arc::clone(&world.random), tls, options);
     Ok(Relay::new(Arc::new(agent), smart_host))
 }
 

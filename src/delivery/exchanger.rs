@@ -38,7 +38,7 @@ pub struct SmartHost {
     pub credentials: Option<Credentials>,
 }
 
-/// How a connection to a smart host is protected.
+/// How a connection to another host is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HopSecurity {
     /// Clear text, chosen by the operator: within one machine or a trusted network.
@@ -71,6 +71,8 @@ pub struct Candidate {
     pub host: String,
     /// Where it listens.
     pub address: SocketAddr,
+    /// What the connection must prove before mail goes there.
+    pub security: HopSecurity,
 }
 
 /// The hosts to try for `route`, best first, at least one and at most [`CANDIDATES_MAX`].
@@ -108,14 +110,19 @@ async fn smart_host_candidates(smart_host: &SmartHost, resolver: &dyn Resolver) 
         let text = format!("the smart host {host} has no address; check its name in the configuration");
         return Err(deferred(EnhancedStatus(4, 4, 4), text));
     }
-    let candidate = |address| Candidate { host: bare.to_owned(), address: SocketAddr::new(address, *port) };
+    let candidate = |address| Candidate {
+        host: bare.to_owned(),
+        address: SocketAddr::new(address, *port),
+        security: smart_host.security,
+    };
     Ok(addresses.into_iter().take(CANDIDATES_MAX).map(candidate).collect())
 }
 
 fn literal_candidate(address: IpAddr, options: &ExchangerOptions) -> Result<Vec<Candidate>, Outcome> {
     match judge(address, options) {
         Fit::Usable => {
-            Ok(vec![Candidate { host: address.to_string(), address: SocketAddr::new(address, options.port) }])
+            let (host, address) = (address.to_string(), SocketAddr::new(address, options.port));
+            Ok(vec![Candidate { host, address, security: HopSecurity::Opportunistic }])
         }
         Fit::Own => Err(failed(EnhancedStatus(5, 4, 6), format!("the address [{address}] is this server's own"))),
         Fit::Unusable => Err(failed(EnhancedStatus(5, 4, 4), format!("mail cannot be sent to [{address}]"))),
@@ -196,7 +203,8 @@ async fn usable_addresses(
         }
         for address in addresses {
             if judge(address, options) == Fit::Usable && seen.insert(address) {
-                let candidate = Candidate { host: host.clone(), address: SocketAddr::new(address, options.port) };
+                let (host, address) = (host.clone(), SocketAddr::new(address, options.port));
+                let candidate = Candidate { host, address, security: HopSecurity::Opportunistic };
                 found.push((*preference, candidate));
             }
         }

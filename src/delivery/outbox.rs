@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::outgoing::{Outcomes, Outgoing, Parcel};
 use crate::model::queue::{Attempt, Finding, Outcome};
 use crate::world::disk::Disk;
+use crate::world::offload;
 
 /// The directory.
 #[derive(Clone, Debug)]
@@ -82,8 +83,8 @@ impl Outgoing for Outbox {
         Box::pin(async move {
             let (outbox, at) = (self.clone(), parcel.at);
             let places: Vec<u32> = parcel.recipients.iter().map(|(place, _)| *place).collect();
-            let written = tokio::task::spawn_blocking(move || outbox.write(&parcel)).await;
-            let outcome = match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            let written = offload(move || outbox.write(&parcel)).await;
+            let outcome = match written.flatten() {
                 Ok(name) => {
                     let reply = Finding::InOutbox(name).reply();
                     Outcome::Relayed { attempt: Attempt { at, host: None, reply }, dsn_passed_on: false }

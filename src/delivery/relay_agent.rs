@@ -22,8 +22,9 @@ use crate::model::mail::{Domain, EnhancedStatus};
 use crate::model::smtp::client::{
     ClientOptions, Credentials, OutboundMessage, Outcome, Settlement, TlsPolicy, Trouble,
 };
+use crate::world::Random;
+use crate::world::network::Dialer;
 use crate::world::resolver::Resolver;
-use crate::world::{Random, network};
 
 /// How long to wait for a connection to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,15 +59,22 @@ pub struct RelayTls {
 /// Delivers to other hosts. One for the whole process; every delivery is independent of the others.
 pub struct RelayAgent {
     resolver: Arc<dyn Resolver>,
+    dialer: Arc<dyn Dialer>,
     random: Arc<dyn Random>,
     tls: RelayTls,
     options: RelayOptions,
 }
 
 impl RelayAgent {
-    /// An agent that finds hosts with `resolver` and spreads load with `random`.
-    pub fn new(resolver: Arc<dyn Resolver>, random: Arc<dyn Random>, tls: RelayTls, options: RelayOptions) -> Self {
-        Self { resolver, random, tls, options }
+    /// An agent that finds hosts with `resolver`, reaches them with `dialer` and spreads load with `random`.
+    pub fn new(
+        resolver: Arc<dyn Resolver>,
+        dialer: Arc<dyn Dialer>,
+        random: Arc<dyn Random>,
+        tls: RelayTls,
+        options: RelayOptions,
+    ) -> Self {
+        Self { resolver, dialer, random, tls, options }
     }
 
     /// Tries to deliver `message`, whose content is `source`, along `route`. The outcomes are in the order of the
@@ -101,9 +109,10 @@ impl RelayAgent {
         ledger: &mut Ledger,
         source: &Arc<dyn MessageSource>,
     ) -> bool {
-        let (security, credentials) = match route {
-            Route::SmartHost(smart_host) => (smart_host.security, smart_host.credentials.as_ref()),
-            Route::Mx(_) => (HopSecurity::Opportunistic, None),
+        let security = host.security;
+        let credentials = match route {
+            Route::SmartHost(smart_host) => smart_host.credentials.as_ref(),
+            Route::Mx(_) => None,
         };
         let first = self.converse(host, security, credentials, ledger, source).await;
         // RFC 7435: a host whose TLS is broken gets its mail as it would without TLS. Never with a password.
@@ -133,7 +142,7 @@ impl RelayAgent {
             IpAddr::V6(_) => self.options.local_ipv6.map(IpAddr::V6),
         };
         let timeout = CONNECT_TIMEOUT / self.options.patience_divisor.max(1);
-        let stream = match network::connect(host.address, local, timeout).await {
+        let stream = match self.dialer.dial(host.address, local, timeout).await {
             Ok(stream) => stream,
             Err(error) => return ledger.defer_all(trouble(EnhancedStatus(4, 4, 1), host, &error.to_string())),
         };

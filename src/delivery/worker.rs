@@ -23,6 +23,7 @@ use crate::model::queue::{Attempt, Finding, Hop, Job, Outcome, QueueId, ReportJo
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
+use crate::world::offload;
 use crate::world::random::Random;
 
 /// Gives the directory of the moment.
@@ -76,6 +77,7 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
             tasks.spawn(carry_out(Arc::clone(&agents), Arc::clone(&thinking), work));
         }
         tokio::select! {
+            biased;
             () = &mut stop => break,
             () = agents.queue.changed() => {}
             () = tokio::time::sleep(pause(&agents)) => {}
@@ -120,7 +122,7 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
     };
     let session = session_of(&message);
     let thinker = Arc::clone(&agents);
-    let expanded = tokio::task::spawn_blocking(move || targets_of(&thinker, &message)).await;
+    let expanded = offload(move || targets_of(&thinker, &message)).await;
     match expanded {
         Ok(targets) => {
             tracing::info!(session, queue_id = %id, recipients = targets.len(), "expanded");
@@ -240,7 +242,7 @@ async fn report(agents: Arc<Agents>, job: ReportJob) {
         .ok();
     let writer = Arc::clone(&agents);
     let asked = job.clone();
-    let written = tokio::task::spawn_blocking(move || reporting::write(&writer, &asked, &entry, message)).await;
+    let written = offload(move || reporting::write(&writer, &asked, &entry, message)).await;
     let written = match written {
         Ok(written) => written,
         Err(error) => return tracing::error!(queue_id = %job.id, %error, "a report was broken off"),

@@ -6,11 +6,13 @@
 pub mod clock;
 pub mod disk;
 pub mod network;
+pub mod offload;
 pub mod password;
 pub mod random;
 pub mod resolver;
 pub mod tls;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use offload::offload;
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use resolver::{FixedResolver, MxAnswer, Resolver, SystemResolver};

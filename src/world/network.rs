@@ -2,11 +2,14 @@
 //!
 //! Sockets only; who is let in and how many is decided by the listener that uses them.
 
+use core::future::Future;
+use core::pin::Pin;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Connections the kernel keeps waiting for us; a burst of devices at eight in the morning fits.
@@ -112,6 +115,33 @@ pub async fn connect(address: SocketAddr, local: Option<IpAddr>, timeout: Durati
     match tokio::time::timeout(timeout, attempt).await {
         Ok(outcome) => outcome.map_err(|source| NetworkError::Connect { address, source }),
         Err(_) => Err(NetworkError::ConnectTimeout { address, timeout }),
+    }
+}
+
+/// Octets both ways, encrypted or not.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A connection in progress. Boxed, so that a dialer can be chosen at run time.
+pub type Dial<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, NetworkError>> + Send + 'a>>;
+
+/// Opens connections to other hosts.
+pub trait Dialer: Send + Sync {
+    /// Connects as [`connect`] does, with its errors.
+    fn dial(&self, address: SocketAddr, local: Option<IpAddr>, timeout: Duration) -> Dial<'_>;
+}
+
+/// The network of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpDialer;
+
+impl Dialer for TcpDialer {
+    fn dial(&self, address: SocketAddr, local: Option<IpAddr>, timeout: Duration) -> Dial<'_> {
+        Box::pin(async move {
+            let stream = connect(address, local, timeout).await?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -16,6 +15,7 @@ use crate::model::mail::EnhancedStatus;
 use crate::model::smtp::client::{
     Action, ClientOptions, ClientSession, OutboundMessage, Outcome, Settlement, Step, Trouble,
 };
+use crate::world::network::Stream;
 
 const READ_BYTES: usize = 4096;
 
@@ -32,7 +32,7 @@ impl Hop {
         step.patience() / self.patience_divisor
     }
 
-    async fn shake_hands(&self, wire: Box<dyn Wire>) -> Result<Box<dyn Wire>, String> {
+    async fn shake_hands(&self, wire: Box<dyn Stream>) -> Result<Box<dyn Stream>, String> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         match timeout(self.patience(Step::Tls), connector.connect(self.name.clone(), wire)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
@@ -42,13 +42,8 @@ impl Hop {
     }
 }
 
-/// A stream, encrypted or not.
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
-
 pub(super) struct Connection {
-    wire: Box<dyn Wire>,
+    wire: Box<dyn Stream>,
     hop: Hop,
     session: ClientSession,
     tls_failed: bool,
@@ -56,8 +51,8 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Makes ready to speak, with TLS first where the hop wants it so; the error is why that failed.
-    pub(super) async fn establish(stream: TcpStream, hop: Hop, message: OutboundMessage) -> Result<Self, String> {
-        let mut wire: Box<dyn Wire> = Box::new(stream);
+    pub(super) async fn establish(stream: Box<dyn Stream>, hop: Hop, message: OutboundMessage) -> Result<Self, String> {
+        let mut wire = stream;
         if hop.options.implicit_tls {
             wire = hop.shake_hands(wire).await?;
         }
@@ -152,6 +147,8 @@ impl Connection {
             let mut buffer = [0; READ_BYTES];
             loop {
                 tokio::select! {
+                    // In this order, so that the same events make the same dialogue.
+                    biased;
                     written = &mut write => {
                         if written.is_err() {
                             session.closed();

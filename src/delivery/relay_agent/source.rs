@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use crate::world::offload;
+
 /// The content of a message. It can be read several times, since several hosts may be tried.
 pub trait MessageSource: Send + Sync {
     /// How many octets a reader gives. One that gives another number is taken for broken, and the message is deferred.
@@ -53,7 +55,7 @@ impl BlockReader {
             (&mut reader).take(bytes_max as u64).read_to_end(&mut block)?;
             Ok((reader, block))
         };
-        let (reader, block) = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+        let (reader, block) = offload(read).await??;
         self.reader = Some(reader);
         self.given = self.given.saturating_add(block.len() as u64);
         let last = block.len() < bytes_max;

@@ -11,6 +11,7 @@ use super::*;
 use crate::delivery::exchanger::SmartHost;
 use crate::model::mail::{Address, ForwardPath, ReversePath};
 use crate::model::smtp::client::{BodyKind, DsnRequest, OutboundRecipient};
+use crate::world::network::{self, TcpDialer};
 use crate::world::tls::{
     CertificateStore, Roots, ensure_development_certificates, opportunistic, server_config, verified,
 };
@@ -160,7 +161,7 @@ fn agent_with(patience_divisor: u32, port: u16, hosts: &[SocketAddr], tls: Relay
         patience_divisor,
         attempt_max: Duration::from_secs(20),
     };
-    RelayAgent::new(Arc::new(resolver), Arc::new(SeededRandom::new(1)), tls, options)
+    RelayAgent::new(Arc::new(resolver), Arc::new(TcpDialer), Arc::new(SeededRandom::new(1)), tls, options)
 }
 
 fn any_certificate() -> RelayTls {

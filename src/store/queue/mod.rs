@@ -40,6 +40,7 @@ use crate::model::queue::{
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
+use crate::world::offload;
 
 pub use content::{StoredBody, StoredMessage};
 pub use list::{RecipientSummary, Summary};
@@ -268,8 +269,7 @@ impl Queue {
             return Ok(message);
         }
         let shared = Arc::clone(&self.shared);
-        let read = tokio::task::spawn_blocking(move || shared.message(id)).await;
-        read.unwrap_or_else(|_| Err(JournalError::Io(io::Error::other("reading a message was broken off"))))
+        offload(move || shared.message(id)).await?
     }
 
     /// Something to do now; none when everything possible is under way. Attempts count as under way from here on.
@@ -398,9 +398,8 @@ impl Shared {
             SpooledBody::Memory(bytes) => (bytes, None),
             SpooledBody::File(file) => {
                 let shared = Arc::clone(&self);
-                let adopted =
-                    tokio::task::spawn_blocking(move || file.into_large_body(shared.journal.bodies(), &id.to_string()));
-                (Vec::new(), Some(adopted.await.map_err(|_| Stopped)??))
+                let adopted = offload(move || file.into_large_body(shared.journal.bodies(), &id.to_string()));
+                (Vec::new(), Some(adopted.await??))
             }
         };
         let body_bytes = large.as_ref().map_or(bytes.len() as u64, |large| large.bytes);
