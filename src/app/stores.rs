@@ -14,7 +14,7 @@ use crate::store::directory::{DirectoryStore, IndexState, OpenError as Directory
 use crate::store::engine::EmbeddedEngine;
 use crate::store::journal::{JournalOptions, Recovery};
 use crate::store::mailbox::MailboxStore;
-use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions};
+use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Unwitnessed};
 use crate::world::disk::{Disk, RealDisk};
 use crate::world::{Clock, Random, SystemClock, SystemRandom};
 
@@ -150,6 +150,7 @@ pub fn open_queue(
         schedule: schedule.clone(),
         limits: Limits::default(),
         expired: Refusal::MessageExpired.bare_reply(settings),
+        witness: Arc::new(Unwitnessed),
     };
     let (queue, opened) = Queue::open(Arc::clone(&world.disk), &data.queue(), options, Arc::clone(&world.clock))?;
     log_recovery(&opened.recovery, opened.messages);

@@ -46,11 +46,22 @@ struct State<T> {
     nudged: bool,
 }
 
-/// What the working thread finds when it looks.
+/// Whether to wait for work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until there is some.
+    Wait,
+    /// Not at all.
+    Glance,
+}
+
+/// What the worker finds when it looks.
 #[derive(Debug)]
 pub(super) enum Gathered<T> {
-    /// Items in the order of arrival; none when the thread was only nudged.
+    /// Items in the order of arrival; none when the worker was only nudged.
     Items(Vec<T>),
+    /// Nothing, and the worker did not want to wait.
+    Nothing,
     /// The queue is closed and empty.
     Closed,
 }
@@ -135,10 +146,14 @@ impl<T> Intake<T> {
         self.shared.room_for_tasks.notify_waiters();
     }
 
-    /// Blocks until there is something to do, then takes at most `bounds` of it, at least one item.
-    pub(super) fn gather(&self, bounds: Bounds) -> Gathered<T> {
+    /// Blocks until there is something to do, if `patience` says so, then takes at most `bounds` of it, at least one
+    /// item.
+    pub(super) fn gather(&self, bounds: Bounds, patience: Patience) -> Gathered<T> {
         let mut state = locked(&self.shared.state);
         while state.items.is_empty() && !state.closed && !state.nudged {
+            if patience == Patience::Glance {
+                return Gathered::Nothing;
+            }
             state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.nudged = false;
@@ -184,7 +199,7 @@ mod tests {
     fn items<T>(gathered: Gathered<T>) -> Vec<T> {
         match gathered {
             Gathered::Items(items) => items,
-            Gathered::Closed => panic!("closed"),
+            Gathered::Nothing | Gathered::Closed => panic!("closed"),
         }
     }
 
@@ -199,7 +214,7 @@ mod tests {
             pushing.close();
         });
         let mut seen = Vec::new();
-        while let Gathered::Items(items) = intake.gather(Bounds { items: 10, bytes: 10 }) {
+        while let Gathered::Items(items) = intake.gather(Bounds { items: 10, bytes: 10 }, Patience::Wait) {
             assert!(items.len() <= 2);
             seen.extend(items);
         }
@@ -214,7 +229,7 @@ mod tests {
         let pushing = intake.clone();
         let thread = std::thread::spawn(move || {
             let mut seen = 0;
-            while let Gathered::Items(items) = intake.gather(TWO) {
+            while let Gathered::Items(items) = intake.gather(TWO, Patience::Wait) {
                 seen += items.len();
             }
             seen
@@ -240,9 +255,19 @@ mod tests {
         let intake = Intake::new(TWO);
         intake.push_blocking("heavy", 1_000).unwrap();
         assert!(intake.try_push("light", 1).unwrap().is_some());
-        assert_eq!(items(intake.gather(TWO)), ["heavy"]);
+        assert_eq!(items(intake.gather(TWO, Patience::Wait)), ["heavy"]);
         intake.push_blocking("light", 1).unwrap();
         intake.nudge();
-        assert_eq!(items(intake.gather(TWO)), ["light"]);
+        assert_eq!(items(intake.gather(TWO, Patience::Wait)), ["light"]);
+    }
+
+    #[test]
+    fn a_glance_does_not_wait() {
+        let intake = Intake::<u8>::new(TWO);
+        assert!(matches!(intake.gather(TWO, Patience::Glance), Gathered::Nothing));
+        intake.push_blocking(1, 1).unwrap();
+        assert_eq!(items(intake.gather(TWO, Patience::Glance)), [1]);
+        intake.close();
+        assert!(matches!(intake.gather(TWO, Patience::Glance), Gathered::Closed));
     }
 }

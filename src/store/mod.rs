@@ -5,6 +5,7 @@
 
 pub mod directory;
 pub mod engine;
+mod hands;
 mod intake;
 pub mod journal;
 pub mod live;
@@ -13,4 +14,5 @@ pub mod queue;
 pub mod spool;
 mod ticket;
 
+pub use hands::Hands;
 pub use ticket::{Stopped, Ticket};

@@ -44,8 +44,15 @@ impl<T, E: From<Stopped>> Ticket<T, E> {
     ///
     /// # Errors
     /// Those of the work.
-    pub fn wait(self) -> Result<T, E> {
-        self.answer.blocking_recv().unwrap_or_else(|_| Err(Stopped.into()))
+    pub fn wait(mut self) -> Result<T, E> {
+        // Work that the caller did by its own hands has its answer here, on any thread.
+        match self.answer.try_recv() {
+            Ok(outcome) => outcome,
+            Err(oneshot::error::TryRecvError::Closed) => Err(Stopped.into()),
+            Err(oneshot::error::TryRecvError::Empty) => {
+                self.answer.blocking_recv().unwrap_or_else(|_| Err(Stopped.into()))
+            }
+        }
     }
 }
 

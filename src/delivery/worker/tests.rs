@@ -13,7 +13,7 @@ use crate::model::queue::Limits;
 use crate::store::journal::JournalOptions;
 use crate::store::mailbox::MailboxName;
 use crate::store::mailbox::MailboxStore;
-use crate::store::queue::{OwnMessage, QueueOptions};
+use crate::store::queue::{OwnMessage, QueueOptions, Unwitnessed};
 use crate::store::spool::SpooledBody;
 use crate::world::clock::ManualClock;
 use crate::world::disk::SimulatedDisk;
@@ -78,6 +78,7 @@ impl House {
             schedule: Schedule::exchange_online(),
             limits: Limits::default(),
             expired: Refusal::MessageExpired.bare_reply(&Settings::default()),
+            witness: Arc::new(Unwitnessed),
         };
         let own: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let (queue, _) = Queue::open(Arc::clone(&shared), Path::new("/queue"), options, Arc::clone(&own)).unwrap();

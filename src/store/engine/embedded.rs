@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, Tree, place, places};
-use crate::store::intake::{Bounds, Gathered, Intake, locked};
+use crate::store::intake::{Bounds, Gathered, Intake, Patience, locked};
 use crate::store::ticket::{Promise, ticket};
 use crate::world::disk::{DirectoryLock, Disk as _, RealDisk};
 
@@ -181,7 +181,7 @@ struct Committer {
 
 impl Committer {
     fn run(self) {
-        while let Gathered::Items(commits) = self.intake.gather(GROUP) {
+        while let Gathered::Items(commits) = self.intake.gather(GROUP, Patience::Wait) {
             self.commit(commits);
         }
     }

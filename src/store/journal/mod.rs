@@ -20,15 +20,16 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
+use super::hands::{Hands, Worker};
 use super::intake::{Bounds, Intake, locked};
-use super::ticket::{Stopped, Ticket, ticket};
+use super::ticket::{Ticket, ticket};
 use crate::world::disk::{DirectoryLock, Disk, ReadFile};
 
 mod bodies;
+mod error;
 mod format;
 mod repair;
 mod replay;
@@ -38,13 +39,14 @@ mod usage;
 mod writer;
 
 pub use bodies::{LargeBodies, LargeBody, LargeBodyWriter};
+pub use error::{JournalError, JournalFailure};
 pub use format::Flaw;
 pub use repair::{Skipped, repair};
 pub use replay::{Cut, Recovery};
 pub use usage::{JournalUsage, SegmentUsage};
 
 use usage::Usage;
-use writer::{Appended, Work};
+use writer::{Appended, Work, Writer};
 
 /// The greatest kind a caller may use; those above are the journal's own.
 pub const KIND_MAX: u8 = 239;
@@ -68,6 +70,8 @@ pub struct JournalOptions {
     pub free_inodes_floor: u64,
     /// A secret random number that makes checksums unpredictable for those who write mails.
     pub salt: u64,
+    /// Who writes.
+    pub hands: Hands,
 }
 
 impl JournalOptions {
@@ -83,6 +87,7 @@ impl JournalOptions {
             free_bytes_floor: 256 << 20,
             free_inodes_floor: 1_000,
             salt,
+            hands: Hands::Threads,
         }
     }
 
@@ -123,73 +128,6 @@ pub struct Record<'a> {
     pub sequence: u64,
     /// Its content.
     pub payload: &'a [u8],
-}
-
-/// Why a journal cannot be opened, read or repaired.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// Another process has it.
-    #[error("{directory} is in use by another process")]
-    InUse {
-        /// The journal's directory.
-        directory: PathBuf,
-    },
-    /// The disk failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// Something that was durable is damaged.
-    #[error(
-        "{file} is damaged at offset {offset}: {flaw}. Restore the data from a backup, or run `franking repair`, \
-         which keeps the damaged file aside, skips what cannot be read and lists what is missing"
-    )]
-    Damaged {
-        /// The damaged segment.
-        file: PathBuf,
-        /// Where the damage begins, in octets.
-        offset: u64,
-        /// What is wrong there.
-        flaw: Flaw,
-    },
-    /// A segment between two others is not there.
-    #[error("{file} is missing. Restore the data from a backup, or run `franking repair`, which goes on without it")]
-    Missing {
-        /// The missing segment.
-        file: PathBuf,
-    },
-    /// The record was released and its segment is gone, or it never existed.
-    #[error("there is no record at segment {}, offset {}", .0.segment, .0.offset)]
-    NoRecord(Location),
-}
-
-/// Why a record was not made durable.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JournalFailure {
-    /// A write or synchronisation failed; nothing is accepted until the journal is recovered or opened again.
-    #[error("the journal accepts nothing since a failure: {reason}")]
-    Failed {
-        /// What the disk said.
-        reason: Arc<str>,
-    },
-    /// The payload, or the batch, exceeds the journal's bounds.
-    #[error("{bytes} octets exceed the journal's bound of {bytes_max}")]
-    TooLarge {
-        /// The size asked for.
-        bytes: usize,
-        /// The bound.
-        bytes_max: usize,
-    },
-    /// The kind is one of the journal's own, or the batch is empty: a caller's mistake.
-    #[error("a batch must have records, and their kinds must be at most {KIND_MAX}")]
-    Refused,
-    /// The journal was closed.
-    #[error("the journal is closed")]
-    Closed,
-}
-
-impl From<Stopped> for JournalFailure {
-    fn from(_: Stopped) -> Self {
-        Self::Closed
-    }
 }
 
 /// The answer to an append of one record: its location once it is durable.
@@ -233,7 +171,7 @@ pub struct Journal {
     shared: Arc<Shared>,
     bodies: LargeBodies,
     readers: Mutex<Vec<(u64, Arc<dyn ReadFile>)>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Worker<Writer>,
     _lock: Box<dyn DirectoryLock>,
 }
 
@@ -267,8 +205,9 @@ impl Journal {
             failure: Mutex::new(None),
             counters: Counters::default(),
         });
-        let writer = writer::start(Arc::clone(&shared), replayed.position)?;
-        let journal = Self { shared, bodies, readers: Mutex::default(), writer: Some(writer), _lock: lock };
+        let hands = shared.options.hands;
+        let writer = Worker::start(hands, "journal", Writer::new(Arc::clone(&shared), replayed.position))?;
+        let journal = Self { shared, bodies, readers: Mutex::default(), writer, _lock: lock };
         Ok((journal, replayed.recovery))
     }
 
@@ -293,7 +232,7 @@ impl Journal {
         let bytes = self.judge(core::slice::from_ref(&(kind, payload.len())))?;
         let (promise, ticket) = ticket();
         let work = Work::Append { records: vec![(kind, payload)], answer: Appended::One(promise) };
-        self.shared.intake.push_blocking(work, bytes).map_err(|_| JournalFailure::Closed)?;
+        self.hand_over(work, bytes)?;
         Ok(ticket)
     }
 
@@ -313,8 +252,23 @@ impl Journal {
     /// As [`Self::append_all`].
     pub fn append_all_blocking(&self, records: Vec<(u8, Vec<u8>)>) -> Result<BatchTicket, JournalFailure> {
         let (bytes, work, ticket) = self.batch(records)?;
-        self.shared.intake.push_blocking(work, bytes).map_err(|_| JournalFailure::Closed)?;
+        self.hand_over(work, bytes)?;
         Ok(ticket)
+    }
+
+    /// Gives the writer work from a thread, which waits for it: where the writer has no thread, it writes at once.
+    fn hand_over(&self, work: Work, bytes: usize) -> Result<(), JournalFailure> {
+        if self.shared.options.hands == Hands::Caller {
+            while self.turn() {}
+        }
+        self.shared.intake.push_blocking(work, bytes).map_err(|_| JournalFailure::Closed)?;
+        self.turn();
+        Ok(())
+    }
+
+    /// With [`Hands::Caller`]: writes what has gathered; true when there was something.
+    pub fn turn(&self) -> bool {
+        self.writer.turn()
     }
 
     fn batch(&self, records: Vec<(u8, Vec<u8>)>) -> Result<(usize, Work, BatchTicket), JournalFailure> {
@@ -443,7 +397,7 @@ impl Journal {
     /// As [`Self::recover`].
     pub fn recover_blocking(&self) -> Result<(), JournalFailure> {
         let (promise, ticket) = ticket();
-        self.shared.intake.push_blocking(Work::Recover(promise), 0).map_err(|_| JournalFailure::Closed)?;
+        self.hand_over(Work::Recover(promise), 0)?;
         ticket.wait()
     }
 
@@ -467,9 +421,6 @@ impl Drop for Journal {
     /// Blocks until the gathered records are written and answered.
     fn drop(&mut self) {
         self.shared.intake.close();
-        if let Some(writer) = self.writer.take() {
-            // A panic of the writer has already failed its tickets; there is nobody left to tell.
-            let _ = writer.join();
-        }
+        self.writer.finish();
     }
 }

@@ -1,14 +1,14 @@
-//! The one thread that writes: takes what has gathered, writes it, synchronises once, answers all.
+//! The one who writes: takes what has gathered, writes it, synchronises once, answers all.
 
 use core::sync::atomic::Ordering;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use super::format::{self, Label, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::replay::segment_path;
 use super::{JournalFailure, Location, Shared};
-use crate::store::intake::{Bounds, Gathered, locked};
+use crate::store::hands::{Labour, Turned};
+use crate::store::intake::{Bounds, Gathered, Patience, locked};
 use crate::store::ticket::Promise;
 use crate::world::disk::{AppendFile, Disk};
 
@@ -62,12 +62,7 @@ pub(super) fn create_segment(
     Ok(Position { file, segment: header, durable_bytes, next_sequence: header.first_sequence })
 }
 
-pub(super) fn start(shared: Arc<Shared>, position: Position) -> io::Result<JoinHandle<()>> {
-    let writer = Writer { shared, position, buffer: Vec::new() };
-    std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())
-}
-
-struct Writer {
+pub(super) struct Writer {
     shared: Arc<Shared>,
     position: Position,
     /// Kept between groups, so that a busy journal does not allocate for each.
@@ -76,24 +71,37 @@ struct Writer {
 
 type Batch = (Vec<(u8, Vec<u8>)>, Appended);
 
-impl Writer {
-    fn run(mut self) {
+impl Labour for Writer {
+    fn turn(&mut self, patience: Patience) -> Turned {
         let options = &self.shared.options;
         let bounds = Bounds { items: options.queue_items_max, bytes: options.group_bytes_max };
-        while let Gathered::Items(items) = self.shared.intake.clone().gather(bounds) {
-            self.reclaim();
-            let mut group = Vec::with_capacity(items.len());
-            for item in items {
-                match item {
-                    Work::Append { records, answer } => group.push((records, answer)),
-                    Work::Recover(promise) => {
-                        self.commit(core::mem::take(&mut group));
-                        promise.fulfil(self.recover());
-                    }
+        match self.shared.intake.gather(bounds, patience) {
+            Gathered::Items(items) => self.work(items),
+            Gathered::Nothing => return Turned::Idle,
+            Gathered::Closed => return Turned::Ended,
+        }
+        Turned::Worked
+    }
+}
+
+impl Writer {
+    pub(super) const fn new(shared: Arc<Shared>, position: Position) -> Self {
+        Self { shared, position, buffer: Vec::new() }
+    }
+
+    fn work(&mut self, items: Vec<Work>) {
+        self.reclaim();
+        let mut group = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Work::Append { records, answer } => group.push((records, answer)),
+                Work::Recover(promise) => {
+                    self.commit(core::mem::take(&mut group));
+                    promise.fulfil(self.recover());
                 }
             }
-            self.commit(group);
         }
+        self.commit(group);
     }
 
     fn commit(&mut self, group: Vec<Batch>) {

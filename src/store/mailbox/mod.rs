@@ -18,8 +18,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
+use super::hands::{Hands, Worker};
 use super::intake::{Bounds, Intake};
 use super::ticket::{Stopped, Ticket, ticket};
 use crate::world::disk::Disk;
@@ -130,7 +130,7 @@ pub struct MailboxStore {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     intakes: Vec<Intake<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    workers: Vec<Worker<Writer>>,
 }
 
 impl MailboxStore {
@@ -140,10 +140,24 @@ impl MailboxStore {
     /// # Errors
     /// The system's.
     pub fn open(disk: Arc<dyn Disk>, root: &Path, hostname: &str, writers: usize) -> io::Result<Self> {
+        Self::open_with(disk, root, hostname, writers, Hands::Threads)
+    }
+
+    /// The same, with the choice of whose thread writes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn open_with(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        hostname: &str,
+        writers: usize,
+        hands: Hands,
+    ) -> io::Result<Self> {
         disk.create_directories(root)?;
         let hostname: Arc<str> = name::in_file_name(hostname).into();
         let mut store =
-            Self { disk: Arc::clone(&disk), root: root.to_owned(), intakes: Vec::new(), threads: Vec::new() };
+            Self { disk: Arc::clone(&disk), root: root.to_owned(), intakes: Vec::new(), workers: Vec::new() };
         for _ in 0..writers.max(1) {
             let intake = Intake::new(QUEUE);
             let writer = Writer {
@@ -152,11 +166,15 @@ impl MailboxStore {
                 hostname: Arc::clone(&hostname),
                 intake: intake.clone(),
             };
-            let thread = std::thread::Builder::new().name("mailbox".to_owned()).spawn(move || writer.run())?;
             store.intakes.push(intake);
-            store.threads.push(thread);
+            store.workers.push(Worker::start(hands, "mailbox", writer)?);
         }
         Ok(store)
+    }
+
+    /// With [`Hands::Caller`]: writes what has gathered, each writer once; true when there was something.
+    pub fn turn(&self) -> bool {
+        self.workers.iter().fold(false, |worked, worker| worker.turn() || worked)
     }
 
     /// Where the mailboxes are.
@@ -224,9 +242,6 @@ impl Drop for MailboxStore {
     /// Blocks until what was handed over is written and answered.
     fn drop(&mut self) {
         self.intakes.iter().for_each(Intake::close);
-        for thread in self.threads.drain(..) {
-            // A panic there has already failed its tickets; there is nobody left to tell.
-            let _ = thread.join();
-        }
+        self.workers.iter_mut().for_each(Worker::finish);
     }
 }

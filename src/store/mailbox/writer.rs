@@ -12,7 +12,8 @@ use std::sync::Arc;
 use super::message::Sizes;
 use super::name::{file_name, is_message, stored_bytes};
 use super::{Delivered, Delivery, Flags, Folder, MailboxFailure, Repeat};
-use crate::store::intake::{Bounds, Gathered, Intake};
+use crate::store::hands::{Labour, Turned};
+use crate::store::intake::{Bounds, Gathered, Intake, Patience};
 use crate::store::ticket::Promise;
 use crate::world::disk::{AppendFile, Disk};
 
@@ -76,13 +77,20 @@ pub(super) fn create_folder(disk: &dyn Disk, mailbox: &Path, folder: &Folder) ->
     }
 }
 
-impl Writer {
-    pub(super) fn run(self) {
-        while let Gathered::Items(jobs) = self.intake.gather(GROUP) {
-            self.deliver(jobs);
+impl Labour for Writer {
+    fn turn(&mut self, patience: Patience) -> Turned {
+        match self.intake.gather(GROUP, patience) {
+            Gathered::Items(jobs) => {
+                self.deliver(jobs);
+                Turned::Worked
+            }
+            Gathered::Nothing => Turned::Idle,
+            Gathered::Closed => Turned::Ended,
         }
     }
+}
 
+impl Writer {
     pub(super) fn deliver(&self, jobs: Vec<Job>) {
         let mut written: Vec<Written> = Vec::with_capacity(jobs.len());
         let mut placed: BTreeMap<PathBuf, Vec<Placed>> = BTreeMap::new();

@@ -19,24 +19,28 @@ mod recorder;
 mod table;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use tokio::sync::Notify;
 
+use super::hands::Worker;
 use super::intake::locked;
-use super::journal::{Journal, JournalError, JournalFailure, JournalOptions, JournalUsage, Recovery};
+use super::journal::{
+    Journal, JournalError, JournalFailure, JournalOptions, JournalUsage, LargeBody, Location, Recovery,
+};
 use super::spool::SpooledBody;
 use super::ticket::{Stopped, Ticket, ticket};
 use crate::model::mail::{Reply, Timestamp};
 use crate::model::policy::Envelope;
 use crate::model::queue::{
-    Command, Dispatcher, Effect, Entry, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule, Target,
+    Command, Dispatcher, Effect, Entry, EntryFacts, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule,
+    Target,
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -45,10 +49,11 @@ use crate::world::offload;
 pub use content::{StoredBody, StoredMessage};
 pub use list::{RecipientSummary, Summary};
 pub use record::RecordError;
+pub use witness::{Happened, Unwitnessed, Witness};
 
 use content::Recent;
 use record::{COMMITTED, Committed};
-use recorder::Fact;
+use recorder::{Fact, Recorder};
 use table::{Asked, Replay, Stored, Table};
 
 /// Why the queue cannot be opened.
@@ -118,6 +123,8 @@ pub struct QueueOptions {
     pub limits: Limits,
     /// The reply that a message gets whose time is up.
     pub expired: Reply,
+    /// Who is told of everything.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// What the start found.
@@ -155,6 +162,7 @@ struct Shared {
     table: Mutex<Table>,
     facts: Sender<Fact>,
     recent: Recent,
+    witness: Arc<dyn Witness>,
     changed: Notify,
     /// The queue is being dropped: a failing disk is not waited for any longer.
     closing: AtomicBool,
@@ -163,7 +171,7 @@ struct Shared {
 /// The queue. Share it in an `Arc`; dropping the last one records what was said and closes.
 pub struct Queue {
     shared: Arc<Shared>,
-    recorder: Option<JoinHandle<()>>,
+    recorder: Worker<Recorder>,
 }
 
 impl core::fmt::Debug for Queue {
@@ -183,7 +191,9 @@ impl Queue {
         options: QueueOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Opened), OpenError> {
-        let mut replay = Replay::default();
+        let hands = options.journal.hands;
+        let witness = options.witness;
+        let mut replay = Replay::new(&*witness);
         let opened = Journal::open(disk, directory, options.journal, |record, location| replay.take(record, location));
         let (journal, recovery) = opened?;
         if let Some((location, error)) = replay.failure {
@@ -218,12 +228,13 @@ impl Queue {
             table: Mutex::new(table),
             facts,
             recent: Recent::default(),
+            witness,
             changed: Notify::new(),
             closing: AtomicBool::new(false),
         });
-        let recorder = recorder::start(Arc::clone(&shared), inbox)?;
+        let recorder = Worker::start(hands, "queue", Recorder::new(Arc::clone(&shared), inbox, hands))?;
         shared.route(&mut locked(&shared.table));
-        Ok((Self { shared, recorder: Some(recorder) }, Opened { recovery, messages }))
+        Ok((Self { shared, recorder }, Opened { recovery, messages }))
     }
 
     /// A fresh id, for the trace field of a message about to be committed. Never given twice.
@@ -359,6 +370,13 @@ impl Queue {
         self.shared.journal.failure().is_none() && self.shared.journal.has_room(bytes).unwrap_or(false)
     }
 
+    /// With [`Hands::Caller`](crate::store::Hands::Caller): writes what has gathered and records what was said; true
+    /// when there was something.
+    pub fn turn(&self) -> bool {
+        let written = self.shared.journal.turn();
+        self.recorder.turn() || written
+    }
+
     /// How much the journal holds.
     pub fn usage(&self) -> JournalUsage {
         self.shared.journal.usage()
@@ -370,10 +388,7 @@ impl Drop for Queue {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::Relaxed);
         self.shared.say(Fact::Close);
-        if let Some(recorder) = self.recorder.take() {
-            // A panic there has already failed its tickets; there is nobody left to tell.
-            let _ = recorder.join();
-        }
+        self.recorder.finish();
     }
 }
 
@@ -406,18 +421,19 @@ impl Shared {
         let committed = Committed { id, accepted_at, envelope, head_bytes, large };
         let payload = committed.encode(&head, &bytes).map_err(CommitFailure::TooLarge)?;
         let location = self.journal.append(COMMITTED, payload).await?.await?;
+        let facts = committed.facts(body_bytes);
+        self.witness.committed(location.sequence, &facts, &committed.envelope, &head);
         // It is wanted at once, to be expanded and then delivered, and need not be read back for that.
         if let Ok(message) = self.stored(&committed, head, bytes) {
             self.recent.keep(Arc::new(message));
         }
-        self.admit(committed, body_bytes, location);
+        self.admit(facts, committed.large, location);
         Ok(id)
     }
 
     /// A durable message begins its way.
-    fn admit(&self, committed: Committed, body_bytes: u64, location: super::journal::Location) {
-        let facts = committed.facts(body_bytes);
-        locked(&self.table).stored.insert(facts.id, Stored::new(location, committed.large));
+    fn admit(&self, facts: EntryFacts, large: Option<LargeBody>, location: Location) {
+        locked(&self.table).stored.insert(facts.id, Stored::new(location, large));
         self.handle(Input::Committed(facts));
     }
 

@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError};
 use super::table::Stored;
-use super::{CommitFailure, OwnMessage, Shared};
+use super::{CommitFailure, Happened, OwnMessage, Shared};
 use crate::model::queue::{Event, Input, QueueId, ReportJob, ReportKind, Target};
-use crate::store::intake::locked;
+use crate::store::hands::{Hands, Labour, Turned};
+use crate::store::intake::{Patience, locked};
 use crate::store::journal::{JournalError, JournalFailure, LargeBody, Location};
 use crate::store::ticket::{Promise, Stopped, Ticket};
 
@@ -32,18 +32,22 @@ enum Then {
     Trace(QueueId),
     Expanded(QueueId, Vec<Target>, Promise<(), Stopped>),
     Moved(QueueId, Vec<(u32, Event)>),
-    Committed(Box<Committed>, u64),
+    Committed(Box<Own>),
     Answer(Promise<Option<QueueId>, Stopped>, Option<QueueId>),
     AnswerOwn(Promise<QueueId, CommitFailure>, QueueId),
 }
 
-pub(super) fn start(shared: Arc<Shared>, inbox: Receiver<Fact>) -> std::io::Result<JoinHandle<()>> {
-    let recorder = Recorder { shared, records: Vec::new(), bytes: 0, then: Vec::new() };
-    std::thread::Builder::new().name("queue".to_owned()).spawn(move || recorder.run(&inbox))
+/// A message of the server's own.
+struct Own {
+    committed: Committed,
+    head: Vec<u8>,
+    body_bytes: u64,
 }
 
-struct Recorder {
+pub(super) struct Recorder {
     shared: Arc<Shared>,
+    inbox: Receiver<Fact>,
+    hands: Hands,
     records: Vec<(u8, Vec<u8>)>,
     bytes: usize,
     /// For each record by its place, or after all records before it: what follows.
@@ -64,23 +68,42 @@ const SEGMENTS_KEPT: usize = 3;
 /// Between two attempts to write while the disk fails; tests have no time.
 const PAUSE: Duration = if cfg!(test) { Duration::from_millis(1) } else { Duration::from_secs(1) };
 
-impl Recorder {
-    fn run(mut self, inbox: &Receiver<Fact>) {
-        while let Ok(fact) = inbox.recv() {
-            let mut next = Some(fact);
-            while let Some(fact) = next.take() {
-                if matches!(fact, Fact::Close) {
-                    return self.flush();
-                }
-                self.take(fact);
-                if self.bytes >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS {
-                    break;
-                }
-                next = inbox.try_recv().ok();
-            }
-            self.flush();
-            self.write_anew();
+/// What is tried so often on the caller's thread will not work any more in this life.
+const ATTEMPTS_BY_HAND: u32 = 1_000;
+
+impl Labour for Recorder {
+    fn turn(&mut self, patience: Patience) -> Turned {
+        let mut next = match patience {
+            Patience::Wait => self.inbox.recv().ok(),
+            Patience::Glance => match self.inbox.try_recv() {
+                Ok(fact) => Some(fact),
+                Err(TryRecvError::Empty) => return Turned::Idle,
+                Err(TryRecvError::Disconnected) => None,
+            },
+        };
+        if next.is_none() {
+            return Turned::Ended;
         }
+        while let Some(fact) = next.take() {
+            if matches!(fact, Fact::Close) {
+                self.flush();
+                return Turned::Ended;
+            }
+            self.take(fact);
+            if self.bytes >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS {
+                break;
+            }
+            next = self.inbox.try_recv().ok();
+        }
+        self.flush();
+        self.write_anew();
+        Turned::Worked
+    }
+}
+
+impl Recorder {
+    pub(super) const fn new(shared: Arc<Shared>, inbox: Receiver<Fact>, hands: Hands) -> Self {
+        Self { shared, inbox, hands, records: Vec::new(), bytes: 0, then: Vec::new() }
     }
 
     fn take(&mut self, fact: Fact) {
@@ -186,7 +209,8 @@ impl Recorder {
         if payload.len() > RECORD_BYTES_MAX {
             return Err(CommitFailure::TooLarge(RecordError::Content));
         }
-        self.push(COMMITTED, payload, Then::Committed(Box::new(committed), body_bytes));
+        let own = Own { committed, head: head.to_vec(), body_bytes };
+        self.push(COMMITTED, payload, Then::Committed(Box::new(own)));
         Ok(id)
     }
 
@@ -225,16 +249,30 @@ impl Recorder {
             Then::Trace(id) => trace(id),
             Then::Expanded(id, targets, promise) => {
                 trace(id);
+                let facts = locked(&self.shared.table).dispatcher.entry(id).map(|entry| entry.facts.clone());
+                if let (Some(facts), Some(location)) = (facts, location) {
+                    self.shared.witness.expanded(location.sequence, &facts, &targets);
+                }
                 self.shared.handle(Input::Expanded { id, targets });
                 promise.fulfil(Ok(()));
             }
             Then::Moved(id, events) => {
                 trace(id);
+                let happened = locked(&self.shared.table)
+                    .dispatcher
+                    .entry(id)
+                    .map(|entry| (entry.facts.clone(), Happened::of(entry, &events)));
+                if let (Some((facts, happened)), Some(location)) = (happened, location) {
+                    self.shared.witness.moved(location.sequence, &facts, &happened);
+                }
                 self.shared.handle(Input::Recorded { id, events });
             }
-            Then::Committed(committed, body_bytes) => {
+            Then::Committed(own) => {
                 if let Some(location) = location {
-                    self.shared.admit(*committed, body_bytes, location);
+                    let Own { committed, head, body_bytes } = *own;
+                    let facts = committed.facts(body_bytes);
+                    self.shared.witness.committed(location.sequence, &facts, &committed.envelope, &head);
+                    self.shared.admit(facts, committed.large, location);
                 }
             }
             Then::Answer(promise, id) => promise.fulfil(Ok(id)),
@@ -245,6 +283,7 @@ impl Recorder {
     /// Appends a batch, trying again while the disk fails; none when the queue closes or the batch is refused for good.
     fn append(&self, records: &[(u8, Vec<u8>)]) -> Option<Vec<Location>> {
         let journal = &self.shared.journal;
+        let mut attempts = 0_u32;
         loop {
             let failure = match journal.append_all_blocking(records.to_vec()).and_then(Ticket::wait) {
                 Ok(locations) => return Some(locations),
@@ -253,10 +292,14 @@ impl Recorder {
             match failure {
                 JournalFailure::Failed { reason } => {
                     tracing::error!(%reason, "the queue cannot record what happened; trying again");
-                    if self.shared.closing.load(Ordering::Relaxed) {
-                        return None;
+                    attempts = attempts.saturating_add(1);
+                    match self.hands {
+                        _ if self.shared.closing.load(Ordering::Relaxed) => return None,
+                        Hands::Threads => std::thread::sleep(PAUSE),
+                        // No time passes while the caller's thread is here; a disk that is dead stays so.
+                        Hands::Caller if attempts >= ATTEMPTS_BY_HAND => return None,
+                        Hands::Caller => {}
                     }
-                    std::thread::sleep(PAUSE);
                     if let Err(failure) = journal.recover_blocking() {
                         tracing::debug!(%failure, "the journal has not recovered yet");
                     }

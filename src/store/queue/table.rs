@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::record::{self, COMMITTED, Committed, EXPANDED, Expanded, MOVED, Moved, RecordError};
+use super::{Happened, Witness};
 use crate::model::queue::{Dispatcher, Entry, QueueId, ReportJob, Target};
 use crate::store::journal::{LargeBody, Location, Record};
 
@@ -56,8 +57,11 @@ struct Replayed {
 }
 
 /// Takes the journal's records in.
-#[derive(Debug, Default)]
-pub(super) struct Replay {
+#[derive(Debug)]
+pub(super) struct Replay<'a> {
+    witness: &'a dyn Witness,
+    /// What the witness knows already.
+    seen: u64,
     messages: BTreeMap<QueueId, Replayed>,
     last_id: Option<QueueId>,
     /// Records about messages that are gone.
@@ -73,7 +77,12 @@ pub(super) struct Found {
     pub(super) last_id: QueueId,
 }
 
-impl Replay {
+impl<'a> Replay<'a> {
+    pub(super) fn new(witness: &'a dyn Witness) -> Self {
+        let seen = witness.seen();
+        Self { witness, seen, messages: BTreeMap::new(), last_id: None, needless: Vec::new(), failure: None }
+    }
+
     pub(super) fn take(&mut self, record: Record<'_>, location: Location) {
         let taken = match record.kind {
             COMMITTED => self.committed(record.payload, location),
@@ -87,7 +96,7 @@ impl Replay {
     }
 
     fn committed(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
-        let (committed, _, body) = Committed::decode(payload)?;
+        let (committed, head, body) = Committed::decode(payload)?;
         self.last_id = self.last_id.max(Some(committed.id));
         match self.messages.get_mut(&committed.id) {
             // Written anew. The former record stays until the message goes: the state after it may not be complete.
@@ -98,6 +107,9 @@ impl Replay {
             None => {
                 let body_bytes = committed.large.as_ref().map_or(body.len() as u64, |large| large.bytes);
                 let entry = Entry::accepted(committed.facts(body_bytes));
+                if location.sequence > self.seen {
+                    self.witness.committed(location.sequence, &entry.facts, &committed.envelope, head);
+                }
                 let stored = Stored::new(location, committed.large);
                 self.messages.insert(committed.id, Replayed { entry, stored, unfinished: Vec::new() });
             }
@@ -119,7 +131,12 @@ impl Replay {
         if usize::try_from(piece.first) == Ok(known.unfinished.len()) {
             known.unfinished.extend(piece.targets);
             if piece.last {
+                // An expansion that is written anew tells nothing new.
+                let first = !known.entry.is_expanded();
                 known.entry.expand(core::mem::take(&mut known.unfinished));
+                if first && location.sequence > self.seen {
+                    self.witness.expanded(location.sequence, &known.entry.facts, known.entry.targets());
+                }
             }
         }
         Ok(())
@@ -135,6 +152,10 @@ impl Replay {
         for (place, event) in &moved.events {
             // What was refused in the running server is refused here.
             let _ = known.entry.apply(*place, event);
+        }
+        if location.sequence > self.seen {
+            let happened = Happened::of(&known.entry, &moved.events);
+            self.witness.moved(location.sequence, &known.entry.facts, &happened);
         }
         Ok(())
     }

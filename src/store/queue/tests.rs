@@ -65,6 +65,7 @@ fn options(segment_bytes: u32) -> QueueOptions {
         schedule: Schedule::exchange_online(),
         limits: Limits::default(),
         expired: Reply::new(550, EnhancedStatus(4, 4, 7), "QUEUE.Expired; message expired"),
+        witness: Arc::new(Unwitnessed),
     }
 }
 
@@ -339,4 +340,78 @@ fn a_message_that_was_just_accepted_is_at_hand_and_the_same_as_on_the_disk() {
             assert!(disk.operations() > before);
         }
     });
+}
+
+/// Keeps what it is told, and starts where a former one had come to.
+#[derive(Debug, Default)]
+struct Listener {
+    seen: u64,
+    told: std::sync::Mutex<Vec<(u64, String)>>,
+}
+
+impl Listener {
+    fn note(&self, sequence: u64, text: String) {
+        locked(&self.told).push((sequence, text));
+    }
+}
+
+impl Witness for Listener {
+    fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    fn committed(&self, sequence: u64, _: &EntryFacts, _: &Envelope, head: &[u8]) {
+        self.note(sequence, format!("committed {}", String::from_utf8_lossy(head).trim()));
+    }
+
+    fn expanded(&self, sequence: u64, _: &EntryFacts, targets: &[Target]) {
+        self.note(sequence, format!("expanded {}", targets.len()));
+    }
+
+    fn moved(&self, sequence: u64, _: &EntryFacts, happened: &[Happened]) {
+        let places: Vec<u32> = happened.iter().map(|one| one.place).collect();
+        self.note(sequence, format!("moved {places:?}"));
+    }
+}
+
+fn by_hand(disk: &SimulatedDisk, witness: &Arc<Listener>) -> Queue {
+    let mut options = QueueOptions { witness: Arc::<Listener>::clone(witness), ..options(4096) };
+    options.journal.hands = crate::store::Hands::Caller;
+    Queue::open(Arc::new(disk.clone()), Path::new(PLACE), options, clock()).unwrap().0
+}
+
+#[test]
+fn the_witness_hears_everything_once_and_after_a_crash_what_it_missed() {
+    let (disk, witness) = (SimulatedDisk::new(5), Arc::new(Listener::default()));
+    let queue = by_hand(&disk, &witness);
+    runtime().block_on(async {
+        let turning = async {
+            for _ in 0..20 {
+                queue.turn();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (id, ()) = tokio::join!(commit(&queue, SpooledBody::Memory(b"small".to_vec())), turning);
+        let id = id.unwrap();
+        let targets = vec![target(outside(), sender()), target(Hop::Mailbox(RecipientId(1)), sender())];
+        let expanded = queue.expanded(id, targets);
+        assert!(queue.turn());
+        expanded.await.unwrap();
+        let Some(Work::Expand(_)) = queue.take_work() else { panic!("the expansion was asked for") };
+        let Some(Work::Attempt(job)) = queue.take_work() else { panic!("an attempt is due") };
+        queue.outcomes(job.lease, vec![(job.targets[0].0, Outcome::Failed(attempt(550)))], 0);
+        assert!(queue.turn());
+        assert!(!queue.turn(), "nothing is left to do");
+    });
+    let told = locked(&witness.told).clone();
+    let texts: Vec<&str> = told.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts[..2], ["committed Subject: x", "expanded 2"]);
+    assert!(texts.len() == 3 && texts[2].starts_with("moved ["), "{texts:?}");
+    disk.cut_power_after(0);
+    drop(queue);
+    disk.crash();
+    // Its own last second is lost: it had made durable the first record only.
+    let again = Arc::new(Listener { seen: told[0].0, ..Listener::default() });
+    drop(by_hand(&disk, &again));
+    assert_eq!(*locked(&again.told), told[1..]);
 }

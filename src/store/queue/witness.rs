@@ -1,0 +1,67 @@
+//! Somebody who is told of everything that becomes durable in the queue: the message trace.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::model::policy::Envelope;
+use crate::model::queue::{Addressee, Entry, EntryFacts, Event, Target};
+
+/// Is told of everything that has become durable in the queue, by several threads, for one message in order. Must not
+/// block for long: delivery waits for it.
+///
+/// `sequence` is the record's place in the queue's journal: it grows for ever and is never used twice. After a restart
+/// the replay tells again what comes after [`Witness::seen`], so nothing is missing that was durable in the queue; what
+/// is told twice has the same sequence. Only of messages that ended just before a crash something may be missing: once
+/// their records are needed no more, the queue may have let them go. A message that
+/// was written anew may be told twice as committed and expanded, with different sequences.
+pub trait Witness: Send + Sync + fmt::Debug {
+    /// The last sequence up to which the witness has made everything durable itself; 0 when nothing.
+    fn seen(&self) -> u64;
+
+    /// A message was accepted. `head` is its header.
+    fn committed(&self, sequence: u64, facts: &EntryFacts, envelope: &Envelope, head: &[u8]);
+
+    /// Its recipients are known.
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, targets: &[Target]);
+
+    /// Something happened to recipients.
+    fn moved(&self, sequence: u64, facts: &EntryFacts, happened: &[Happened]);
+}
+
+/// What happened to one recipient.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    /// Its place in the message.
+    pub place: u32,
+    /// Who it is.
+    pub addressee: Arc<Addressee>,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Happened {
+    /// The events of a record with their recipients. Places that the message does not have are passed over.
+    pub(super) fn of(entry: &Entry, events: &[(u32, Event)]) -> Vec<Self> {
+        let known = |(place, event): &(u32, Event)| {
+            let addressee = Arc::clone(&entry.target(*place)?.addressee);
+            Some(Self { place: *place, addressee, event: event.clone() })
+        };
+        events.iter().filter_map(known).collect()
+    }
+}
+
+/// Nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwitnessed;
+
+impl Witness for Unwitnessed {
+    fn seen(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn committed(&self, _: u64, _: &EntryFacts, _: &Envelope, _: &[u8]) {}
+
+    fn expanded(&self, _: u64, _: &EntryFacts, _: &[Target]) {}
+
+    fn moved(&self, _: u64, _: &EntryFacts, _: &[Happened]) {}
+}
