@@ -174,7 +174,7 @@ impl MailboxStore {
 
     /// With [`Hands::Caller`]: writes what has gathered, each writer once; true when there was something.
     pub fn turn(&self) -> bool {
-        self.workers.iter().fold(false, |worked, worker| worker.turn() || worked)
+        self.workers.iter().filter(|worker| worker.turn()).count() > 0
     }
 
     /// Where the mailboxes are.

@@ -346,7 +346,7 @@ fn a_message_that_was_just_accepted_is_at_hand_and_the_same_as_on_the_disk() {
 #[derive(Debug, Default)]
 struct Listener {
     seen: u64,
-    told: std::sync::Mutex<Vec<(u64, String)>>,
+    told: Mutex<Vec<(u64, String)>>,
 }
 
 impl Listener {
