@@ -188,6 +188,10 @@ impl DirectoryStore {
         if record.len() > CHANGES_BYTES_MAX {
             return Err(DirectoryError::TooLarge { bytes: record.len() });
         }
+        if writer.log.failure().is_some() {
+            // The change that failed was refused and must not come back before this one: recovery cuts it off.
+            writer.log.recover_blocking()?;
+        }
         writer.log.append_blocking(log::KIND, record)?.wait()?;
         self.current.publish(Arc::clone(&next));
         writer.follow(&former, &next, &entry.changes);

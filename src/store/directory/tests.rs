@@ -150,6 +150,22 @@ fn what_is_not_durable_is_not_in_force() {
 }
 
 #[test]
+fn after_a_failing_disk_the_next_change_goes_through_and_the_refused_one_stays_away() {
+    for nth in 1..=2 {
+        let (disk, engine) = (SimulatedDisk::new(nth), kept());
+        let (store, _) = open(&disk, &engine);
+        add(&store, "first").unwrap();
+        disk.fail_synchronization(1);
+        assert!(matches!(add(&store, "refused"), Err(DirectoryError::NotDurable(_))));
+        add(&store, "second").unwrap();
+        drop(store);
+        disk.crash();
+        let (store, _) = open(&disk, &engine);
+        assert_eq!(names(&store.snapshot()), ["first", "second"]);
+    }
+}
+
+#[test]
 fn what_was_answered_survives_a_power_cut() {
     for seed in 0..50 {
         let disk = SimulatedDisk::new(seed);

@@ -365,9 +365,12 @@ impl Queue {
         locked(&self.shared.table).dispatcher.running()
     }
 
-    /// Whether a message of `bytes` octets would be taken now.
+    /// Whether a message of `bytes` octets would be taken now. A journal that has failed is put in order first, if the
+    /// disk works again: an idle queue writes nothing and would not find out. Blocks on the disk.
     pub fn has_room(&self, bytes: u64) -> bool {
-        self.shared.journal.failure().is_none() && self.shared.journal.has_room(bytes).unwrap_or(false)
+        let journal = &self.shared.journal;
+        let sound = journal.failure().is_none() || journal.recover_blocking().is_ok();
+        sound && journal.has_room(bytes).unwrap_or(false)
     }
 
     /// With [`Hands::Caller`](crate::store::Hands::Caller): writes what has gathered and records what was said; true

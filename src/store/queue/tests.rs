@@ -314,7 +314,7 @@ async fn drive_all_but(queue: &Queue, waiting: QueueId, seen: &mut Seen) {
 }
 
 #[test]
-fn a_full_disk_refuses_before_it_promises() {
+fn a_full_disk_refuses_before_it_promises_and_room_is_enough_to_go_on() {
     let (disk, clock) = (SimulatedDisk::new(8), clock());
     let queue = open(&disk, &clock).unwrap();
     disk.set_room(Some(20));
@@ -322,6 +322,12 @@ fn a_full_disk_refuses_before_it_promises() {
     assert!(matches!(refused, Err(CommitFailure::Failed(_) | CommitFailure::NoRoom)), "{refused:?}");
     assert_eq!(queue.count(), 0);
     assert!(!queue.has_room(500));
+    disk.set_room(None);
+    assert!(queue.has_room(500), "an idle queue finds out by itself");
+    let accepted = runtime().block_on(commit(&queue, SpooledBody::Memory(vec![0; 500]))).unwrap();
+    drop(queue);
+    disk.crash();
+    assert!(open(&disk, &clock).unwrap().show(accepted).is_some());
 }
 
 #[test]
