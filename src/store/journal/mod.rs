@@ -354,7 +354,7 @@ impl Journal {
         }
     }
 
-    /// The oldest segment, once closed: its records are to be appended anew when they are few.
+    /// The oldest segment that is needed, once closed: its records are to be appended anew when they are few.
     pub fn oldest_segment(&self) -> Option<SegmentUsage> {
         locked(&self.shared.usage).oldest()
     }

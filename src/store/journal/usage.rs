@@ -125,7 +125,7 @@ impl Usage {
     }
 
     pub(super) fn oldest(&self) -> Option<SegmentUsage> {
-        let (number, segment) = self.segments.first_key_value()?;
+        let (number, segment) = self.segments.iter().find(|(_, segment)| segment.live_records > 0)?;
         segment.closed.then_some(SegmentUsage {
             segment: *number,
             bytes: segment.bytes,
@@ -166,7 +166,7 @@ mod tests {
         }
         usage.begin(2, 7, 24);
         assert_eq!(usage.removable(), Some(1));
-        assert_eq!(usage.oldest().map(|oldest| oldest.live_records), Some(0));
+        assert_eq!(usage.oldest(), None, "nothing in it is needed, and the next one is open");
     }
 
     #[test]

@@ -9,13 +9,13 @@
 //! happens, since the file name is a function of queue id and place; at another server it is the one window for a
 //! duplicate.
 //!
-//! **Space**: when more than half of the journal is not needed any more, the messages that keep its oldest segment are
-//! written anew, with the present state of their recipients.
+//! **Space**: messages that keep old segments, or have gathered a long history, are written anew (see `renewal`).
 
 mod content;
 mod list;
 mod record;
 mod recorder;
+mod renewal;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -88,7 +88,7 @@ pub(super) struct Moved {
 }
 
 /// Recipients of one piece of an expansion; each takes a few hundred octets, with a long last answer a few thousand.
-const TARGETS_OF_A_PIECE: usize = 200;
+pub(super) const TARGETS_OF_A_PIECE: usize = 200;
 
 /// An expansion in pieces. There is always one, also for no recipients.
 pub(super) fn pieces(id: QueueId, targets: &[Target]) -> Result<Vec<Vec<u8>>, RecordError> {

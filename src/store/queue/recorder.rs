@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError};
-use super::table::Stored;
+use super::renewal::{Renewal, is_overgrown};
 use super::{CommitFailure, Happened, OwnMessage, Shared};
 use crate::model::queue::{Event, Input, QueueId, ReportJob, ReportKind, Target};
 use crate::store::hands::{Hands, Labour, Turned};
 use crate::store::intake::{Patience, locked};
-use crate::store::journal::{JournalError, JournalFailure, LargeBody, Location};
+use crate::store::journal::{JournalFailure, LargeBody, Location};
 use crate::store::ticket::{Promise, Stopped, Ticket};
 
 /// What is said to the recorder.
@@ -45,26 +45,28 @@ struct Own {
 }
 
 pub(super) struct Recorder {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     inbox: Receiver<Fact>,
     hands: Hands,
     records: Vec<(u8, Vec<u8>)>,
     bytes: usize,
     /// For each record by its place, or after all records before it: what follows.
     then: Vec<(Option<usize>, Then)>,
+    /// Messages whose records have become many.
+    pub(super) overgrown: Vec<QueueId>,
+    /// What is being written anew, a slice at a time.
+    pub(super) renewal: Option<Renewal>,
 }
 
 /// A batch of the journal takes 4 MiB; a record is at most 1 MiB.
-const BATCH_BYTES: usize = 2 << 20;
-const BATCH_RECORDS: usize = 512;
+pub(super) const BATCH_BYTES: usize = 2 << 20;
+pub(super) const BATCH_RECORDS: usize = 512;
 /// Larger reports go to a file.
 const INLINE_BYTES_MAX: usize = 256 << 10;
 /// The journal's bound for one record.
 const RECORD_BYTES_MAX: usize = 1 << 20;
 /// Events of one record; each takes up to a few kilobytes.
 const EVENTS_OF_A_RECORD: usize = 200;
-/// Fewer segments are not worth writing anything anew.
-const SEGMENTS_KEPT: usize = 3;
 /// Between two attempts to write while the disk fails; tests have no time.
 const PAUSE: Duration = if cfg!(test) { Duration::from_millis(1) } else { Duration::from_secs(1) };
 
@@ -74,9 +76,14 @@ const ATTEMPTS_BY_HAND: u32 = 1_000;
 impl Labour for Recorder {
     fn turn(&mut self, patience: Patience) -> Turned {
         let mut next = match patience {
-            Patience::Wait => self.inbox.recv().ok(),
-            Patience::Glance => match self.inbox.try_recv() {
+            // Renewal that is under way does not wait for the next fact.
+            Patience::Wait if self.renewal.is_none() => self.inbox.recv().ok(),
+            Patience::Wait | Patience::Glance => match self.inbox.try_recv() {
                 Ok(fact) => Some(fact),
+                Err(TryRecvError::Empty) if self.renewal.is_some() => {
+                    self.renew();
+                    return Turned::Worked;
+                }
                 Err(TryRecvError::Empty) => return Turned::Idle,
                 Err(TryRecvError::Disconnected) => None,
             },
@@ -96,14 +103,23 @@ impl Labour for Recorder {
             next = self.inbox.try_recv().ok();
         }
         self.flush();
-        self.write_anew();
+        self.renew();
         Turned::Worked
     }
 }
 
 impl Recorder {
     pub(super) const fn new(shared: Arc<Shared>, inbox: Receiver<Fact>, hands: Hands) -> Self {
-        Self { shared, inbox, hands, records: Vec::new(), bytes: 0, then: Vec::new() }
+        Self {
+            shared,
+            inbox,
+            hands,
+            records: Vec::new(),
+            bytes: 0,
+            then: Vec::new(),
+            overgrown: Vec::new(),
+            renewal: None,
+        }
     }
 
     fn take(&mut self, fact: Fact) {
@@ -236,19 +252,26 @@ impl Recorder {
         }
     }
 
-    fn apply(&self, then: Then, location: Option<Location>) {
-        let trace = |id: QueueId| {
-            let Some(location) = location else { return };
-            match locked(&self.shared.table).stored.get_mut(&id) {
-                Some(stored) => stored.facts.push(location),
-                // The message went in the meantime: nobody needs its facts.
-                None => self.shared.journal.release(location),
-            }
+    /// Notes where a record about a message is.
+    fn note(&mut self, id: QueueId, location: Option<Location>) {
+        let Some(location) = location else { return };
+        let mut table = locked(&self.shared.table);
+        let target_count = table.dispatcher.entry(id).map_or(0, |entry| entry.targets().len());
+        let Some(stored) = table.stored.get_mut(&id) else {
+            // The message went in the meantime: nobody needs its facts.
+            return self.shared.journal.release(location);
         };
+        stored.facts.push(location);
+        if is_overgrown(stored, target_count) && self.overgrown.last() != Some(&id) {
+            self.overgrown.push(id);
+        }
+    }
+
+    fn apply(&mut self, then: Then, location: Option<Location>) {
         match then {
-            Then::Trace(id) => trace(id),
+            Then::Trace(id) => self.note(id, location),
             Then::Expanded(id, targets, promise) => {
-                trace(id);
+                self.note(id, location);
                 let facts = locked(&self.shared.table).dispatcher.entry(id).map(|entry| entry.facts.clone());
                 if let (Some(facts), Some(location)) = (facts, location) {
                     self.shared.witness.expanded(location.sequence, &facts, &targets);
@@ -257,7 +280,7 @@ impl Recorder {
                 promise.fulfil(Ok(()));
             }
             Then::Moved(id, events) => {
-                trace(id);
+                self.note(id, location);
                 let happened = locked(&self.shared.table)
                     .dispatcher
                     .entry(id)
@@ -281,7 +304,7 @@ impl Recorder {
     }
 
     /// Appends a batch, trying again while the disk fails; none when the queue closes or the batch is refused for good.
-    fn append(&self, records: &[(u8, Vec<u8>)]) -> Option<Vec<Location>> {
+    pub(super) fn append(&self, records: &[(u8, Vec<u8>)]) -> Option<Vec<Location>> {
         let journal = &self.shared.journal;
         let mut attempts = 0_u32;
         loop {
@@ -311,57 +334,5 @@ impl Recorder {
                 }
             }
         }
-    }
-
-    /// When more than half of the journal is not needed, writes what keeps its oldest segment anew. Only complete
-    /// messages, content and present state together: a replay that finds one of them finds both.
-    fn write_anew(&mut self) {
-        let journal = &self.shared.journal;
-        let usage = journal.usage();
-        if usage.segments < SEGMENTS_KEPT || usage.live_bytes.saturating_mul(2) > usage.bytes {
-            return;
-        }
-        let Some(oldest) = journal.oldest_segment() else { return };
-        let messages: Vec<(QueueId, Stored)> = {
-            let table = locked(&self.shared.table);
-            let kept = |stored: &Stored| stored.locations().any(|location| location.segment == oldest.segment);
-            table.stored.iter().filter(|(_, stored)| kept(stored)).map(|(id, stored)| (*id, stored.clone())).collect()
-        };
-        for (id, stored) in messages {
-            if let Err(error) = self.write_message_anew(id, &stored) {
-                tracing::warn!(queue_id = %id, %error, "a message cannot be written anew; its segment stays");
-            }
-        }
-    }
-
-    fn write_message_anew(&self, id: QueueId, stored: &Stored) -> Result<(), JournalError> {
-        let payload = self.shared.journal.read(stored.committed)?;
-        // Facts that are on their way come later in the journal, and in the table, than what is read here.
-        let entry = locked(&self.shared.table).dispatcher.entry(id).cloned();
-        let Some(entry) = entry else { return Ok(()) };
-        let mut pieces = Vec::new();
-        if entry.is_expanded() {
-            pieces = record::pieces(id, entry.targets()).map_err(|_| JournalError::NoRecord(stored.committed))?;
-        }
-        let mut written = Vec::with_capacity(pieces.len().saturating_add(1));
-        // One after the other: a large expansion exceeds a batch, and an unfinished one is passed over by the replay.
-        for (kind, payload) in core::iter::once((COMMITTED, payload)).chain(pieces.into_iter().map(|it| (EXPANDED, it)))
-        {
-            let Some(locations) = self.append(&[(kind, payload)]) else { return Ok(()) };
-            written.extend(locations);
-        }
-        let mut table = locked(&self.shared.table);
-        let former = match (table.stored.get_mut(&id), written.split_first()) {
-            (Some(stored), Some((committed, facts))) => {
-                stored.committed = *committed;
-                core::mem::replace(&mut stored.facts, facts.to_vec())
-            }
-            // It went in the meantime; what was written is not needed.
-            (None, _) | (_, None) => written,
-        };
-        drop(table);
-        former.into_iter().for_each(|location| self.shared.journal.release(location));
-        self.shared.journal.release(stored.committed);
-        Ok(())
     }
 }

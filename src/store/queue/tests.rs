@@ -14,6 +14,8 @@ use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::clock::ManualClock;
 use crate::world::disk::SimulatedDisk;
 
+mod renewal;
+
 const PLACE: &str = "/queue";
 
 fn address(text: &str) -> Address {
@@ -275,42 +277,6 @@ fn a_large_expansion_survives_whole_and_a_broken_one_is_made_again() {
     disk.crash();
     let queue = open(&disk, &clock).unwrap();
     assert_eq!(queue.take_work(), Some(Work::Expand(id)));
-}
-
-#[test]
-fn one_message_that_waits_does_not_keep_the_journal_from_shrinking() {
-    let (disk, clock, mut seen) = (SimulatedDisk::new(6), clock(), Seen::default());
-    let queue = open(&disk, &clock).unwrap();
-    let waiting = runtime().block_on(async {
-        let waiting = commit(&queue, SpooledBody::Memory(b"waits".to_vec())).await.unwrap();
-        let Some(Work::Expand(id)) = queue.take_work() else { panic!("nothing to expand") };
-        queue.expanded(id, vec![target(outside(), sender())]).await.unwrap();
-        let Some(Work::Attempt(job)) = queue.take_work() else { panic!("nothing to attempt") };
-        queue.outcomes(job.lease, vec![(0, Outcome::Deferred(attempt(451)))], 0);
-        queue.changed().await;
-        for _ in 0..40 {
-            commit(&queue, SpooledBody::Memory(vec![b'y'; 800])).await.unwrap();
-            while queue.count() > 1 {
-                drive_all_but(&queue, waiting, &mut seen).await;
-            }
-        }
-        waiting
-    });
-    let usage = queue.usage();
-    assert!(usage.segments < 10 && usage.bytes < 60_000, "{usage:?}");
-    assert!(queue.shared.journal.counts().bytes > 3 * usage.bytes);
-    drop(queue);
-    disk.crash();
-    let queue = open(&disk, &clock).unwrap();
-    let summary = queue.show(waiting).unwrap();
-    assert_eq!((summary.recipients[0].state, summary.recipients[0].attempts), (State::Deferred, 1));
-    let message = runtime().block_on(queue.message(waiting)).unwrap();
-    assert_eq!(message.body, StoredBody::Memory(b"waits"[..].into()));
-}
-
-async fn drive_all_but(queue: &Queue, waiting: QueueId, seen: &mut Seen) {
-    let _ = tokio::time::timeout(Duration::from_millis(50), drive(queue, seen)).await;
-    assert!(queue.entry(waiting).is_some());
 }
 
 #[test]

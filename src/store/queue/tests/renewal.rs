@@ -1,0 +1,172 @@
+//! Old segments and long histories are written anew: little is kept, and no crash finds anything between two states.
+
+use super::*;
+use crate::store::hands::Hands;
+
+fn by_hand(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Result<Queue, OpenError> {
+    let mut options = options(4096);
+    options.journal.hands = Hands::Caller;
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+    Queue::open(Arc::new(disk.clone()), Path::new(PLACE), options, clock).map(|(queue, _)| queue)
+}
+
+fn turn(queue: &Queue) {
+    while queue.turn() {}
+}
+
+/// Commits a message to one recipient outside, and expands it.
+fn wait_with(queue: &Queue, body: &[u8]) -> QueueId {
+    let mut content = b"Subject: x\r\n\r\n".to_vec();
+    content.extend_from_slice(body);
+    let promise = queue.shared.reserve_id();
+    let message = OwnMessage { envelope: envelope(sender()), content };
+    let commit = queue.commit_own(message);
+    // Nothing waits: the work is done by hand before the answer is looked at.
+    let id = runtime().block_on(async {
+        let mut commit = core::pin::pin!(commit);
+        let first = core::future::poll_fn(|context| core::task::Poll::Ready(commit.as_mut().poll(context))).await;
+        assert!(first.is_pending());
+        turn(queue);
+        commit.await.unwrap()
+    });
+    assert!(id > promise);
+    let Some(Work::Expand(asked)) = queue.take_work() else { panic!("nothing to expand") };
+    let _ticket = queue.expanded(asked, vec![target(outside(), sender())]);
+    turn(queue);
+    id
+}
+
+/// Lets every attempt that is due fail.
+fn defer_all(queue: &Queue) {
+    while let Some(work) = queue.take_work() {
+        match work {
+            Work::Attempt(job) => {
+                let outcomes = job.targets.iter().map(|(place, _)| (*place, Outcome::Deferred(attempt(451))));
+                queue.outcomes(job.lease, outcomes.collect(), 0);
+            }
+            // Nobody is told here.
+            Work::Report(job) => drop(queue.reported(job, None)),
+            Work::Expand(id) => panic!("{id} is expanded"),
+        }
+        turn(queue);
+    }
+}
+
+fn entries(queue: &Queue) -> Vec<Entry> {
+    locked(&queue.shared.table).dispatcher.entries().cloned().collect()
+}
+
+fn finish(queue: Queue) {
+    turn(&queue);
+    drop(queue);
+}
+
+#[test]
+fn one_message_that_waits_does_not_keep_the_journal_from_shrinking() {
+    let (disk, clock) = (SimulatedDisk::new(6), clock());
+    let queue = by_hand(&disk, &clock).unwrap();
+    let waiting = wait_with(&queue, b"waits");
+    defer_all(&queue);
+    for _ in 0..40 {
+        let id = wait_with(&queue, &[b'y'; 800]);
+        assert!(queue.command(Command::Remove(id)));
+        turn(&queue);
+    }
+    let usage = queue.usage();
+    assert!(usage.segments < 10 && usage.bytes < 60_000, "{usage:?}");
+    assert!(queue.shared.journal.counts().bytes > 3 * usage.bytes / 2);
+    finish(queue);
+    disk.crash();
+    let queue = by_hand(&disk, &clock).unwrap();
+    let summary = queue.show(waiting).unwrap();
+    assert_eq!((summary.recipients[0].state, summary.recipients[0].attempts), (State::Deferred, 1));
+    let message = runtime().block_on(queue.message(waiting)).unwrap();
+    assert_eq!(message.body, StoredBody::Memory(b"waits"[..].into()));
+}
+
+#[test]
+fn a_message_tried_a_hundred_times_has_a_short_history() {
+    let (disk, clock) = (SimulatedDisk::new(9), clock());
+    let queue = by_hand(&disk, &clock).unwrap();
+    let id = wait_with(&queue, b"waits");
+    for round in 1..=90_u16 {
+        defer_all(&queue);
+        assert_eq!(queue.show(id).unwrap().recipients[0].attempts, round);
+        let kept = locked(&queue.shared.table).stored.values().map(|stored| stored.facts.len()).max().unwrap();
+        assert!(kept <= 10, "{kept} records after {round} attempts");
+        clock.advance(Duration::from_secs(15 * 60));
+    }
+    let usage = queue.usage();
+    assert!(usage.live_bytes < 4_096 && usage.bytes < 4 * 4_096, "{usage:?}");
+    let before = entries(&queue);
+    finish(queue);
+    disk.crash();
+    assert_eq!(entries(&by_hand(&disk, &clock).unwrap()), before);
+}
+
+#[test]
+fn many_messages_are_written_anew_in_few_batches() {
+    let (disk, clock) = (SimulatedDisk::new(10), clock());
+    let queue = by_hand(&disk, &clock).unwrap();
+    let mut waiting = Vec::new();
+    for number in 0..300 {
+        let id = wait_with(&queue, format!("{number} {}", "x".repeat(400)).as_bytes());
+        if number % 3 == 0 {
+            waiting.push(id)
+        } else {
+            assert!(queue.command(Command::Remove(id)))
+        }
+        turn(&queue);
+    }
+    let counts = queue.shared.journal.counts();
+    let usage = queue.usage();
+    assert!(usage.live_bytes * 2 <= usage.bytes + 8_192, "{usage:?}");
+    for id in waiting.split_off(10) {
+        assert!(queue.command(Command::Remove(id)));
+    }
+    turn(&queue);
+    let synchronizations = queue.shared.journal.counts().synchronizations - counts.synchronizations;
+    let usage = queue.usage();
+    assert!(usage.bytes < 60_000, "{usage:?}");
+    assert!(synchronizations < 20, "{synchronizations} synchronisations");
+    finish(queue);
+    disk.crash();
+    let left: Vec<QueueId> = entries(&by_hand(&disk, &clock).unwrap()).iter().map(|entry| entry.facts.id).collect();
+    assert_eq!(left, waiting);
+}
+
+#[test]
+fn renewal_that_is_broken_off_anywhere_changes_nothing() {
+    let mut done = false;
+    for operations in 0.. {
+        let (disk, clock) = (SimulatedDisk::new(100 + operations), clock());
+        let queue = by_hand(&disk, &clock).unwrap();
+        let waiting: Vec<QueueId> = (0..12).map(|_| wait_with(&queue, &[b'w'; 300])).collect();
+        defer_all(&queue);
+        let needless: Vec<QueueId> = (0..40).map(|_| wait_with(&queue, &[b'n'; 900])).collect();
+        let before: Vec<Entry> = entries(&queue).into_iter().filter(|one| waiting.contains(&one.facts.id)).collect();
+        for id in &needless {
+            assert!(queue.command(Command::Remove(*id)));
+        }
+        let begun = disk.operations();
+        disk.cut_power_after(operations);
+        turn(&queue);
+        let whole = disk.operations() - begun <= operations;
+        drop(queue);
+        disk.crash();
+        let queue = by_hand(&disk, &clock).unwrap();
+        let mut after = entries(&queue);
+        after.retain(|one| waiting.contains(&one.facts.id));
+        assert_eq!(after, before, "power was cut after {operations} operations");
+        for id in waiting {
+            let message = runtime().block_on(queue.message(id)).unwrap();
+            assert_eq!(message.body, StoredBody::Memory(vec![b'w'; 300].into()));
+        }
+        if whole {
+            done = true;
+            assert!(operations > 20, "only {operations} operations");
+            break;
+        }
+    }
+    assert!(done);
+}
