@@ -1,5 +1,5 @@
-//! What a full queue costs: `cargo bench --bench queue` fills a queue with deferred messages, stops it, and opens it again
-//! in a process of its own.
+//! What a full queue costs: `cargo bench --bench queue` fills a queue with deferred messages, stops it, and opens it
+//! again in a process of its own.
 //!
 //! Counted are the processor time of the start, the memory that each message takes, and what the journal takes on disk.
 //! Processor time and not wall time, since a shared machine's clock measures the neighbours.
