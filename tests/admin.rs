@@ -6,35 +6,13 @@ use std::sync::Arc;
 use clap::Parser as _;
 use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
-use franking::admin::office::{
-    DirectoryDesk, Failure, MemoryDirectory, Office, Progress, QueueDesk, QueueDetail, QueueSummary,
-};
+use franking::admin::office::{DirectoryDesk, EmptyQueue, Failure, MemoryDirectory, Office, Progress};
 use franking::admin::socket;
 use franking::config::Config;
 use franking::model::directory::document::Document;
 use franking::model::directory::{PasswordHash, Snapshot};
 use franking::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
 use franking::world::{SeededRandom, SystemClock};
-
-struct EmptyQueue;
-
-impl QueueDesk for EmptyQueue {
-    fn list(&self, _: usize) -> Result<(Vec<QueueSummary>, usize), String> {
-        Ok((Vec::new(), 0))
-    }
-
-    fn show(&self, _: &str) -> Result<Option<QueueDetail>, String> {
-        Ok(None)
-    }
-
-    fn retry(&self, _: Option<&str>) -> Result<usize, String> {
-        Ok(0)
-    }
-
-    fn remove(&self, _: &str, _: bool) -> Result<bool, String> {
-        Ok(false)
-    }
-}
 
 /// The store is with the server: a command that tried to open it itself would fail.
 struct Locked;
@@ -141,6 +119,8 @@ fn answers_in_json_keep_their_form() {
     assert_eq!(keys(&["domain", "list"]), "domains result");
     assert_eq!(keys(&["group", "list-members", "staff"]), "group members result");
     assert_eq!(keys(&["queue", "list"]), "messages result total");
+    assert_eq!(keys(&["queue", "hold", "--all"]), "dry_run message messages recipients result");
+    assert_eq!(keys(&["queue", "destinations"]), "destinations result suspended_senders");
     assert_eq!(keys(&["explain", "--as", "alice"]), "accepted result steps");
     assert_eq!(keys(&["account", "password", "alice"]), "message password result");
     assert_eq!(keys(&["queue", "show", "0000000000000000"]), "cures kind message result");

@@ -8,4 +8,5 @@ mod imap;
 mod openssl;
 mod postfix;
 mod relay;
+mod steering;
 mod swaks;

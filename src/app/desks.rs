@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::admin::office::{DeskFailure, DirectoryDesk, QueueDesk, QueueDetail, QueueRecipient, QueueSummary};
+use crate::admin::office::{
+    DeskFailure, DirectoryDesk, QueueDesk, QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient,
+    QueueSummary, SuspendedSender,
+};
 use crate::model::directory::{Change, Snapshot};
-use crate::model::policy::{Refusal, Settings};
-use crate::model::queue::{Attempt, Command, QueueId};
+use crate::model::policy::{Refusal, Route, Settings};
+use crate::model::queue::{Attempt, QueueId, Selection, Suspendable};
 use crate::store::directory::{DirectoryError, DirectoryStore};
-use crate::store::queue::{Queue, RecipientSummary, Summary};
+use crate::store::queue::{DestinationSummary, Obeyed, Order, Queue, RecipientSummary, Summary};
 use crate::world::Clock;
 
 /// The directory store as the office sees it.
@@ -39,11 +42,33 @@ pub(super) struct QueueCounter {
     pub(super) clock: Arc<dyn Clock>,
 }
 
+impl QueueCounter {
+    fn order_of(&self, order: &QueueOrder) -> Order {
+        match order {
+            QueueOrder::Retry => Order::Retry,
+            QueueOrder::Hold => Order::Hold,
+            QueueOrder::Release => Order::Release,
+            QueueOrder::Remove { silently: true } => Order::Remove,
+            QueueOrder::Remove { silently: false } => {
+                let reply = Refusal::GivenUpByAdministrator.bare_reply(&self.settings);
+                Order::GiveUp(Attempt { at: self.clock.now(), host: None, reply })
+            }
+            QueueOrder::Move { to: Some(host) } => Order::Move(Route::NextHost(host.to_string().into())),
+            QueueOrder::Move { to: None } => Order::Move(Route::Domain),
+        }
+    }
+}
+
 impl QueueDesk for QueueCounter {
-    fn list(&self, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
-        let all = self.queue.list();
-        let count = all.len();
-        Ok((all.iter().take(limit).map(summary).collect(), count))
+    fn list(
+        &self,
+        selection: &Selection,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<(Vec<QueueSummary>, usize), String> {
+        let first = after.map_or(QueueId(0), |id| QueueId(id.0.saturating_add(1)));
+        let page = self.queue.list(selection, first, limit);
+        Ok((page.messages.iter().map(summary).collect(), page.total))
     }
 
     fn show(&self, id: &str) -> Result<Option<QueueDetail>, String> {
@@ -54,34 +79,56 @@ impl QueueDesk for QueueCounter {
         }))
     }
 
-    fn retry(&self, id: Option<&str>) -> Result<usize, String> {
-        let ids: Vec<QueueId> = match id {
-            Some(id) => id.parse().into_iter().collect(),
-            None => self.queue.list().iter().filter_map(|summary| summary.id.parse().ok()).collect(),
-        };
-        let waiting = |id: QueueId| {
-            let entry = self.queue.show(id);
-            entry.map_or(0, |entry| entry.recipients.iter().filter(|one| one.next_attempt.is_some()).count())
-        };
-        Ok(ids.into_iter().map(|id| (waiting(id), self.queue.command(Command::Retry(id)))).fold(
-            0,
-            |sum, (count, obeyed)| {
-                if obeyed { sum + count } else { sum }
-            },
-        ))
+    fn order(
+        &self,
+        selection: &Selection,
+        order: &QueueOrder,
+        dry_run: bool,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<QueueObeyed, String> {
+        let obeyed = self.queue.order(selection, &self.order_of(order), dry_run, progress);
+        let Obeyed { messages, recipients } = obeyed.map_err(|error| error.to_string())?;
+        Ok(QueueObeyed { messages, recipients })
     }
 
-    fn remove(&self, id: &str, silently: bool) -> Result<bool, String> {
-        let Ok(id) = id.parse::<QueueId>() else {
-            return Ok(false);
-        };
-        let command = if silently {
-            Command::Remove(id)
-        } else {
-            let reply = Refusal::GivenUpByAdministrator.bare_reply(&self.settings);
-            Command::GiveUp(id, Attempt { at: self.clock.now(), host: None, reply })
-        };
-        Ok(self.queue.command(command))
+    fn destinations(&self) -> Result<(Vec<QueueDestination>, Vec<SuspendedSender>), String> {
+        let suspensions = self.queue.suspensions();
+        let senders = suspensions.all().filter_map(|(what, own)| match what {
+            Suspendable::Sender(party) => Some(SuspendedSender {
+                sender: party.to_string(),
+                since: own.since.to_string(),
+                reason: own.reason.to_string(),
+            }),
+            Suspendable::Destination(_) => None,
+        });
+        Ok((self.queue.destinations().into_iter().map(destination).collect(), senders.collect()))
+    }
+
+    fn suspend(&self, what: Suspendable, reason: &str) -> Result<(), String> {
+        self.queue.suspend(what, reason).map_err(|error| error.to_string())
+    }
+
+    fn resume(&self, what: &Suspendable) -> Result<bool, String> {
+        self.queue.resume(what).map_err(|error| error.to_string())
+    }
+}
+
+fn destination(found: DestinationSummary) -> QueueDestination {
+    let state = match (&found.suspended_since, found.paused, &found.next_attempt) {
+        (Some(_), ..) => "suspended",
+        (None, true, _) => "retry",
+        (None, false, Some(_)) => "waiting",
+        (None, false, None) => "active",
+    };
+    QueueDestination {
+        name: found.name,
+        state: state.to_owned(),
+        recipients: found.recipients,
+        held: found.held,
+        next_attempt: found.next_attempt,
+        suspended_since: found.suspended_since,
+        reason: found.reason.filter(|reason| !reason.is_empty()),
+        last_answer: found.last_reply,
     }
 }
 
@@ -127,16 +174,38 @@ impl QueueAtRest {
 }
 
 impl QueueDesk for QueueAtRest {
-    fn list(&self, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
-        self.counter()?.list(limit)
+    fn list(
+        &self,
+        selection: &Selection,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<(Vec<QueueSummary>, usize), String> {
+        self.counter()?.list(selection, after, limit)
     }
+
     fn show(&self, id: &str) -> Result<Option<QueueDetail>, String> {
         self.counter()?.show(id)
     }
-    fn retry(&self, id: Option<&str>) -> Result<usize, String> {
-        self.counter()?.retry(id)
+
+    fn order(
+        &self,
+        selection: &Selection,
+        order: &QueueOrder,
+        dry_run: bool,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<QueueObeyed, String> {
+        self.counter()?.order(selection, order, dry_run, progress)
     }
-    fn remove(&self, id: &str, silently: bool) -> Result<bool, String> {
-        self.counter()?.remove(id, silently)
+
+    fn destinations(&self) -> Result<(Vec<QueueDestination>, Vec<SuspendedSender>), String> {
+        self.counter()?.destinations()
+    }
+
+    fn suspend(&self, what: Suspendable, reason: &str) -> Result<(), String> {
+        self.counter()?.suspend(what, reason)
+    }
+
+    fn resume(&self, what: &Suspendable) -> Result<bool, String> {
+        self.counter()?.resume(what)
     }
 }

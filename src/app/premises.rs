@@ -156,9 +156,11 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::office::QueueOrder;
     use crate::model::directory::{Change, Organisation};
     use crate::model::mail::Address;
     use crate::model::policy::{Envelope, MessageParameters};
+    use crate::model::queue::{Selection, Suspendable};
     use crate::store::queue::OwnMessage;
 
     #[test]
@@ -205,13 +207,19 @@ mod tests {
         let id = runtime.block_on(stores.queue.commit_own(message)).unwrap().to_string();
         drop(stores);
         let open = || Program.open(&config, None).unwrap().queue;
-        let listed = open().list(10).unwrap().0;
+        let everything = Selection::default();
+        let listed = open().list(&everything, None, 10).unwrap().0;
         assert!(listed.len() == 1 && listed[0].id == id, "{listed:?}");
         assert!(open().show(&id).unwrap().is_some());
-        // Not expanded yet, so there is no recipient that could be given up.
-        assert_eq!(open().retry(None), Ok(0));
-        assert_eq!(open().remove("0000000000000000", true), Ok(false));
-        assert_eq!(open().list(10).unwrap().1, 1);
+        let order = |order| open().order(&everything, &order, false, &mut |_, _| {}).unwrap().messages;
+        // Not expanded yet, so nothing of it can be tried again; it can be given up.
+        assert_eq!(order(QueueOrder::Retry), 0);
+        assert_eq!(open().list(&everything, None, 10).unwrap().1, 1);
+        let suspended = Suspendable::Sender("@fabrikam.example".parse().unwrap());
+        open().suspend(suspended, "they asked").unwrap();
+        assert_eq!(open().destinations().unwrap().1[0].reason, "they asked");
+        assert_eq!(order(QueueOrder::Remove { silently: true }), 1);
+        assert_eq!(open().list(&everything, None, 10).unwrap().1, 0);
     }
 
     #[test]

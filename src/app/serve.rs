@@ -162,11 +162,11 @@ impl Server {
         let mut settings = ServerSettings::of(&config);
         settings.policy = Arc::clone(&stores.settings);
         let services = Arc::new(Services::new(parts, settings));
-        let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let agents = agents(&world, &config, &stores, &options.way_out)?;
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
-        // Here and not later: whoever hears that the server is ready may send it commands.
+        // Before the listeners: whoever finds the server's ports open may send it commands.
         let administrators = socket::listen(&socket)?;
+        let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let configuration = options.configuration.clone();
         let office = Arc::new(premises::office(&world, &stores, configuration.as_deref()));
         Ok(Self {

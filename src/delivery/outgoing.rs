@@ -112,6 +112,9 @@ fn told(outcome: client::Outcome, at: Timestamp) -> Outcome {
             let attempt = Attempt { at, host: Some(host), reply: Reply::plain(reply.code(), lines) };
             Outcome::Relayed { attempt, dsn_passed_on: dsn_handed_on }
         }
+        client::Outcome::Deferred(trouble) if trouble.is_of_the_host() => {
+            Outcome::Unreached(attempt_of(trouble, at, Finding::HostTrouble))
+        }
         client::Outcome::Deferred(trouble) => Outcome::Deferred(attempt_of(trouble, at, Finding::HostTrouble)),
         client::Outcome::Failed(trouble) => Outcome::Failed(attempt_of(trouble, at, Finding::HostUnfit)),
     }
@@ -119,7 +122,7 @@ fn told(outcome: client::Outcome, at: Timestamp) -> Outcome {
 
 /// The host counts as the speaker only of words that it said.
 fn attempt_of(trouble: Trouble, at: Timestamp, own: fn(EnhancedStatus, String) -> Finding) -> Attempt {
-    let Trouble { status, host, cause } = trouble;
+    let Trouble { status, host, cause, .. } = trouble;
     match cause {
         Cause::Reply { reply, .. } => {
             let said = reply.lines().join(" ");

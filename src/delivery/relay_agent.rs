@@ -260,19 +260,25 @@ impl Ledger {
 
     fn note(&mut self, indices: &[usize], settlement: Settlement) {
         for (&index, outcome) in indices.iter().zip(settlement.outcomes) {
-            if let Some(place) = self.outcomes.get_mut(index) {
-                *place = Some(outcome);
-            }
+            self.learn(index, outcome);
         }
     }
 
     fn defer_all(&mut self, trouble: Trouble) -> Conversation {
         for index in self.open() {
-            if let Some(place) = self.outcomes.get_mut(index) {
-                *place = Some(Outcome::Deferred(trouble.clone()));
-            }
+            self.learn(index, Outcome::Deferred(trouble.clone()));
         }
         Conversation::AnotherHost
+    }
+
+    /// What one host said of the message outweighs that another one could not be reached.
+    fn learn(&mut self, index: usize, outcome: Outcome) {
+        let of_the_host = |outcome: &Outcome| matches!(outcome, Outcome::Deferred(trouble) if trouble.is_of_the_host());
+        if let Some(place) = self.outcomes.get_mut(index)
+            && (!of_the_host(&outcome) || place.as_ref().is_none_or(of_the_host))
+        {
+            *place = Some(outcome);
+        }
     }
 
     fn into_outcomes(self) -> Vec<Outcome> {

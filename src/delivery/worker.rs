@@ -118,7 +118,10 @@ async fn carry_out(agents: Arc<Agents>, thinking: Arc<Semaphore>, work: Work) {
 async fn expand_message(agents: Arc<Agents>, id: QueueId) {
     let message = match agents.queue.message(id).await {
         Ok(message) => message,
-        Err(error) => return tracing::error!(queue_id = %id, %error, "a message cannot be read and is not expanded"),
+        Err(error) => {
+            tracing::error!(queue_id = %id, %error, "a message cannot be read and is not expanded");
+            return agents.queue.unexpanded(id);
+        }
     };
     let session = session_of(&message);
     let thinker = Arc::clone(&agents);
@@ -129,7 +132,10 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
             // A queue that closes expands the message again at the next start.
             let _ = agents.queue.expanded(id, targets).await;
         }
-        Err(error) => tracing::error!(queue_id = %id, %error, "an expansion was broken off"),
+        Err(error) => {
+            tracing::error!(queue_id = %id, %error, "an expansion was broken off");
+            agents.queue.unexpanded(id);
+        }
     }
 }
 
@@ -269,6 +275,7 @@ fn log(session: &str, job: &Job, place: u32, outcome: &Outcome) {
         Outcome::Delivered(attempt) => ("delivered", attempt),
         Outcome::Relayed { attempt, .. } => ("relayed", attempt),
         Outcome::Deferred(attempt) => ("deferred", attempt),
+        Outcome::Unreached(attempt) => ("deferred, no host could be used", attempt),
         Outcome::Failed(attempt) => ("failed", attempt),
     };
     let host = attempt.host.as_deref().unwrap_or_default();

@@ -14,13 +14,13 @@ use crate::support::server::{LISTENERS, PROGRAM, Server};
 use crate::support::{Place, free_port, parts, wait_for, wait_for_port};
 
 /// A server with the sample organisation that hands mail for outside to a port of 127.0.0.1.
-struct Relaying {
-    config: PathBuf,
+pub(super) struct Relaying {
+    pub(super) config: PathBuf,
     ports: [u16; 3],
 }
 
 impl Relaying {
-    fn set_up(place: &Place, smart_host: u16, tls: &str) -> Self {
+    pub(super) fn set_up(place: &Place, smart_host: u16, tls: &str) -> Self {
         let data = place.path().join("data");
         let ports = [free_port(), free_port(), free_port()];
         let listeners = LISTENERS.iter().zip(ports).map(|((role, tls), port)| {
@@ -39,21 +39,21 @@ impl Relaying {
         Self { config, ports }
     }
 
-    fn start(&self, place: &Place) -> Server {
+    pub(super) fn start(&self, place: &Place) -> Server {
         Server::serve(place, &self.config, self.ports)
     }
 }
 
 /// smtp-sink, which takes everything and writes each message into a file of its own.
-struct Sink {
+pub(super) struct Sink {
     _process: Running,
-    port: u16,
+    pub(super) port: u16,
     mail: PathBuf,
 }
 
 impl Sink {
     /// `None` after saying that the test is left out.
-    fn start(place: &Place) -> Option<Self> {
+    pub(super) fn start(place: &Place) -> Option<Self> {
         Self::start_at(place, free_port())
     }
 
@@ -73,7 +73,7 @@ impl Sink {
         Some(sink)
     }
 
-    fn wait_for(&self, token: &str) -> Stored {
+    pub(super) fn wait_for(&self, token: &str) -> Stored {
         wait_for(token, || files(&self.mail).into_iter().find(|message| message.contains(token)))
     }
 }

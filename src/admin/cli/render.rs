@@ -8,7 +8,8 @@ use crate::admin::check::{CheckReport, Verdict};
 use crate::admin::explain::{Explanation, RuleView};
 use crate::admin::init::InitReport;
 use crate::admin::office::{
-    Failure, ImportReport, PermissionView, QueueDetail, QueueSummary, RecipientSummary, RecipientView, Response,
+    Failure, ImportReport, PermissionView, QueueDestination, QueueDetail, QueueSummary, RecipientSummary,
+    RecipientView, Response, SuspendedSender,
 };
 
 /// Text that is put together line by line, each made visible.
@@ -72,6 +73,10 @@ pub(super) fn response(response: &Response) -> String {
         Response::Directory { document } => page.block(&fields(document)),
         Response::Queue { total, messages } => queue(&mut page, *total, messages),
         Response::QueueMessage(detail) => message(&mut page, detail),
+        Response::QueueObeyed { message, .. } => page.line(message),
+        Response::QueueDestinations { destinations, suspended_senders } => {
+            self::destinations(&mut page, destinations, suspended_senders);
+        }
         Response::Explanation(explanation) => explained(&mut page, explanation),
         Response::BackedUp(report) => {
             let (files, bytes) = (report.files, size(report.bytes));
@@ -181,6 +186,31 @@ fn queue(page: &mut Page, total: usize, messages: &[QueueSummary]) {
     page.block(&table(&["ID", "ACCEPTED", "SIZE", "WAITING", "FROM", "NEXT ATTEMPT", "LAST ANSWER"], &rows));
     if messages.len() < total {
         page.line(&format!("{} of {total} are shown; --limit 0 shows all.", messages.len()));
+        if let Some(last) = messages.last() {
+            page.line(&format!("The next ones: --after {}", last.id));
+        }
+    }
+}
+
+fn destinations(page: &mut Page, destinations: &[QueueDestination], senders: &[SuspendedSender]) {
+    if destinations.is_empty() {
+        page.line("Nothing waits for another system.");
+    } else {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let row = |own: &QueueDestination| {
+            let counts = [own.recipients.to_string(), own.held.to_string()];
+            let words = [text(&own.next_attempt), text(&own.reason), text(&own.last_answer)];
+            [own.name.clone(), own.state.clone()].into_iter().chain(counts).chain(words).collect()
+        };
+        let rows: Vec<Vec<String>> = destinations.iter().map(row).collect();
+        let heading = ["DESTINATION", "STATE", "RECIPIENTS", "HELD", "NEXT ATTEMPT", "REASON", "LAST ANSWER"];
+        page.block(&table(&heading, &rows));
+    }
+    if !senders.is_empty() {
+        page.line("");
+        let row = |own: &SuspendedSender| vec![own.sender.clone(), own.since.clone(), own.reason.clone()];
+        let rows: Vec<Vec<String>> = senders.iter().map(row).collect();
+        page.block(&table(&["SUSPENDED SENDER", "SINCE", "REASON"], &rows));
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::failure::Failure;
-use super::queue::{QueueDetail, QueueSummary};
+use super::queue::{QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueSummary, SuspendedSender};
 use crate::model::directory::{Change, Snapshot};
+use crate::model::queue::{QueueId, Selection, Suspendable};
 
 /// Why a directory did not take a change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,13 +44,19 @@ pub trait DirectoryDesk: Send + Sync {
     fn change(&self, actor: &str, plan: Planner<'_>) -> Result<Arc<Snapshot>, DeskFailure>;
 }
 
-/// A queue that can be looked at and interfered with. Ids are the texts that `list` gives.
+/// A queue that can be looked at and interfered with. Ids are the texts that `list` gives. Everything blocks.
 pub trait QueueDesk: Send + Sync {
-    /// The oldest `limit` messages, and how many there are in all.
+    /// The oldest `limit` messages that are selected, from after the message `after` on, and how many are selected in
+    /// all.
     ///
     /// # Errors
     /// A text that says why the queue cannot be read.
-    fn list(&self, limit: usize) -> Result<(Vec<QueueSummary>, usize), String>;
+    fn list(
+        &self,
+        selection: &Selection,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<(Vec<QueueSummary>, usize), String>;
 
     /// One message; `None` when there is none with this id.
     ///
@@ -57,18 +64,36 @@ pub trait QueueDesk: Send + Sync {
     /// As [`Self::list`].
     fn show(&self, id: &str) -> Result<Option<QueueDetail>, String>;
 
-    /// Makes what waits due now: one message, or all. Says how many recipients that concerns.
+    /// Carries out an order on everything selected, durably, or only counts. `progress` hears how many messages of how
+    /// many were looked at.
     ///
     /// # Errors
     /// As [`Self::list`].
-    fn retry(&self, id: Option<&str>) -> Result<usize, String>;
+    fn order(
+        &self,
+        selection: &Selection,
+        order: &QueueOrder,
+        dry_run: bool,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<QueueObeyed, String>;
 
-    /// Gives up what is not yet delivered of a message: its sender gets a report, or nobody hears of it when
-    /// `silently`. False when there is nothing to give up.
+    /// Every destination outside that something waits for or that is suspended, and every suspended sender.
     ///
     /// # Errors
     /// As [`Self::list`].
-    fn remove(&self, id: &str, silently: bool) -> Result<bool, String>;
+    fn destinations(&self) -> Result<(Vec<QueueDestination>, Vec<SuspendedSender>), String>;
+
+    /// Suspends a destination or a sender, durably.
+    ///
+    /// # Errors
+    /// A text that says why it is not.
+    fn suspend(&self, what: Suspendable, reason: &str) -> Result<(), String>;
+
+    /// Resumes it, durably; false when it was not suspended.
+    ///
+    /// # Errors
+    /// A text that says why it is not.
+    fn resume(&self, what: &Suspendable) -> Result<bool, String>;
 }
 
 /// A directory that is forgotten when the process ends.
@@ -95,5 +120,41 @@ impl DirectoryDesk for MemoryDirectory {
         let next = current.apply(&changes).map_err(|error| DeskFailure::Refused(error.to_string()))?;
         *current = Arc::new(next);
         Ok(Arc::clone(&current))
+    }
+}
+
+/// A queue in which there never is anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmptyQueue;
+
+impl QueueDesk for EmptyQueue {
+    fn list(&self, _: &Selection, _: Option<QueueId>, _: usize) -> Result<(Vec<QueueSummary>, usize), String> {
+        Ok((Vec::new(), 0))
+    }
+
+    fn show(&self, _: &str) -> Result<Option<QueueDetail>, String> {
+        Ok(None)
+    }
+
+    fn order(
+        &self,
+        _: &Selection,
+        _: &QueueOrder,
+        _: bool,
+        _: &mut dyn FnMut(usize, usize),
+    ) -> Result<QueueObeyed, String> {
+        Ok(QueueObeyed::default())
+    }
+
+    fn destinations(&self) -> Result<(Vec<QueueDestination>, Vec<SuspendedSender>), String> {
+        Ok((Vec::new(), Vec::new()))
+    }
+
+    fn suspend(&self, _: Suspendable, _: &str) -> Result<(), String> {
+        Err("there is no queue".to_owned())
+    }
+
+    fn resume(&self, _: &Suspendable) -> Result<bool, String> {
+        Ok(false)
     }
 }

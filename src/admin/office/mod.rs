@@ -23,10 +23,12 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use desk::{DeskFailure, DirectoryDesk, MemoryDirectory, Planner, QueueDesk};
+pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub use edit::{RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
-pub use queue::{QueueDetail, QueueRecipient, QueueSummary};
+pub use queue::{
+    QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
+};
 pub use request::{DomainEdit, ExchangeFile, ListQuery, PermissionEdit, Request, Secret};
 pub use response::{ImportReport, PermissionView, RejectedRow, Response};
 pub use view::{RecipientSummary, RecipientView};
@@ -117,10 +119,14 @@ fn respond(
             import::import_exchange(office, actor, &files, &options)
         }
         Request::Export { hashes } => Ok(import::export(&snapshot(), hashes)),
-        Request::QueueList { limit } => queue::list(&*office.queue, limit),
+        Request::QueueList { selection, after, limit } => queue::list(&*office.queue, &selection, after, limit),
         Request::QueueShow { id } => queue::show(&*office.queue, &id),
-        Request::QueueRetry { id } => queue::retry(&*office.queue, id.as_deref()),
-        Request::QueueRemove { id, silently } => queue::remove(&*office.queue, &id, silently),
+        Request::QueueOrder { selection, order, dry_run } => {
+            queue::order(&*office.queue, &selection, &order, dry_run, progress)
+        }
+        Request::QueueDestinations => queue::destinations(&*office.queue),
+        Request::QueueSuspend { what, reason } => queue::suspend(&*office.queue, what, &reason),
+        Request::QueueResume { what } => queue::resume(&*office.queue, &what),
         Request::Explain(query) => {
             let snapshot = snapshot();
             let query = identity::complete(&snapshot, query)?;

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::edit::RecipientEdit;
+use super::queue::QueueOrder;
 use crate::admin::explain::Query;
 use crate::model::directory::document::OrganisationEntry;
 use crate::model::directory::{DomainType, RecipientType, Right};
+use crate::model::queue::{QueueId, Selection, Suspendable};
 
 /// A password in clear text on its way to being hashed, or to being shown once. Hidden in debug output.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +172,11 @@ pub enum Request {
     },
     /// Messages in the queue, oldest first.
     QueueList {
-        /// How many at most.
+        /// Which.
+        selection: Box<Selection>,
+        /// Those after this one only, for the next page.
+        after: Option<QueueId>,
+        /// How many at most; 0 means all.
         limit: usize,
     },
     /// One message of the queue.
@@ -178,17 +184,28 @@ pub enum Request {
         /// Its id.
         id: String,
     },
-    /// Makes waiting messages due now.
-    QueueRetry {
-        /// Which; all when there is none.
-        id: Option<String>,
+    /// Carries out an order on messages of the queue.
+    QueueOrder {
+        /// Which.
+        selection: Box<Selection>,
+        /// What.
+        order: QueueOrder,
+        /// Only count.
+        dry_run: bool,
     },
-    /// Gives a message of the queue up.
-    QueueRemove {
-        /// Its id.
-        id: String,
-        /// Nobody gets a report.
-        silently: bool,
+    /// Every destination outside, and what is suspended.
+    QueueDestinations,
+    /// Stops what goes to a destination or comes from a sender.
+    QueueSuspend {
+        /// Which.
+        what: Suspendable,
+        /// The administrator's words.
+        reason: String,
+    },
+    /// Lets it go on.
+    QueueResume {
+        /// Which.
+        what: Suspendable,
     },
     /// Why would the server answer as it does?
     Explain(Query),
@@ -214,6 +231,7 @@ impl Request {
                 | Self::Export { .. }
                 | Self::QueueList { .. }
                 | Self::QueueShow { .. }
+                | Self::QueueDestinations
                 | Self::Explain(_)
                 | Self::Backup { .. }
         )

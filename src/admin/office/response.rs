@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::queue::{QueueDetail, QueueSummary};
+use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender};
 use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
 use crate::admin::backup::BackupReport;
@@ -79,6 +79,24 @@ pub enum Response {
     },
     /// One message of the queue.
     QueueMessage(QueueDetail),
+    /// An order on messages of the queue was carried out, durably, or would be.
+    QueueObeyed {
+        /// Nothing was done: it was only counted.
+        dry_run: bool,
+        /// Messages of which something obeyed.
+        messages: usize,
+        /// Their recipients that obeyed.
+        recipients: usize,
+        /// The same in a sentence.
+        message: String,
+    },
+    /// Every destination outside that something waits for, and what is suspended.
+    QueueDestinations {
+        /// By name.
+        destinations: Vec<QueueDestination>,
+        /// Senders whose mail waits.
+        suspended_senders: Vec<SuspendedSender>,
+    },
     /// What the server would answer, and why.
     Explanation(Explanation),
     /// A backup was taken.

@@ -6,6 +6,7 @@ use super::*;
 use crate::model::directory::document::Document;
 use crate::model::directory::{Lifecycle, PasswordHash, Recipient, RecipientType, Right};
 use crate::model::mail::Timestamp;
+use crate::model::queue::{QueueId, Selection, Suspendable};
 use crate::world::{ManualClock, SeededRandom};
 
 /// The sample organisation, with passwords that need no hashing.
@@ -41,23 +42,42 @@ impl OneMessage {
 }
 
 impl QueueDesk for OneMessage {
-    fn list(&self, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
+    fn list(&self, _: &Selection, _: Option<QueueId>, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
         let all = if *self.removed.lock().unwrap() { Vec::new() } else { vec![Self::summary()] };
         let total = all.len();
         Ok((all.into_iter().take(limit).collect(), total))
     }
 
     fn show(&self, id: &str) -> Result<Option<QueueDetail>, String> {
-        Ok((id == MESSAGE).then(|| QueueDetail { summary: Self::summary(), recipients: Vec::new() }))
+        let there = id == MESSAGE && !*self.removed.lock().unwrap();
+        Ok(there.then(|| QueueDetail { summary: Self::summary(), recipients: Vec::new() }))
     }
 
-    fn retry(&self, id: Option<&str>) -> Result<usize, String> {
-        Ok(usize::from(id.is_none_or(|id| id == MESSAGE)))
-    }
-
-    fn remove(&self, id: &str, _: bool) -> Result<bool, String> {
+    fn order(
+        &self,
+        selection: &Selection,
+        order: &QueueOrder,
+        dry_run: bool,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<QueueObeyed, String> {
+        progress(1, 1);
+        let meant = selection.ids.is_empty() || selection.ids.iter().any(|id| id.to_string() == MESSAGE);
         let mut removed = self.removed.lock().unwrap();
-        Ok(id == MESSAGE && !core::mem::replace(&mut *removed, true))
+        let count = usize::from(meant && !*removed);
+        *removed |= meant && !dry_run && matches!(order, QueueOrder::Remove { .. });
+        Ok(QueueObeyed { messages: count, recipients: count })
+    }
+
+    fn destinations(&self) -> Result<(Vec<QueueDestination>, Vec<SuspendedSender>), String> {
+        Ok((Vec::new(), Vec::new()))
+    }
+
+    fn suspend(&self, _: Suspendable, reason: &str) -> Result<(), String> {
+        if reason.is_empty() { Ok(()) } else { Err("full".to_owned()) }
+    }
+
+    fn resume(&self, what: &Suspendable) -> Result<bool, String> {
+        Ok(matches!(what, Suspendable::Sender(_)))
     }
 }
 
@@ -203,12 +223,38 @@ fn a_list_is_bounded_and_filtered() {
 #[test]
 fn the_queue_is_shown_and_interfered_with() {
     let office = office();
-    assert!(matches!(ask(&office, Request::QueueList { limit: 10 }), Response::Queue { total: 1, .. }));
+    let everything = || Box::new(Selection::default());
+    let list = Request::QueueList { selection: everything(), after: None, limit: 10 };
+    assert!(matches!(ask(&office, list), Response::Queue { total: 1, .. }));
     assert!(matches!(ask(&office, Request::QueueShow { id: name(MESSAGE) }), Response::QueueMessage(_)));
-    assert!(matches!(ask(&office, Request::QueueRetry { id: None }), Response::Done { .. }));
-    let remove = Request::QueueRemove { id: name(MESSAGE), silently: false };
-    assert!(matches!(ask(&office, remove.clone()), Response::Done { .. }));
-    assert!(matches!(ask(&office, remove), Response::Failed(Failure { kind: FailureKind::NotFound, .. })));
+    let order = |selection, order, dry_run| ask(&office, Request::QueueOrder { selection, order, dry_run });
+    let Response::QueueObeyed { message, .. } = order(everything(), QueueOrder::Retry, false) else { panic!() };
+    assert_eq!(message, "1 recipient of 1 message is tried again now.");
+    let one = || Box::new(Selection::of(MESSAGE.parse().unwrap()));
+    let remove = || QueueOrder::Remove { silently: false };
+    let Response::QueueObeyed { message, .. } = order(one(), remove(), true) else { panic!() };
+    assert_eq!(message, "1 recipient of 1 message would be removed.");
+    let Response::QueueObeyed { message, .. } = order(one(), remove(), false) else { panic!() };
+    assert_eq!(message, "1 recipient of 1 message is removed. Their senders get reports.");
+    let gone = order(one(), remove(), false);
+    assert!(matches!(gone, Response::Failed(Failure { kind: FailureKind::NotFound, .. })), "{gone:?}");
+    let Response::QueueObeyed { message, .. } = order(everything(), QueueOrder::Hold, false) else { panic!() };
+    assert_eq!(message, "Nothing in the queue can be held.");
+}
+
+#[test]
+fn destinations_and_senders_are_suspended_and_resumed() {
+    let office = office();
+    let sender = || Suspendable::Sender("@fabrikam.example".parse().unwrap());
+    let suspend = |reason: &str| ask(&office, Request::QueueSuspend { what: sender(), reason: name(reason) });
+    let Response::Done { message, .. } = suspend("") else { panic!() };
+    assert_eq!(message, "Mail from @fabrikam.example waits until it is resumed.");
+    let Response::Failed(failure) = suspend("why") else { panic!() };
+    assert_eq!(failure.message, "Mail from @fabrikam.example is not suspended: full.");
+    assert!(matches!(ask(&office, Request::QueueResume { what: sender() }), Response::Done { .. }));
+    let what = Suspendable::Destination("fabrikam.example".parse().unwrap());
+    let resumed = ask(&office, Request::QueueResume { what });
+    assert!(matches!(resumed, Response::Failed(Failure { kind: FailureKind::NotFound, .. })), "{resumed:?}");
 }
 
 #[test]

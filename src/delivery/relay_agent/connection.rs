@@ -83,7 +83,8 @@ impl Connection {
         self.session.timed_out();
         self.finished().unwrap_or_else(|| {
             // The session promises a settlement after a timeout; without one, nothing is known.
-            let trouble = Trouble::local(EnhancedStatus(4, 4, 2), Some(&self.hop.options.host), "it took too long");
+            let mut trouble = Trouble::local(EnhancedStatus(4, 4, 2), Some(&self.hop.options.host), "it took too long");
+            trouble.step = Some(Step::DataBlock);
             Settlement { outcomes: vec![Outcome::Deferred(trouble)], another_host: false }
         })
     }

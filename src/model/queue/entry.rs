@@ -134,8 +134,17 @@ impl Entry {
 
 /// `postmaster`, before the `@`.
 pub(super) fn postmaster_local() -> LocalPart {
+    constant_local("postmaster")
+}
+
+/// `unknown`, before the `@`.
+pub(super) fn unknown_local() -> LocalPart {
+    constant_local("unknown")
+}
+
+fn constant_local(text: &'static str) -> LocalPart {
     // A constant dot-atom always parses; the other branch only satisfies the type.
-    LocalPart::parse("postmaster").unwrap_or_else(|_| unreachable!("postmaster is a dot-atom"))
+    LocalPart::parse(text).unwrap_or_else(|_| unreachable!("{text} is a dot-atom"))
 }
 
 #[cfg(test)]

@@ -46,13 +46,17 @@ impl Schedule {
         accepted_at.plus(self.delay_notice)
     }
 
+    /// The pause after `attempts` attempts (at least one), before any jitter.
+    pub fn pause(&self, attempts: u16) -> Duration {
+        let index = usize::from(attempts.saturating_sub(1));
+        self.delays.get(index).or_else(|| self.delays.last()).copied().unwrap_or(MINUTE)
+    }
+
     /// When to try again after `attempts` attempts (at least one), the last of them at `now`. `jitter`, any number,
     /// moves the pause by up to a tenth, so that messages deferred together do not come back together. Never later
     /// than `expires_at`: the last attempt is made when the time is up.
     pub fn next_attempt(&self, attempts: u16, now: Timestamp, expires_at: Timestamp, jitter: u64) -> Timestamp {
-        let index = usize::from(attempts.saturating_sub(1));
-        let pause = self.delays.get(index).or_else(|| self.delays.last()).copied().unwrap_or(MINUTE);
-        let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1_000);
+        let milliseconds = u64::try_from(self.pause(attempts).as_millis()).unwrap_or(u64::MAX).max(1_000);
         let tenth = milliseconds / 10;
         // From nine to eleven tenths.
         let moved = milliseconds.saturating_sub(tenth).saturating_add(jitter % tenth.saturating_mul(2).max(1));

@@ -12,20 +12,23 @@
 //! | due, deferred, held | `Removed` | removed | an administrator dropped it, without a report |
 //! | failed, delivered, relayed | `Reported` | reported | the report is a message of its own, durable in one batch |
 //! | due, deferred, held | `Noticed` | as before | the sender was told of the delay |
+//! | due, deferred | `Redirected` | due | an administrator gave it another next host |
+//! | held | `Redirected` | held | the same; the hold stays |
 //!
 //! Every arrow is one journal record. The arrow from deferred to due by the clock is written nowhere, since the time of
 //! the next attempt is known. Everything else is refused; delivered, relayed, failed, removed and reported never open
 //! again, so a recipient ends exactly once.
 
+use core::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::lane::LaneKey;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
-use crate::model::mail::{Address, ForwardPath, Reply, ReversePath, Timestamp};
+use crate::model::mail::{Address, Domain, ForwardPath, LocalPart, Reply, ReversePath, Timestamp};
 use crate::model::policy::delivery::{Delivery, Destination, Expanded, Route};
-use crate::model::policy::{DsnRequest, Notify, Settings};
+use crate::model::policy::{DsnRequest, Notify, Permit, Settings};
 
 /// Where a copy goes next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,17 @@ impl Hop {
             Self::Postmaster | Self::Nowhere => LaneKey::Postmaster,
             Self::Relay { route: Route::NextHost(host), .. } => LaneKey::Host(host.clone()),
             Self::Relay { address, route: Route::Domain } => LaneKey::Domain(address.domain().clone()),
+        }
+    }
+
+    /// Whether this hop waits on that lane.
+    pub fn is_on(&self, lane: &LaneKey) -> bool {
+        match (self, lane) {
+            (Self::Mailbox(id) | Self::SentItems(id), LaneKey::Mailbox(other)) => id == other,
+            (Self::Postmaster | Self::Nowhere, LaneKey::Postmaster) => true,
+            (Self::Relay { route: Route::NextHost(host), .. }, LaneKey::Host(other)) => host == other,
+            (Self::Relay { address, route: Route::Domain }, LaneKey::Domain(other)) => address.domain() == other,
+            (_, LaneKey::Mailbox(_) | LaneKey::Postmaster | LaneKey::Host(_) | LaneKey::Domain(_)) => false,
         }
     }
 }
@@ -103,6 +117,8 @@ pub enum Outcome {
     Deferred(Attempt),
     /// It never will.
     Failed(Attempt),
+    /// It may work later: no host of the destination could be used, whatever the message.
+    Unreached(Attempt),
 }
 
 /// What happened to a recipient; the content of one journal record.
@@ -136,6 +152,8 @@ pub enum Event {
     Reported,
     /// The notice of delay is in the queue.
     Noticed,
+    /// Sent on another way by an administrator.
+    Redirected(Route),
 }
 
 /// Where a recipient stands.
@@ -167,6 +185,29 @@ impl State {
     }
 }
 
+/// A text that is no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a recipient is due, deferred, held, delivered, relayed, failed, removed or reported")]
+pub struct StateError;
+
+impl FromStr for State {
+    type Err = StateError;
+
+    fn from_str(text: &str) -> Result<Self, StateError> {
+        match text {
+            "due" => Ok(Self::Due),
+            "deferred" => Ok(Self::Deferred),
+            "held" => Ok(Self::Held),
+            "delivered" => Ok(Self::Delivered),
+            "relayed" => Ok(Self::Relayed),
+            "failed" => Ok(Self::Failed),
+            "removed" => Ok(Self::Removed),
+            "reported" => Ok(Self::Reported),
+            _ => Err(StateError),
+        }
+    }
+}
+
 /// An event that cannot follow on a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a recipient that is {state:?} cannot become {event}")]
@@ -194,6 +235,8 @@ pub fn transition(state: State, event: &Event) -> Result<State, TransitionError>
         (Event::Removed, State::Due | State::Deferred | State::Held) => Ok(State::Removed),
         (Event::Reported, State::Failed | State::Delivered | State::Relayed) => Ok(State::Reported),
         (Event::Noticed, State::Due | State::Deferred | State::Held) => Ok(state),
+        (Event::Redirected(_), State::Due | State::Deferred) => Ok(State::Due),
+        (Event::Redirected(_), State::Held) => Ok(State::Held),
         (Event::Deferred { .. }, _) => refused("deferred"),
         (Event::Delivered(_), _) => refused("delivered"),
         (Event::Relayed { .. }, _) => refused("relayed"),
@@ -203,6 +246,7 @@ pub fn transition(state: State, event: &Event) -> Result<State, TransitionError>
         (Event::Removed, _) => refused("removed"),
         (Event::Reported, _) => refused("reported"),
         (Event::Noticed, _) => refused("noticed"),
+        (Event::Redirected(_), _) => refused("redirected"),
     }
 }
 
@@ -257,6 +301,25 @@ impl Target {
         Self { state: State::Failed, last: Some(Box::new(attempt)), ..Self::new(addressee) }
     }
 
+    /// A recipient of a message that could not be expanded in time, as its client gave it.
+    pub fn given_up(permit: &Permit, reverse_path: &ReversePath, attempt: Attempt) -> Self {
+        let path = permit.path().clone();
+        let address = match &path {
+            ForwardPath::Mailbox(address) => address.clone(),
+            ForwardPath::Postmaster => local_address(super::entry::postmaster_local()),
+        };
+        let (dsn, reverse_path) = (permit.dsn().clone(), reverse_path.clone());
+        Self::refused(Addressee { hop: Hop::Nowhere, address, path, reverse_path, dsn, resent_from: None }, attempt)
+    }
+
+    /// Stands for all recipients of a message that cannot even be read: its sender hears that it is lost.
+    pub fn unreadable(reverse_path: &ReversePath, attempt: Attempt) -> Self {
+        let address = local_address(super::entry::unknown_local());
+        let path = ForwardPath::Mailbox(address.clone());
+        let (dsn, reverse_path) = (DsnRequest::default(), reverse_path.clone());
+        Self::refused(Addressee { hop: Hop::Nowhere, address, path, reverse_path, dsn, resent_from: None }, attempt)
+    }
+
     /// What expansion found, as a recipient of the queue.
     pub fn of(expanded: Expanded, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Self {
         match expanded {
@@ -295,9 +358,18 @@ impl Target {
                 self.dsn_passed_on = *dsn_passed_on;
             }
             Event::Noticed => self.noticed = true,
+            Event::Redirected(route) => self.redirect(route),
             Event::Held | Event::Released | Event::Removed | Event::Reported => {}
         }
         Ok(())
+    }
+
+    /// Only what goes to another system has a way that can alter.
+    fn redirect(&mut self, route: &Route) {
+        if let Hop::Relay { address, .. } = &self.addressee.hop {
+            let hop = Hop::Relay { address: address.clone(), route: route.clone() };
+            self.addressee = Arc::new(Addressee { hop, ..Addressee::clone(&self.addressee) });
+        }
     }
 
     fn attempted(&mut self, attempt: &Attempt) {
@@ -350,8 +422,11 @@ fn addressee_of(delivery: Delivery, snapshot: &Snapshot) -> Addressee {
         Destination::Relay { address, route } => (Hop::Relay { address: address.clone(), route }, Some(address)),
     };
     // An accepted domain makes a valid address with "postmaster", so there is always one.
-    let address = address.unwrap_or_else(|| {
-        Address::new(super::entry::postmaster_local(), crate::model::mail::Domain::Name("localhost".into()))
-    });
+    let address = address.unwrap_or_else(|| local_address(super::entry::postmaster_local()));
     Addressee { hop, address, path, reverse_path, dsn, resent_from }
+}
+
+/// An address at this machine, for what has none of its own.
+fn local_address(local: LocalPart) -> Address {
+    Address::new(local, Domain::Name("localhost".into()))
 }

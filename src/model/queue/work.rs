@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::entry::{EntryFacts, QueueId};
 use super::lane::LaneKey;
+use super::suspension::Suspensions;
 use super::target::{Addressee, Attempt, Event, Outcome, ReportKind, Target};
 use crate::model::mail::Address;
+use crate::model::policy::Route;
 
 /// Names an attempt or another piece of work under way, within one run of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +69,10 @@ pub enum Input {
         /// Recipients by place, and what happened to them.
         events: Vec<(u32, Event)>,
     },
+    /// A message could not be expanded now.
+    Unexpanded(QueueId),
+    /// What is suspended has altered, and that is durable.
+    Suspended(Suspensions),
     /// Time has passed.
     Tick,
 }
@@ -84,6 +90,22 @@ pub enum Command {
     Hold(QueueId),
     /// Let held recipients go.
     Release(QueueId),
+    /// Send open recipients in other systems on another way, at once.
+    Move(QueueId, Route),
+}
+
+impl Command {
+    /// The message.
+    pub const fn id(&self) -> QueueId {
+        match self {
+            Self::Retry(id)
+            | Self::Remove(id)
+            | Self::GiveUp(id, _)
+            | Self::Hold(id)
+            | Self::Release(id)
+            | Self::Move(id, _) => *id,
+        }
+    }
 }
 
 /// What the caller is to do.
@@ -97,6 +119,14 @@ pub enum Effect {
         id: QueueId,
         /// Recipients by place, and what happened to them.
         events: Vec<(u32, Event)>,
+    },
+    /// The message is not expanded any more: what it had for recipients failed with the attempt, or is dropped unheard
+    /// without one. Make that durable, and answer with [`Input::Expanded`].
+    Abandon {
+        /// The message.
+        id: QueueId,
+        /// What its sender is told.
+        attempt: Option<Attempt>,
     },
     /// Write a report and queue it; durable together with its `Reported` or `Noticed` events, which come back as
     /// [`Input::Recorded`].

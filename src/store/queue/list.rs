@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use crate::model::mail::Timestamp;
-use crate::model::queue::{Entry, State, Target};
+use crate::model::queue::{
+    Attempt, Destination, DestinationName, Dispatcher, Entry, LaneKey, State, Suspension, Target,
+};
 
 /// A message in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,12 +58,12 @@ pub struct RecipientSummary {
 }
 
 impl Summary {
-    pub(super) fn of(entry: &Entry, now: Timestamp, with_recipients: bool) -> Self {
+    pub(super) fn of(entry: &Entry, dispatcher: &Dispatcher, now: Timestamp, with_recipients: bool) -> Self {
         let targets = entry.targets();
         let open = || targets.iter().filter(|target| target.state.is_open());
-        let waits = open().all(|target| target.state == State::Deferred);
-        let next = open().filter(|target| target.state == State::Deferred).map(|target| target.next_attempt).min();
-        let last = open().filter_map(|target| target.last.as_ref()).max_by_key(|last| last.at);
+        let waits = open().all(|target| dispatcher.next_attempt(target).is_some());
+        let next = open().filter_map(|target| dispatcher.next_attempt(target)).min();
+        let last = open().filter_map(|target| last_of(target, dispatcher)).max_by_key(|last| last.at);
         Self {
             id: entry.facts.id.to_string(),
             accepted_at: entry.facts.accepted_at.to_string(),
@@ -72,22 +74,118 @@ impl Summary {
             open_count: open().count(),
             next_attempt: next.filter(|_| waits).map(|at| at.to_string()),
             last_reply: last.map(|last| last.reply.to_string()),
-            recipients: if with_recipients { targets.iter().map(RecipientSummary::of).collect() } else { Vec::new() },
+            recipients: if with_recipients { of_recipients(targets, dispatcher) } else { Vec::new() },
         }
     }
 }
 
+fn of_recipients(targets: &[Target], dispatcher: &Dispatcher) -> Vec<RecipientSummary> {
+    targets.iter().map(|target| RecipientSummary::of(target, dispatcher)).collect()
+}
+
+/// The last answer to a recipient; for one that waits behind a destination none of whose hosts can be used, what is
+/// wrong with that.
+fn last_of(target: &Target, dispatcher: &Dispatcher) -> Option<Attempt> {
+    let own = target.last.as_deref().cloned();
+    own.or_else(|| dispatcher.destination(&target.addressee.hop).paused.filter(|_| target.state == State::Due)?.last)
+}
+
 impl RecipientSummary {
-    fn of(target: &Target) -> Self {
-        let last = target.last.as_ref();
+    fn of(target: &Target, dispatcher: &Dispatcher) -> Self {
+        let last = last_of(target, dispatcher);
+        let last = last.as_ref();
         Self {
             address: target.addressee.address.to_string(),
             destination: target.addressee.hop.lane().to_string(),
             state: target.state,
             attempts: target.attempts,
-            next_attempt: (target.state == State::Deferred).then(|| target.next_attempt.to_string()),
+            next_attempt: dispatcher.next_attempt(target).map(|at| at.to_string()),
             last_host: last.and_then(|last| last.host.as_deref()).map(str::to_owned),
             last_reply: last.map(|last| last.reply.to_string()),
+        }
+    }
+}
+
+/// A destination outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DestinationSummary {
+    /// Its name: a domain, or a next host.
+    pub name: String,
+    /// How many recipients have not ended.
+    pub recipients: usize,
+    /// How many of them an administrator holds.
+    pub held: usize,
+    /// When it is tried again, if it pauses since none of its hosts could be used, or all that waits is deferred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<String>,
+    /// It pauses.
+    pub paused: bool,
+    /// Since when it is suspended, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended_since: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The last answer from there, or about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_reply: Option<String>,
+    #[serde(skip)]
+    last_at: Timestamp,
+}
+
+impl DestinationSummary {
+    pub(super) fn of(destination: &Destination) -> Self {
+        let name = match &destination.lane {
+            LaneKey::Host(host) => host.to_string(),
+            LaneKey::Domain(domain) => domain.to_string(),
+            local @ (LaneKey::Mailbox(_) | LaneKey::Postmaster) => local.to_string(),
+        };
+        let paused = destination.paused.as_ref();
+        let last = paused.and_then(|paused| paused.last.as_ref());
+        let suspension = destination.suspension.as_ref();
+        Self {
+            name,
+            recipients: 0,
+            held: 0,
+            next_attempt: paused.map(|paused| paused.until.to_string()),
+            paused: paused.is_some(),
+            suspended_since: suspension.map(|own| own.since.to_string()),
+            reason: suspension.map(|own| own.reason.to_string()),
+            last_reply: last.map(|last| last.reply.to_string()),
+            last_at: last.map_or(Timestamp::EPOCH, |last| last.at),
+        }
+    }
+
+    /// A suspended destination that nothing waits for.
+    pub(super) fn suspended(name: &DestinationName, suspension: &Suspension) -> Self {
+        Self {
+            name: name.to_string(),
+            recipients: 0,
+            held: 0,
+            next_attempt: None,
+            paused: false,
+            suspended_since: Some(suspension.since.to_string()),
+            reason: Some(suspension.reason.to_string()),
+            last_reply: None,
+            last_at: Timestamp::EPOCH,
+        }
+    }
+
+    pub(super) fn is_named(&self, name: &DestinationName) -> bool {
+        name.is_host(&self.name) || self.name == name.to_string()
+    }
+
+    /// Takes in what a recipient that waits knows.
+    pub(super) fn learn(&mut self, target: &Target) {
+        if let Some(last) = target.last.as_ref().filter(|last| last.at >= self.last_at) {
+            (self.last_at, self.last_reply) = (last.at, Some(last.reply.to_string()));
+        }
+        if !self.paused && target.state == State::Deferred {
+            let next = target.next_attempt.to_string();
+            let earlier = self.next_attempt.as_ref().is_none_or(|known| next < *known);
+            if earlier {
+                self.next_attempt = Some(next);
+            }
         }
     }
 }

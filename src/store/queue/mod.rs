@@ -12,6 +12,7 @@
 //! **Space**: messages that keep old segments, or have gathered a long history, are written anew (see `renewal`).
 
 mod content;
+mod control;
 mod list;
 mod record;
 mod recorder;
@@ -29,7 +30,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use super::hands::Worker;
+use super::hands::{Hands, Worker};
 use super::intake::locked;
 use super::journal::{
     Journal, JournalError, JournalFailure, JournalOptions, JournalUsage, LargeBody, Location, Recovery,
@@ -39,15 +40,15 @@ use super::ticket::{Stopped, Ticket, ticket};
 use crate::model::mail::{Reply, Timestamp};
 use crate::model::policy::Envelope;
 use crate::model::queue::{
-    Command, Dispatcher, Effect, Entry, EntryFacts, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule,
-    Target,
+    Dispatcher, Effect, EntryFacts, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule, Target,
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
 use crate::world::offload;
 
 pub use content::{StoredBody, StoredMessage};
-pub use list::{RecipientSummary, Summary};
+pub use control::{Obeyed, Order, Page, SuspendError};
+pub use list::{DestinationSummary, RecipientSummary, Summary};
 pub use record::RecordError;
 pub use witness::{Happened, Unwitnessed, Witness};
 
@@ -164,6 +165,7 @@ struct Shared {
     recent: Recent,
     witness: Arc<dyn Witness>,
     changed: Notify,
+    hands: Hands,
     /// The queue is being dropped: a failing disk is not waited for any longer.
     closing: AtomicBool,
 }
@@ -172,6 +174,8 @@ struct Shared {
 pub struct Queue {
     shared: Arc<Shared>,
     recorder: Worker<Recorder>,
+    /// What is suspended is recorded as a whole: one change at a time.
+    suspending: Mutex<()>,
 }
 
 impl core::fmt::Debug for Queue {
@@ -215,7 +219,9 @@ impl Queue {
             stored: std::collections::BTreeMap::new(),
             asked: std::collections::VecDeque::new(),
             last_id: found.last_id,
+            suspended: found.suspended,
         };
+        table.dispatcher.handle(now, Input::Suspended(found.suspensions));
         let messages = found.open.len();
         for (entry, stored) in found.open {
             table.stored.insert(entry.facts.id, stored);
@@ -230,11 +236,12 @@ impl Queue {
             recent: Recent::default(),
             witness,
             changed: Notify::new(),
+            hands,
             closing: AtomicBool::new(false),
         });
         let recorder = Worker::start(hands, "queue", Recorder::new(Arc::clone(&shared), inbox, hands))?;
         shared.route(&mut locked(&shared.table));
-        Ok((Self { shared, recorder }, Opened { recovery, messages }))
+        Ok((Self { shared, recorder, suspending: Mutex::new(()) }, Opened { recovery, messages }))
     }
 
     /// A fresh id, for the trace field of a message about to be committed. Never given twice.
@@ -315,6 +322,11 @@ impl Queue {
         ticket
     }
 
+    /// Takes in that a message could not be expanded now; it is asked for again soon.
+    pub fn unexpanded(&self, id: QueueId) {
+        self.shared.handle(Input::Unexpanded(id));
+    }
+
     /// Takes in how an attempt went. `jitter` is any random number.
     pub fn outcomes(&self, lease: Lease, outcomes: Vec<(u32, Outcome)>, jitter: u64) {
         self.shared.handle(Input::Outcomes { lease, outcomes, jitter });
@@ -326,38 +338,6 @@ impl Queue {
         let (promise, ticket) = ticket();
         self.shared.say(Fact::Report { job, report, promise });
         ticket
-    }
-
-    /// Obeys an administrator; false when the message is not in the queue or none of its recipients can obey.
-    pub fn command(&self, command: Command) -> bool {
-        let mut table = locked(&self.shared.table);
-        let obeyed = table.dispatcher.command(command);
-        self.shared.route(&mut table);
-        drop(table);
-        self.shared.changed.notify_one();
-        obeyed
-    }
-
-    /// Every message in the queue, oldest first, without its recipients' details.
-    pub fn list(&self) -> Vec<Summary> {
-        let now = self.shared.clock.now();
-        locked(&self.shared.table).dispatcher.entries().map(|entry| Summary::of(entry, now, false)).collect()
-    }
-
-    /// One message with all its recipients.
-    pub fn show(&self, id: QueueId) -> Option<Summary> {
-        let now = self.shared.clock.now();
-        locked(&self.shared.table).dispatcher.entry(id).map(|entry| Summary::of(entry, now, true))
-    }
-
-    /// What is known of a message and its recipients.
-    pub fn entry(&self, id: QueueId) -> Option<Entry> {
-        locked(&self.shared.table).dispatcher.entry(id).cloned()
-    }
-
-    /// How many messages are in the queue.
-    pub fn count(&self) -> usize {
-        locked(&self.shared.table).dispatcher.entries().count()
     }
 
     /// How many attempts are under way.
@@ -456,6 +436,7 @@ impl Shared {
                 Effect::Expand(id) => table.asked.push_back(Asked::Expand(id)),
                 Effect::Report(job) => table.asked.push_back(Asked::Report(job)),
                 Effect::Record { id, events } => self.say(Fact::Moved { id, events }),
+                Effect::Abandon { id, attempt } => self.say(Fact::Abandon { id, attempt }),
                 Effect::Forget(id) => {
                     let Some(stored) = table.stored.remove(&id) else { continue };
                     stored.locations().for_each(|location| self.journal.release(location));

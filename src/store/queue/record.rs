@@ -1,7 +1,8 @@
 //! The queue's journal records: a version, a part in postcard, and for accepted messages head and body as they are.
 //!
-//! Three kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and
-//! once more whenever the present state is written anew); recipients were *moved* by events.
+//! Four kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and
+//! once more whenever the present state is written anew); recipients were *moved* by events; destinations and senders
+//! are *suspended* (all that are, the last record counts).
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub(super) const COMMITTED: u8 = 1;
 pub(super) const EXPANDED: u8 = 2;
 /// The journal's kind of events.
 pub(super) const MOVED: u8 = 3;
+/// The journal's kind of everything that is suspended.
+pub(super) const SUSPENDED: u8 = 4;
 
 const VERSION: u8 = 1;
 

@@ -8,21 +8,45 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError};
+use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError, SUSPENDED};
 use super::renewal::{Renewal, is_overgrown};
 use super::{CommitFailure, Happened, OwnMessage, Shared};
-use crate::model::queue::{Event, Input, QueueId, ReportJob, ReportKind, Target};
+use crate::model::queue::{Attempt, Event, Input, QueueId, ReportJob, ReportKind, Suspensions, Target};
 use crate::store::hands::{Hands, Labour, Turned};
 use crate::store::intake::{Patience, locked};
 use crate::store::journal::{JournalFailure, LargeBody, Location};
-use crate::store::ticket::{Promise, Stopped, Ticket};
+use crate::store::ticket::{Promise, Stopped, Ticket, ticket};
 
 /// What is said to the recorder.
 pub(super) enum Fact {
-    Expanded { id: QueueId, targets: Vec<Target>, promise: Promise<(), Stopped> },
-    Moved { id: QueueId, events: Vec<(u32, Event)> },
-    Report { job: ReportJob, report: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped> },
-    Own { message: OwnMessage, promise: Promise<QueueId, CommitFailure> },
+    Expanded {
+        id: QueueId,
+        targets: Vec<Target>,
+        promise: Promise<(), Stopped>,
+    },
+    Moved {
+        id: QueueId,
+        events: Vec<(u32, Event)>,
+    },
+    Report {
+        job: ReportJob,
+        report: Option<OwnMessage>,
+        promise: Promise<Option<QueueId>, Stopped>,
+    },
+    Own {
+        message: OwnMessage,
+        promise: Promise<QueueId, CommitFailure>,
+    },
+    Abandon {
+        id: QueueId,
+        attempt: Option<Attempt>,
+    },
+    Suspend {
+        suspensions: Suspensions,
+        promise: Promise<(), CommitFailure>,
+    },
+    /// Answered when everything said before is durable.
+    Barrier(Promise<(), Stopped>),
     Discard(LargeBody),
     Close,
 }
@@ -35,6 +59,8 @@ enum Then {
     Committed(Box<Own>),
     Answer(Promise<Option<QueueId>, Stopped>, Option<QueueId>),
     AnswerOwn(Promise<QueueId, CommitFailure>, QueueId),
+    Suspended(Suspensions, Promise<(), CommitFailure>),
+    Passed(Promise<(), Stopped>),
 }
 
 /// A message of the server's own.
@@ -135,6 +161,12 @@ impl Recorder {
                 Ok(id) => self.then.push((None, Then::AnswerOwn(promise, id))),
                 Err(failure) => promise.fulfil(Err(failure)),
             },
+            Fact::Abandon { id, attempt } => self.abandon(id, attempt),
+            Fact::Suspend { suspensions, promise } => match record::encode(&suspensions) {
+                Ok(payload) => self.push(SUSPENDED, payload, Then::Suspended(suspensions, promise)),
+                Err(error) => promise.fulfil(Err(CommitFailure::TooLarge(error))),
+            },
+            Fact::Barrier(promise) => self.then.push((None, Then::Passed(promise))),
             Fact::Discard(body) => {
                 if let Err(error) = self.shared.journal.bodies().remove(&body.name) {
                     tracing::warn!(%error, "a body that is not needed stays until the next start");
@@ -172,6 +204,25 @@ impl Recorder {
                 self.flush();
             }
         }
+    }
+
+    /// Ends a message that was never expanded: each of its recipients failed, or nobody hears of it.
+    fn abandon(&mut self, id: QueueId, attempt: Option<Attempt>) {
+        // Its expansion may have been said just before.
+        self.flush();
+        let facts = locked(&self.shared.table).dispatcher.entry(id).map(|entry| entry.facts.clone());
+        let Some(facts) = facts else { return };
+        let targets = attempt.map_or_else(Vec::new, |attempt| match self.shared.message(id) {
+            Ok(message) => {
+                let permits = message.envelope.permits().iter();
+                permits.map(|permit| Target::given_up(permit, &facts.reverse_path, attempt.clone())).collect()
+            }
+            Err(error) => {
+                tracing::error!(queue_id = %id, %error, "a message that cannot be read is given up");
+                vec![Target::unreadable(&facts.reverse_path, attempt)]
+            }
+        });
+        self.expanded(id, targets, ticket().0);
     }
 
     fn moved(&mut self, id: QueueId, events: Vec<(u32, Event)>) {
@@ -300,6 +351,15 @@ impl Recorder {
             }
             Then::Answer(promise, id) => promise.fulfil(Ok(id)),
             Then::AnswerOwn(promise, id) => promise.fulfil(Ok(id)),
+            Then::Suspended(suspensions, promise) => {
+                if let Some(location) = location {
+                    let former = locked(&self.shared.table).suspended.replace(location);
+                    former.into_iter().for_each(|location| self.shared.journal.release(location));
+                    self.shared.handle(Input::Suspended(suspensions));
+                }
+                promise.fulfil(Ok(()));
+            }
+            Then::Passed(promise) => promise.fulfil(Ok(())),
         }
     }
 

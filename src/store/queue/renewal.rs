@@ -11,7 +11,7 @@
 //! Both are safe at every crash: the former records are released only when the new ones are durable, an expansion
 //! without its last piece is passed over by the replay, and one that is whole replaces what was before it.
 
-use super::record::{self, COMMITTED, EXPANDED};
+use super::record::{self, COMMITTED, EXPANDED, SUSPENDED};
 use super::recorder::{BATCH_BYTES, BATCH_RECORDS, Recorder};
 use super::table::{Stored, Table};
 use super::{JournalError, QueueId, Shared};
@@ -98,10 +98,24 @@ impl Recorder {
         let Some(mut renewal) = self.renewal.take().or_else(|| Renewal::begin(&self.shared, None)) else {
             return false;
         };
+        self.renew_suspensions(&renewal);
         let found = renewal.look(&locked(&self.shared.table));
         self.write_anew(found.messages, true);
         self.renewal = if found.end { Renewal::begin(&self.shared, Some(renewal.segment)) } else { Some(renewal) };
         self.renewal.is_some()
+    }
+
+    /// What is suspended stands in one record, which may keep the segment as well.
+    fn renew_suspensions(&self, renewal: &Renewal) {
+        let table = locked(&self.shared.table);
+        if table.suspended.is_none_or(|location| location.segment != renewal.segment) {
+            return;
+        }
+        let suspensions = record::encode(table.dispatcher.suspensions());
+        drop(table);
+        let Some(locations) = suspensions.ok().and_then(|payload| self.append(&[(SUSPENDED, payload)])) else { return };
+        let former = locations.first().and_then(|location| locked(&self.shared.table).suspended.replace(*location));
+        former.into_iter().for_each(|location| self.shared.journal.release(location));
     }
 
     /// Writes these messages' states anew, with their contents or without, in as few batches as possible.

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::record::{self, COMMITTED, Committed, EXPANDED, Expanded, MOVED, Moved, RecordError};
+use super::record::{self, COMMITTED, Committed, EXPANDED, Expanded, MOVED, Moved, RecordError, SUSPENDED};
 use super::{Happened, Witness};
-use crate::model::queue::{Dispatcher, Entry, QueueId, ReportJob, Target};
+use crate::model::queue::{Dispatcher, Entry, QueueId, ReportJob, Suspensions, Target};
 use crate::store::journal::{LargeBody, Location, Record};
 
 /// Where a message is.
@@ -45,6 +45,8 @@ pub(super) struct Table {
     pub(super) stored: BTreeMap<QueueId, Stored>,
     pub(super) asked: VecDeque<Asked>,
     pub(super) last_id: QueueId,
+    /// The record of what is suspended.
+    pub(super) suspended: Option<Location>,
 }
 
 /// A message as far as the replay has come.
@@ -64,6 +66,8 @@ pub(super) struct Replay<'a> {
     seen: u64,
     messages: BTreeMap<QueueId, Replayed>,
     last_id: Option<QueueId>,
+    suspensions: Suspensions,
+    suspended: Option<Location>,
     /// Records about messages that are gone.
     pub(super) needless: Vec<Location>,
     /// The first record that cannot be read.
@@ -75,12 +79,23 @@ pub(super) struct Found {
     pub(super) open: Vec<(Entry, Stored)>,
     pub(super) settled: Vec<Stored>,
     pub(super) last_id: QueueId,
+    pub(super) suspensions: Suspensions,
+    pub(super) suspended: Option<Location>,
 }
 
 impl<'a> Replay<'a> {
     pub(super) fn new(witness: &'a dyn Witness) -> Self {
         let seen = witness.seen();
-        Self { witness, seen, messages: BTreeMap::new(), last_id: None, needless: Vec::new(), failure: None }
+        Self {
+            witness,
+            seen,
+            messages: BTreeMap::new(),
+            last_id: None,
+            suspensions: Suspensions::default(),
+            suspended: None,
+            needless: Vec::new(),
+            failure: None,
+        }
     }
 
     pub(super) fn take(&mut self, record: Record<'_>, location: Location) {
@@ -88,6 +103,10 @@ impl<'a> Replay<'a> {
             COMMITTED => self.committed(record.payload, location),
             EXPANDED => self.expanded(record.payload, location),
             MOVED => self.moved(record.payload, location),
+            SUSPENDED => record::decode::<Suspensions>(record.payload).map(|(suspensions, _)| {
+                self.suspensions = suspensions;
+                self.needless.extend(self.suspended.replace(location));
+            }),
             kind => Err(RecordError::Kind(kind)),
         };
         if let Err(error) = taken {
@@ -161,7 +180,13 @@ impl<'a> Replay<'a> {
     }
 
     pub(super) fn finish(self) -> Found {
-        let mut found = Found { open: Vec::new(), settled: Vec::new(), last_id: self.last_id.unwrap_or(QueueId(0)) };
+        let mut found = Found {
+            open: Vec::new(),
+            settled: Vec::new(),
+            last_id: self.last_id.unwrap_or(QueueId(0)),
+            suspensions: self.suspensions,
+            suspended: self.suspended,
+        };
         for message in self.messages.into_values() {
             if message.entry.is_settled() {
                 found.settled.push(message.stored);

@@ -14,6 +14,7 @@ use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::clock::ManualClock;
 use crate::world::disk::SimulatedDisk;
 
+mod control;
 mod renewal;
 
 const PLACE: &str = "/queue";
@@ -240,7 +241,7 @@ fn contents_come_back_as_they_were_given_in_this_life_and_the_next() {
     let queue = open(&disk, &clock).unwrap();
     check(&queue, small, big);
     assert!(queue.reserve_id() > big);
-    let listed = queue.list();
+    let listed = queue.list(&crate::model::queue::Selection::default(), QueueId(0), 100).messages;
     assert_eq!(
         listed.iter().map(|summary| summary.id.clone()).collect::<Vec<_>>(),
         [small, big].map(|id| id.to_string())
@@ -348,7 +349,7 @@ impl Witness for Listener {
 
 fn by_hand(disk: &SimulatedDisk, witness: &Arc<Listener>) -> Queue {
     let mut options = QueueOptions { witness: Arc::<Listener>::clone(witness), ..options(4096) };
-    options.journal.hands = crate::store::Hands::Caller;
+    options.journal.hands = Hands::Caller;
     Queue::open(Arc::new(disk.clone()), Path::new(PLACE), options, clock()).unwrap().0
 }
 

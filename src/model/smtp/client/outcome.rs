@@ -63,6 +63,8 @@ pub struct Trouble {
     pub host: Option<Box<str>>,
     /// Who found what.
     pub cause: Cause,
+    /// How far the dialogue had come; `None` when it had not begun.
+    pub step: Option<Step>,
 }
 
 /// Who found what.
@@ -82,14 +84,31 @@ pub enum Cause {
 impl Trouble {
     /// Something we noticed ourselves, at `host` or before it came to one.
     pub fn local(status: EnhancedStatus, host: Option<&str>, text: impl Into<Box<str>>) -> Self {
-        Self { status, host: host.map(Into::into), cause: Cause::Local(text.into()) }
+        Self { status, host: host.map(Into::into), cause: Cause::Local(text.into()), step: None }
+    }
+
+    /// The same, noticed at this step of the dialogue.
+    #[must_use]
+    pub(super) fn at(self, step: Step) -> Self {
+        Self { step: Some(step), ..self }
+    }
+
+    /// Whether it would have befallen any message: the host could not be found, reached, secured or signed in to.
+    pub fn is_of_the_host(&self) -> bool {
+        match self.step {
+            None | Some(Step::Greeting | Step::Hello | Step::Tls | Step::Auth) => true,
+            Some(
+                Step::Mail | Step::Rcpt | Step::DataStart | Step::DataBlock | Step::DataEnd | Step::Idle | Step::Quit,
+            ) => false,
+        }
     }
 
     /// A refusing reply. Its own status is kept where it is of the right class.
     pub(super) fn remote(host: &str, step: Step, reply: RemoteReply, failed: bool) -> Self {
         let class = if failed { 5 } else { 4 };
         let status = reply.enhanced().filter(|status| status.0 == class).unwrap_or(EnhancedStatus(class, 0, 0));
-        Self { status, host: Some(host.into()), cause: Cause::Reply { step, reply: reply.shortened() } }
+        let cause = Cause::Reply { step, reply: reply.shortened() };
+        Self { status, host: Some(host.into()), cause, step: Some(step) }
     }
 
     /// The Diagnostic-Code of a report (RFC 3464 section 2.3.6): only what another host really said.

@@ -221,7 +221,7 @@ impl ClientSession {
     /// The rest of the message cannot be had. The message is not completed: the connection is cut in the middle.
     pub fn body_failed(&mut self, reason: &str) {
         if matches!(self.state, State::Content(_)) {
-            self.fail(Trouble::local(EnhancedStatus(4, 3, 0), None, reason), false);
+            self.fail(Trouble::local(EnhancedStatus(4, 3, 0), None, reason).at(Step::DataBlock), false);
         }
     }
 
@@ -431,7 +431,9 @@ impl ClientSession {
         let Some(transaction) = self.transaction.take() else { return };
         let rest = rest.unwrap_or_else(|| {
             let host = Some(self.options.host.as_str());
-            Outcome::Deferred(Trouble::local(EnhancedStatus(4, 5, 0), host, "the host gave no verdict"))
+            Outcome::Deferred(
+                Trouble::local(EnhancedStatus(4, 5, 0), host, "the host gave no verdict").at(Step::DataEnd),
+            )
         });
         let another_host = transaction.sender_was_deferred();
         let outcomes = transaction.into_outcomes(&rest);
@@ -454,7 +456,7 @@ impl ClientSession {
     fn give_up(&mut self, status: EnhancedStatus, what: &str) {
         let text = format!("{what} ({})", self.step().words());
         let another_host = self.another_host_may_be_asked();
-        self.fail(Trouble::local(status, Some(&self.options.host), text), another_host);
+        self.fail(Trouble::local(status, Some(&self.options.host), text).at(self.step()), another_host);
     }
 
     /// Not once the message was complete: the host may have taken it, and another would deliver it twice.

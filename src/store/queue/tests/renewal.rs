@@ -1,21 +1,21 @@
 //! Old segments and long histories are written anew: little is kept, and no crash finds anything between two states.
 
 use super::*;
-use crate::store::hands::Hands;
+use crate::model::queue::{Command, Entry};
 
-fn by_hand(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Result<Queue, OpenError> {
+pub(super) fn by_hand(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> Result<Queue, OpenError> {
     let mut options = options(4096);
     options.journal.hands = Hands::Caller;
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     Queue::open(Arc::new(disk.clone()), Path::new(PLACE), options, clock).map(|(queue, _)| queue)
 }
 
-fn turn(queue: &Queue) {
+pub(super) fn turn(queue: &Queue) {
     while queue.turn() {}
 }
 
 /// Commits a message to one recipient outside, and expands it.
-fn wait_with(queue: &Queue, body: &[u8]) -> QueueId {
+pub(super) fn wait_with(queue: &Queue, body: &[u8]) -> QueueId {
     let mut content = b"Subject: x\r\n\r\n".to_vec();
     content.extend_from_slice(body);
     let promise = queue.shared.reserve_id();
@@ -37,7 +37,7 @@ fn wait_with(queue: &Queue, body: &[u8]) -> QueueId {
 }
 
 /// Lets every attempt that is due fail.
-fn defer_all(queue: &Queue) {
+pub(super) fn defer_all(queue: &Queue) {
     while let Some(work) = queue.take_work() {
         match work {
             Work::Attempt(job) => {
@@ -52,11 +52,11 @@ fn defer_all(queue: &Queue) {
     }
 }
 
-fn entries(queue: &Queue) -> Vec<Entry> {
+pub(super) fn entries(queue: &Queue) -> Vec<Entry> {
     locked(&queue.shared.table).dispatcher.entries().cloned().collect()
 }
 
-fn finish(queue: Queue) {
+pub(super) fn finish(queue: Queue) {
     turn(&queue);
     drop(queue);
 }

@@ -1,0 +1,186 @@
+//! Attempts: whose turn it is, how they ended, what happens to those that are lost or come too late.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Dispatcher, Phase, Running, Timer, expiry};
+use crate::model::mail::Timestamp;
+use crate::model::queue::entry::QueueId;
+use crate::model::queue::finding::Finding;
+use crate::model::queue::lane::{LaneKey, Place, Reach};
+use crate::model::queue::target::{Attempt, Event, Outcome, State};
+use crate::model::queue::work::{Effect, Job, Lease};
+
+impl Dispatcher {
+    /// The next attempt to make, to be answered with [`Input::Outcomes`](super::Input::Outcomes); none when all that is
+    /// due is under way, or the limits are reached. It counts as under way from here on.
+    pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
+        let entries = &self.entries;
+        let target = |(id, place): Place| entries.get(&id).and_then(|live| live.entry.target(place));
+        let waits = |lane: &LaneKey, (id, place): Place| {
+            let phase = entries.get(&id).and_then(|live| live.phases.get(usize::try_from(place).ok()?));
+            // A recipient that goes another way now has a place on its new lane.
+            let is_here = target((id, place))
+                .is_some_and(|target| target.state != State::Held && target.addressee.hop.is_on(lane));
+            phase == Some(&Phase::Queued) && is_here
+        };
+        // One MAIL FROM for all: copies whose reverse-path was rewritten differently travel apart.
+        let alike = |first: Place, next: Place| match (target(first), target(next)) {
+            (Some(first), Some(next)) => {
+                let (first, next) = (&first.addressee, &next.addressee);
+                first.reverse_path == next.reverse_path && first.resent_from == next.resent_from
+            }
+            (None, _) | (_, None) => false,
+        };
+        let (lane, batch) = self.lanes.next(&self.limits, &self.suspensions, waits, alike)?;
+        let lease = Lease(self.next_lease);
+        self.next_lease = self.next_lease.saturating_add(1);
+        let id = batch.first()?.0;
+        let live = self.entries.get_mut(&id)?;
+        let mut targets = Vec::with_capacity(batch.len());
+        for (_, place) in &batch {
+            let Some(addressee) = live.entry.target(*place).map(|target| Arc::clone(&target.addressee)) else {
+                continue;
+            };
+            if let Some(phase) = live.phase(*place) {
+                *phase = Phase::Leased(lease);
+                targets.push((*place, addressee));
+            }
+        }
+        let repeat_possible = live.repeat_possible;
+        let places = batch.into_iter().map(|(_, place)| place).collect();
+        let deadline = now.plus(self.limits.lease);
+        self.leases.insert(lease, Running { id, lane: lane.clone(), places, deadline });
+        self.timers.insert((deadline, Timer::Lease(lease)));
+        Some(Job { lease, id, lane, targets, repeat_possible })
+    }
+
+    pub(super) fn outcomes(&mut self, now: Timestamp, lease: Lease, outcomes: Vec<(u32, Outcome)>, jitter: u64) {
+        // An attempt that was given up for lost has been handed to another: its word does not count any more.
+        let Some(running) = self.leases.remove(&lease) else { return };
+        self.timers.remove(&(running.deadline, Timer::Lease(lease)));
+        let reach = self.reach(now, &running.lane, &outcomes, jitter);
+        self.lanes.done(&running.lane, reach, &self.limits, &self.suspensions);
+        let Some(live) = self.entries.get_mut(&running.id) else { return };
+        let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
+        let mut said: BTreeMap<u32, Outcome> = outcomes.into_iter().collect();
+        let mut events = Vec::with_capacity(running.places.len());
+        for place in running.places {
+            let Some(attempts) = live.entry.target(place).map(|target| target.attempts) else { continue };
+            let Some(phase) = live.phase(place) else { continue };
+            *phase = Phase::Settling;
+            let event = match said.remove(&place).unwrap_or_else(|| unsaid(now)) {
+                Outcome::Delivered(attempt) => Event::Delivered(attempt),
+                Outcome::Relayed { attempt, dsn_passed_on } => Event::Relayed { attempt, dsn_passed_on },
+                Outcome::Failed(attempt) => Event::Failed(attempt),
+                Outcome::Deferred(attempt) | Outcome::Unreached(attempt) if now >= expires_at => {
+                    Event::Failed(expiry(&self.expired, now, Some(&attempt)))
+                }
+                Outcome::Deferred(attempt) | Outcome::Unreached(attempt) => {
+                    let own = jitter.rotate_left(place % 64);
+                    let next_attempt = self.schedule.next_attempt(attempts.saturating_add(1), now, expires_at, own);
+                    Event::Deferred { attempt, next_attempt }
+                }
+            };
+            events.push((place, event));
+        }
+        self.effects.push_back(Effect::Record { id: running.id, events });
+    }
+
+    /// What an attempt says about its destination. Local delivery never pauses: a mailbox is no host that is away.
+    fn reach(&self, now: Timestamp, lane: &LaneKey, outcomes: &[(u32, Outcome)], jitter: u64) -> Reach {
+        let waits = |outcome: &Outcome| matches!(outcome, Outcome::Deferred(_) | Outcome::Unreached(_));
+        if outcomes.iter().any(|(_, outcome)| !waits(outcome)) {
+            return Reach::Judged;
+        }
+        let mut unreached = None;
+        for (_, outcome) in outcomes {
+            match outcome {
+                Outcome::Unreached(attempt) => unreached = Some(attempt),
+                Outcome::Deferred(_) | Outcome::Delivered(_) | Outcome::Relayed { .. } | Outcome::Failed(_) => {
+                    return Reach::Waits;
+                }
+            }
+        }
+        match unreached.filter(|_| !lane.is_local()) {
+            Some(attempt) => {
+                let failures = self.lanes.failures_with_this(lane);
+                let until = self.schedule.next_attempt(failures, now, now.plus(self.schedule.expiry), jitter);
+                Reach::Unreached(attempt.clone(), until)
+            }
+            None => Reach::Waits,
+        }
+    }
+
+    /// The time of a deferred recipient has come: it is due, which is written nowhere.
+    pub(super) fn due(&mut self, id: QueueId, place: u32) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        if self.suspensions.of_sender(&live.entry.facts).is_some() {
+            return;
+        }
+        let Some(target) = live.entry.target(place).filter(|target| target.state == State::Deferred) else { return };
+        let lane = target.addressee.hop.lane();
+        if let Some(phase) = live.phase(place).filter(|phase| **phase == Phase::Idle) {
+            *phase = Phase::Queued;
+            self.lanes.push(lane, (id, place), &self.limits, &self.suspensions);
+        }
+    }
+
+    /// A worker did not answer within its lease: its recipients are tried again, or given up when their time is over.
+    pub(super) fn lost(&mut self, now: Timestamp, lease: Lease) {
+        let Some(running) = self.leases.remove(&lease) else { return };
+        self.lanes.done(&running.lane, Reach::Unknown, &self.limits, &self.suspensions);
+        for place in running.places {
+            let Some(live) = self.entries.get_mut(&running.id) else { return };
+            live.repeat_possible = true;
+            live.release(place, |phase| phase == Phase::Leased(lease));
+            self.enlist(running.id, place);
+            self.due(running.id, place);
+        }
+        let Some(live) = self.entries.get(&running.id) else { return };
+        let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
+        if now >= expires_at {
+            self.expire(now, running.id);
+        }
+    }
+
+    /// The time of a message is up: whoever did not get it will not. Attempts under way are judged by their outcome, or
+    /// end with their lease. Recipients that were never tried because the server stood still get a lease for one
+    /// attempt first; behind a destination that does not work they get no more than that.
+    pub(super) fn expire(&mut self, now: Timestamp, id: QueueId) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        let patient_until = live.since.plus(self.limits.lease);
+        if !live.entry.is_expanded() {
+            self.effects.push_back(Effect::Abandon { id, attempt: Some(expiry(&self.expired, now, None)) });
+            // Until that is durable; the disk may fail meanwhile.
+            return self.look_at_time(id, now.plus(self.limits.lease));
+        }
+        let suspended = self.suspensions.of_sender(&live.entry.facts).is_some();
+        let (mut events, mut untried) = (Vec::new(), false);
+        for ((place, target), phase) in (0_u32..).zip(live.entry.targets()).zip(&mut live.phases) {
+            if !target.state.is_open() || !matches!(phase, Phase::Idle | Phase::Queued) {
+                continue;
+            }
+            let had_its_turn = target.attempts > 0 || target.state == State::Held || suspended || now >= patient_until;
+            if !had_its_turn {
+                untried = true;
+                continue;
+            }
+            *phase = Phase::Settling;
+            let lane = target.addressee.hop.lane();
+            let last = target.last.as_deref().or_else(|| self.lanes.last_trouble(&lane));
+            events.push((place, Event::Failed(expiry(&self.expired, now, last))));
+        }
+        if !events.is_empty() {
+            self.effects.push_back(Effect::Record { id, events });
+        }
+        if untried {
+            self.look_at_time(id, patient_until);
+        }
+    }
+}
+
+/// The agent said nothing of a recipient: as if it had not been tried in earnest.
+fn unsaid(now: Timestamp) -> Outcome {
+    Outcome::Deferred(Attempt { at: now, host: None, reply: Finding::Unsaid.reply() })
+}

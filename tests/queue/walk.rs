@@ -1,0 +1,333 @@
+//! A server whose journal survives its crashes, under whatever agents, administrators and the clock do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use franking::model::queue::{DestinationName, Entry, Party, State, Suspendable, Suspension, Suspensions};
+use franking::world::random::{Random as _, SeededRandom};
+use proptest::prelude::*;
+
+use super::*;
+
+/// What the journal holds, as values.
+#[derive(Clone, Debug)]
+enum Fact {
+    Committed(EntryFacts),
+    Expanded(QueueId, Vec<Target>),
+    Moved(QueueId, Vec<(u32, Event)>),
+    Suspended(Suspensions),
+}
+
+/// A server whose journal survives its crashes.
+struct Walk {
+    random: SeededRandom,
+    now: Timestamp,
+    dispatcher: Dispatcher,
+    journal: Vec<Fact>,
+    running: Vec<Job>,
+    next_id: u64,
+    reports: BTreeMap<(QueueId, u32, ReportKind), u32>,
+    forgotten: BTreeSet<QueueId>,
+}
+
+impl Walk {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: SeededRandom::new(seed),
+            now: start(),
+            dispatcher: dispatcher(),
+            journal: Vec::new(),
+            running: Vec::new(),
+            next_id: 1,
+            reports: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+        }
+    }
+
+    fn chance(&self, of: u64) -> bool {
+        self.random.below(of) == 0
+    }
+
+    fn draw_target(&self) -> Target {
+        let hop = match self.random.below(4) {
+            0 => Hop::Mailbox(RecipientId(self.random.below(3))),
+            1 => Hop::SentItems(RecipientId(self.random.below(3))),
+            2 => Hop::Relay { address: address("partner@fabrikam.example"), route: Route::Domain },
+            _ => Hop::Relay { address: address("x@dead.example"), route: Route::NextHost("mx.dead.example".into()) },
+        };
+        let reverse_path = match self.random.below(3) {
+            0 => ReversePath::Null,
+            1 => ReversePath::Mailbox(address("bob@fabrikam.example")),
+            _ => ReversePath::Mailbox(address("carol@contoso.example")),
+        };
+        let flag = || self.chance(2);
+        let notify = match self.random.below(3) {
+            0 => Notify::Unspecified,
+            1 => Notify::Never,
+            _ => Notify::On { success: flag(), failure: flag(), delay: flag() },
+        };
+        let addressee = addressee(hop, reverse_path, notify);
+        if self.chance(5) { Target::refused(addressee, attempt(self.now, 550)) } else { Target::new(addressee) }
+    }
+
+    fn commit(&mut self) {
+        let facts = facts(self.next_id, self.now);
+        self.next_id += 1;
+        self.journal.push(Fact::Committed(facts.clone()));
+        self.dispatcher.handle(self.now, Input::Committed(facts));
+    }
+
+    fn record(&mut self, id: QueueId, events: Vec<(u32, Event)>) {
+        self.journal.push(Fact::Moved(id, events.clone()));
+        self.dispatcher.handle(self.now, Input::Recorded { id, events });
+    }
+
+    /// Does what the dispatcher wants next; false when it wants nothing.
+    fn effect(&mut self) -> bool {
+        match self.dispatcher.poll_effect() {
+            None => return false,
+            Some(Effect::Expand(id)) if self.chance(4) => self.dispatcher.handle(self.now, Input::Unexpanded(id)),
+            Some(Effect::Expand(id)) => {
+                let targets: Vec<Target> = (0..self.random.below(5)).map(|_| self.draw_target()).collect();
+                self.expand(id, targets);
+            }
+            Some(Effect::Abandon { id, attempt }) => {
+                let failed = |attempt| {
+                    let reverse_path = ReversePath::Mailbox(address("bob@fabrikam.example"));
+                    let given = addressee(Hop::Nowhere, reverse_path, Notify::Unspecified);
+                    Target::refused(given, attempt)
+                };
+                self.expand(id, attempt.into_iter().map(failed).collect());
+            }
+            Some(Effect::Record { id, events }) => self.record(id, events),
+            Some(Effect::Report(job)) => {
+                // A notice may be overtaken by the end of all recipients.
+                let Some(entry) = self.dispatcher.entry(job.id) else { return true };
+                let owed = |place: &u32| {
+                    let target = entry.target(*place).unwrap();
+                    assert_eq!(target.addressee.reverse_path, ReversePath::Mailbox(job.to.clone()));
+                    match job.kind {
+                        ReportKind::Delayed => target.may_be_noticed(),
+                        kind => target.owes() == Some(kind),
+                    }
+                };
+                let places: Vec<u32> = job.targets.iter().copied().filter(owed).collect();
+                let event = || if job.kind == ReportKind::Delayed { Event::Noticed } else { Event::Reported };
+                for place in &places {
+                    *self.reports.entry((job.id, *place, job.kind)).or_default() += 1;
+                }
+                self.record(job.id, places.iter().map(|place| (*place, event())).collect());
+            }
+            Some(Effect::Forget(id)) => assert!(self.forgotten.insert(id), "forgotten twice"),
+        }
+        true
+    }
+
+    fn expand(&mut self, id: QueueId, targets: Vec<Target>) {
+        // As the store does it: the first expansion stands.
+        if self.dispatcher.entry(id).is_some_and(|entry| !entry.is_expanded()) {
+            self.journal.push(Fact::Expanded(id, targets.clone()));
+            self.dispatcher.handle(self.now, Input::Expanded { id, targets });
+        }
+    }
+
+    fn finish_one(&mut self) {
+        if self.running.is_empty() {
+            return;
+        }
+        let count = self.running.len() as u64;
+        let job = self.running.swap_remove(usize::try_from(self.random.below(count)).unwrap());
+        let away = self.chance(3);
+        let outcomes = job.targets.iter().filter_map(|(place, _)| {
+            if away {
+                return Some((*place, Outcome::Unreached(attempt(self.now, 451))));
+            }
+            let outcome = match self.random.below(6) {
+                0 => Outcome::Failed(attempt(self.now, 550)),
+                1 if !job.lane.is_local() => {
+                    Outcome::Relayed { attempt: attempt(self.now, 250), dsn_passed_on: self.chance(2) }
+                }
+                1 => Outcome::Delivered(attempt(self.now, 250)),
+                2 => return None,
+                _ => Outcome::Deferred(attempt(self.now, 451)),
+            };
+            Some((*place, outcome))
+        });
+        let outcomes = outcomes.collect();
+        let jitter = self.random.next_u64();
+        self.dispatcher.handle(self.now, Input::Outcomes { lease: job.lease, outcomes, jitter });
+    }
+
+    fn pass_time(&mut self, seconds_max: u64) {
+        self.now = self.now.plus(Duration::from_secs(self.random.below(seconds_max)));
+        self.dispatcher.handle(self.now, Input::Tick);
+    }
+
+    fn command(&mut self) {
+        let id = QueueId(self.random.below(self.next_id + 1));
+        let command = match self.random.below(7) {
+            0 => Command::Retry(id),
+            1 => Command::Remove(id),
+            2 => Command::Hold(id),
+            3 => Command::GiveUp(id, attempt(self.now, 550)),
+            4 => Command::Move(id, Route::NextHost("mx.dead.example".into())),
+            5 => return self.suspend(),
+            _ => Command::Release(id),
+        };
+        let would = self.dispatcher.would_obey(&command, |_| true);
+        assert_eq!(self.dispatcher.command_where(&command, |_| true), would);
+    }
+
+    fn suspend(&mut self) {
+        let what = match self.random.below(3) {
+            0 => Suspendable::Sender("bob@fabrikam.example".parse::<Party>().unwrap()),
+            1 => Suspendable::Destination("fabrikam.example".parse::<DestinationName>().unwrap()),
+            _ => Suspendable::Destination("mx.dead.example".parse().unwrap()),
+        };
+        let mut suspensions = self.dispatcher.suspensions().clone();
+        if !suspensions.resume(&what) {
+            assert!(suspensions.suspend(what, Suspension { since: self.now, reason: "test".into() }));
+        }
+        self.journal.push(Fact::Suspended(suspensions.clone()));
+        self.dispatcher.handle(self.now, Input::Suspended(suspensions));
+    }
+
+    fn replayed(&self) -> BTreeMap<QueueId, Entry> {
+        let mut entries = BTreeMap::new();
+        for fact in &self.journal {
+            match fact {
+                Fact::Committed(facts) => drop(entries.insert(facts.id, Entry::accepted(facts.clone()))),
+                Fact::Expanded(id, targets) => entries.get_mut(id).unwrap().expand(targets.clone()),
+                Fact::Moved(id, events) => {
+                    for (place, event) in events {
+                        let _ = entries.get_mut(id).unwrap().apply(*place, event);
+                    }
+                }
+                Fact::Suspended(_) => {}
+            }
+        }
+        entries
+    }
+
+    fn crash(&mut self) {
+        self.running.clear();
+        self.dispatcher = dispatcher();
+        let suspended = self.journal.iter().rev().find_map(|fact| match fact {
+            Fact::Suspended(suspensions) => Some(suspensions.clone()),
+            _ => None,
+        });
+        self.dispatcher.handle(self.now, Input::Suspended(suspended.unwrap_or_default()));
+        for (id, entry) in self.replayed() {
+            if entry.is_settled() {
+                self.forgotten.insert(id);
+            } else {
+                assert!(!self.forgotten.contains(&id), "a message came back");
+                self.dispatcher.restore(self.now, entry);
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(24) {
+            0 | 1 => self.commit(),
+            2..=9 => drop(self.effect()),
+            10..=14 => self.running.extend(self.dispatcher.next_job(self.now)),
+            15..=18 => self.finish_one(),
+            19 => self.pass_time(120),
+            20 => self.pass_time(4_000),
+            21 => self.command(),
+            22 => drop(self.running.pop()),
+            _ if self.chance(6) => self.crash(),
+            _ => {}
+        }
+    }
+
+    /// Lets everything come to its end, which it must in time.
+    fn settle(&mut self) {
+        let last = self.dispatcher.entries().map(|entry| entry.facts.accepted_at).max().unwrap_or(self.now);
+        let deadline = self.now.max(last.plus(Schedule::exchange_online().expiry)).plus(limits().lease * 3);
+        for _ in 0..200_000 {
+            while self.effect() {}
+            assert!(self.now <= deadline, "the time of everything was up long ago");
+            self.running.extend(self.dispatcher.next_job(self.now));
+            if self.running.is_empty() {
+                if self.dispatcher.entries().next().is_none() {
+                    return;
+                }
+                let next = self.dispatcher.next_tick().expect("an open message has a timer");
+                self.now = self.now.max(next);
+                self.dispatcher.handle(self.now, Input::Tick);
+            } else {
+                self.finish_one();
+            }
+        }
+        panic!("the queue does not come to rest");
+    }
+
+    /// How often the events of the journal, as applied, ended each recipient.
+    fn endings(&self) -> BTreeMap<(QueueId, u32), u32> {
+        let mut entries: BTreeMap<QueueId, Entry> = BTreeMap::new();
+        let mut endings = BTreeMap::new();
+        for fact in &self.journal {
+            match fact {
+                Fact::Committed(facts) => drop(entries.insert(facts.id, Entry::accepted(facts.clone()))),
+                Fact::Expanded(id, targets) => {
+                    for (place, target) in (0_u32..).zip(targets) {
+                        endings.insert((*id, place), u32::from(!target.state.is_open()));
+                    }
+                    entries.get_mut(id).unwrap().expand(targets.clone());
+                }
+                Fact::Moved(id, events) => {
+                    for (place, event) in events {
+                        let applied = entries.get_mut(id).unwrap().apply(*place, event).is_ok();
+                        let ends = matches!(
+                            event,
+                            Event::Delivered(_) | Event::Relayed { .. } | Event::Failed(_) | Event::Removed
+                        );
+                        *endings.entry((*id, *place)).or_default() += u32::from(applied && ends);
+                    }
+                }
+                Fact::Suspended(_) => {}
+            }
+        }
+        endings
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_admitted_recipient_ends_exactly_once(seed in any::<u64>(), steps in 0..600_u32) {
+        let mut walk = Walk::new(seed);
+        for _ in 0..steps {
+            walk.step();
+        }
+        walk.settle();
+        prop_assert!(walk.endings().values().all(|endings| *endings == 1), "{:?}", walk.endings());
+        for (id, entry) in walk.replayed() {
+            prop_assert!(entry.is_settled());
+            prop_assert!(walk.forgotten.contains(&id));
+            for (place, target) in (0_u32..).zip(entry.targets()) {
+                let notify = target.addressee.dsn.notify;
+                let told: u32 = [ReportKind::Failed, ReportKind::Delivered, ReportKind::Relayed]
+                    .iter()
+                    .filter_map(|kind| walk.reports.get(&(id, place, *kind)))
+                    .sum();
+                // A null reverse-path never earns a report; everyone else who is owed one gets exactly one.
+                let owed = target.state == State::Reported;
+                prop_assert_eq!(told, u32::from(owed));
+                let null = target.addressee.reverse_path == ReversePath::Null;
+                prop_assert!(!(owed && null));
+                prop_assert!(target.state != State::Failed || null || !notify.wants_failure());
+                let noticed = walk.reports.get(&(id, place, ReportKind::Delayed)).copied().unwrap_or(0);
+                prop_assert!(noticed <= u32::from(notify.wants_delay() && !null));
+            }
+        }
+        // Nothing is kept about what has gone, except leases of workers that were lost on purpose.
+        prop_assert_eq!(walk.dispatcher.entries().count(), 0);
+        walk.now = walk.now.plus(Duration::from_secs(10_000));
+        walk.dispatcher.handle(walk.now, Input::Tick);
+        prop_assert_eq!(walk.dispatcher.next_tick(), None);
+        prop_assert_eq!(walk.dispatcher.running(), 0);
+    }
+}
