@@ -22,10 +22,10 @@ use crate::support::smtp::Client;
 use crate::support::{PATIENCE, Place, wait_for, within};
 
 const SESSIONS: usize = 8;
-const STRANGER: &str = "eve@fabrikam.example";
+pub(crate) const STRANGER: &str = "eve@fabrikam.example";
 
 /// Whom a message goes to, and where its copies must be found: local parts at contoso.example, or an address outside.
-const ROUTES: [(&[&str], &[&str]); 4] = [
+pub(crate) const ROUTES: [(&[&str], &[&str]); 4] = [
     (&["bob@contoso.example"], &["bob"]),
     (&["alice@contoso.example", "bob@contoso.example"], &["alice", "bob"]),
     (&["carol@contoso.example"], &["carol@fabrikam.example"]),
@@ -96,7 +96,7 @@ fn delete_index(data: &Path) -> usize {
 }
 
 /// How often each message is found at each place: by token and place.
-fn copies(server: &Server) -> BTreeMap<(String, String), usize> {
+pub(crate) fn copies(server: &Server) -> BTreeMap<(String, String), usize> {
     let mut copies = BTreeMap::new();
     let mut count = |stored: &Stored, place: &str| {
         let token = stored.header("Subject").concat();

@@ -11,6 +11,7 @@ mod engine_laws;
 mod import;
 mod journal_crash;
 mod policy;
+mod power_cut;
 mod properties;
 mod queue;
 mod reports;

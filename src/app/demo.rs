@@ -119,7 +119,7 @@ pub fn run(options: &DemoOptions) -> Result<(), DemoError> {
         let text = guide::text(options.address, &listeners, mailboxes, &outbox, &authority);
         std::io::stdout().lock().write_all(text.as_bytes())?;
     }
-    runtime.block_on(server.run())?;
+    runtime.block_on(server.run());
     Ok(())
 }
 

@@ -78,7 +78,8 @@ fn serve_settled(settled: Settled) -> Result<(), ServeError> {
         let authority = data.join("certs").join("ca.pem");
         ready::announce(&Ready { listeners: &listeners, data, mailboxes, outbox: None, authority })?;
     }
-    runtime.block_on(server.run())
+    runtime.block_on(server.run());
+    Ok(())
 }
 
 /// The runtime that everything asynchronous runs on.

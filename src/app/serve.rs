@@ -129,6 +129,7 @@ pub struct Server {
     socket: PathBuf,
     /// Taken when the server runs.
     administrators: Option<UnixListener>,
+    signals: Signals,
     office: Arc<Office>,
     configuration: Option<PathBuf>,
 }
@@ -164,7 +165,8 @@ impl Server {
         let services = Arc::new(Services::new(parts, settings));
         let agents = agents(&world, &config, &stores, &options.way_out)?;
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
-        // Before the listeners: whoever finds the server's ports open may send it commands.
+        // Before the listeners: whoever finds the server's ports open may send it commands, or ask it to stop.
+        let signals = Signals::listen()?;
         let administrators = socket::listen(&socket)?;
         let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let configuration = options.configuration.clone();
@@ -180,6 +182,7 @@ impl Server {
             agents,
             socket,
             administrators: Some(administrators),
+            signals,
             office,
             configuration,
         })
@@ -207,11 +210,7 @@ impl Server {
     }
 
     /// Serves until the operating system asks to stop, then drains within the configured time.
-    ///
-    /// # Errors
-    /// `Io`, when signals cannot be listened to.
-    pub async fn run(mut self) -> Result<(), ServeError> {
-        let mut signals = Signals::listen()?;
+    pub async fn run(mut self) {
         let administrators = self.administrators.take();
         let office = Arc::clone(&self.office);
         let place = self.socket.clone();
@@ -231,7 +230,7 @@ impl Server {
             tokio::spawn(rounds(Arc::clone(&self.intake), Arc::clone(&self.certificates), self.world.clone(), stop));
         supervise(sd_notify::NotifyState::Ready);
         loop {
-            match signals.next().await {
+            match self.signals.next().await {
                 Asked::Stop => break,
                 Asked::Reload => {
                     let (certificates, world) = (Arc::clone(&self.certificates), self.world.clone());
@@ -252,12 +251,11 @@ impl Server {
         };
         tokio::select! {
             () = draining => tracing::info!("stopped"),
-            () = told_again(&mut signals) => tracing::warn!("told to stop again: what is under way is cut off"),
+            () = told_again(&mut self.signals) => tracing::warn!("told to stop again: what is under way is cut off"),
         }
         administration.abort();
         // A file that stays is no harm: the next start replaces it.
         let _ = std::fs::remove_file(&self.socket);
-        Ok(())
     }
 }
 

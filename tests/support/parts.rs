@@ -28,6 +28,11 @@ pub(crate) fn may_act_as_root(why: &str) -> bool {
     may
 }
 
+/// Says that a test is left out because this system does not permit what it needs.
+pub(crate) fn left_out(why: &str) {
+    say(&format!("left out: {why}"));
+}
+
 /// Whether a missing program is a failure.
 fn are_required() -> bool {
     std::env::var_os("FRANKING_REQUIRE_REAL_PARTS").is_some_and(|value| !value.is_empty())

@@ -31,8 +31,12 @@ impl Server {
     /// Starts the demonstration, with the sample organisation, on ports that the kernel chooses. Run again at the same
     /// place, it goes on with the data that is there.
     pub(crate) fn demo(place: &Place) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command.arg("demo").arg("--data").arg(place.directory("data")).arg("--certs").arg(place.directory("certs"));
+        Self::demo_at(place, "data", Command::new(PROGRAM))
+    }
+
+    /// The same with the data in `data` below `place`, started by `command`, which is the program or one that runs it.
+    pub(crate) fn demo_at(place: &Place, data: &str, mut command: Command) -> Self {
+        command.arg("demo").arg("--data").arg(place.directory(data)).arg("--certs").arg(place.directory("certs"));
         for port in ["--inbound-port", "--submission-port", "--submissions-port"] {
             command.args([port, "0"]);
         }
@@ -139,6 +143,11 @@ impl Server {
     pub(crate) fn log(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Waits for its end, which something else brings about.
+    pub(crate) fn wait_for_end(mut self) {
+        wait_for("the end of the server", || self.process.ended());
     }
 
     /// Ends it as `kill -9` does.

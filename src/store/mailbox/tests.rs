@@ -91,7 +91,10 @@ fn after_a_power_cut_a_delivered_message_is_whole_and_repeating_the_others_makes
     for seed in 0..200_u64 {
         let disk = SimulatedDisk::new(seed);
         let mailboxes = store(&disk);
-        mailboxes.create(&alice()).unwrap();
+        // Half of them have no mailbox yet: the power may also go while that is made.
+        if seed.is_multiple_of(2) {
+            mailboxes.create(&alice()).unwrap();
+        }
         disk.cut_power_after(seed % 40);
         let queue: Vec<String> = (0..6).map(|number| format!("q{number}")).collect();
         let message = |queue_id: &str| format!("Subject: {queue_id}\r\n\r\n{}\r\n", queue_id.repeat(50));

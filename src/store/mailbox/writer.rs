@@ -57,24 +57,26 @@ const GROUP: Bounds = Bounds { items: 64, bytes: 16 << 20 };
 /// As many files of a group are open at once: each writer has its own, and sessions need descriptors, too.
 const WRITTEN_MAX: usize = 16;
 
-/// Creates a folder and the mailbox around it, durably.
+/// Creates a folder and the mailbox around it, durably. `tmp` comes last: a crash can leave a part, and a folder counts
+/// as complete when a file can be made in its `tmp`.
 pub(super) fn create_folder(disk: &dyn Disk, mailbox: &Path, folder: &Folder) -> io::Result<()> {
-    for part in ["tmp", "new", "cur"] {
+    for part in ["cur", "new", "tmp"] {
         disk.create_directories(&mailbox.join(part))?;
     }
     let Folder::Named(name) = folder else { return Ok(()) };
     let directory = mailbox.join(name.as_str());
-    for part in ["tmp", "new", "cur"] {
+    for part in ["cur", "new"] {
         disk.create_directories(&directory.join(part))?;
     }
     // Maildir++ tells a folder from a mailbox by this empty file.
     match disk.create_new(&directory.join("maildirfolder")) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         result => {
             result?;
-            disk.synchronize_directory(&directory)
+            disk.synchronize_directory(&directory)?;
         }
     }
+    disk.create_directories(&directory.join("tmp"))
 }
 
 impl Labour for Writer {
