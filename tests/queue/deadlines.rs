@@ -16,7 +16,7 @@ fn live(
     mut agent: impl FnMut(&Job, Timestamp) -> Option<Outcome>,
 ) -> (BTreeMap<String, usize>, Vec<Event>, Timestamp) {
     let (mut attempts, mut endings) = (BTreeMap::new(), Vec::new());
-    for _ in 0..4_000_000 {
+    for _ in 0..1_500_000 {
         if let Some(effect) = dispatcher.poll_effect() {
             match effect {
                 Effect::Expand(id) => dispatcher.handle(now, Input::Unexpanded(id)),
