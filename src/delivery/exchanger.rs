@@ -23,6 +23,9 @@ pub enum Route {
     SmartHost(SmartHost),
     /// To the mail exchangers of the domain, or straight to an address literal.
     Mx(Domain),
+    /// The same, and only with a certificate for the exchanger's name; the operator wants that of this domain. Whoever
+    /// can forge the DNS can name another exchanger: against that, name the host.
+    VerifiedMx(Domain),
 }
 
 /// A host named by the operator.
@@ -88,8 +91,24 @@ pub async fn candidates(
 ) -> Result<Vec<Candidate>, Outcome> {
     match route {
         Route::SmartHost(smart_host) => smart_host_candidates(smart_host, resolver).await,
-        Route::Mx(Domain::Literal(address)) => literal_candidate(*address, options),
-        Route::Mx(Domain::Name(domain)) => {
+        Route::Mx(domain) => exchanger_candidates(domain, resolver, random, options).await,
+        Route::VerifiedMx(domain) => {
+            let mut found = exchanger_candidates(domain, resolver, random, options).await?;
+            found.iter_mut().for_each(|candidate| candidate.security = HopSecurity::StartTls);
+            Ok(found)
+        }
+    }
+}
+
+async fn exchanger_candidates(
+    domain: &Domain,
+    resolver: &dyn Resolver,
+    random: &dyn Random,
+    options: &ExchangerOptions,
+) -> Result<Vec<Candidate>, Outcome> {
+    match domain {
+        Domain::Literal(address) => literal_candidate(*address, options),
+        Domain::Name(domain) => {
             let hosts = exchangers(domain, resolver, random, options).await?;
             usable_addresses(domain, &hosts, resolver, options).await
         }

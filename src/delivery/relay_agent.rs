@@ -2,9 +2,12 @@
 //!
 //! All decisions of the dialogue are in [`model::smtp::client`](crate::model::smtp::client); here are sockets, TLS,
 //! patience and the order in which hosts are tried. It promises an outcome for every recipient within a bounded time,
-//! that no host is asked again once it may have the message, and that a message is streamed, never held whole.
+//! that no host is asked again once it may have the message, that a message is streamed, never held whole, and that a
+//! message on a connection that served before fares no worse than on one of its own.
 
 mod connection;
+mod ledger;
+mod pool;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -14,16 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use tokio::time::{Instant, timeout_at};
 
 use self::connection::{Connection, Hop};
+use self::ledger::{Conversation, Ledger, over_limit};
+pub use self::pool::ReuseOptions;
+use self::pool::{Door, Pool};
 pub use self::source::{MessageBytes, MessageSource};
 use super::exchanger::{Candidate, ExchangerOptions, HopSecurity, Route, candidates};
 use crate::model::mail::{Domain, EnhancedStatus};
-use crate::model::smtp::client::{
-    ClientOptions, Credentials, OutboundMessage, Outcome, Settlement, TlsPolicy, Trouble,
-};
+use crate::model::smtp::client::{ClientOptions, Credentials, OutboundMessage, Outcome, TlsPolicy, Trouble};
 use crate::world::Random;
-use crate::world::network::Dialer;
+use crate::world::network::{Dialer, NetworkError};
 use crate::world::resolver::Resolver;
 
 /// How long to wait for a connection to one address.
@@ -42,8 +47,9 @@ pub struct RelayOptions {
     pub exchanger: ExchangerOptions,
     /// All patience is divided by this: 1, but in tests. 0 counts as 1.
     pub patience_divisor: u32,
-    /// The longest that one message may take at one host, so that a host which takes one block every other minute does
-    /// not hold a worker for days.
+    /// The longest that one attempt may take, at all hosts together, so that one which takes a block every other minute
+    /// does not hold a worker for days. Only the wait for the verdict on a whole message comes on top, which is
+    /// [`Step::DataEnd`](crate::model::smtp::client::Step::DataEnd)'s at most.
     pub attempt_max: Duration,
 }
 
@@ -56,17 +62,19 @@ pub struct RelayTls {
     pub verified: Option<Arc<ClientConfig>>,
 }
 
-/// Delivers to other hosts. One for the whole process; every delivery is independent of the others.
+/// Delivers to other hosts. One for the whole process; no delivery waits for another.
 pub struct RelayAgent {
     resolver: Arc<dyn Resolver>,
     dialer: Arc<dyn Dialer>,
     random: Arc<dyn Random>,
     tls: RelayTls,
     options: RelayOptions,
+    pool: Pool,
 }
 
 impl RelayAgent {
-    /// An agent that finds hosts with `resolver`, reaches them with `dialer` and spreads load with `random`.
+    /// An agent that finds hosts with `resolver`, reaches them with `dialer` and spreads load with `random`. It uses
+    /// connections again as [`ReuseOptions::default`] says.
     pub fn new(
         resolver: Arc<dyn Resolver>,
         dialer: Arc<dyn Dialer>,
@@ -74,7 +82,20 @@ impl RelayAgent {
         tls: RelayTls,
         options: RelayOptions,
     ) -> Self {
-        Self { resolver, dialer, random, tls, options }
+        Self { resolver, dialer, random, tls, options, pool: Pool::new(ReuseOptions::default()) }
+    }
+
+    /// The same agent, which uses connections again as `reuse` says.
+    #[must_use]
+    pub fn reusing(mut self, reuse: ReuseOptions) -> Self {
+        self.pool = Pool::new(reuse);
+        self
+    }
+
+    /// Says goodbye to the hosts whose connections are idle, and keeps none from now on. Ends when all is said, which
+    /// takes seconds at most. Deliveries still work.
+    pub async fn close(&self) {
+        self.pool.close().await;
     }
 
     /// Tries to deliver `message`, whose content is `source`, along `route`. The outcomes are in the order of the
@@ -86,7 +107,12 @@ impl RelayAgent {
         source: &Arc<dyn MessageSource>,
     ) -> Vec<Outcome> {
         message.bytes = source.bytes();
-        let found = candidates(route, &*self.resolver, &*self.random, &self.options.exchanger).await;
+        let deadline = Instant::now() + self.options.attempt_max;
+        let search = candidates(route, &*self.resolver, &*self.random, &self.options.exchanger);
+        let found = timeout_at(deadline, search).await.unwrap_or_else(|_| {
+            let text = "the name servers took too long";
+            Err(Outcome::Deferred(Trouble::local(EnhancedStatus(4, 4, 3), None, text)))
+        });
         let hosts = match found {
             Ok(hosts) => hosts,
             Err(outcome) => return vec![outcome; message.recipients.len()],
@@ -94,7 +120,9 @@ impl RelayAgent {
         let mut ledger = Ledger::new(message);
         for host in &hosts {
             tracing::debug!(host = %host.host, address = %host.address, "trying");
-            if !self.try_host(route, host, &mut ledger, source).await || ledger.is_settled() {
+            let go_on = self.try_host(route, host, &mut ledger, source, deadline).await;
+            // What another host might say, the next attempt will hear: this one must end before it counts as lost.
+            if !go_on || ledger.is_settled() || Instant::now() >= deadline {
                 break;
             }
         }
@@ -108,32 +136,36 @@ impl RelayAgent {
         host: &Candidate,
         ledger: &mut Ledger,
         source: &Arc<dyn MessageSource>,
+        deadline: Instant,
     ) -> bool {
-        let security = host.security;
         let credentials = match route {
             Route::SmartHost(smart_host) => smart_host.credentials.as_ref(),
-            Route::Mx(_) => None,
+            Route::Mx(_) | Route::VerifiedMx(_) => None,
         };
-        let first = self.converse(host, security, credentials, ledger, source).await;
+        let own_loop = matches!(route, Route::Mx(_) | Route::VerifiedMx(_));
+        let first = self.converse(host, credentials, own_loop, ledger, source, deadline).await;
         // RFC 7435: a host whose TLS is broken gets its mail as it would without TLS. Never with a password.
-        if first == Conversation::TlsFailed && security == HopSecurity::Opportunistic && credentials.is_none() {
+        if first == Conversation::TlsFailed && host.security == HopSecurity::Opportunistic && credentials.is_none() {
             tracing::info!(host = %host.host, "TLS failed, delivering in clear text");
-            let second = self.converse(host, HopSecurity::Plain, None, ledger, source).await;
+            let plain = Candidate { security: HopSecurity::Plain, ..host.clone() };
+            let second = self.converse(&plain, None, own_loop, ledger, source, deadline).await;
             return second != Conversation::Over;
         }
         first != Conversation::Over
     }
 
-    /// One connection, with as many transactions as the host's limit of recipients makes necessary.
+    /// One host: as many transactions as its limit of recipients makes necessary, on a connection that is there or on a
+    /// fresh one.
     async fn converse(
         &self,
         host: &Candidate,
-        security: HopSecurity,
         credentials: Option<&Credentials>,
+        own_loop: bool,
         ledger: &mut Ledger,
         source: &Arc<dyn MessageSource>,
+        deadline: Instant,
     ) -> Conversation {
-        let hop = match self.hop(host, security, credentials) {
+        let hop = match self.hop(host, credentials, own_loop) {
             Ok(hop) => hop,
             Err(trouble) => return ledger.defer_all(trouble),
         };
@@ -141,42 +173,76 @@ impl RelayAgent {
             IpAddr::V4(_) => self.options.local_ipv4.map(IpAddr::V4),
             IpAddr::V6(_) => self.options.local_ipv6.map(IpAddr::V6),
         };
-        let timeout = CONNECT_TIMEOUT / self.options.patience_divisor.max(1);
-        let stream = match self.dialer.dial(host.address, local, timeout).await {
-            Ok(stream) => stream,
-            Err(error) => return ledger.defer_all(trouble(EnhancedStatus(4, 4, 1), host, &error.to_string())),
-        };
+        let door = Arc::new(Door { candidate: host.clone(), credentials: credentials.cloned(), local });
         let mut batch = ledger.open();
-        let mut connection = match Connection::establish(stream, hop, ledger.part(&batch)).await {
-            Ok(connection) => connection,
-            Err(reason) => {
-                let text = format!("the TLS handshake failed: {reason}");
-                ledger.defer_all(trouble(EnhancedStatus(4, 7, 5), host, &text));
-                return Conversation::TlsFailed;
-            }
-        };
+        let mut kept = self.pool.take(&door).await;
         loop {
-            let settlement = connection.settle(source, self.options.attempt_max).await;
+            let mut connection = match kept.take() {
+                Some(mut connection) => {
+                    connection.begin(ledger.part(&batch), deadline);
+                    connection
+                }
+                None => match self.open(&door, &hop, ledger.part(&batch), deadline).await {
+                    Ok(connection) => connection,
+                    Err((trouble, end)) => {
+                        ledger.defer_all(trouble);
+                        return end;
+                    }
+                },
+            };
+            let settlement = connection.settle(source).await;
             if connection.tls_failed() {
                 ledger.note(&batch, settlement);
                 return Conversation::TlsFailed;
+            }
+            // A connection that carried a message before may have died since, or the host may have had enough of it:
+            // that is no verdict. The message starts anew on a fresh connection, which never comes here.
+            if connection.messages() > 1 && settlement.is_about_connection() {
+                tracing::debug!(host = %host.host, "a connection was of no use any more; another is opened");
+                self.pool.dismiss(connection);
+                continue;
             }
             let over = over_limit(&batch, &settlement);
             let (progress, another_host) = (over.len() < batch.len(), settlement.another_host);
             ledger.note(&batch, settlement);
             // Each round takes at least one recipient off, so the rounds come to an end.
-            if over.is_empty() || !progress || connection.is_over() {
-                connection.farewell().await;
+            if over.is_empty() || !progress {
+                self.pool.give_back(connection);
                 return if another_host { Conversation::AnotherHost } else { Conversation::Over };
             }
-            connection.begin(ledger.part(&over));
             batch = over;
+            if self.pool.may_go_on(&connection) {
+                kept = Some(connection);
+            } else {
+                self.pool.give_back(connection);
+            }
         }
     }
 
-    fn hop(&self, host: &Candidate, security: HopSecurity, credentials: Option<&Credentials>) -> Result<Hop, Trouble> {
+    /// A fresh connection with `message` before it; otherwise why there is none, and how that ends the conversation.
+    async fn open(
+        &self,
+        door: &Arc<Door>,
+        hop: &Hop,
+        message: OutboundMessage,
+        deadline: Instant,
+    ) -> Result<Connection, (Trouble, Conversation)> {
+        let host = &door.candidate;
+        let own = CONNECT_TIMEOUT / self.options.patience_divisor.max(1);
+        let patience = own.min(deadline.saturating_duration_since(Instant::now()));
+        let seat = self.pool.seat(door);
+        let stream = self.dialer.dial(host.address, door.local, patience).await.map_err(|error| {
+            (trouble(unreachable_status(&error), host, &error.to_string()), Conversation::AnotherHost)
+        })?;
+        Connection::establish(stream, hop.clone(), message, deadline, seat).await.map_err(|reason| {
+            let text = format!("the TLS handshake failed: {reason}");
+            (trouble(EnhancedStatus(4, 7, 5), host, &text), Conversation::TlsFailed)
+        })
+    }
+
+    fn hop(&self, host: &Candidate, credentials: Option<&Credentials>, own_loop: bool) -> Result<Hop, Trouble> {
         let name = crate::world::tls::server_name(&host.host);
-        let (tls, config, implicit_tls) = match security {
+        let (tls, config, implicit_tls) = match host.security {
             HopSecurity::Plain => (TlsPolicy::Off, Some(&self.tls.opportunistic), false),
             HopSecurity::Opportunistic => (TlsPolicy::Opportunistic, Some(&self.tls.opportunistic), false),
             HopSecurity::StartTls => (TlsPolicy::Required, self.tls.verified.as_ref(), false),
@@ -201,6 +267,8 @@ impl RelayAgent {
                 tls,
                 implicit_tls,
                 credentials: credentials.cloned(),
+                // A name without a dot, such as "localhost", is anybody's.
+                own_loop: own_loop && self.options.own_name.name().is_some_and(|name| name.contains('.')),
             },
             config: Arc::clone(config),
             name,
@@ -213,76 +281,16 @@ fn trouble(status: EnhancedStatus, host: &Candidate, text: &str) -> Trouble {
     Trouble::local(status, Some(&host.host), text)
 }
 
-/// Those of `batch` whom the host may take in a further transaction.
-fn over_limit(batch: &[usize], settlement: &Settlement) -> Vec<usize> {
-    let pairs = batch.iter().zip(&settlement.outcomes);
-    pairs.filter(|(_, outcome)| outcome.is_over_recipient_limit()).map(|(&index, _)| index).collect()
-}
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Conversation {
-    /// The host has judged, or may have: what is open waits for the next attempt.
-    Over,
-    /// The host could not be used.
-    AnotherHost,
-    /// The host could not be used, because of TLS.
-    TlsFailed,
-}
-
-/// A message and what is known about its recipients.
-struct Ledger {
-    message: OutboundMessage,
-    outcomes: Vec<Option<Outcome>>,
-}
-
-impl Ledger {
-    fn new(message: OutboundMessage) -> Self {
-        let outcomes = vec![None; message.recipients.len()];
-        Self { message, outcomes }
-    }
-
-    /// The recipients that a host may still be asked to take.
-    fn open(&self) -> Vec<usize> {
-        let is_open = |outcome: &Option<Outcome>| matches!(outcome, None | Some(Outcome::Deferred(_)));
-        self.outcomes.iter().enumerate().filter(|(_, outcome)| is_open(outcome)).map(|(index, _)| index).collect()
-    }
-
-    fn is_settled(&self) -> bool {
-        self.open().is_empty()
-    }
-
-    /// The message to these recipients only.
-    fn part(&self, indices: &[usize]) -> OutboundMessage {
-        let recipients = indices.iter().filter_map(|&index| self.message.recipients.get(index)).cloned().collect();
-        OutboundMessage { recipients, ..self.message.clone() }
-    }
-
-    fn note(&mut self, indices: &[usize], settlement: Settlement) {
-        for (&index, outcome) in indices.iter().zip(settlement.outcomes) {
-            self.learn(index, outcome);
+/// What a failed connection means for a report (RFC 3463 section 3.5; spec section 1.5 for what Exchange says when
+/// nobody listens).
+fn unreachable_status(error: &NetworkError) -> EnhancedStatus {
+    match error {
+        NetworkError::Connect { source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused => {
+            EnhancedStatus(4, 4, 316)
         }
-    }
-
-    fn defer_all(&mut self, trouble: Trouble) -> Conversation {
-        for index in self.open() {
-            self.learn(index, Outcome::Deferred(trouble.clone()));
-        }
-        Conversation::AnotherHost
-    }
-
-    /// What one host said of the message outweighs that another one could not be reached.
-    fn learn(&mut self, index: usize, outcome: Outcome) {
-        let of_the_host = |outcome: &Outcome| matches!(outcome, Outcome::Deferred(trouble) if trouble.is_of_the_host());
-        if let Some(place) = self.outcomes.get_mut(index)
-            && (!of_the_host(&outcome) || place.as_ref().is_none_or(of_the_host))
-        {
-            *place = Some(outcome);
-        }
-    }
-
-    fn into_outcomes(self) -> Vec<Outcome> {
-        let untried = || Outcome::Deferred(Trouble::local(EnhancedStatus(4, 4, 1), None, "no host was tried"));
-        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(untried)).collect()
+        NetworkError::Connect { .. }
+        | NetworkError::ConnectTimeout { .. }
+        | NetworkError::Family { .. }
+        | NetworkError::Listen { .. } => EnhancedStatus(4, 4, 1),
     }
 }

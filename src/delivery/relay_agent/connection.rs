@@ -7,19 +7,18 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
+use super::pool::Seat;
 use super::source::{BlockReader, MessageSource};
-use crate::model::mail::EnhancedStatus;
-use crate::model::smtp::client::{
-    Action, ClientOptions, ClientSession, OutboundMessage, Outcome, Settlement, Step, Trouble,
-};
+use crate::model::smtp::client::{Action, ClientOptions, ClientSession, OutboundMessage, Settlement, Step};
 use crate::world::network::Stream;
 
 const READ_BYTES: usize = 4096;
 
 /// How to speak to the host at the other end.
+#[derive(Clone)]
 pub(super) struct Hop {
     pub(super) options: ClientOptions,
     pub(super) config: Arc<ClientConfig>,
@@ -32,9 +31,9 @@ impl Hop {
         step.patience() / self.patience_divisor
     }
 
-    async fn shake_hands(&self, wire: Box<dyn Stream>) -> Result<Box<dyn Stream>, String> {
+    async fn shake_hands(&self, wire: Box<dyn Stream>, patience: Duration) -> Result<Box<dyn Stream>, String> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        match timeout(self.patience(Step::Tls), connector.connect(self.name.clone(), wire)).await {
+        match timeout(patience, connector.connect(self.name.clone(), wire)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer in time".to_owned()),
@@ -47,17 +46,28 @@ pub(super) struct Connection {
     hop: Hop,
     session: ClientSession,
     tls_failed: bool,
+    messages: usize,
+    /// When the attempt must be over, except for a host that judges a whole message.
+    deadline: Instant,
+    seat: Seat,
 }
 
 impl Connection {
     /// Makes ready to speak, with TLS first where the hop wants it so; the error is why that failed.
-    pub(super) async fn establish(stream: Box<dyn Stream>, hop: Hop, message: OutboundMessage) -> Result<Self, String> {
+    pub(super) async fn establish(
+        stream: Box<dyn Stream>,
+        hop: Hop,
+        message: OutboundMessage,
+        deadline: Instant,
+        seat: Seat,
+    ) -> Result<Self, String> {
         let mut wire = stream;
         if hop.options.implicit_tls {
-            wire = hop.shake_hands(wire).await?;
+            let patience = hop.patience(Step::Tls).min(deadline.saturating_duration_since(Instant::now()));
+            wire = hop.shake_hands(wire, patience).await?;
         }
         let session = ClientSession::new(hop.options.clone(), message);
-        Ok(Self { wire, hop, session, tls_failed: false })
+        Ok(Self { wire, hop, session, tls_failed: false, messages: 1, deadline, seat })
     }
 
     /// Whether the session ended because STARTTLS was agreed on and the handshake failed.
@@ -65,40 +75,37 @@ impl Connection {
         self.tls_failed
     }
 
-    /// Whether the connection has failed.
-    pub(super) const fn is_over(&self) -> bool {
-        self.session.is_over()
+    /// Whether the connection can carry another message.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.session.is_over() && self.session.step() == Step::Idle
     }
 
-    /// Hands over another message.
-    pub(super) fn begin(&mut self, message: OutboundMessage) {
+    /// How many messages were begun on it.
+    pub(super) const fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Its place among the open connections.
+    pub(super) const fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Hands over another message, whose attempt must be over by `deadline`.
+    pub(super) fn begin(&mut self, message: OutboundMessage, deadline: Instant) {
+        self.messages = self.messages.saturating_add(1);
+        self.deadline = deadline;
         self.session.begin(message);
     }
 
-    /// Carries the message of the session to its end, in `attempt_max` at most.
-    pub(super) async fn settle(&mut self, source: &Arc<dyn MessageSource>, attempt_max: Duration) -> Settlement {
-        if let Ok(settlement) = timeout(attempt_max, self.run(source)).await {
-            return settlement;
-        }
-        self.session.timed_out();
-        self.finished().unwrap_or_else(|| {
-            // The session promises a settlement after a timeout; without one, nothing is known.
-            let mut trouble = Trouble::local(EnhancedStatus(4, 4, 2), Some(&self.hop.options.host), "it took too long");
-            trouble.step = Some(Step::DataBlock);
-            Settlement { outcomes: vec![Outcome::Deferred(trouble)], another_host: false }
-        })
+    /// Ends when the host speaks or hangs up, which it has no reason to do while nothing is asked of it.
+    pub(super) async fn stirred(&mut self) {
+        let mut buffer = [0; READ_BYTES];
+        let heard = self.wire.read(&mut buffer).await;
+        hear(&mut self.session, &buffer, heard);
     }
 
-    fn finished(&mut self) -> Option<Settlement> {
-        while let Some(action) = self.session.poll_action() {
-            if let Action::Finished(settlement) = action {
-                return Some(settlement);
-            }
-        }
-        None
-    }
-
-    async fn run(&mut self, source: &Arc<dyn MessageSource>) -> Settlement {
+    /// Carries the message of the session to its end, or to the deadline.
+    pub(super) async fn settle(&mut self, source: &Arc<dyn MessageSource>) -> Settlement {
         let mut blocks = BlockReader::new(source);
         loop {
             match self.session.poll_action() {
@@ -116,9 +123,30 @@ impl Connection {
         }
     }
 
+    /// How long to wait at this step: what is left of the attempt at most. A host that has the whole message gets its
+    /// full time for a verdict, since what it has taken already would be sent twice.
+    fn patience(&self, step: Step) -> Duration {
+        let own = self.hop.patience(step);
+        match step {
+            Step::DataEnd | Step::Quit => own,
+            Step::Greeting
+            | Step::Hello
+            | Step::Tls
+            | Step::Auth
+            | Step::Mail
+            | Step::Rcpt
+            | Step::DataStart
+            | Step::DataBlock
+            | Step::Idle => own.min(self.deadline.saturating_duration_since(Instant::now())),
+        }
+    }
+
     /// Waits for a whole reply. Single octets do not prolong the patience.
     async fn listen(&mut self) {
-        let patience = self.hop.patience(self.session.step());
+        let patience = self.patience(self.session.step());
+        if patience.is_zero() {
+            return self.session.timed_out();
+        }
         let before = self.session.replies();
         let (wire, session) = (&mut self.wire, &mut self.session);
         let reply = async {
@@ -136,7 +164,10 @@ impl Connection {
     /// Writes, and reads meanwhile: a host that refuses in the middle of a message may not read on.
     async fn send(&mut self, octets: &[u8]) {
         let step = if self.session.step() == Step::Quit { Step::Quit } else { Step::DataBlock };
-        let patience = self.hop.patience(step);
+        let patience = self.patience(step);
+        if patience.is_zero() {
+            return self.session.timed_out();
+        }
         let (mut reader, mut writer) = tokio::io::split(&mut self.wire);
         let session = &mut self.session;
         let exchange = async {
@@ -172,7 +203,7 @@ impl Connection {
 
     async fn start_tls(&mut self) {
         let wire = std::mem::replace(&mut self.wire, Box::new(tokio::io::empty()));
-        match self.hop.shake_hands(wire).await {
+        match self.hop.shake_hands(wire, self.patience(Step::Tls)).await {
             Ok(secured) => {
                 self.wire = secured;
                 self.session.tls_established();

@@ -1,12 +1,16 @@
 //! Deliveries to hosts on loopback that behave, misbehave and attack.
 
+mod host;
+mod patience;
+mod reuse;
+
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use self::host::Move::{Drip, Flood, Hear, HearContent, Say, Secure, Stall};
+use self::host::{Host, Move, plain, play};
 use super::*;
 use crate::delivery::exchanger::SmartHost;
 use crate::model::mail::{Address, ForwardPath, ReversePath};
@@ -16,133 +20,6 @@ use crate::world::tls::{
     CertificateStore, Roots, ensure_development_certificates, opportunistic, server_config, verified,
 };
 use crate::world::{Clock as _, FixedResolver, SeededRandom, SystemClock};
-
-/// What a scripted host does next on a connection.
-#[derive(Clone, Debug)]
-enum Move {
-    Say(&'static str),
-    /// Reads this many lines and keeps them.
-    Hear(usize),
-    /// Reads lines up to the single dot, which is kept, too.
-    HearContent,
-    /// Does the TLS handshake.
-    Secure,
-    /// Writes without end, until the other side has had enough.
-    Flood(&'static [u8]),
-    /// Says nothing and keeps the connection open for a minute.
-    Stall,
-    /// Says one octet at a time, for longer than anybody's patience.
-    Drip,
-}
-
-use Move::{Drip, Flood, Hear, HearContent, Say, Secure, Stall};
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-/// A host on loopback that plays one script for each connection, and then no longer listens.
-struct Host {
-    address: SocketAddr,
-    heard: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
-}
-
-impl Host {
-    fn play(scripts: Vec<Vec<Move>>) -> Self {
-        Self::play_with(scripts, None)
-    }
-
-    fn play_with(scripts: Vec<Vec<Move>>, tls: Option<TlsAcceptor>) -> Self {
-        let listener = network::listen("127.0.0.1:0".parse().unwrap()).unwrap();
-        let (address, heard) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
-        let notes = Arc::clone(&heard);
-        let task = tokio::spawn(async move {
-            for script in scripts {
-                let (stream, _) = network::accept(&listener).await.unwrap();
-                // A client that hangs up early ends the script, which is what some tests are about.
-                let _ = play(Box::new(stream), script, tls.as_ref(), &notes).await;
-            }
-        });
-        Self { address, heard, task }
-    }
-
-    fn heard(&self) -> String {
-        self.heard.lock().unwrap().concat()
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn play(
-    stream: Box<dyn Stream>,
-    script: Vec<Move>,
-    tls: Option<&TlsAcceptor>,
-    heard: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut stream = BufStream::new(stream);
-    for step in script {
-        match step {
-            Say(text) => stream.write_all(text.as_bytes()).await?,
-            Hear(lines) => {
-                stream.flush().await?;
-                for _ in 0..lines {
-                    let mut line = Vec::new();
-                    stream.read_until(b'\n', &mut line).await?;
-                    heard.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
-                }
-            }
-            HearContent => {
-                stream.flush().await?;
-                let mut line = Vec::new();
-                while line != b".\r\n" {
-                    line.clear();
-                    if stream.read_until(b'\n', &mut line).await? == 0 {
-                        return Ok(());
-                    }
-                    heard.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
-                }
-            }
-            Secure => {
-                stream.flush().await?;
-                stream = BufStream::new(Box::new(tls.unwrap().accept(stream.into_inner()).await?));
-            }
-            Flood(octets) => loop {
-                stream.write_all(octets).await?;
-            },
-            Stall => {
-                stream.flush().await?;
-                tokio::time::sleep(Duration::from_secs(60)).await;
-            }
-            Drip => {
-                for _ in 0..2400 {
-                    stream.write_all(b"2").await?;
-                    stream.flush().await?;
-                    tokio::time::sleep(Duration::from_millis(25)).await;
-                }
-            }
-        }
-    }
-    stream.flush().await
-}
-
-/// The moves of a host without extensions up to its verdict on the message.
-fn plain(verdict: &'static str) -> Vec<Move> {
-    let mut moves = vec![Say("220 x\r\n"), Hear(1), Say("250 x\r\n"), Hear(1), Say("250 ok\r\n"), Hear(1)];
-    moves.extend([
-        Say("250 ok\r\n"),
-        Hear(1),
-        Say("354 go\r\n"),
-        HearContent,
-        Say(verdict),
-        Hear(1),
-        Say("221 bye\r\n"),
-    ]);
-    moves
-}
 
 /// An agent with the patience of 300 s divided by `patience_divisor`, and a DNS that knows `fabrikam.example`.
 fn agent_with(patience_divisor: u32, port: u16, hosts: &[SocketAddr], tls: RelayTls) -> RelayAgent {
@@ -200,6 +77,8 @@ const CONTENT: &[u8] = b"Subject: hi\r\n\r\n.dot\n";
 
 async fn deliver(agent: &RelayAgent, route: &Route, count: usize) -> Vec<String> {
     let outcomes = agent.deliver(route, message_to(count), &source(CONTENT)).await;
+    // So that every goodbye has been said.
+    agent.close().await;
     outcomes.iter().map(status).collect()
 }
 
@@ -226,7 +105,9 @@ async fn a_message_arrives_line_by_line_as_it_should() {
 async fn a_message_larger_than_any_buffer_is_streamed() {
     let host = Host::play(vec![plain("250 ok\r\n")]);
     let content = "0123456789 .\r\n.\r\n".repeat(100_000);
-    let outcomes = agent_for(&host).deliver(&to_domain(), message_to(1), &source(content.as_bytes())).await;
+    let agent = agent_for(&host);
+    let outcomes = agent.deliver(&to_domain(), message_to(1), &source(content.as_bytes())).await;
+    agent.close().await;
     assert_eq!(status(&outcomes[0]), "delivered in clear");
     let heard = host.heard();
     let body = heard.split_once("DATA\r\n").unwrap().1.replace("\r\n..\r\n", "\r\n.\r\n");
@@ -373,6 +254,7 @@ async fn tls_is_used_where_it_is_offered_and_injected_replies_are_dropped() {
         let host = Host::play_with(vec![script], Some(tls.acceptor.clone()));
         let agent = agent_for(&host);
         let outcomes = agent.deliver(&to_domain(), message_to(1), &source(CONTENT)).await;
+        agent.close().await;
         let Outcome::Delivered { reply, secured, .. } = &outcomes[0] else { panic!("{outcomes:?}") };
         assert_eq!((reply.to_string().as_str(), *secured), ("250 ok", true));
         assert!(host.heard().ends_with("..dot\r\n.\r\nQUIT\r\n"));
@@ -442,7 +324,7 @@ async fn nobody_listening_and_no_such_domain_have_their_own_status() {
     let agent = agent_for(&host);
     drop(host);
     tokio::task::yield_now().await;
-    assert_eq!(deliver(&agent, &to_domain(), 2).await, ["deferred 4.4.1", "deferred 4.4.1"]);
+    assert_eq!(deliver(&agent, &to_domain(), 2).await, ["deferred 4.4.316", "deferred 4.4.316"]);
     let nowhere = Route::Mx(Domain::parse("nowhere.example").unwrap());
     assert_eq!(deliver(&agent, &nowhere, 1).await, ["failed 5.1.2"]);
 }

@@ -17,6 +17,7 @@ mod extensions;
 mod outcome;
 mod reply_reader;
 mod session;
+mod state;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -71,6 +72,9 @@ pub struct ClientOptions {
     pub implicit_tls: bool,
     /// What to sign in with, where the host wants that.
     pub credentials: Option<Credentials>,
+    /// A host that greets with our own name is ourselves, and mail would go round in circles. Not for hosts that the
+    /// operator named: a filter on the same machine may go by the same name.
+    pub own_loop: bool,
 }
 
 /// One message on its way out. The content follows in blocks when the session asks for it.
@@ -126,6 +130,16 @@ pub struct Settlement {
     pub outcomes: Vec<Outcome>,
     /// The host failed before it judged the message: another one may take what is deferred, right now.
     pub another_host: bool,
+    /// MAIL was refused, for now or for good.
+    pub sender_refused: bool,
+}
+
+impl Settlement {
+    /// Whether it may be the connection that was refused and not the message: the host gave no verdict, or none but on
+    /// MAIL. Some hosts refuse MAIL when they have had enough messages on one connection. Never after a whole message.
+    pub const fn is_about_connection(&self) -> bool {
+        self.another_host || self.sender_refused
+    }
 }
 
 /// What the session waits for; each has its own patience (RFC 5321 section 4.5.3.2).

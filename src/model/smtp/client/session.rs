@@ -7,9 +7,10 @@ use super::command;
 use super::extensions::Extensions;
 use super::outcome::{Outcome, Trouble};
 use super::reply_reader::{RemoteReply, ReplyReader};
+use super::state::{AuthStep, Carrier, Greeter, State};
 use super::transaction::{Next, Taken, Transaction};
 use super::{Action, ClientOptions, OutboundMessage, Settlement, Step, TlsPolicy};
-use crate::model::mail::EnhancedStatus;
+use crate::model::mail::{Domain, EnhancedStatus};
 
 /// Content is asked for in blocks of this size for DATA, in octets.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -18,49 +19,8 @@ const CHUNK_BYTES: usize = 512 << 10;
 
 const NOT_IN_CLEAR: &str = "this host offers no TLS, and the password is not sent in clear text";
 const NO_TLS: &str = "this host offers no TLS, which is required for it";
+const LOOP: &str = "it greets with this server's own name: mail would loop";
 const NO_MECHANISM: &str = "this host offers neither AUTH PLAIN nor AUTH LOGIN";
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
-    Greeting,
-    Hello(Greeter),
-    StartTls,
-    /// Waits for the shell; octets that come now were sent in clear and are dropped.
-    Handshake,
-    Auth(AuthStep),
-    Idle,
-    Envelope,
-    /// Content is wanted from the shell, after DATA or for the next BDAT.
-    Content(Carrier),
-    /// A chunk that is not the last waits for its reply.
-    ChunkSent,
-    /// The whole message waits for its reply.
-    ContentSent(Carrier),
-    /// An empty message to nobody waits for its reply, which means nothing.
-    EmptyContentSent,
-    Quit,
-    Closed(Trouble),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Greeter {
-    Ehlo,
-    Helo,
-}
-
-/// Which reply of the AUTH dialogue is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AuthStep {
-    LoginPrompt,
-    PasswordPrompt,
-    Verdict,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carrier {
-    Data,
-    Bdat,
-}
 
 /// A connection to one host, seen from our side; see the [module](super) for what it promises.
 #[derive(Debug)]
@@ -283,6 +243,7 @@ impl ClientSession {
         match greeter {
             Greeter::Ehlo if reply.is_permanent() => return self.greet(Greeter::Helo),
             Greeter::Ehlo | Greeter::Helo if !reply.is_success() => return self.refuse(reply, None),
+            Greeter::Ehlo | Greeter::Helo if self.is_ourselves(&reply) => return self.loops(),
             Greeter::Ehlo => self.offered = Extensions::of(&reply),
             Greeter::Helo => {}
         }
@@ -298,6 +259,22 @@ impl ClientSession {
             TlsPolicy::Opportunistic => self.sign_in(),
             TlsPolicy::Required => self.give_up(EnhancedStatus(4, 7, 10), NO_TLS),
         }
+    }
+
+    fn is_ourselves(&self, reply: &RemoteReply) -> bool {
+        let name = reply.lines().first().and_then(|line| line.split_ascii_whitespace().next());
+        self.options.own_loop && name.and_then(|name| Domain::parse(name).ok()).as_ref() == Some(&self.options.own_name)
+    }
+
+    /// RFC 5321 section 5.1: nothing comes of sending to ourselves. It is a slip in the DNS or in the accepted domains,
+    /// and time does not mend it.
+    fn loops(&mut self) {
+        let host = Some(self.options.host.as_str());
+        let trouble = Trouble::local(EnhancedStatus(5, 4, 6), host, LOOP);
+        if let Some(transaction) = &mut self.transaction {
+            transaction.settle_unsettled(&Outcome::Failed(trouble.clone()));
+        }
+        self.fail(trouble, false);
     }
 
     fn starttls_answered(&mut self, reply: RemoteReply) {
@@ -435,10 +412,10 @@ impl ClientSession {
                 Trouble::local(EnhancedStatus(4, 5, 0), host, "the host gave no verdict").at(Step::DataEnd),
             )
         });
-        let another_host = transaction.sender_was_deferred();
+        let (another_host, sender_refused) = (transaction.sender_was_deferred(), transaction.sender_was_refused());
         let outcomes = transaction.into_outcomes(&rest);
         self.state = State::Idle;
-        self.actions.push_back(Action::Finished(Settlement { outcomes, another_host }));
+        self.actions.push_back(Action::Finished(Settlement { outcomes, another_host, sender_refused }));
     }
 
     /// A reply after which the host cannot be used; `status` where we know better than it.
@@ -469,7 +446,7 @@ impl ClientSession {
         self.actions.retain(|action| matches!(action, Action::Finished(_)));
         if let Some(transaction) = self.transaction.take() {
             let outcomes = transaction.into_outcomes(&Outcome::Deferred(trouble.clone()));
-            self.actions.push_back(Action::Finished(Settlement { outcomes, another_host }));
+            self.actions.push_back(Action::Finished(Settlement { outcomes, another_host, sender_refused: false }));
         }
         self.close(trouble);
     }

@@ -12,6 +12,7 @@ fn options() -> ClientOptions {
         tls: TlsPolicy::Opportunistic,
         implicit_tls: false,
         credentials: None,
+        own_loop: true,
     }
 }
 
@@ -360,6 +361,47 @@ fn a_deferred_sender_may_be_tried_elsewhere_and_a_refused_one_may_not() {
         let mut play = Play::new(options(), message());
         play.say("220 x\r\n", EHLO).say("250 x\r\n", MAIL).say(reply, "");
         assert_eq!((statuses(&play)[0].as_str(), play.settlements[0].another_host), (expected, another_host));
+    }
+}
+
+#[test]
+fn only_what_may_be_about_the_connection_counts_as_such() {
+    let settlement = |replies: &[&str]| {
+        let mut play = Play::new(options(), message());
+        for reply in ["220 x\r\n", "250 x\r\n"].iter().chain(replies) {
+            play.session.receive(reply.as_bytes());
+            play.sent();
+        }
+        play.settlements.remove(0)
+    };
+    let ok = "250 ok\r\n";
+    for (replies, about_connection) in [
+        (&["550 no\r\n"][..], true),
+        (&["451 later\r\n"], true),
+        (&["421 bye\r\n"], true),
+        (&[ok, "550 no\r\n"], false),
+        (&[ok, "451 later\r\n"], false),
+        (&[ok, "421 bye\r\n"], true),
+        (&[ok, ok, "554 no\r\n"], false),
+        (&[ok, ok, "354 go\r\n", "421 bye\r\n"], false),
+        (&[ok, ok, "354 go\r\n", "451 later\r\n"], false),
+        (&[ok, ok, "354 go\r\n", ok], false),
+    ] {
+        assert_eq!(settlement(replies).is_about_connection(), about_connection, "{replies:?}");
+    }
+}
+
+#[test]
+fn a_host_that_greets_with_our_own_name_is_ourselves() {
+    for hello in ["250 MX.contoso.example greets you\r\n", "250-mx.contoso.example\r\n250 PIPELINING\r\n"] {
+        let mut play = Play::new(options(), message());
+        play.say("220 x\r\n", EHLO).say(hello, "");
+        assert_eq!((statuses(&play), play.closed), (vec!["failed 5.4.6".to_owned()], true));
+        assert!(!play.settlements[0].another_host);
+        // A host that the operator named may go by any name.
+        let mut play = Play::new(ClientOptions { own_loop: false, ..options() }, message());
+        play.session.receive(format!("220 x\r\n{hello}").as_bytes());
+        assert!(play.sent().contains(MAIL));
     }
 }
 

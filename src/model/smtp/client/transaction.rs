@@ -63,6 +63,8 @@ pub(super) struct Transaction {
     pending: VecDeque<Command>,
     in_flight: VecDeque<Command>,
     smtputf8: bool,
+    /// MAIL was refused.
+    sender_refused: bool,
     /// MAIL was refused for now: another host may see it otherwise.
     sender_deferred: bool,
     /// The host said 354.
@@ -78,6 +80,7 @@ impl Transaction {
             pending: VecDeque::new(),
             in_flight: VecDeque::new(),
             smtputf8: false,
+            sender_refused: false,
             sender_deferred: false,
             content_awaited: false,
         }
@@ -194,6 +197,7 @@ impl Transaction {
             Command::Reset => return Taken::Nonsense,
             Command::Mail if positive => {}
             Command::Mail => {
+                self.sender_refused = true;
                 self.sender_deferred = reply.is_transient();
                 self.settle_unsettled(&Outcome::refused(host, Step::Mail, reply));
                 self.pending.clear();
@@ -250,6 +254,11 @@ impl Transaction {
     /// Whether another host may be asked at once, given that this one did not fail.
     pub(super) const fn sender_was_deferred(&self) -> bool {
         self.sender_deferred
+    }
+
+    /// Whether MAIL was refused, for now or for good.
+    pub(super) const fn sender_was_refused(&self) -> bool {
+        self.sender_refused
     }
 
     /// The outcomes, in order; `rest` for recipients that have none.
