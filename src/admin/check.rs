@@ -2,14 +2,16 @@
 //!
 //! Changes nothing but a probe file in the data directory, which it takes away again.
 
+mod names;
+mod routes;
+
 use std::io::Write as _;
-use std::net::{IpAddr, TcpListener, ToSocketAddrs as _};
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::names::resolve;
 use super::cli::Premises;
 use super::office::{Request, Response};
 use super::socket::{self, SocketError};
@@ -25,8 +27,6 @@ const FREE_BYTES_WARN: u64 = 2 << 30;
 /// With less than this the server refuses mail.
 const FREE_BYTES_MIN: u64 = 256 << 20;
 const FREE_FILES_WARN: u64 = 10_000;
-/// How long a name server may take to answer.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a check turned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,6 +84,7 @@ pub fn check(path: &Path, config: &Config, at: &Path, premises: &dyn Premises, n
         port(listener, running, &mut report);
     }
     hostname(config, &mut report);
+    routes::routes(config, &mut report);
     disk(&config.data, &mut report);
     directory(path, config, at, running, premises, &mut report);
     report
@@ -188,22 +189,12 @@ fn port(listener: &ListenerConfig, running: bool, report: &mut CheckReport) {
 
 fn hostname(config: &Config, report: &mut CheckReport) {
     let host = config.hostname.to_string();
-    let (sender, receiver) = mpsc::channel();
-    let name = host.clone();
-    // The system's resolver cannot be interrupted; a thread that is left behind ends with the command.
-    std::thread::spawn(move || {
-        let found = (name.as_str(), 25).to_socket_addrs();
-        let _ = sender.send(found.map(|found| found.map(|address| address.ip()).collect::<Vec<IpAddr>>()));
-    });
     let cure = "other servers look this name up; set its A and AAAA records, or correct hostname";
-    match receiver.recv_timeout(RESOLVE_TIMEOUT) {
-        Ok(Ok(found)) if !found.is_empty() => {
-            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-            report.put("host name", Verdict::Ok, format!("{host} is {}", found.join(", ")), "");
+    for answer in resolve(vec![host.clone()]) {
+        match answer {
+            Ok(found) => report.put("host name", Verdict::Ok, format!("{host} is {found}"), ""),
+            Err(problem) => report.put("host name", Verdict::Warn, format!("{host}: {problem}"), cure),
         }
-        Ok(Ok(_)) => report.put("host name", Verdict::Warn, format!("{host} has no address"), cure),
-        Ok(Err(error)) => report.put("host name", Verdict::Warn, format!("{host}: {error}"), cure),
-        Err(_) => report.put("host name", Verdict::Warn, format!("{host}: no name server answered"), cure),
     }
 }
 
@@ -288,6 +279,21 @@ mod tests {
 
     fn of<'a>(report: &'a CheckReport, subject: &str) -> Vec<&'a Finding> {
         report.findings.iter().filter(|finding| finding.subject == subject).collect()
+    }
+
+    #[test]
+    fn a_next_host_that_is_not_found_and_a_missing_password_are_noted() {
+        let place = tempfile::tempdir().unwrap();
+        let route = "[[route]]\ndomains = [\"fabrikam.example\"]\nhost = \"127.0.0.1\"\n\
+                     [[route]]\ndomains = [\"*\"]\nhost = \"nowhere.invalid\"\nlogin = \"a\"\npassword_file = \"b\"\n";
+        let report = report(&format!("{BASE}{}", route.replace("127.0.0.1", "[127.0.0.1]")), place.path());
+        let found = of(&report, "route");
+        let said: Vec<_> = found.iter().map(|finding| (finding.verdict, finding.detail.as_str())).collect();
+        assert_eq!(said[0], (Verdict::Ok, "1 domain by the host [127.0.0.1], port 25, with verified TLS"));
+        assert_eq!(said[1], (Verdict::Ok, "1 domain by the host nowhere.invalid, port 587, with verified TLS"));
+        assert!(said[2].0 == Verdict::Fail && said[2].1.contains("/b: "), "{said:?}");
+        assert!(said[3].0 == Verdict::Warn && said[3].1.starts_with("nowhere.invalid: "), "{said:?}");
+        assert_eq!(said.len(), 4);
     }
 
     const BASE: &str = "hostname = \"localhost\"\ndata = \".\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n";

@@ -353,9 +353,10 @@ impl Session<'_> {
                 format!("into the mailbox of {}", owner.unwrap_or_default())
             }
             Destination::PostmasterMailbox => "into the server's own postmaster mailbox".to_owned(),
-            Destination::Relay { address, route: Route::Domain } => {
-                format!("out to {address}, by the mail exchangers of {} or the smart host", address.domain())
-            }
+            Destination::Relay { address, route: Route::Domain } => match self.settings.routes.find(address.domain()) {
+                Some((pattern, way)) => format!("out to {address}, by the route for {pattern}: {way}"),
+                None => format!("out to {address}, by the mail exchangers of {}", address.domain()),
+            },
             Destination::Relay { address, route: Route::NextHost(host) } => format!("on to {address}, by {host}"),
         };
         match &delivery.resent_from {

@@ -8,6 +8,7 @@ mod intake;
 mod logging;
 mod premises;
 mod ready;
+pub mod routes;
 pub mod serve;
 mod signals;
 pub mod stores;

@@ -11,21 +11,20 @@ use tokio::net::UnixListener;
 
 use super::intake::Intake;
 use super::premises;
+use super::routes::{self, PasswordError};
 use super::signals::{Asked, Signals};
 use super::stores::{Stores, StoresError, World};
 use crate::admin::office::Office;
 use crate::admin::socket::{self, SocketError};
-use crate::config::{Config, ListenerRole, ListenerTls, RelayTls};
-use crate::delivery::exchanger::{ExchangerOptions, HopSecurity, SmartHost};
+use crate::config::{Config, ListenerRole, ListenerTls};
+use crate::delivery::exchanger::ExchangerOptions;
 use crate::delivery::mailbox_agent::{MailboxAgent, Unlimited};
 use crate::delivery::outbox::Outbox;
 use crate::delivery::outgoing::{Outgoing, Relay};
 use crate::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls as AgentTls};
 use crate::delivery::worker::{self, Agents};
-use crate::model::smtp::client::Credentials;
 use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
-use crate::world::disk::read_regular;
 use crate::world::network::{NetworkError, TcpDialer};
 use crate::world::resolver::SystemResolver;
 use crate::world::tls::development::DevelopmentError;
@@ -40,11 +39,9 @@ const ROUND: Duration = Duration::from_secs(1);
 const ROUNDS_PER_CERTIFICATE_LOOK: u32 = 60;
 /// How long the name service may take.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest that one message may take at one host.
-const ATTEMPT_MAX: Duration = Duration::from_secs(2 * 3600);
-
-/// The longest file that can hold a password, in octets.
-const PASSWORD_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// The longest that one attempt may take. With the wait for a verdict on a whole message it ends within the queue's
+/// lease: what counts as lost is tried again, and must not be under way still.
+const ATTEMPT_MAX: Duration = Duration::from_secs(45 * 60);
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -64,14 +61,9 @@ pub enum ServeError {
     /// A listener.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The smart host's password.
-    #[error("{path}: {source}. Write the smart host's password into this file, readable by the server")]
-    Password {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A password for the next host.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// The administrators' socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -260,8 +252,8 @@ impl Server {
 }
 
 impl Server {
-    /// Reads the configuration again: new sessions go by its limits and rules. Listeners, data directory and queue
-    /// times need a restart. A configuration with a fault changes nothing.
+    /// Reads the configuration again: new sessions go by its limits and rules. Listeners, data directory, queue
+    /// and routes need a restart. A configuration with a fault changes nothing.
     fn reload_settings(&self) {
         let Some(path) = &self.configuration else {
             return;
@@ -367,7 +359,7 @@ fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> 
 fn relay(world: &World, config: &Config) -> Result<Relay, ServeError> {
     let resolver =
         SystemResolver::open(&[], RESOLVER_TIMEOUT).map_err(|error| ServeError::Resolver(error.to_string()))?;
-    let smart_host = config.smart_host.as_ref().map(smart_host).transpose()?;
+    let ways = routes::ways(&config.routes)?;
     let tls = AgentTls {
         opportunistic: opportunistic()?,
         // Without authorities only hosts that need none can be reached; the log of a delivery says so.
@@ -389,39 +381,20 @@ fn relay(world: &World, config: &Config) -> Result<Relay, ServeError> {
         attempt_max: ATTEMPT_MAX,
     };
     let agent = RelayAgent::new(Arc::new(resolver), Arc::new(TcpDialer), Arc::clone(&world.random), tls, options);
-    Ok(Relay::new(Arc::new(agent), smart_host))
-}
-
-fn smart_host(configured: &crate::config::SmartHost) -> Result<SmartHost, ServeError> {
-    let credentials = match &configured.credentials {
-        None => None,
-        Some((login, path)) => {
-            let text = read_regular(path, PASSWORD_FILE_BYTES_MAX)
-                .and_then(|octets| String::from_utf8(octets).map_err(|_| io::ErrorKind::InvalidData.into()))
-                .map_err(|source| ServeError::Password { path: path.clone(), source })?;
-            Some(Credentials { login: login.clone(), password: text.trim_end_matches(['\r', '\n']).to_owned() })
-        }
-    };
-    let host = match &configured.host {
-        crate::model::mail::Domain::Literal(address) => address.to_string(),
-        name @ crate::model::mail::Domain::Name(_) => name.to_string(),
-    };
-    Ok(SmartHost {
-        host,
-        port: configured.port,
-        security: match configured.tls {
-            RelayTls::Required => HopSecurity::StartTls,
-            RelayTls::Opportunistic => HopSecurity::Opportunistic,
-            RelayTls::Implicit => HopSecurity::ImplicitTls,
-            RelayTls::None => HopSecurity::Plain,
-        },
-        credentials,
-    })
+    Ok(Relay::new(Arc::new(agent.reusing(routes::reuse(&config.queue.outbound))), ways))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::queue::Limits;
+    use crate::model::smtp::client::Step;
+
+    #[test]
+    fn an_attempt_ends_within_its_lease() {
+        let margin = Duration::from_secs(60);
+        assert!(ATTEMPT_MAX + Step::DataEnd.patience() + margin <= Limits::default().lease);
+    }
 
     #[tokio::test]
     async fn a_first_start_makes_its_data_directory_and_is_ready_for_commands() {

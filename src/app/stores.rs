@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::data::{DataDirectory, DataError};
+use super::routes;
 use crate::config::Config;
 use crate::model::policy::{Refusal, Settings};
-use crate::model::queue::{Limits, Schedule};
+use crate::model::queue::Schedule;
 use crate::store::directory::{DirectoryStore, IndexState, OpenError as DirectoryOpenError};
 use crate::store::engine::EmbeddedEngine;
 use crate::store::journal::{JournalOptions, Recovery};
@@ -148,7 +149,7 @@ pub fn open_queue(
     let options = QueueOptions {
         journal: JournalOptions::new(world.random.next_u64()),
         schedule: schedule.clone(),
-        limits: Limits::default(),
+        limits: routes::limits(&config.queue.outbound),
         expired: Refusal::MessageExpired.bare_reply(settings),
         witness: Arc::new(Unwitnessed),
     };

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod network;
+mod outbound;
 mod raw;
 mod report;
 #[cfg(test)]
@@ -17,10 +18,11 @@ mod tests;
 mod validate;
 
 pub use network::{Network, NetworkError};
+pub use outbound::{OutboundConfig, RelayTls, RouteTls, RouteWay, SmartHost};
 pub use report::{ConfigError, ConfigErrors};
 
 use crate::model::mail::Domain;
-use crate::model::policy::{Profile, Settings};
+use crate::model::policy::{Profile, RouteTable, Settings};
 use crate::world::disk::open_regular;
 use crate::world::tls::CertificatePaths;
 use serde::Deserialize;
@@ -48,8 +50,9 @@ pub struct Config {
     pub certificates: Vec<CertificatePaths>,
     /// What one client, one account and all of them together may use.
     pub limits: Limits,
-    /// The host that takes all outgoing mail; `None` delivers by MX.
-    pub smart_host: Option<SmartHost>,
+    /// The ways that mail to other systems takes, the smart host of `[relay]` among them as the way for all domains.
+    /// What has no way here goes to the mail exchangers of its domain.
+    pub routes: RouteTable<RouteWay>,
     /// When undelivered mail is tried again and given up.
     pub queue: QueueConfig,
     /// What the log looks like.
@@ -117,34 +120,6 @@ pub struct Limits {
     pub handshake_timeout: Duration,
 }
 
-/// How the smart host is spoken to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RelayTls {
-    /// STARTTLS with a certificate that proves the host's name; without it nothing is sent.
-    #[default]
-    Required,
-    /// STARTTLS where it is offered, with any certificate.
-    Opportunistic,
-    /// TLS from the first octet, with a certificate that proves the host's name.
-    Implicit,
-    /// Never.
-    None,
-}
-
-/// A host that takes all outgoing mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmartHost {
-    /// Its name or address literal.
-    pub host: Domain,
-    /// Its port.
-    pub port: u16,
-    /// How it is spoken to.
-    pub tls: RelayTls,
-    /// The login, and the file whose first line is the password.
-    pub credentials: Option<(String, PathBuf)>,
-}
-
 /// When undelivered mail is tried again and given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
@@ -154,6 +129,8 @@ pub struct QueueConfig {
     pub expiry: Duration,
     /// When its sender is told that it is late; shorter than `expiry`.
     pub delay_notice: Duration,
+    /// What may be under way to other systems at once.
+    pub outbound: OutboundConfig,
 }
 
 /// The form of a log line.

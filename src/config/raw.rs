@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayTls};
+use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayTls, RouteTls};
 use crate::model::policy::settings::Wording;
 use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn};
 
@@ -25,6 +25,7 @@ pub(super) struct Raw {
     pub(super) tls: RawTls,
     pub(super) limits: RawLimits,
     pub(super) relay: RawRelay,
+    pub(super) route: Vec<RawRoute>,
     pub(super) queue: RawQueue,
     pub(super) log: RawLog,
 }
@@ -92,13 +93,30 @@ pub(super) struct RawRelay {
     pub(super) password_file: Option<Spanned<PathBuf>>,
 }
 
-/// Attempts and their end.
+/// One `[[route]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRoute {
+    pub(super) domains: Spanned<Vec<Spanned<String>>>,
+    pub(super) host: Option<Spanned<String>>,
+    pub(super) port: Option<Spanned<u64>>,
+    pub(super) tls: Option<Spanned<RouteTls>>,
+    pub(super) login: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
+}
+
+/// Attempts and their end, and what may be under way at once.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawQueue {
     pub(super) retry_seconds: Option<Spanned<Vec<Spanned<u64>>>>,
     pub(super) expiry_seconds: Option<Spanned<u64>>,
     pub(super) delay_notice_seconds: Option<Spanned<u64>>,
+    pub(super) connections_per_destination: Option<Spanned<u64>>,
+    pub(super) connections_max: Option<Spanned<u64>>,
+    pub(super) recipients_per_transaction: Option<Spanned<u64>>,
+    pub(super) messages_per_connection: Option<Spanned<u64>>,
+    pub(super) connection_idle_seconds: Option<Spanned<u64>>,
 }
 
 /// The log.

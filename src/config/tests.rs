@@ -27,7 +27,8 @@ fn an_empty_file_is_a_whole_configuration() {
     assert_eq!(ports, [587, 465, 25]);
     assert!(config.listeners.iter().all(|listener| listener.clear_text_networks.is_empty()));
     assert_eq!(config.limits.sessions_per_address_max, 20);
-    assert_eq!((config.smart_host, config.emulate, config.drain), (None, None, Duration::from_secs(30)));
+    assert_eq!((config.emulate, config.drain), (None, Duration::from_secs(30)));
+    assert_eq!((config.routes.iter().count(), config.queue.outbound.messages_per_connection), (0, 20));
     assert_eq!(config.queue.expiry, Duration::from_secs(86_400));
 }
 
@@ -91,11 +92,35 @@ password_file = "relay.secret"
 retry_seconds = [1, 2]
 expiry_seconds = 100
 delay_notice_seconds = 50
+connections_per_destination = 3
+connections_max = 30
+recipients_per_transaction = 200
+messages_per_connection = 7
+connection_idle_seconds = 0
+
+[[route]]
+domains = ["Fabrikam.example", "*.fabrikam.example"]
+host = "[192.0.2.7]"
+tls = "none"
+port = 26
+
+[[route]]
+domains = ["bank.example"]
+tls = "verified-mx"
 
 [log]
 format = "json"
 level = "debug"
 "#;
+
+fn way(config: &Config, domain: &str) -> Option<(String, RouteWay)> {
+    let found = config.routes.find(&Domain::parse(domain).unwrap());
+    found.map(|(pattern, way)| (pattern.to_string(), way.clone()))
+}
+
+fn host(name: &str, port: u16, tls: RelayTls, credentials: Option<(String, PathBuf)>) -> RouteWay {
+    RouteWay::Host(SmartHost { host: Domain::parse(name).unwrap(), port, tls, credentials })
+}
 
 #[test]
 fn every_key_reaches_the_configuration() {
@@ -122,9 +147,22 @@ fn every_key_reaches_the_configuration() {
     let limits = config.limits;
     assert_eq!((limits.sessions_max, limits.sessions_per_address_max), (100, 5));
     assert_eq!(limits.command_timeout + limits.data_timeout + limits.handshake_timeout, Duration::from_secs(33));
-    let host = config.smart_host.unwrap();
-    assert_eq!((host.port, host.tls), (2587, RelayTls::Implicit));
-    assert_eq!(host.credentials, Some(("relay".to_owned(), PathBuf::from("/etc/franking/relay.secret"))));
+    let secret = PathBuf::from("/etc/franking/relay.secret");
+    let relay = host("smtp.fabrikam.example", 2587, RelayTls::Implicit, Some(("relay".to_owned(), secret)));
+    assert_eq!(way(&config, "adatum.example"), Some(("*".to_owned(), relay)));
+    let route = host("[192.0.2.7]", 26, RelayTls::None, None);
+    assert_eq!(way(&config, "fabrikam.example"), Some(("fabrikam.example".to_owned(), route.clone())));
+    assert_eq!(way(&config, "a.fabrikam.example"), Some(("*.fabrikam.example".to_owned(), route)));
+    let verified = RouteWay::Exchangers { verified: true };
+    assert_eq!(way(&config, "bank.example"), Some(("bank.example".to_owned(), verified)));
+    let outbound = OutboundConfig {
+        connections_per_destination: 3,
+        connections_max: 30,
+        recipients_per_transaction: 200,
+        messages_per_connection: 7,
+        connection_idle: Duration::ZERO,
+    };
+    assert_eq!(config.queue.outbound, outbound);
     assert_eq!(config.queue.retry_delays, [1, 2].map(Duration::from_secs));
     assert_eq!((config.queue.expiry.as_secs(), config.queue.delay_notice.as_secs()), (100, 50));
     assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
@@ -201,6 +239,86 @@ fn all_problems_are_named_at_once_in_the_order_of_the_file() {
 fn a_smart_hosts_password_never_crosses_in_clear_text() {
     let text = "[relay]\nsmart_host = \"a.example\"\ntls = \"opportunistic\"\nlogin = \"a\"\npassword_file = \"b\"";
     assert!(problem(text).contains(":3: relay.tls: the password could be read on its way"));
+}
+
+#[test]
+fn a_route_says_in_few_keys_what_is_usual() {
+    let of = |more: &str| {
+        let config = parse(&format!("[[route]]\ndomains = [\"a.example\"]\n{more}")).unwrap();
+        way(&config, "a.example").unwrap().1
+    };
+    let login = "login = \"a\"\npassword_file = \"/b\"";
+    let credentials = Some(("a".to_owned(), PathBuf::from("/b")));
+    assert_eq!(of("host = \"h.example\""), host("h.example", 25, RelayTls::Required, None));
+    assert_eq!(of("host = \"h.example\"\ntls = \"implicit\""), host("h.example", 465, RelayTls::Implicit, None));
+    let signed_in = of(&format!("host = \"h.example\"\n{login}"));
+    assert_eq!(signed_in, host("h.example", 587, RelayTls::Required, credentials));
+    assert_eq!(of("tls = \"opportunistic\""), RouteWay::Exchangers { verified: false });
+    let all = parse("[[route]]\ndomains = [\"*\"]\nhost = \"h.example\"").unwrap();
+    assert_eq!(way(&all, "[192.0.2.1]").unwrap().1, host("h.example", 25, RelayTls::Required, None));
+}
+
+#[test]
+fn a_route_that_leads_nowhere_is_refused_with_its_cure() {
+    for (route, said) in [
+        ("domains = []\nhost = \"h.example\"", ":2: route[1].domains: a route for no domain; name them"),
+        ("domains = [\"a.example\", \"a b\"]\nhost = \"h\"", ":2: route[1].domains[2]: \"a b\" is no domain"),
+        ("domains = [\"a.example\"]", ":2: route[1].domains: a route without a host; name the host"),
+        ("domains = [\"a.example\"]\ntls = \"required\"", ":3: route[1].tls: a route without a host; name the host"),
+        (
+            "domains = [\"a.example\"]\ntls = \"verified-mx\"\nport = 26",
+            ":4: route[1].port: has no effect without host; name the host",
+        ),
+        (
+            "domains = [\"a.example\"]\nhost = \"h\"\ntls = \"verified-mx\"",
+            ":4: route[1].tls: \"verified-mx\" is for the mail exchangers of the domain; remove host",
+        ),
+        (
+            "domains = [\"a.example\"]\nhost = \"h\"\ntls = \"none\"\nlogin = \"a\"\npassword_file = \"b\"",
+            ":4: route[1].tls: the password could be read on its way",
+        ),
+        ("domains = [\"a.example\"]\nhost = \"h\"\nlogin = \"a\"", ":4: route[1].login: a login without password"),
+        (
+            "domains = [\"a.example\"]\nhost = \"h\"\nlogin = \"a\\u0000\"\npassword_file = \"b\"",
+            ":4: route[1].login: no login; give the name to sign in with",
+        ),
+        ("domains = [\"a.example\"]\nhost = \"a:25\"", ":3: route[1].host: \"a:25\" is no host"),
+        (
+            "domains = [\"a.example\", \"A.example\"]\nhost = \"h\"",
+            ":2: route[1].domains[2]: \"A.example\": has a route already; remove one of the two",
+        ),
+        ("host = \"h\"", ":1: route[1]: missing field `domains`"),
+        ("domains = [\"a.example\"]\nhost = \"h\"\ntls = \"tls\"", ":4: route[1].tls: unknown value `tls`"),
+    ] {
+        let text = problem(&format!("[[route]]\n{route}"));
+        assert!(text.starts_with(said), "{text}");
+    }
+    let both = "[relay]\nsmart_host = \"a.example\"\n[[route]]\ndomains = [\"*\"]\nhost = \"b.example\"";
+    assert!(
+        problem(both).starts_with(":4: route[1].domains[1]: \"*\": there are two ways for all other mail; keep one")
+    );
+    let crowd: String =
+        (0..1_001).map(|n| format!("[[route]]\ndomains = [\"d{n}.example\"]\nhost = \"h\"\n")).collect();
+    assert!(problem(&crowd).contains("more than 1000 routes"));
+}
+
+#[test]
+fn connections_are_bounded_within_reason() {
+    for (text, said) in [
+        ("connections_max = 0", ":2: queue.connections_max: 0 is out of range; give a number from 1 to 10000"),
+        ("connections_per_destination = 1001", ":2: queue.connections_per_destination: 1001 is out of range"),
+        ("recipients_per_transaction = 0", ":2: queue.recipients_per_transaction: 0 is out of range"),
+        ("messages_per_connection = 0", ":2: queue.messages_per_connection: 0 is out of range"),
+        ("connection_idle_seconds = 61", ":2: queue.connection_idle_seconds: 61 is out of range"),
+    ] {
+        let errors = parse(&format!("[queue]\n{text}")).unwrap_err().to_string();
+        assert!(errors.starts_with(&format!("{FILE}{said}")), "{errors}");
+    }
+    let more = "[queue]\nconnections_per_destination = 6\nconnections_max = 5";
+    let said = ":2: queue.connections_per_destination: one destination may not have more connections than there are";
+    assert!(problem(more).starts_with(said), "{}", problem(more));
+    let few = parse("[queue]\nconnections_max = 2").unwrap().queue.outbound;
+    assert_eq!((few.connections_per_destination, few.connections_max), (2, 2));
 }
 
 #[test]

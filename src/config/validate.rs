@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawRelay, RawTls};
+use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawTls};
 use super::{
     Config, ConfigError, ConfigErrors, Limits, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network,
-    NetworkError, QueueConfig, RelayTls, SmartHost,
+    NetworkError, QueueConfig, RouteWay,
 };
 use crate::model::mail::Domain;
-use crate::model::policy::{Profile, Settings};
+use crate::model::policy::{Profile, RouteTable, Settings};
 use crate::world::tls::CertificatePaths;
+
+mod outbound;
 
 const DATA_DEFAULT: &str = "/var/lib/franking";
 const HOUR_SECONDS: u64 = 3_600;
@@ -35,16 +37,17 @@ struct Judge<'text> {
 /// The raw file as a configuration, or everything that is wrong with it.
 pub(super) fn config(raw: Raw, text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let mut judge = Judge { text, file, problems: Vec::new() };
+    let routes = judge.routes(raw.relay, raw.route);
     let config = Config {
         hostname: judge.hostname(raw.hostname),
         data: judge.beside(&raw.data.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))),
         profile: raw.profile,
-        settings: judge.settings(raw.profile, raw.policy),
+        settings: judge.settings(raw.profile, raw.policy, &routes),
         emulate: raw.emulate,
         listeners: judge.listeners(raw.listener),
         certificates: judge.certificates(raw.tls),
         limits: judge.limits(raw.limits),
-        smart_host: judge.smart_host(raw.relay),
+        routes,
         queue: judge.queue(raw.profile, raw.queue),
         log: LogConfig { format: raw.log.format, level: raw.log.level },
         drain: judge.seconds(raw.drain_seconds, 30, 0..=HOUR_SECONDS),
@@ -101,7 +104,7 @@ impl Judge<'_> {
         })
     }
 
-    fn settings(&mut self, profile: Profile, raw: RawPolicy) -> Settings {
+    fn settings(&mut self, profile: Profile, raw: RawPolicy, routes: &RouteTable<RouteWay>) -> Settings {
         let own = Settings::of(profile);
         Settings {
             mailbox_required: raw.mailbox_required.unwrap_or(own.mailbox_required),
@@ -121,6 +124,7 @@ impl Judge<'_> {
             recipients_max: self.count(raw.recipients_max, own.recipients_max, 100..=100_000),
             hops_max: self.count(raw.hops_max, own.hops_max, 10..=1_000),
             srs_keys: own.srs_keys,
+            routes: routes.map(|way| way.to_string().into()),
         }
     }
 
@@ -235,52 +239,6 @@ impl Judge<'_> {
         }
     }
 
-    fn smart_host(&mut self, raw: RawRelay) -> Option<SmartHost> {
-        let Some(host) = raw.smart_host else {
-            let spans = [raw.port.map(|value| value.span()), raw.tls.map(|value| value.span())];
-            let more = [raw.login.map(|value| value.span()), raw.password_file.map(|value| value.span())];
-            if let Some(span) = spans.into_iter().chain(more).flatten().next() {
-                self.refuse(&span, "has no effect without smart_host", "name the host, or remove the key");
-            }
-            return None;
-        };
-        let (span, text) = (host.span(), host.into_inner());
-        let host = Domain::parse(&text).unwrap_or_else(|error| {
-            let cure = "write it like \"smtp.fabrikam.example\" or \"[192.0.2.1]\", the port apart";
-            self.refuse(&span, format!("\"{text}\" is no host: {error}"), cure);
-            Domain::Literal(IpAddr::V4(Ipv4Addr::LOCALHOST))
-        });
-        let tls_span = raw.tls.as_ref().map_or(span, Spanned::span);
-        let tls = raw.tls.map(Spanned::into_inner).unwrap_or_default();
-        let usual = if tls == RelayTls::Implicit { 465 } else { 587 };
-        let port = u16::try_from(self.number(raw.port, usual, 1..=u64::from(u16::MAX))).unwrap_or(u16::MAX);
-        let credentials = self.credentials(raw.login, raw.password_file);
-        if credentials.is_some() && matches!(tls, RelayTls::Opportunistic | RelayTls::None) {
-            let cure = "set tls = \"required\" or \"implicit\", or remove login and password_file";
-            self.refuse(&tls_span, "the password could be read on its way", cure);
-        }
-        Some(SmartHost { host, port, tls, credentials })
-    }
-
-    fn credentials(
-        &mut self,
-        login: Option<Spanned<String>>,
-        password_file: Option<Spanned<PathBuf>>,
-    ) -> Option<(String, PathBuf)> {
-        match (login, password_file) {
-            (Some(login), Some(file)) => Some((login.into_inner(), self.beside(file.get_ref()))),
-            (Some(login), None) => {
-                self.refuse(&login.span(), "a login without password", "add password_file, or remove login");
-                None
-            }
-            (None, Some(file)) => {
-                self.refuse(&file.span(), "a password without login", "add login, or remove password_file");
-                None
-            }
-            (None, None) => None,
-        }
-    }
-
     fn queue(&mut self, profile: Profile, raw: RawQueue) -> QueueConfig {
         // Quickly at first, since most delays are greylisting and restarts; then every half hour.
         let usual = || [60, 300, 600, 1_800].map(Duration::from_secs).to_vec();
@@ -308,6 +266,13 @@ impl Judge<'_> {
             let cure = "tell senders of a delay before their mail is given up, or raise expiry_seconds";
             self.refuse(&notice_span, "the notice of a delay would come after the end", cure);
         }
-        QueueConfig { retry_delays, expiry, delay_notice }
+        let outbound = self.outbound(
+            raw.connections_per_destination,
+            raw.connections_max,
+            raw.recipients_per_transaction,
+            raw.messages_per_connection,
+            raw.connection_idle_seconds,
+        );
+        QueueConfig { retry_delays, expiry, delay_notice, outbound }
     }
 }

@@ -4,10 +4,10 @@ use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
-use super::exchanger::{HopSecurity, Route as Way, SmartHost};
+use super::exchanger::{HopSecurity, Route as NextHop, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
 use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, Timestamp};
-use crate::model::policy::Route;
+use crate::model::policy::{Route, RouteTable};
 use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome, QueueId};
 use crate::model::smtp::client::{self, Cause, OutboundMessage, OutboundRecipient, Trouble};
 use crate::store::queue::StoredMessage;
@@ -30,49 +30,80 @@ pub struct Parcel {
 /// What a way out answers: an outcome for each recipient, by place.
 pub type Outcomes<'a> = Pin<Box<dyn Future<Output = Vec<(u32, Outcome)>> + Send + 'a>>;
 
+/// The end of a way out, in progress.
+pub type Closing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// A way out. Bounded in time.
 pub trait Outgoing: Send + Sync {
     /// Carries a parcel.
     fn carry(&self, parcel: Parcel) -> Outcomes<'_>;
+
+    /// Lets go of what is held open for the next parcel, within seconds, and holds nothing from now on. What is under
+    /// way goes on.
+    fn close(&self) -> Closing<'_> {
+        Box::pin(async {})
+    }
 }
 
 /// The port of a next host that names none.
 const PORT: u16 = 25;
 
+/// A way that the operator named for a domain. Printing it for debugging shows no password.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// To one host.
+    Host(SmartHost),
+    /// To the mail exchangers of the domain.
+    Exchangers {
+        /// Only over TLS, with a certificate for the exchanger's name.
+        verified: bool,
+    },
+}
+
 /// The way out by SMTP.
 pub struct Relay {
     agent: Arc<RelayAgent>,
-    smart_host: Option<SmartHost>,
+    ways: RouteTable<Way>,
 }
 
 impl Relay {
-    /// By mail exchangers, or by `smart_host` where there is one.
-    pub fn new(agent: Arc<RelayAgent>, smart_host: Option<SmartHost>) -> Self {
-        Self { agent, smart_host }
+    /// By the way that `ways` has for the domain of a recipient, otherwise by its mail exchangers.
+    pub fn new(agent: Arc<RelayAgent>, ways: RouteTable<Way>) -> Self {
+        Self { agent, ways }
     }
+}
 
-    fn way(&self, addressee: &Addressee) -> Option<Way> {
-        match &addressee.hop {
-            Hop::Relay { route: Route::NextHost(host), .. } => Some(Way::SmartHost(next_host(host))),
-            Hop::Relay { address, route: Route::Domain } => Some(match &self.smart_host {
-                Some(host) => Way::SmartHost(host.clone()),
-                None => Way::Mx(address.domain().clone()),
-            }),
-            Hop::Mailbox(_) | Hop::Postmaster | Hop::SentItems(_) | Hop::Nowhere => None,
+/// Where a hop leads; none for those that stay here. What the directory says of a domain goes before the configuration.
+fn next_hop(ways: &RouteTable<Way>, hop: &Hop) -> Option<NextHop> {
+    match hop {
+        Hop::Relay { route: Route::NextHost(host), .. } => Some(NextHop::SmartHost(next_host(host))),
+        Hop::Relay { address, route: Route::Domain } => {
+            let domain = address.domain();
+            Some(match ways.find(domain) {
+                Some((_, Way::Host(host))) => NextHop::SmartHost(host.clone()),
+                Some((_, Way::Exchangers { verified: true })) => NextHop::VerifiedMx(domain.clone()),
+                Some((_, Way::Exchangers { verified: false })) | None => NextHop::Mx(domain.clone()),
+            })
         }
+        Hop::Mailbox(_) | Hop::Postmaster | Hop::SentItems(_) | Hop::Nowhere => None,
     }
 }
 
 impl Outgoing for Relay {
     fn carry(&self, parcel: Parcel) -> Outcomes<'_> {
         Box::pin(async move {
-            let Some(way) = parcel.recipients.first().and_then(|(_, first)| self.way(first)) else {
+            // All recipients share a lane, which is a domain or a named host: the first speaks for all.
+            let Some(next) = parcel.recipients.first().and_then(|(_, first)| next_hop(&self.ways, &first.hop)) else {
                 return Vec::new();
             };
-            let outcomes = self.agent.deliver(&way, outbound(&parcel), &parcel.source).await;
+            let outcomes = self.agent.deliver(&next, outbound(&parcel), &parcel.source).await;
             let places = parcel.recipients.iter().map(|(place, _)| *place);
             places.zip(outcomes).map(|(place, outcome)| (place, told(outcome, parcel.at))).collect()
         })
+    }
+
+    fn close(&self) -> Closing<'_> {
+        Box::pin(self.agent.close())
     }
 }
 
@@ -140,6 +171,8 @@ fn attempt_of(trouble: Trouble, at: Timestamp, own: fn(EnhancedStatus, String) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mail::Address;
+    use crate::model::smtp::client::Credentials;
 
     #[test]
     fn next_hosts_may_name_a_port() {
@@ -151,5 +184,49 @@ mod tests {
         assert_eq!(parsed("mx.fabrikam.example:2525"), ("mx.fabrikam.example".to_owned(), 2525));
         assert_eq!(parsed("[2001:db8::1]:26"), ("[2001:db8::1]".to_owned(), 26));
         assert_eq!(parsed("2001:db8::1"), ("2001:db8::1".to_owned(), 25));
+    }
+
+    #[test]
+    fn the_most_specific_way_is_taken_and_a_next_host_of_the_directory_beats_them_all() {
+        let named = |host: &str| SmartHost {
+            host: host.to_owned(),
+            port: 587,
+            security: HopSecurity::StartTls,
+            credentials: Some(Credentials { login: "relay".to_owned(), password: "hush-hush".to_owned() }),
+        };
+        let mut ways = RouteTable::new();
+        for (pattern, way) in [
+            ("*", Way::Host(named("smart.example"))),
+            ("fabrikam.example", Way::Host(named("partner.example"))),
+            ("*.fabrikam.example", Way::Exchangers { verified: false }),
+            ("bank.example", Way::Exchangers { verified: true }),
+        ] {
+            ways.insert(pattern.parse().unwrap(), way);
+        }
+        let hop = |domain: &str, route| {
+            let address = Address::parse(&format!("carol@{domain}")).unwrap();
+            match next_hop(&ways, &Hop::Relay { address, route }).unwrap() {
+                NextHop::SmartHost(host) => host.host,
+                NextHop::Mx(domain) => format!("MX of {domain}"),
+                NextHop::VerifiedMx(domain) => format!("verified MX of {domain}"),
+            }
+        };
+        assert_eq!(hop("fabrikam.example", Route::Domain), "partner.example");
+        assert_eq!(hop("a.fabrikam.example", Route::Domain), "MX of a.fabrikam.example");
+        assert_eq!(hop("bank.example", Route::Domain), "verified MX of bank.example");
+        assert_eq!(hop("adatum.example", Route::Domain), "smart.example");
+        assert_eq!(hop("fabrikam.example", Route::NextHost("inner.example".into())), "inner.example");
+        let shown = format!("{ways:?}");
+        assert!(shown.contains("relay") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn domains_that_share_a_next_host_wait_on_lanes_of_their_own() {
+        let lane = |domain: &str| {
+            let address = Address::parse(&format!("carol@{domain}")).unwrap();
+            Hop::Relay { address, route: Route::Domain }.lane()
+        };
+        assert_ne!(lane("fabrikam.example"), lane("adatum.example"));
+        assert_eq!(lane("fabrikam.example"), lane("FABRIKAM.example"));
     }
 }

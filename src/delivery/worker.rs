@@ -89,7 +89,13 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
         }
     }
     tracing::info!(running = tasks.len(), "delivery begins nothing new");
-    let ended = tokio::time::timeout(drain, async { while tasks.join_next().await.is_some() {} }).await;
+    let draining = async {
+        let waiting = async { while tasks.join_next().await.is_some() {} };
+        // At once, so that no host is kept waiting by a long delivery to another; then for what ended meanwhile.
+        tokio::join!(agents.outgoing.close(), waiting);
+        agents.outgoing.close().await;
+    };
+    let ended = tokio::time::timeout(drain, draining).await;
     if ended.is_err() {
         tracing::warn!(running = tasks.len(), "deliveries are cut off; they are tried again at the next start");
     }

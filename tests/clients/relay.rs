@@ -1,10 +1,12 @@
 //! The server as a client: everything for outside goes to a smart host, and hundreds of messages come in at once.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::postfix::Postfix;
 use super::swaks::{Swaks, Tls};
@@ -141,12 +143,69 @@ fn a_smart_host_that_is_away_gets_the_mail_once_it_is_back() {
     assert_eq!(files(&sink.mail).len(), 1);
 }
 
+/// Stands before another server and counts the connections to it.
+struct Doorkeeper {
+    port: u16,
+    let_in: Arc<AtomicUsize>,
+}
+
+impl Doorkeeper {
+    fn before(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (own, let_in) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&let_in);
+        // Ends with the test program: nobody knocks any more.
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                count.fetch_add(1, Ordering::SeqCst);
+                let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                for (mut from, mut to) in [(client.try_clone(), server.try_clone()), (Ok(server), Ok(client))]
+                    .map(|(a, b)| (a.unwrap(), b.unwrap()))
+                {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        Self { port: own, let_in }
+    }
+
+    fn let_in(&self) -> usize {
+        self.let_in.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn fifty_messages_to_one_domain_share_few_connections() {
+    let Some(source) = parts::find("smtp-source") else { return };
+    let place = Place::new();
+    let Some(sink) = Sink::start(&place) else { return };
+    let door = Doorkeeper::before(sink.port);
+    let server = Relaying::set_up(&place, door.port, "none").start(&place);
+    // Carol's mailbox forwards to another system.
+    flood(&source, server.inbound(), 50, 10, "carol@contoso.example");
+    let relayed = wait_for("50 messages", || {
+        let relayed = files(&sink.mail);
+        // The sink makes a file when a message begins and writes the content at its end.
+        (relayed.iter().filter(|message| message.contains("XXXXXXXX")).count() >= 50).then_some(relayed)
+    });
+    server.stop();
+    let identities: BTreeSet<String> = relayed.iter().map(|message| message.header("Message-Id").concat()).collect();
+    assert_eq!((relayed.len(), identities.len()), (50, 50));
+    // Five at once to one domain, and none for more than twenty messages. One may have been idle for too long.
+    let connections = door.let_in();
+    println!("50 messages went over {connections} connections");
+    assert!((3..=15).contains(&connections), "{connections} connections");
+}
+
 /// Sends `count` messages over `sessions` sessions at once, each of which is used to the end: one address may not have
 /// more than twenty, and one that was only just closed counts.
-fn flood(source: &Path, target: SocketAddr, count: usize, sessions: usize) {
+fn flood(source: &Path, target: SocketAddr, count: usize, sessions: usize, to: &str) {
     let mut command = Command::new(source);
     command.args(["-d", "-s", &sessions.to_string(), "-m", &count.to_string(), "-l", "4000", "-S", "flood"]);
-    command.args(["-M", "mail.fabrikam.example", "-f", "eve@fabrikam.example", "-t", "bob@contoso.example"]);
+    command.args(["-M", "mail.fabrikam.example", "-f", "eve@fabrikam.example", "-t", to]);
     let outcome = run(command.arg(format!("inet:{target}")), "");
     assert!(outcome.status.success(), "{}", outcome.text);
 }
@@ -156,7 +215,7 @@ fn two_hundred_messages_over_twenty_sessions_arrive_exactly_once() {
     let Some(source) = parts::find("smtp-source") else { return };
     let place = Place::new();
     let server = Server::demo(&place);
-    flood(&source, server.inbound(), 200, 20);
+    flood(&source, server.inbound(), 200, 20, "bob@contoso.example");
     let mailbox = server.mailbox("bob");
     let stored = wait_for("200 messages", || {
         let stored = mailbox.messages();

@@ -106,3 +106,19 @@ fn submission_without_sign_in_and_nonsense_are_refused_without_panic() {
         ask(inbound(nonsense));
     }
 }
+
+#[test]
+fn the_way_out_is_named_with_its_route() {
+    let query = submission("alice@contoso.example", "", &["partner@fabrikam.example"]);
+    let way = |settings: &Settings| {
+        let explanation = explain(&contoso(), settings, &query, Timestamp::EPOCH);
+        explanation.steps.last().unwrap().outcome.concat()
+    };
+    let mut settings = Settings::default();
+    assert_eq!(way(&settings), "out to partner@fabrikam.example, by the mail exchangers of fabrikam.example");
+    settings.routes.insert("*".parse().unwrap(), "the host smtp.example".into());
+    let smart = "out to partner@fabrikam.example, by the route for *: the host smtp.example";
+    assert_eq!(way(&settings), smart);
+    settings.routes.insert("*.fabrikam.example".parse().unwrap(), "another".into());
+    assert_eq!(way(&settings), smart);
+}

@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod expand;
 pub mod refusal;
 pub mod resolve;
+pub mod routes;
 pub mod settings;
 pub mod sign_in;
 pub mod srs;
@@ -24,6 +25,7 @@ pub use envelope::{BodyKind, DsnRequest, Envelope, MessageParameters, Notify, Or
 pub use expand::expand;
 pub use refusal::{Refusal, Trailer};
 pub use resolve::{Resolution, resolve};
+pub use routes::{DomainPattern, RouteTable};
 pub use settings::{NoMailboxStep, Profile, Settings, SharedSignIn};
 pub use sign_in::{Evidence, Proof, SignedIn, sign_in};
 pub use submit_as::{SubmitAs, submit_as};

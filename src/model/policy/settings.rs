@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::routes::RouteTable;
 use crate::model::directory::Licensing;
 
 /// Whose semantics are the starting point.
@@ -81,6 +82,8 @@ pub struct Settings {
     pub hops_max: usize,
     /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
     pub srs_keys: Vec<SrsKey>,
+    /// The ways that the operator named for mail to other systems, in words.
+    pub routes: RouteTable<Box<str>>,
 }
 
 /// A secret of the Sender Rewriting Scheme; hidden in debug output.
@@ -119,6 +122,7 @@ impl Settings {
             // Spec section 2.2 names about 20 passes of one server family; each pass adds up to three Received fields.
             hops_max: 60,
             srs_keys: Vec::new(),
+            routes: RouteTable::new(),
         }
     }
 

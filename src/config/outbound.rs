@@ -1,0 +1,100 @@
+//! What an operator decides about mail to other systems: which way it takes, and how much of it at once.
+
+use core::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::model::mail::Domain;
+
+/// How a host that the operator named is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayTls {
+    /// STARTTLS with a certificate that proves the host's name; without it nothing is sent.
+    #[default]
+    Required,
+    /// STARTTLS where it is offered, with any certificate.
+    Opportunistic,
+    /// TLS from the first octet, with a certificate that proves the host's name.
+    Implicit,
+    /// Never.
+    None,
+}
+
+/// What a `[[route]]` may say about TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RouteTls {
+    /// As [`RelayTls::Required`].
+    Required,
+    /// As [`RelayTls::Opportunistic`]; without a host, the mail exchangers are used, past any smart host.
+    Opportunistic,
+    /// As [`RelayTls::Implicit`].
+    Implicit,
+    /// As [`RelayTls::None`].
+    None,
+    /// The mail exchangers, and only over TLS with a certificate that proves the exchanger's name.
+    VerifiedMx,
+}
+
+/// A host that takes mail for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmartHost {
+    /// Its name or address literal.
+    pub host: Domain,
+    /// Its port.
+    pub port: u16,
+    /// How it is spoken to.
+    pub tls: RelayTls,
+    /// The login, and the file whose first line is the password.
+    pub credentials: Option<(String, PathBuf)>,
+}
+
+/// A way for mail to other systems.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteWay {
+    /// To this host, whatever the DNS says.
+    Host(SmartHost),
+    /// To the mail exchangers of the domain.
+    Exchangers {
+        /// Only over TLS, with a certificate for the exchanger's name.
+        verified: bool,
+    },
+}
+
+impl fmt::Display for RouteWay {
+    /// The way in words: `by …`. Credentials are not among them.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port, tls) = match self {
+            Self::Exchangers { verified: true } => {
+                return formatter.write_str("the mail exchangers of the domain, with verified TLS");
+            }
+            Self::Exchangers { verified: false } => return formatter.write_str("the mail exchangers of the domain"),
+            Self::Host(SmartHost { host, port, tls, .. }) => (host, port, tls),
+        };
+        let tls = match tls {
+            RelayTls::Required => "with verified TLS",
+            RelayTls::Opportunistic => "with TLS if it is offered",
+            RelayTls::Implicit => "with verified TLS from the first octet",
+            RelayTls::None => "in clear text",
+        };
+        write!(formatter, "the host {host}, port {port}, {tls}")
+    }
+}
+
+/// What may be under way to other systems at once. Every number is at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboundConfig {
+    /// Connections to one destination, which is a domain; at most `connections_max`.
+    pub connections_per_destination: usize,
+    /// Connections to all other systems.
+    pub connections_max: usize,
+    /// Recipients of one transaction; those over that go in another.
+    pub recipients_per_transaction: usize,
+    /// Messages on one connection, one after the other.
+    pub messages_per_connection: usize,
+    /// How long a connection waits for its next message; zero closes it after each.
+    pub connection_idle: Duration,
+}
