@@ -1,12 +1,12 @@
 //! The server as a client: everything for outside goes to a smart host, and hundreds of messages come in at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::postfix::Postfix;
 use super::swaks::{Swaks, Tls};
@@ -143,37 +143,45 @@ fn a_smart_host_that_is_away_gets_the_mail_once_it_is_back() {
     assert_eq!(files(&sink.mail).len(), 1);
 }
 
-/// Stands before another server and counts the connections to it.
+/// Stands before another server and takes down what is said to it, connection by connection.
 struct Doorkeeper {
     port: u16,
-    let_in: Arc<AtomicUsize>,
+    said: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Doorkeeper {
     fn before(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (own, let_in) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
-        let count = Arc::clone(&let_in);
+        let (own, said) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(Vec::new())));
+        let notes = Arc::clone(&said);
         // Ends with the test program: nobody knocks any more.
         std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                count.fetch_add(1, Ordering::SeqCst);
-                let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
-                for (mut from, mut to) in [(client.try_clone(), server.try_clone()), (Ok(server), Ok(client))]
-                    .map(|(a, b)| (a.unwrap(), b.unwrap()))
-                {
-                    std::thread::spawn(move || {
-                        let _ = std::io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Write);
-                    });
-                }
+            for mut client in listener.incoming().map_while(Result::ok) {
+                let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                let (mut answers, mut back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut answers, &mut back);
+                    let _ = back.shutdown(Shutdown::Write);
+                });
+                let (notes, number) = (Arc::clone(&notes), notes.lock().unwrap().len());
+                notes.lock().unwrap().push(Vec::new());
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 4096];
+                    while let Ok(count @ 1..) = client.read(&mut buffer) {
+                        notes.lock().unwrap()[number].extend(&buffer[..count]);
+                        let _ = server.write_all(&buffer[..count]);
+                    }
+                    let _ = server.shutdown(Shutdown::Write);
+                });
             }
         });
-        Self { port: own, let_in }
+        Self { port: own, said }
     }
 
-    fn let_in(&self) -> usize {
-        self.let_in.load(Ordering::SeqCst)
+    /// How many connections there were, and how many of them ended with QUIT.
+    fn connections(&self) -> (usize, usize) {
+        let said = self.said.lock().unwrap();
+        (said.len(), said.iter().filter(|octets| octets.ends_with(b"\r\nQUIT\r\n")).count())
     }
 }
 
@@ -194,10 +202,11 @@ fn fifty_messages_to_one_domain_share_few_connections() {
     server.stop();
     let identities: BTreeSet<String> = relayed.iter().map(|message| message.header("Message-Id").concat()).collect();
     assert_eq!((relayed.len(), identities.len()), (50, 50));
-    // Five at once to one domain, and none for more than twenty messages. One may have been idle for too long.
-    let connections = door.let_in();
+    // Five at once to one domain, and none for more than twenty messages. Some may have been idle for too long.
+    let (connections, with_goodbye) = door.connections();
     println!("50 messages went over {connections} connections");
     assert!((3..=15).contains(&connections), "{connections} connections");
+    assert_eq!(with_goodbye, connections, "a host was left without a word");
 }
 
 /// Sends `count` messages over `sessions` sessions at once, each of which is used to the end: one address may not have

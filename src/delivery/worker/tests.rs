@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::mailbox_agent::{Occupancy, Unlimited};
 use super::super::outbox::Outbox;
-use super::super::outgoing::Outcomes;
+use super::super::outgoing::{Closing, Outcomes};
 use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, Forwarding, Grant, Group, RecipientType, Right};
 use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
@@ -292,5 +292,42 @@ fn what_cannot_leave_is_announced_after_hours_and_given_up_after_a_day() {
         let reports = house.inbox(ALICE);
         assert_eq!((reports.len(), house.agents.queue.count()), (2, 0));
         assert!(reports.iter().any(|report| report.contains("\nStatus: 4.4.7\n")), "{reports:?}");
+    });
+}
+
+/// A way out that is busy with a message until it is told to close.
+#[derive(Default)]
+struct Lingering {
+    events: std::sync::Mutex<Vec<&'static str>>,
+    busy: tokio::sync::Notify,
+    closing: tokio::sync::Notify,
+}
+
+impl Outgoing for Lingering {
+    fn carry(&self, parcel: Parcel) -> Outcomes<'_> {
+        Box::pin(async move {
+            self.busy.notify_one();
+            self.closing.notified().await;
+            self.events.lock().unwrap().push("carried");
+            Blocked.carry(parcel).await
+        })
+    }
+
+    fn close(&self) -> Closing<'_> {
+        Box::pin(async {
+            self.events.lock().unwrap().push("closed");
+            self.closing.notify_one();
+        })
+    }
+}
+
+#[test]
+fn the_way_out_is_closed_at_once_when_told_to_stop_and_again_when_the_last_delivery_has_ended() {
+    in_runtime(async {
+        let lingering = Arc::new(Lingering::default());
+        let house = House::new(Some(Arc::clone(&lingering) as Arc<dyn Outgoing>), Arc::new(Unlimited));
+        house.submit("alice@contoso.example", &["partner@fabrikam.example"]).await;
+        run(Arc::clone(&house.agents), lingering.busy.notified(), Duration::from_secs(60)).await;
+        assert_eq!(*lingering.events.lock().unwrap(), ["closed", "carried", "closed"]);
     });
 }
