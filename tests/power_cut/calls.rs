@@ -108,7 +108,10 @@ fn resolved(arguments: &str, octets: &[u8]) -> PathBuf {
     let path = PathBuf::from(String::from_utf8_lossy(octets).into_owned());
     let here = arguments.split_once("AT_FDCWD<").and_then(|(_, rest)| rest.split('>').next()).map(unescaped);
     let here = here.map(|octets| PathBuf::from(String::from_utf8_lossy(&octets).into_owned()));
-    here.filter(|_| path.is_relative()).map_or(path.clone(), |here| here.join(path))
+    match here.filter(|_| path.is_relative()) {
+        Some(here) => here.join(path),
+        None => path,
+    }
 }
 
 /// Everything between double quotes.

@@ -353,7 +353,7 @@ impl Queue {
         sound && journal.has_room(bytes).unwrap_or(false)
     }
 
-    /// With [`Hands::Caller`](crate::store::Hands::Caller): writes what has gathered and records what was said; true
+    /// With [`Hands::Caller`]: writes what has gathered and records what was said; true
     /// when there was something.
     pub fn turn(&self) -> bool {
         let written = self.shared.journal.turn();
