@@ -12,7 +12,8 @@
 //!         model                    the law: pure functions over values, no I/O, no clock, no async
 //! ```
 //!
-//! Inside `model`: `mail ← directory ← policy ← smtp`; `mail, directory, policy ← queue ← report`.
+//! Inside `model`: `mail ← directory ← policy ← smtp`; `mail, directory, policy ← queue ← report`; `transport_security`
+//! stands beside them and uses nothing but `mail`.
 //!
 //! # The laws
 //!

@@ -8,3 +8,4 @@ pub mod policy;
 pub mod queue;
 pub mod report;
 pub mod smtp;
+pub mod transport_security;

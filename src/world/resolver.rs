@@ -2,9 +2,14 @@
 //!
 //! An answer keeps apart what delivery must keep apart: a domain that wants no mail (null MX), one that does not exist,
 //! one without MX records (whose own address then takes the mail), and a failure that may be gone in a minute. Answers
-//! come from strangers: host names are checked here and the number of records is bounded.
+//! come from strangers: host names are checked here and the number of records is bounded. An answer counts as
+//! authenticated only when it comes from a name server whose word the operator takes for that.
 
-use std::collections::HashMap;
+mod fixed;
+#[cfg(test)]
+mod tests;
+mod validating;
+
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -16,10 +21,16 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
+pub use self::fixed::FixedResolver;
+use self::validating::ValidatingServers;
+use crate::model::transport_security::Tlsa;
+
 /// More mail exchangers than this are not looked at; real domains have fewer than ten.
 pub const EXCHANGERS_MAX: usize = 64;
 /// More addresses of one host than this are not looked at.
 pub const ADDRESSES_MAX: usize = 32;
+/// More TXT records of one name than this are not looked at.
+pub const TEXTS_MAX: usize = 64;
 
 /// What the DNS says about the mail exchangers of a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +46,30 @@ pub enum MxAnswer {
     NoSuchDomain,
 }
 
+/// An answer, and whether DNSSEC vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// What was answered.
+    pub value: T,
+    /// Whether a name server that is trusted in this has authenticated all of it, aliases included.
+    pub authenticated: bool,
+}
+
+impl<T> Answer<T> {
+    const fn unauthenticated(value: T) -> Self {
+        Self { value, authenticated: false }
+    }
+}
+
+/// Where a host is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostAddresses {
+    /// Its addresses; empty when it has none or does not exist.
+    pub addresses: Vec<IpAddr>,
+    /// The name at the end of its aliases, where it has some and they are known.
+    pub canonical: Option<String>,
+}
+
 /// The name servers gave no answer that can be relied on; ask again later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name servers did not answer for {name}: {reason}")]
@@ -48,7 +83,7 @@ pub struct LookupError {
 /// A lookup in progress. Boxed, so that a resolver can be chosen at run time.
 pub type Lookup<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
 
-/// Answers the two questions of mail delivery.
+/// Answers the questions of mail delivery. A resolver that answers the first two only authenticates nothing.
 pub trait Resolver: Send + Sync {
     /// The mail exchangers of `domain`, a name in A-labels without a final dot. Fails only for passing reasons.
     fn mx<'a>(&'a self, domain: &'a str) -> Lookup<'a, MxAnswer>;
@@ -56,6 +91,30 @@ pub trait Resolver: Send + Sync {
     /// The IPv4 and IPv6 addresses of `host`, a name in A-labels without a final dot; empty when it has none or does
     /// not exist. Fails only for passing reasons.
     fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Vec<IpAddr>>;
+
+    /// As [`Self::mx`], with the DNS's own proof where there is one.
+    fn authenticated_mx<'a>(&'a self, domain: &'a str) -> Lookup<'a, Answer<MxAnswer>> {
+        Box::pin(async move { Ok(Answer::unauthenticated(self.mx(domain).await?)) })
+    }
+
+    /// As [`Self::addresses`], with the DNS's own proof where there is one.
+    fn authenticated_addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Answer<HostAddresses>> {
+        Box::pin(async move {
+            let addresses = self.addresses(host).await?;
+            Ok(Answer::unauthenticated(HostAddresses { addresses, canonical: None }))
+        })
+    }
+
+    /// The TLSA records at `name`, for example `_25._tcp.mx.fabrikam.example`; none when it has none. Fails for passing
+    /// reasons, and when the records are forged.
+    fn tlsa<'a>(&'a self, _name: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
+        Box::pin(async { Ok(Answer::unauthenticated(Vec::new())) })
+    }
+
+    /// The TXT records at `name`, the strings of each joined; none when it has none. Fails only for passing reasons.
+    fn texts<'a>(&'a self, _name: &'a str) -> Lookup<'a, Vec<Vec<u8>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }
 
 /// Why no resolver can be made.
@@ -66,6 +125,8 @@ pub struct ResolverSetupError(String);
 /// Asks name servers over UDP and TCP, with the cache of the DNS library. `/etc/hosts` is looked at first.
 pub struct SystemResolver {
     inner: TokioResolver,
+    /// Who is believed to have validated; nobody unless the operator says so.
+    validating: Option<ValidatingServers>,
 }
 
 impl SystemResolver {
@@ -82,27 +143,52 @@ impl SystemResolver {
             let config = ResolverConfig::from_parts(None, Vec::new(), servers);
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
         };
-        let options: &mut ResolverOpts = builder.options_mut();
-        options.timeout = timeout;
-        options.attempts = 2;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        Ok(Self { inner: builder.build().map_err(setup_error)? })
+        adjust(builder.options_mut(), timeout);
+        Ok(Self { inner: builder.build().map_err(setup_error)?, validating: None })
+    }
+
+    /// As [`Self::open`], and believes `name_servers` when they say that they have validated an answer (the AD bit, RFC
+    /// 6840 section 5.8). Only for servers that do validate and that nobody can speak for: on this machine, or beyond a
+    /// wire that the operator trusts. Mail exchangers are asked for without `/etc/hosts` and without a cache of our
+    /// own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn trusting(name_servers: &[SocketAddr], timeout: Duration) -> Result<Self, ResolverSetupError> {
+        let validating = ValidatingServers::new(name_servers, timeout).map_err(setup_error)?;
+        Ok(Self { validating: Some(validating), ..Self::open(name_servers, timeout)? })
+    }
+
+    /// Whether the servers of [`Self::trusting`] say that they have validated the root zone; `false` without such
+    /// servers.
+    ///
+    /// # Errors
+    /// [`LookupError`], when none answers.
+    pub async fn validates(&self) -> Result<bool, LookupError> {
+        match &self.validating {
+            Some(servers) => servers.validate().await,
+            None => Ok(false),
+        }
     }
 
     /// The records of `name`; `Ok(Err(_))` when there are none.
     async fn records(&self, name: &str, kind: RecordType) -> Result<Result<Vec<Record>, Absence>, LookupError> {
-        let Ok(mut asked) = Name::from_ascii(name) else {
-            // Too long or with an empty label: no server can know it.
-            return Ok(Err(Absence::Name));
-        };
-        asked.set_fqdn(true);
-        match self.inner.lookup(asked, kind).await {
-            Ok(lookup) => Ok(Ok(lookup.answers().to_vec())),
-            Err(error) if error.is_nx_domain() => Ok(Err(Absence::Name)),
-            Err(error) if error.is_no_records_found() => Ok(Err(Absence::Records)),
-            Err(error) => Err(LookupError { name: name.to_owned(), reason: error.to_string() }),
-        }
+        let Some(asked) = full_name(name) else { return Ok(Err(Absence::Name)) };
+        found(name, self.inner.lookup(asked, kind).await.map(|lookup| lookup.answers().to_vec()))
     }
+}
+
+fn adjust(options: &mut ResolverOpts, timeout: Duration) {
+    options.timeout = timeout;
+    options.attempts = 2;
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+}
+
+/// `None` for what is too long or has an empty label: no server can know it.
+fn full_name(name: &str) -> Option<Name> {
+    let mut name = Name::from_ascii(name).ok()?;
+    name.set_fqdn(true);
+    Some(name)
 }
 
 /// Why a question has no records for an answer.
@@ -110,6 +196,16 @@ impl SystemResolver {
 enum Absence {
     Name,
     Records,
+}
+
+/// Tells absence from failure.
+fn found<T>(name: &str, answer: Result<T, NetError>) -> Result<Result<T, Absence>, LookupError> {
+    match answer {
+        Ok(records) => Ok(Ok(records)),
+        Err(error) if error.is_nx_domain() => Ok(Err(Absence::Name)),
+        Err(error) if error.is_no_records_found() => Ok(Err(Absence::Records)),
+        Err(error) => Err(LookupError { name: name.to_owned(), reason: error.to_string() }),
+    }
 }
 
 fn name_server(address: &SocketAddr) -> NameServerConfig {
@@ -156,6 +252,47 @@ impl Resolver for SystemResolver {
             }
         })
     }
+
+    fn authenticated_mx<'a>(&'a self, domain: &'a str) -> Lookup<'a, Answer<MxAnswer>> {
+        Box::pin(async move {
+            match &self.validating {
+                Some(servers) => servers.mx(domain).await,
+                None => Ok(Answer::unauthenticated(self.mx(domain).await?)),
+            }
+        })
+    }
+
+    fn authenticated_addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Answer<HostAddresses>> {
+        Box::pin(async move {
+            match &self.validating {
+                Some(servers) => servers.addresses(host).await,
+                None => {
+                    let addresses = self.addresses(host).await?;
+                    Ok(Answer::unauthenticated(HostAddresses { addresses, canonical: None }))
+                }
+            }
+        })
+    }
+
+    fn tlsa<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
+        Box::pin(async move {
+            match &self.validating {
+                Some(servers) => servers.tlsa(name).await,
+                None => Ok(Answer::unauthenticated(Vec::new())),
+            }
+        })
+    }
+
+    fn texts<'a>(&'a self, name: &'a str) -> Lookup<'a, Vec<Vec<u8>>> {
+        Box::pin(async move {
+            let records = self.records(name, RecordType::TXT).await?.unwrap_or_default();
+            let texts = records.iter().filter_map(|record| match &record.data {
+                RData::TXT(text) => Some(text.txt_data.concat()),
+                _ => None,
+            });
+            Ok(texts.take(TEXTS_MAX).collect())
+        })
+    }
 }
 
 /// One address of each family in turn, IPv4 first: whichever family does not work here, the second address tried does.
@@ -195,178 +332,4 @@ fn host_text(name: &str) -> Option<String> {
     // Underscores are no host name by the letter, yet they are found in use.
     let is_host = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     (is_host && !text.is_empty() && text.len() <= 253).then_some(text)
-}
-
-/// Answers from a table, for tests, simulations and sites without DNS.
-///
-/// A domain with only addresses has no MX record; a domain that is nowhere in the table does not exist.
-#[derive(Clone, Debug, Default)]
-pub struct FixedResolver {
-    mx: HashMap<String, Result<MxAnswer, String>>,
-    addresses: HashMap<String, Result<Vec<IpAddr>, String>>,
-}
-
-impl FixedResolver {
-    /// An empty table: no domain exists.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds one mail exchanger to `domain`.
-    #[must_use]
-    pub fn with_exchanger(mut self, domain: &str, preference: u16, host: &str) -> Self {
-        let entry = self.mx.entry(key(domain)).or_insert_with(|| Ok(MxAnswer::None));
-        match entry {
-            Ok(MxAnswer::Exchangers(hosts)) => hosts.push((preference, key(host))),
-            other => *other = Ok(MxAnswer::Exchangers(vec![(preference, key(host))])),
-        }
-        self
-    }
-
-    /// Makes `answer` the answer for `domain`.
-    #[must_use]
-    pub fn with_mx(mut self, domain: &str, answer: MxAnswer) -> Self {
-        self.mx.insert(key(domain), Ok(answer));
-        self
-    }
-
-    /// Gives `host` these addresses.
-    #[must_use]
-    pub fn with_addresses(mut self, host: &str, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.addresses.insert(key(host), Ok(addresses.into_iter().collect()));
-        self
-    }
-
-    /// Makes every question about `name` fail for a passing reason.
-    #[must_use]
-    pub fn with_failure(mut self, name: &str, reason: &str) -> Self {
-        self.mx.insert(key(name), Err(reason.to_owned()));
-        self.addresses.insert(key(name), Err(reason.to_owned()));
-        self
-    }
-}
-
-fn key(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
-}
-
-impl Resolver for FixedResolver {
-    fn mx<'a>(&'a self, domain: &'a str) -> Lookup<'a, MxAnswer> {
-        let name = key(domain);
-        let answer = match self.mx.get(&name) {
-            Some(answer) => answer.clone(),
-            None if self.addresses.contains_key(&name) => Ok(MxAnswer::None),
-            None => Ok(MxAnswer::NoSuchDomain),
-        };
-        Box::pin(async move { answer.map_err(|reason| LookupError { name, reason }) })
-    }
-
-    fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Vec<IpAddr>> {
-        let name = key(host);
-        let answer = self.addresses.get(&name).cloned().unwrap_or_else(|| Ok(Vec::new()));
-        Box::pin(async move { answer.map_err(|reason| LookupError { name, reason }) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hickory_resolver::proto::op::{Message, ResponseCode};
-    use hickory_resolver::proto::rr::rdata::{A, MX};
-    use tokio::net::UdpSocket;
-
-    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
-
-    /// A name server with four domains, on loopback, until the test ends.
-    async fn name_server() -> SocketAddr {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        tokio::spawn(async move {
-            let mut buffer = [0; 1500];
-            while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
-                let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
-                let reply = answer(&question);
-                socket.send_to(&reply.to_vec().unwrap(), peer).await.unwrap();
-            }
-        });
-        address
-    }
-
-    fn answer(question: &Message) -> Message {
-        let query = question.queries[0].clone();
-        let mut reply = Message::response(question.metadata.id, question.metadata.op_code);
-        let name = query.name().clone();
-        let mx = |preference, host: &str| {
-            Record::from_rdata(name.clone(), 60, RData::MX(MX::new(preference, Name::from_ascii(host).unwrap())))
-        };
-        match (name.to_ascii().to_ascii_lowercase().as_str(), query.query_type()) {
-            ("fabrikam.example.", RecordType::MX) => {
-                reply.add_answers([mx(20, "B.fabrikam.example."), mx(10, "a.fabrikam.example."), mx(0, ".")]);
-            }
-            ("quiet.example.", RecordType::MX) => {
-                reply.add_answers([mx(0, ".")]);
-            }
-            ("a.fabrikam.example.", RecordType::A) => {
-                reply.add_answers([Record::from_rdata(name.clone(), 60, RData::A(A::new(192, 0, 2, 7)))]);
-            }
-            ("a.fabrikam.example." | "broken.example.", _) => {
-                reply.metadata.response_code = ResponseCode::ServFail;
-            }
-            ("plain.example.", _) => {}
-            _ => reply.metadata.response_code = ResponseCode::NXDomain,
-        }
-        reply.add_query(query);
-        reply
-    }
-
-    #[tokio::test]
-    async fn answers_of_a_name_server_are_told_apart() {
-        let resolver = SystemResolver::open(&[name_server().await], Duration::from_secs(2)).unwrap();
-        let MxAnswer::Exchangers(hosts) = resolver.mx("fabrikam.example").await.unwrap() else { panic!() };
-        assert_eq!(hosts, [(10, "a.fabrikam.example".to_owned()), (20, "b.fabrikam.example".to_owned())]);
-        assert_eq!(resolver.mx("quiet.example").await, Ok(MxAnswer::NullMx));
-        assert_eq!(resolver.mx("plain.example").await, Ok(MxAnswer::None));
-        assert_eq!(resolver.mx("nowhere.example").await, Ok(MxAnswer::NoSuchDomain));
-        assert!(resolver.mx("broken.example").await.is_err());
-        assert_eq!(resolver.mx(&"x.".repeat(200)).await, Ok(MxAnswer::NoSuchDomain));
-    }
-
-    #[tokio::test]
-    async fn one_address_family_is_enough() {
-        let resolver = SystemResolver::open(&[name_server().await], Duration::from_secs(2)).unwrap();
-        assert_eq!(resolver.addresses("a.fabrikam.example").await, Ok(vec![ADDRESS]));
-        assert_eq!(resolver.addresses("plain.example").await, Ok(vec![]));
-        assert!(resolver.addresses("broken.example").await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_fixed_table_answers_like_the_dns() {
-        let table = FixedResolver::new()
-            .with_exchanger("Fabrikam.example", 10, "mx.fabrikam.example.")
-            .with_addresses("mx.fabrikam.example", [ADDRESS])
-            .with_mx("quiet.example", MxAnswer::NullMx)
-            .with_failure("broken.example", "timed out");
-        let hosts = vec![(10, "mx.fabrikam.example".to_owned())];
-        assert_eq!(table.mx("fabrikam.example").await, Ok(MxAnswer::Exchangers(hosts)));
-        assert_eq!(table.mx("mx.fabrikam.example").await, Ok(MxAnswer::None));
-        assert_eq!(table.mx("nowhere.example").await, Ok(MxAnswer::NoSuchDomain));
-        assert_eq!(table.addresses("MX.fabrikam.example").await, Ok(vec![ADDRESS]));
-        assert!(table.mx("broken.example").await.is_err() && table.addresses("broken.example").await.is_err());
-    }
-
-    #[test]
-    fn address_families_take_turns() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let found = alternate([vec![ip("192.0.2.1")], vec![ip("2001:db8::1"), ip("2001:db8::2")]]);
-        assert_eq!(found, [ip("192.0.2.1"), ip("2001:db8::1"), ip("2001:db8::2")]);
-        assert_eq!(alternate([vec![ADDRESS; 40], vec![]]).len(), ADDRESSES_MAX);
-    }
-
-    #[test]
-    fn names_that_are_no_host_are_passed_over() {
-        assert_eq!(host_text("MX.Fabrikam.example."), Some("mx.fabrikam.example".to_owned()));
-        for name in [".", "", "a b.example.", "a\\000.example.", "a\r\n.example."] {
-            assert_eq!(host_text(name), None, "{name:?}");
-        }
-    }
 }

@@ -31,6 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("smtp", &["policy", "directory", "mail"]),
     ("queue", &["policy", "directory", "mail"]),
     ("report", &["queue", "policy", "directory", "mail"]),
+    ("transport_security", &["mail"]),
 ];
 
 /// Paths of the standard library that a ring may not use, each with the reason.
