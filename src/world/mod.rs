@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod https;
 pub mod network;
 pub mod offload;
 pub mod password;

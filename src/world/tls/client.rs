@@ -44,6 +44,15 @@ pub fn opportunistic() -> Result<Arc<ClientConfig>, TlsSetupError> {
 /// # Errors
 /// `Authorities` when a given file holds no certificate, `NoSystemAuthorities` when the system has none.
 pub fn verified(roots: &Roots) -> Result<Arc<ClientConfig>, TlsSetupError> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_root_certificates(root_store(roots)?)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// The authorities by which certificates are judged.
+pub(super) fn root_store(roots: &Roots) -> Result<RootCertStore, TlsSetupError> {
     let mut store = RootCertStore::empty();
     let added = match roots {
         Roots::System => store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs).0,
@@ -55,11 +64,7 @@ pub fn verified(roots: &Roots) -> Result<Arc<ClientConfig>, TlsSetupError> {
             Roots::File(path) => authorities_error(path, "no usable certificate in it"),
         });
     }
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(store)
 }
 
 fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {

@@ -3,7 +3,9 @@
 //! The cryptography comes from one provider, named in one function and passed to everything explicitly, so that nothing
 //! depends on a process-wide default and another provider can take its place by changing one line.
 
+pub mod authorities;
 pub mod client;
+pub mod dane;
 pub mod development;
 pub mod server;
 pub mod store;
@@ -14,7 +16,9 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
+pub use authorities::Authorities;
 pub use client::{Roots, opportunistic, server_name, verified};
+pub use dane::{DaneNames, dane};
 pub use development::{DevelopmentOutcome, ensure_development_certificates};
 pub use server::server_config;
 pub use store::{CertificateError, CertificateInfo, CertificatePaths, CertificateStore, ReloadReport};

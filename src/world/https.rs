@@ -1,0 +1,167 @@
+//! Fetches one small text over HTTPS, as the policies of other domains need it (RFC 8461 section 3.3).
+//!
+//! It promises an answer within a bounded time and from bounded memory, whatever the other side sends; that the host
+//! has proved its name; that no redirect is followed and no cache believed; and that a stranger's DNS cannot send us to
+//! this machine's loopback interface.
+
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::network::{Dialer, Stream};
+use super::resolver::Resolver;
+use super::tls::server_name;
+
+/// Addresses of one host that are tried.
+const ADDRESSES_TRIED_MAX: usize = 4;
+/// How long one address may take to let us in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest header of an answer, in octets.
+const HEADER_BYTES_MAX: usize = 16 << 10;
+const HEADERS_MAX: usize = 64;
+
+/// Why a text could not be fetched, in words for a log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("https://{host}{path}: {reason}")]
+pub struct FetchError {
+    /// The host that was asked.
+    pub host: String,
+    /// What it was asked for.
+    pub path: String,
+    /// What went wrong.
+    pub reason: String,
+}
+
+/// A fetch in progress. Boxed, so that a source can be chosen at run time.
+pub type Fetch<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, FetchError>> + Send + 'a>>;
+
+/// Gives small texts of other hosts.
+pub trait Texts: Send + Sync {
+    /// The text that `host` has under `path`, which begins with a slash.
+    fn fetch<'a>(&'a self, host: &'a str, path: &'a str) -> Fetch<'a>;
+}
+
+/// How far a fetch may go.
+#[derive(Clone, Debug)]
+pub struct HttpsOptions {
+    /// The port: 443, but in tests.
+    pub port: u16,
+    /// Whether loopback addresses may be asked, as tests need.
+    pub loopback_allowed: bool,
+    /// The longest text, in octets; a longer one is an error.
+    pub bytes_max: usize,
+    /// How long all of it may take, the lookup of the host included.
+    pub timeout: Duration,
+}
+
+/// Fetches over the network.
+pub struct HttpsClient {
+    resolver: Arc<dyn Resolver>,
+    dialer: Arc<dyn Dialer>,
+    tls: Arc<ClientConfig>,
+    options: HttpsOptions,
+}
+
+impl HttpsClient {
+    /// A client that believes hosts as `tls` says, which should be [`verified`](super::tls::verified).
+    pub fn new(
+        resolver: Arc<dyn Resolver>,
+        dialer: Arc<dyn Dialer>,
+        tls: Arc<ClientConfig>,
+        options: HttpsOptions,
+    ) -> Self {
+        Self { resolver, dialer, tls, options }
+    }
+
+    async fn get(&self, host: &str, path: &str) -> Result<Vec<u8>, String> {
+        let stream = self.connect(host).await?;
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(words)?;
+        let request = Request::get(path)
+            .header(header::HOST, host)
+            .header(header::ACCEPT, "text/plain")
+            .header(header::CONNECTION, "close")
+            .body(Empty::<Bytes>::new())
+            .map_err(words)?;
+        let mut exchange = pin!(async {
+            let response = sender.send_request(request).await.map_err(words)?;
+            read(response, self.options.bytes_max).await
+        });
+        tokio::select! {
+            biased;
+            outcome = &mut exchange => return outcome,
+            _ = connection => {}
+        }
+        // The other side has hung up; what it said before is still there.
+        exchange.await
+    }
+
+    async fn connect(&self, host: &str) -> Result<Box<dyn Stream>, String> {
+        let name = server_name(host).ok_or("it is no host name")?;
+        let addresses = self.resolver.addresses(host).await.map_err(words)?;
+        let mut reason = "it has no address".to_owned();
+        for address in addresses.into_iter().filter(|address| self.may_ask(*address)).take(ADDRESSES_TRIED_MAX) {
+            let attempt = async {
+                let address = SocketAddr::new(address, self.options.port);
+                let stream = self.dialer.dial(address, None, CONNECT_TIMEOUT).await.map_err(words)?;
+                TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await.map_err(words)
+            };
+            match timeout(CONNECT_TIMEOUT, attempt).await {
+                Ok(Ok(stream)) => return Ok(Box::new(stream)),
+                Ok(Err(error)) => reason = error,
+                Err(_) => "the TLS handshake took too long".clone_into(&mut reason),
+            }
+        }
+        Err(reason)
+    }
+
+    fn may_ask(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let nobody = address.is_unspecified() || address.is_multicast();
+        !nobody && (self.options.loopback_allowed || !address.is_loopback())
+    }
+}
+
+impl Texts for HttpsClient {
+    fn fetch<'a>(&'a self, host: &'a str, path: &'a str) -> Fetch<'a> {
+        Box::pin(async move {
+            let outcome = timeout(self.options.timeout, self.get(host, path)).await;
+            let outcome = outcome.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            outcome.map_err(|reason| FetchError { host: host.to_owned(), path: path.to_owned(), reason })
+        })
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+fn words(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// The text of an answer that is plain 200 and says that it is text.
+async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<Vec<u8>, String> {
+    // RFC 8461 section 3.3: no redirects, and nothing but 200 counts.
+    if response.status() != StatusCode::OK {
+        return Err(format!("it answered {}", response.status().as_u16()));
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("text/plain") {
+        return Err("it is not text/plain".to_owned());
+    }
+    let body = Limited::new(response.into_body(), bytes_max).collect().await.map_err(words)?;
+    Ok(body.to_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests;
