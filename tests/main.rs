@@ -17,4 +17,5 @@ mod queue;
 mod reports;
 mod support;
 mod tidy;
+mod transport;
 mod wire;

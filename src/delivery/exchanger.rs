@@ -1,11 +1,17 @@
 //! Which hosts to try for a message, and in which order (RFC 5321 section 5.1).
 //!
 //! It promises that no mail goes round in circles through our own host, that a domain which wants no mail gets none
-//! (RFC 7505), and that a stranger's DNS cannot point us at this machine or its loopback interface.
+//! (RFC 7505), that a stranger's DNS cannot point us at this machine or its loopback interface, and that every host
+//! comes with what the recipient's domain demands of the connection to it.
+
+mod demand;
+pub mod mta_sts;
+pub mod policy_cache;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
+pub use self::demand::{DaneDemand, Demand, TransportSecurity};
 use crate::model::mail::{Domain, EnhancedStatus};
 use crate::model::smtp::client::{Credentials, Outcome, Trouble};
 use crate::world::Random;
@@ -48,7 +54,10 @@ pub enum HopSecurity {
     Plain,
     /// STARTTLS if it is offered, with any certificate; clear text otherwise. Passwords need TLS.
     Opportunistic,
-    /// STARTTLS, and the certificate must be for the host's name and from a trusted authority.
+    /// STARTTLS, with any certificate; never clear text.
+    AnyTls,
+    /// STARTTLS, and the certificate must be for the host's name and from a trusted authority, or what the recipient's
+    /// domain demands in its place.
     StartTls,
     /// TLS from the first byte, verified in the same way.
     ImplicitTls,
@@ -76,24 +85,28 @@ pub struct Candidate {
     pub address: SocketAddr,
     /// What the connection must prove before mail goes there.
     pub security: HopSecurity,
+    /// What the recipient's domain demands, which `security` takes account of.
+    pub demand: Demand,
 }
 
 /// The hosts to try for `route`, best first, at least one and at most [`CANDIDATES_MAX`].
 ///
 /// # Errors
 /// The outcome for every recipient of the route: `Failed` when the domain takes no mail (5.1.10), does not exist
-/// (5.1.2), has no usable host (5.4.4) or leads back to us (5.4.6); `Deferred` when the DNS gave no answer (4.4.3).
+/// (5.1.2), has no usable host (5.4.4) or leads back to us (5.4.6); `Deferred` when the DNS gave no answer (4.4.3), and
+/// when no host can be what the domain demands (4.4.8, 4.7.324).
 pub async fn candidates(
     route: &Route,
     resolver: &dyn Resolver,
     random: &dyn Random,
     options: &ExchangerOptions,
+    demands: &TransportSecurity,
 ) -> Result<Vec<Candidate>, Outcome> {
     match route {
         Route::SmartHost(smart_host) => smart_host_candidates(smart_host, resolver).await,
-        Route::Mx(domain) => exchanger_candidates(domain, resolver, random, options).await,
+        Route::Mx(domain) => exchanger_candidates(domain, resolver, random, options, demands).await,
         Route::VerifiedMx(domain) => {
-            let mut found = exchanger_candidates(domain, resolver, random, options).await?;
+            let mut found = exchanger_candidates(domain, resolver, random, options, demands).await?;
             found.iter_mut().for_each(|candidate| candidate.security = HopSecurity::StartTls);
             Ok(found)
         }
@@ -105,12 +118,15 @@ async fn exchanger_candidates(
     resolver: &dyn Resolver,
     random: &dyn Random,
     options: &ExchangerOptions,
+    demands: &TransportSecurity,
 ) -> Result<Vec<Candidate>, Outcome> {
     match domain {
         Domain::Literal(address) => literal_candidate(*address, options),
         Domain::Name(domain) => {
-            let hosts = exchangers(domain, resolver, random, options).await?;
-            usable_addresses(domain, &hosts, resolver, options).await
+            let (hosts, authenticated) = exchangers(domain, resolver, random, options).await?;
+            let policy = demands.policy(domain, resolver).await;
+            let domain = demand::Domain { name: domain, authenticated, policy, port: options.port };
+            usable_addresses(&domain, &hosts, resolver, options, demands).await
         }
     }
 }
@@ -133,6 +149,7 @@ async fn smart_host_candidates(smart_host: &SmartHost, resolver: &dyn Resolver) 
         host: bare.to_owned(),
         address: SocketAddr::new(address, *port),
         security: smart_host.security,
+        demand: Demand::None,
     };
     Ok(addresses.into_iter().take(CANDIDATES_MAX).map(candidate).collect())
 }
@@ -141,25 +158,31 @@ fn literal_candidate(address: IpAddr, options: &ExchangerOptions) -> Result<Vec<
     match judge(address, options) {
         Fit::Usable => {
             let (host, address) = (address.to_string(), SocketAddr::new(address, options.port));
-            Ok(vec![Candidate { host, address, security: HopSecurity::Opportunistic }])
+            Ok(vec![Candidate { host, address, security: HopSecurity::Opportunistic, demand: Demand::None }])
         }
         Fit::Own => Err(failed(EnhancedStatus(5, 4, 6), format!("the address [{address}] is this server's own"))),
         Fit::Unusable => Err(failed(EnhancedStatus(5, 4, 4), format!("mail cannot be sent to [{address}]"))),
     }
 }
 
-/// Preference and name of the hosts to look up, best first.
+/// Preference and name of the hosts to look up, best first, and whether DNSSEC vouches for the list.
 async fn exchangers(
     domain: &str,
     resolver: &dyn Resolver,
     random: &dyn Random,
     options: &ExchangerOptions,
-) -> Result<Vec<(u16, String)>, Outcome> {
-    let answer = resolver.mx(domain).await;
-    let mut hosts = match answer.map_err(|error| deferred(EnhancedStatus(4, 4, 3), error.to_string()))? {
+) -> Result<(Vec<(u16, String)>, bool), Outcome> {
+    let answer = resolver.authenticated_mx(domain).await;
+    let answer = answer.map_err(|error| deferred(EnhancedStatus(4, 4, 3), error.to_string()))?;
+    let mut authenticated = answer.authenticated;
+    let mut hosts = match answer.value {
         MxAnswer::Exchangers(hosts) => hosts,
         // The implicit MX: without MX records, a domain is its own host.
-        MxAnswer::None => vec![(0, domain.to_owned())],
+        MxAnswer::None => {
+            // Who vouches for the addresses of a name vouches for its having no MX records: they are of one zone.
+            authenticated = true;
+            vec![(0, domain.to_owned())]
+        }
         MxAnswer::NullMx => {
             return Err(failed(EnhancedStatus(5, 1, 10), format!("the domain {domain} accepts no mail (null MX)")));
         }
@@ -181,7 +204,7 @@ async fn exchangers(
         }
     }
     hosts.truncate(HOSTS_MAX);
-    Ok(hosts)
+    Ok((hosts, authenticated))
 }
 
 fn shuffle<T>(items: &mut [T], random: &dyn Random) {
@@ -196,47 +219,65 @@ fn is_own_name(host: &str, options: &ExchangerOptions) -> bool {
 }
 
 async fn usable_addresses(
-    domain: &str,
+    domain: &demand::Domain<'_>,
     hosts: &[(u16, String)],
     resolver: &dyn Resolver,
     options: &ExchangerOptions,
+    demands: &TransportSecurity,
 ) -> Result<Vec<Candidate>, Outcome> {
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
-    let (mut passing, mut own) = (None, false);
+    let (mut passing, mut unfit, mut own) = (None, None, false);
     for (preference, host) in hosts {
         if found.len() >= CANDIDATES_MAX {
             break;
         }
-        let addresses = match resolver.addresses(host).await {
-            Ok(addresses) => addresses,
+        let answer = match resolver.authenticated_addresses(host).await {
+            Ok(answer) => answer,
             Err(error) => {
                 passing.get_or_insert(error);
                 continue;
             }
         };
+        let addresses = &answer.value.addresses;
         own = addresses.iter().any(|&address| judge(address, options) == Fit::Own);
         if own {
             // As with our own name: only what is better than ourselves stays.
             found.retain(|(better, _)| better < preference);
             break;
         }
-        for address in addresses {
-            if judge(address, options) == Fit::Usable && seen.insert(address) {
+        let usable: Vec<IpAddr> = addresses
+            .iter()
+            .copied()
+            .filter(|&address| judge(address, options) == Fit::Usable && seen.insert(address))
+            .collect();
+        if usable.is_empty() {
+            continue;
+        }
+        match demands.demand(domain, host, &answer, resolver).await {
+            Ok(demand) => found.extend(usable.into_iter().map(|address| {
                 let (host, address) = (host.clone(), SocketAddr::new(address, options.port));
-                let candidate = Candidate { host, address, security: HopSecurity::Opportunistic };
-                found.push((*preference, candidate));
+                (*preference, Candidate { host, address, security: demand.security(), demand: demand.clone() })
+            })),
+            Err(trouble) => {
+                tracing::warn!(domain = domain.name, %trouble, "a host gets no mail: it cannot be what is demanded");
+                // Another name of the same address may fare better.
+                seen.retain(|address| !usable.contains(address));
+                unfit.get_or_insert(trouble);
             }
         }
     }
     let found: Vec<Candidate> = found.into_iter().map(|(_, candidate)| candidate).take(CANDIDATES_MAX).collect();
-    match (found.is_empty(), own, passing) {
+    match (found.is_empty(), own, unfit, passing) {
         (false, ..) => Ok(found),
-        (true, true, _) => {
-            Err(failed(EnhancedStatus(5, 4, 6), format!("the mail exchanger of {domain} is this server itself")))
+        (true, true, ..) => {
+            let text = format!("the mail exchanger of {} is this server itself", domain.name);
+            Err(failed(EnhancedStatus(5, 4, 6), text))
         }
-        (true, false, Some(error)) => Err(deferred(EnhancedStatus(4, 4, 3), error.to_string())),
-        (true, false, None) => {
-            Err(failed(EnhancedStatus(5, 4, 4), format!("no mail exchanger of {domain} has a usable address")))
+        (true, false, Some(trouble), _) => Err(Outcome::Deferred(trouble)),
+        (true, false, None, Some(error)) => Err(deferred(EnhancedStatus(4, 4, 3), error.to_string())),
+        (true, false, None, None) => {
+            let text = format!("no mail exchanger of {} has a usable address", domain.name);
+            Err(failed(EnhancedStatus(5, 4, 4), text))
         }
     }
 }
@@ -272,127 +313,4 @@ fn deferred(status: EnhancedStatus, text: String) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::{FixedResolver, SeededRandom};
-
-    fn options() -> ExchangerOptions {
-        ExchangerOptions {
-            own_names: vec![Domain::parse("mx.contoso.example").unwrap()],
-            own_addresses: vec!["192.0.2.25".parse().unwrap()],
-            port: 25,
-            loopback_allowed: false,
-        }
-    }
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn world() -> FixedResolver {
-        FixedResolver::new()
-            .with_exchanger("fabrikam.example", 20, "backup.fabrikam.example")
-            .with_exchanger("fabrikam.example", 10, "mx1.fabrikam.example")
-            .with_exchanger("fabrikam.example", 10, "mx2.fabrikam.example")
-            .with_addresses("mx1.fabrikam.example", [ip("2001:db8::1"), ip("192.0.2.1")])
-            .with_addresses("mx2.fabrikam.example", [ip("192.0.2.2")])
-            .with_addresses("backup.fabrikam.example", [ip("192.0.2.3")])
-            .with_addresses("plain.example", [ip("192.0.2.4")])
-            .with_mx("quiet.example", MxAnswer::NullMx)
-            .with_failure("broken.example", "timed out")
-            .with_exchanger("half.example", 10, "broken.example")
-            .with_exchanger("half.example", 20, "mx2.fabrikam.example")
-            .with_exchanger("dead.example", 10, "nowhere.example")
-    }
-
-    async fn find(resolver: FixedResolver, domain: &str, seed: u64) -> Result<Vec<String>, String> {
-        let route = Route::Mx(Domain::parse(domain).unwrap());
-        match candidates(&route, &resolver, &SeededRandom::new(seed), &options()).await {
-            Ok(found) => Ok(found.iter().map(|candidate| candidate.address.to_string()).collect()),
-            Err(Outcome::Failed(trouble) | Outcome::Deferred(trouble)) => Err(trouble.status.to_string()),
-            Err(Outcome::Delivered { .. }) => panic!(),
-        }
-    }
-
-    #[tokio::test]
-    async fn better_exchangers_come_first_and_equal_ones_share_the_load() {
-        let mut firsts = HashSet::new();
-        for seed in 0..20 {
-            let found = find(world(), "fabrikam.example", seed).await.unwrap();
-            assert_eq!((found.len(), found[3].as_str()), (4, "192.0.2.3:25"));
-            firsts.insert(found[0].clone());
-        }
-        assert_eq!(firsts, HashSet::from(["[2001:db8::1]:25".to_owned(), "192.0.2.2:25".to_owned()]));
-    }
-
-    #[tokio::test]
-    async fn every_answer_of_the_dns_has_its_status() {
-        assert_eq!(find(world(), "plain.example", 0).await, Ok(vec!["192.0.2.4:25".to_owned()]));
-        for (domain, status) in [
-            ("quiet.example", "5.1.10"),
-            ("nowhere.example", "5.1.2"),
-            ("broken.example", "4.4.3"),
-            ("dead.example", "5.4.4"),
-        ] {
-            assert_eq!(find(world(), domain, 0).await, Err(status.to_owned()), "{domain}");
-        }
-        assert_eq!(find(world(), "half.example", 0).await, Ok(vec!["192.0.2.2:25".to_owned()]));
-    }
-
-    #[tokio::test]
-    async fn mail_never_comes_back_to_us() {
-        let by_name = world().with_exchanger("fabrikam.example", 10, "mx.contoso.example");
-        assert_eq!(find(by_name, "fabrikam.example", 0).await, Err("5.4.6".to_owned()));
-        let as_backup = world().with_exchanger("fabrikam.example", 15, "mx.contoso.example");
-        assert_eq!(find(as_backup, "fabrikam.example", 0).await.unwrap().len(), 3);
-        let by_address = world().with_addresses("plain.example", [ip("192.0.2.25")]);
-        assert_eq!(find(by_address, "plain.example", 0).await, Err("5.4.6".to_owned()));
-        for seed in 0..8 {
-            // One of two equal exchangers is us under another name: the other one would send it back.
-            let equal = world().with_addresses("mx2.fabrikam.example", [ip("192.0.2.25")]);
-            assert_eq!(find(equal, "fabrikam.example", seed).await, Err("5.4.6".to_owned()));
-        }
-        assert_eq!(find(world(), "[192.0.2.25]", 0).await, Err("5.4.6".to_owned()));
-        assert_eq!(find(world(), "[IPv6:::ffff:192.0.2.25]", 0).await, Err("5.4.6".to_owned()));
-    }
-
-    #[tokio::test]
-    async fn a_strangers_dns_cannot_point_at_this_machine() {
-        for address in ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "255.255.255.255", "224.0.0.1"] {
-            let table = FixedResolver::new().with_addresses("evil.example", [ip(address)]);
-            assert_eq!(find(table, "evil.example", 0).await, Err("5.4.4".to_owned()), "{address}");
-        }
-        assert_eq!(find(world(), "[127.0.0.1]", 0).await, Err("5.4.4".to_owned()));
-        assert_eq!(find(world(), "[192.0.2.9]", 0).await, Ok(vec!["192.0.2.9:25".to_owned()]));
-    }
-
-    #[tokio::test]
-    async fn a_smart_host_may_be_anywhere_and_waits_for_its_name() {
-        let of = |host: &str| {
-            Route::SmartHost(SmartHost {
-                host: host.to_owned(),
-                port: 587,
-                security: HopSecurity::Plain,
-                credentials: None,
-            })
-        };
-        let random = SeededRandom::new(0);
-        for host in ["127.0.0.1", "[127.0.0.1]"] {
-            let found = candidates(&of(host), &world(), &random, &options()).await.unwrap();
-            assert_eq!(found[0].address.to_string(), "127.0.0.1:587");
-        }
-        let found = candidates(&of("plain.example"), &world(), &random, &options()).await.unwrap();
-        assert_eq!((found[0].host.as_str(), found[0].address.port()), ("plain.example", 587));
-        for host in ["nowhere.example", "broken.example"] {
-            let outcome = candidates(&of(host), &world(), &random, &options()).await.unwrap_err();
-            assert!(matches!(outcome, Outcome::Deferred(_)), "{host}");
-        }
-    }
-
-    #[tokio::test]
-    async fn no_domain_gets_more_than_a_few_connections() {
-        let crowd = (1..=200).map(|last| IpAddr::from([198, 51, 100, last]));
-        let table = FixedResolver::new().with_addresses("crowd.example", crowd);
-        assert_eq!(find(table, "crowd.example", 0).await.unwrap().len(), CANDIDATES_MAX);
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@ use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::exchanger::{HopSecurity, Route as NextHop, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
 use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, Timestamp};
@@ -96,7 +98,9 @@ impl Outgoing for Relay {
             let Some(next) = parcel.recipients.first().and_then(|(_, first)| next_hop(&self.ways, &first.hop)) else {
                 return Vec::new();
             };
-            let outcomes = self.agent.deliver(&next, outbound(&parcel), &parcel.source).await;
+            // The id leads through what the agent logs, too.
+            let span = tracing::info_span!("relay", queue_id = %parcel.id);
+            let outcomes = self.agent.deliver(&next, outbound(&parcel), &parcel.source).instrument(span).await;
             let places = parcel.recipients.iter().map(|(place, _)| *place);
             places.zip(outcomes).map(|(place, outcome)| (place, told(outcome, parcel.at))).collect()
         })

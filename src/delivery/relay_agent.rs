@@ -8,6 +8,7 @@
 mod connection;
 mod ledger;
 mod pool;
+mod proof;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -23,10 +24,11 @@ use self::connection::{Connection, Hop};
 use self::ledger::{Conversation, Ledger, over_limit};
 pub use self::pool::ReuseOptions;
 use self::pool::{Door, Pool};
+use self::proof::Proof;
 pub use self::source::{MessageBytes, MessageSource};
-use super::exchanger::{Candidate, ExchangerOptions, HopSecurity, Route, candidates};
+use super::exchanger::{Candidate, Demand, ExchangerOptions, HopSecurity, Route, TransportSecurity, candidates};
 use crate::model::mail::{Domain, EnhancedStatus};
-use crate::model::smtp::client::{ClientOptions, Credentials, OutboundMessage, Outcome, TlsPolicy, Trouble};
+use crate::model::smtp::client::{ClientOptions, Credentials, OutboundMessage, Outcome, Settlement, Trouble};
 use crate::world::Random;
 use crate::world::network::{Dialer, NetworkError};
 use crate::world::resolver::Resolver;
@@ -58,7 +60,7 @@ pub struct RelayOptions {
 pub struct RelayTls {
     /// For hosts of which no certificate is asked.
     pub opportunistic: Arc<ClientConfig>,
-    /// For smart hosts that must prove their name; `None` if there are no authorities to prove it with.
+    /// For hosts that must prove their name; `None` if there are no authorities to prove it with.
     pub verified: Option<Arc<ClientConfig>>,
 }
 
@@ -70,11 +72,12 @@ pub struct RelayAgent {
     tls: RelayTls,
     options: RelayOptions,
     pool: Pool,
+    demands: TransportSecurity,
 }
 
 impl RelayAgent {
     /// An agent that finds hosts with `resolver`, reaches them with `dialer` and spreads load with `random`. It uses
-    /// connections again as [`ReuseOptions::default`] says.
+    /// connections again as [`ReuseOptions::default`] says, and heeds no demands of recipients' domains.
     pub fn new(
         resolver: Arc<dyn Resolver>,
         dialer: Arc<dyn Dialer>,
@@ -82,7 +85,8 @@ impl RelayAgent {
         tls: RelayTls,
         options: RelayOptions,
     ) -> Self {
-        Self { resolver, dialer, random, tls, options, pool: Pool::new(ReuseOptions::default()) }
+        let (pool, demands) = (Pool::new(ReuseOptions::default()), TransportSecurity::default());
+        Self { resolver, dialer, random, tls, options, pool, demands }
     }
 
     /// The same agent, which uses connections again as `reuse` says.
@@ -98,6 +102,13 @@ impl RelayAgent {
         self.pool.close().await;
     }
 
+    /// The same agent, which heeds these demands of recipients' domains.
+    #[must_use]
+    pub fn heeding(mut self, demands: TransportSecurity) -> Self {
+        self.demands = demands;
+        self
+    }
+
     /// Tries to deliver `message`, whose content is `source`, along `route`. The outcomes are in the order of the
     /// recipients. The length announced to hosts is that of `source`.
     pub async fn deliver(
@@ -108,7 +119,7 @@ impl RelayAgent {
     ) -> Vec<Outcome> {
         message.bytes = source.bytes();
         let deadline = Instant::now() + self.options.attempt_max;
-        let search = candidates(route, &*self.resolver, &*self.random, &self.options.exchanger);
+        let search = candidates(route, &*self.resolver, &*self.random, &self.options.exchanger, &self.demands);
         let found = timeout_at(deadline, search).await.unwrap_or_else(|_| {
             let text = "the name servers took too long";
             Err(Outcome::Deferred(Trouble::local(EnhancedStatus(4, 4, 3), None, text)))
@@ -191,6 +202,7 @@ impl RelayAgent {
                 },
             };
             let settlement = connection.settle(source).await;
+            log_security(host, &settlement);
             if connection.tls_failed() {
                 ledger.note(&batch, settlement);
                 return Conversation::TlsFailed;
@@ -234,44 +246,24 @@ impl RelayAgent {
         let stream = self.dialer.dial(host.address, door.local, patience).await.map_err(|error| {
             (trouble(unreachable_status(&error), host, &error.to_string()), Conversation::AnotherHost)
         })?;
-        Connection::establish(stream, hop.clone(), message, deadline, seat).await.map_err(|reason| {
-            let text = format!("the TLS handshake failed: {reason}");
-            (trouble(EnhancedStatus(4, 7, 5), host, &text), Conversation::TlsFailed)
-        })
+        Connection::establish(stream, hop.clone(), message, deadline, seat)
+            .await
+            .map_err(|unproved| (trouble(unproved.status, host, &unproved.reason), Conversation::TlsFailed))
     }
 
     fn hop(&self, host: &Candidate, credentials: Option<&Credentials>, own_loop: bool) -> Result<Hop, Trouble> {
-        let name = crate::world::tls::server_name(&host.host);
-        let (tls, config, implicit_tls) = match host.security {
-            HopSecurity::Plain => (TlsPolicy::Off, Some(&self.tls.opportunistic), false),
-            HopSecurity::Opportunistic => (TlsPolicy::Opportunistic, Some(&self.tls.opportunistic), false),
-            HopSecurity::StartTls => (TlsPolicy::Required, self.tls.verified.as_ref(), false),
-            HopSecurity::ImplicitTls => (TlsPolicy::Required, self.tls.verified.as_ref(), true),
-        };
-        let config = config.ok_or_else(|| {
-            let text = "its certificate must be verified, and no certificate authorities are configured";
-            trouble(EnhancedStatus(4, 7, 5), host, text)
-        })?;
-        // An odd host name matters only where it must be proved; otherwise the address serves.
-        let name = match (name, tls) {
-            (Some(name), _) => name,
-            (None, TlsPolicy::Off | TlsPolicy::Opportunistic) => host.address.ip().into(),
-            (None, TlsPolicy::Required) => {
-                return Err(trouble(EnhancedStatus(4, 7, 5), host, "its name cannot be in a certificate"));
-            }
-        };
+        let (proof, tls) = Proof::of(host, &self.tls, &self.demands)?;
         Ok(Hop {
             options: ClientOptions {
                 host: host.host.clone(),
                 own_name: self.options.own_name.clone(),
                 tls,
-                implicit_tls,
+                implicit_tls: host.security == HopSecurity::ImplicitTls,
                 credentials: credentials.cloned(),
                 // A name without a dot, such as "localhost", is anybody's.
                 own_loop: own_loop && self.options.own_name.name().is_some_and(|name| name.contains('.')),
             },
-            config: Arc::clone(config),
-            name,
+            proof,
             patience_divisor: self.options.patience_divisor.max(1),
         })
     }
@@ -279,6 +271,28 @@ impl RelayAgent {
 
 fn trouble(status: EnhancedStatus, host: &Candidate, text: &str) -> Trouble {
     Trouble::local(status, Some(&host.host), text)
+}
+
+/// How a message that was taken was protected on its way.
+fn log_security(host: &Candidate, settlement: &Settlement) {
+    let secured = settlement.outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::Delivered { secured, .. } => Some(*secured),
+        Outcome::Deferred(_) | Outcome::Failed(_) => None,
+    });
+    let Some(secured) = secured else { return };
+    let tls = match (secured, host.security, &host.demand) {
+        (false, ..) => "none",
+        (true, HopSecurity::StartTls, Demand::Dane(_)) => "dane",
+        (true, HopSecurity::AnyTls, _) => "dane-unusable",
+        (true, HopSecurity::StartTls, Demand::MtaSts) => "mta-sts",
+        (true, HopSecurity::StartTls | HopSecurity::ImplicitTls, _) => "verified",
+        (true, HopSecurity::Plain | HopSecurity::Opportunistic, _) => "opportunistic",
+    };
+    let Candidate { host, address, demand, .. } = host;
+    tracing::info!(host, %address, tls, %demand, "a host has taken a message");
+    if !secured && *demand == Demand::MtaStsTesting {
+        tracing::warn!(host, "clear text fails the MTA-STS policy, which is in testing");
+    }
 }
 
 /// What a failed connection means for a report (RFC 3463 section 3.5; spec section 1.5 for what Exchange says when

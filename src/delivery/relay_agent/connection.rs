@@ -4,13 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsConnector;
 
 use super::pool::Seat;
+use super::proof::{Proof, Unproved};
 use super::source::{BlockReader, MessageSource};
 use crate::model::smtp::client::{Action, ClientOptions, ClientSession, OutboundMessage, Settlement, Step};
 use crate::world::network::Stream;
@@ -21,8 +19,7 @@ const READ_BYTES: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Hop {
     pub(super) options: ClientOptions,
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) name: ServerName<'static>,
+    pub(super) proof: Proof,
     pub(super) patience_divisor: u32,
 }
 
@@ -31,13 +28,8 @@ impl Hop {
         step.patience() / self.patience_divisor
     }
 
-    async fn shake_hands(&self, wire: Box<dyn Stream>, patience: Duration) -> Result<Box<dyn Stream>, String> {
-        let connector = TlsConnector::from(Arc::clone(&self.config));
-        match timeout(patience, connector.connect(self.name.clone(), wire)).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("no answer in time".to_owned()),
-        }
+    async fn shake_hands(&self, wire: Box<dyn Stream>, patience: Duration) -> Result<Box<dyn Stream>, Unproved> {
+        timeout(patience, self.proof.ask(wire)).await.unwrap_or_else(|_| Err(Unproved::by_silence()))
     }
 }
 
@@ -60,7 +52,7 @@ impl Connection {
         message: OutboundMessage,
         deadline: Instant,
         seat: Seat,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Unproved> {
         let mut wire = stream;
         if hop.options.implicit_tls {
             let patience = hop.patience(Step::Tls).min(deadline.saturating_duration_since(Instant::now()));
@@ -208,9 +200,9 @@ impl Connection {
                 self.wire = secured;
                 self.session.tls_established();
             }
-            Err(reason) => {
+            Err(Unproved { status, reason }) => {
                 self.tls_failed = true;
-                self.session.tls_failed(&reason);
+                self.session.tls_refused(status, &reason);
             }
         }
     }

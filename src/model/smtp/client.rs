@@ -31,7 +31,7 @@ pub use outcome::{Cause, Outcome, Trouble};
 pub use reply_reader::RemoteReply;
 pub use session::ClientSession;
 
-use crate::model::mail::{Domain, ForwardPath, ReversePath};
+use crate::model::mail::{Domain, EnhancedStatus, ForwardPath, ReversePath};
 
 /// What to do about STARTTLS (RFC 3207).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,11 @@ pub enum TlsPolicy {
     Opportunistic,
     /// Or no mail.
     Required,
+    /// The same, because the recipient's domain demands it.
+    Demanded {
+        /// The status when it is not offered.
+        missing: EnhancedStatus,
+    },
 }
 
 /// A login and its password at a smart host. Printing it for debugging shows the login only.

@@ -187,7 +187,8 @@ async fn broken_tls_does_not_turn_a_kept_connection_in_clear_text_into_a_usual_o
 }
 
 fn door(host: &Host, security: HopSecurity) -> Door {
-    let candidate = Candidate { host: "mx0.fabrikam.example".to_owned(), address: host.address, security };
+    let (name, demand) = ("mx0.fabrikam.example".to_owned(), Demand::None);
+    let candidate = Candidate { host: name, address: host.address, security, demand };
     Door { candidate, credentials: None, local: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
 }
 

@@ -20,6 +20,7 @@ const CHUNK_BYTES: usize = 512 << 10;
 const NOT_IN_CLEAR: &str = "this host offers no TLS, and the password is not sent in clear text";
 const NO_TLS: &str = "this host offers no TLS, which is required for it";
 const LOOP: &str = "it greets with this server's own name: mail would loop";
+const NO_TLS_DEMANDED: &str = "starttls-not-supported: this host offers no TLS, which the recipient's domain demands";
 const NO_MECHANISM: &str = "this host offers neither AUTH PLAIN nor AUTH LOGIN";
 
 /// A connection to one host, seen from our side; see the [module](super) for what it promises.
@@ -149,8 +150,13 @@ impl ClientSession {
 
     /// The handshake asked for by `StartTls` failed; `reason` is for log and report.
     pub fn tls_failed(&mut self, reason: &str) {
+        self.tls_refused(EnhancedStatus(4, 7, 5), &format!("the TLS handshake failed: {reason}"));
+    }
+
+    /// The handshake asked for by `StartTls` did not prove what it must; `status` and `reason` say what.
+    pub fn tls_refused(&mut self, status: EnhancedStatus, reason: &str) {
         if self.state == State::Handshake {
-            self.give_up(EnhancedStatus(4, 7, 5), &format!("the TLS handshake failed: {reason}"));
+            self.give_up(status, reason);
         }
     }
 
@@ -252,12 +258,13 @@ impl ClientSession {
         }
         match self.options.tls {
             TlsPolicy::Off => self.sign_in(),
-            TlsPolicy::Opportunistic | TlsPolicy::Required if self.offered.starttls => {
+            TlsPolicy::Opportunistic | TlsPolicy::Required | TlsPolicy::Demanded { .. } if self.offered.starttls => {
                 self.send(b"STARTTLS\r\n");
                 self.state = State::StartTls;
             }
             TlsPolicy::Opportunistic => self.sign_in(),
             TlsPolicy::Required => self.give_up(EnhancedStatus(4, 7, 10), NO_TLS),
+            TlsPolicy::Demanded { missing } => self.give_up(missing, NO_TLS_DEMANDED),
         }
     }
 
@@ -281,10 +288,12 @@ impl ClientSession {
         if reply.is_success() {
             self.state = State::Handshake;
             self.actions.push_back(Action::StartTls);
-        } else if self.options.tls == TlsPolicy::Opportunistic {
-            self.sign_in();
-        } else {
-            self.refuse(reply, Some(EnhancedStatus(4, 7, 10)));
+            return;
+        }
+        match self.options.tls {
+            TlsPolicy::Opportunistic => self.sign_in(),
+            TlsPolicy::Demanded { missing } => self.refuse(reply, Some(missing)),
+            TlsPolicy::Off | TlsPolicy::Required => self.refuse(reply, Some(EnhancedStatus(4, 7, 10))),
         }
     }
 

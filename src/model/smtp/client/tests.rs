@@ -203,6 +203,34 @@ fn tls_is_taken_or_left_as_the_policy_says() {
     play.say("454 no\r\n", MAIL);
 }
 
+#[test]
+fn what_the_domain_demands_has_its_own_status_and_is_never_left() {
+    let demanded = || {
+        let tls = TlsPolicy::Demanded { missing: EnhancedStatus(4, 7, 321) };
+        let mut play = Play::new(ClientOptions { tls, ..options() }, message());
+        play.say("220 x\r\n", EHLO);
+        play
+    };
+    for hello in ["250 x\r\n", "502 what\r\n250 x\r\n"] {
+        let mut play = demanded();
+        play.session.receive(hello.as_bytes());
+        assert!(!play.sent().contains("MAIL"));
+        assert_eq!(statuses(&play), ["deferred 4.7.321"], "{hello}");
+    }
+    for refusal in ["454 no\r\n", "502 no\r\n", "334 no\r\n"] {
+        let mut play = demanded();
+        play.say("250-x\r\n250 STARTTLS\r\n", "STARTTLS\r\n");
+        play.say(refusal, "");
+        assert_eq!(statuses(&play), ["deferred 4.7.321"], "{refusal}");
+    }
+    let mut play = demanded();
+    play.say("250-x\r\n250 STARTTLS\r\n", "STARTTLS\r\n");
+    play.say("220 go\r\n", "");
+    play.session.tls_refused(EnhancedStatus(4, 7, 323), "no record fits");
+    play.sent();
+    assert_eq!(statuses(&play), ["deferred 4.7.323"]);
+}
+
 fn with_password(tls: TlsPolicy) -> ClientOptions {
     let credentials = Some(Credentials { login: "relay".into(), password: "secret".into() });
     ClientOptions { tls, credentials, ..options() }
@@ -428,14 +456,21 @@ proptest! {
             ], 0..25),
         password in any::<bool>(),
         required in any::<bool>(),
+        demanded in any::<bool>(),
     ) {
-        let tls = if required { TlsPolicy::Required } else { TlsPolicy::Opportunistic };
+        let tls = match (required, demanded) {
+            (false, _) => TlsPolicy::Opportunistic,
+            (true, false) => TlsPolicy::Required,
+            (true, true) => TlsPolicy::Demanded { missing: EnhancedStatus(4, 7, 5) },
+        };
         let chosen = if password { with_password(tls) } else { ClientOptions { tls, ..options() } };
         let mut play = Play::new(chosen, message_to(&["bob@fabrikam.example", "carol@fabrikam.example"]));
         for line in lines {
             play.session.receive(line.as_bytes());
             let sent = play.sent();
             prop_assert!(!sent.replace("\r\n", "").contains(['\r', '\n']));
+            // No handshake ever succeeds here.
+            prop_assert!(!required || !sent.contains("MAIL FROM"));
         }
         play.session.closed();
         play.sent();
