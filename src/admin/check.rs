@@ -4,6 +4,7 @@
 
 mod names;
 mod routes;
+mod transport;
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -85,6 +86,7 @@ pub fn check(path: &Path, config: &Config, at: &Path, premises: &dyn Premises, n
     }
     hostname(config, &mut report);
     routes::routes(config, &mut report);
+    transport::transport(config, &mut report);
     disk(&config.data, &mut report);
     directory(path, config, at, running, premises, &mut report);
     report

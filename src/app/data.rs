@@ -6,6 +6,7 @@
 //! queue/           the journal of accepted messages, their large bodies, the spool
 //! mailboxes/       one Maildir++ for each mailbox
 //! keys/            secrets that this server made for itself
+//! mta-sts/         what other domains have promised about the way to them
 //! admin.sock       where commands reach the running server
 //! ```
 
@@ -112,6 +113,11 @@ impl DataDirectory {
     /// Accepted messages.
     pub fn queue(&self) -> PathBuf {
         self.root.join("queue")
+    }
+
+    /// MTA-STS policies of other domains.
+    pub fn mta_sts(&self) -> PathBuf {
+        self.root.join("mta-sts")
     }
 
     /// Bodies that are still being received.

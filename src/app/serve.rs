@@ -14,6 +14,7 @@ use super::premises;
 use super::routes::{self, PasswordError};
 use super::signals::{Asked, Signals};
 use super::stores::{Stores, StoresError, World};
+use super::transport;
 use crate::admin::office::Office;
 use crate::admin::socket::{self, SocketError};
 use crate::config::{Config, ListenerRole, ListenerTls};
@@ -26,19 +27,16 @@ use crate::delivery::worker::{self, Agents};
 use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::network::{NetworkError, TcpDialer};
-use crate::world::resolver::SystemResolver;
 use crate::world::tls::development::DevelopmentError;
 use crate::world::tls::{
-    CertificateError, CertificatePaths, CertificateStore, Roots, TlsSetupError, ensure_development_certificates,
-    opportunistic, server_config, verified,
+    CertificateError, CertificatePaths, CertificateStore, TlsSetupError, ensure_development_certificates,
+    opportunistic, server_config,
 };
 
 /// How often disk, certificates and address links are looked at.
 const ROUND: Duration = Duration::from_secs(1);
 /// Certificates are looked at once a minute: renewal tools need not know of this server.
 const ROUNDS_PER_CERTIFICATE_LOOK: u32 = 60;
-/// How long the name service may take.
-const RESOLVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest that one attempt may take. With the wait for a verdict on a whole message it ends within the queue's
 /// lease: what counts as lost is tried again, and must not be under way still.
 const ATTEMPT_MAX: Duration = Duration::from_secs(45 * 60);
@@ -339,7 +337,7 @@ fn certificates(world: &World, config: &Config, fallback: &Path) -> Result<Arc<C
 fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> Result<Arc<Agents>, ServeError> {
     let outgoing: Arc<dyn Outgoing> = match way_out {
         WayOut::Outbox(directory) => Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?),
-        WayOut::Relay => Arc::new(relay(world, config)?),
+        WayOut::Relay => Arc::new(relay(world, config, stores)?),
     };
     let directory = Arc::clone(&stores.directory);
     Ok(Arc::new(Agents {
@@ -356,17 +354,15 @@ fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> 
     }))
 }
 
-fn relay(world: &World, config: &Config) -> Result<Relay, ServeError> {
-    let resolver =
-        SystemResolver::open(&[], RESOLVER_TIMEOUT).map_err(|error| ServeError::Resolver(error.to_string()))?;
+fn relay(world: &World, config: &Config, stores: &Stores) -> Result<Relay, ServeError> {
+    let resolver = transport::resolver(&config.transport).map_err(|error| ServeError::Resolver(error.to_string()))?;
     let ways = routes::ways(&config.routes)?;
     let tls = AgentTls {
         opportunistic: opportunistic()?,
         // Without authorities only hosts that need none can be reached; the log of a delivery says so.
-        verified: verified(&Roots::System)
-            .inspect_err(|error| tracing::warn!(%error, "smart hosts cannot be verified"))
-            .ok(),
+        verified: transport::verified(&config.transport)?,
     };
+    let demands = transport::demands(world, &config.transport, &stores.data.mta_sts(), &resolver, &tls)?;
     let options = RelayOptions {
         own_name: config.hostname.clone(),
         local_ipv4: None,
@@ -380,8 +376,8 @@ fn relay(world: &World, config: &Config) -> Result<Relay, ServeError> {
         patience_divisor: 1,
         attempt_max: ATTEMPT_MAX,
     };
-    let agent = RelayAgent::new(Arc::new(resolver), Arc::new(TcpDialer), Arc::clone(&world.random), tls, options);
-    Ok(Relay::new(Arc::new(agent.reusing(routes::reuse(&config.queue.outbound))), ways))
+    let agent = RelayAgent::new(resolver, Arc::new(TcpDialer), Arc::clone(&world.random), tls, options);
+    Ok(Relay::new(Arc::new(agent.reusing(routes::reuse(&config.queue.outbound)).heeding(demands)), ways))
 }
 
 #[cfg(test)]

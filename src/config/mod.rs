@@ -15,11 +15,13 @@ mod raw;
 mod report;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod validate;
 
 pub use network::{Network, NetworkError};
 pub use outbound::{OutboundConfig, RelayTls, RouteTls, RouteWay, SmartHost};
 pub use report::{ConfigError, ConfigErrors};
+pub use transport::TransportConfig;
 
 use crate::model::mail::Domain;
 use crate::model::policy::{Profile, RouteTable, Settings};
@@ -53,6 +55,8 @@ pub struct Config {
     /// The ways that mail to other systems takes, the smart host of `[relay]` among them as the way for all domains.
     /// What has no way here goes to the mail exchangers of its domain.
     pub routes: RouteTable<RouteWay>,
+    /// What is heeded of the demands of recipients' domains, and who is asked for them.
+    pub transport: TransportConfig,
     /// When undelivered mail is tried again and given up.
     pub queue: QueueConfig,
     /// What the log looks like.

@@ -82,7 +82,7 @@ pub(super) struct RawLimits {
     pub(super) handshake_timeout_seconds: Option<Spanned<u64>>,
 }
 
-/// The smart host.
+/// The smart host, and what is heeded of the demands of recipients' domains.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawRelay {
@@ -91,6 +91,11 @@ pub(super) struct RawRelay {
     pub(super) tls: Option<Spanned<RelayTls>>,
     pub(super) login: Option<Spanned<String>>,
     pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) mta_sts: Option<bool>,
+    pub(super) dane: Option<Spanned<bool>>,
+    pub(super) name_servers: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) trust_ad: Option<Spanned<bool>>,
+    pub(super) authorities: Option<PathBuf>,
 }
 
 /// One `[[route]]`.

@@ -30,6 +30,8 @@ fn an_empty_file_is_a_whole_configuration() {
     assert_eq!((config.emulate, config.drain), (None, Duration::from_secs(30)));
     assert_eq!((config.routes.iter().count(), config.queue.outbound.messages_per_connection), (0, 20));
     assert_eq!(config.queue.expiry, Duration::from_secs(86_400));
+    let transport = config.transport;
+    assert!(transport.mta_sts && !transport.dane && transport.name_servers.is_empty());
 }
 
 const WHOLE: &str = r#"
@@ -87,6 +89,11 @@ port = 2587
 tls = "implicit"
 login = "relay"
 password_file = "relay.secret"
+mta_sts = false
+dane = true
+name_servers = ["127.0.0.1", "[2001:db8::53]:5353"]
+trust_ad = true
+authorities = "ca.pem"
 
 [queue]
 retry_seconds = [1, 2]
@@ -163,6 +170,10 @@ fn every_key_reaches_the_configuration() {
         connection_idle: Duration::ZERO,
     };
     assert_eq!(config.queue.outbound, outbound);
+    let transport = config.transport;
+    assert_eq!((transport.mta_sts, transport.dane), (false, true));
+    assert_eq!(transport.name_servers, ["127.0.0.1:53", "[2001:db8::53]:5353"].map(|text| text.parse().unwrap()));
+    assert_eq!(transport.authorities, Some(PathBuf::from("/etc/franking/ca.pem")));
     assert_eq!(config.queue.retry_delays, [1, 2].map(Duration::from_secs));
     assert_eq!((config.queue.expiry.as_secs(), config.queue.delay_notice.as_secs()), (100, 50));
     assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
@@ -233,6 +244,38 @@ fn all_problems_are_named_at_once_in_the_order_of_the_file() {
     let lines: Vec<_> = errors.0.iter().filter_map(|error| error.line).collect();
     assert!(lines.is_sorted() && lines.len() >= 4, "{errors}");
     assert_eq!(errors.to_string().lines().count(), errors.0.len());
+}
+
+#[test]
+fn dane_needs_name_servers_that_nobody_can_speak_for() {
+    for (text, said) in [
+        ("dane = true", ":2: relay.dane: needs a name server that can be relied on; name one that validates DNSSEC"),
+        (
+            "dane = true\nname_servers = [\"127.0.0.1\", \"192.0.2.1:53\"]",
+            ":2: relay.dane: the answers of 192.0.2.1:53 could be forged on their way; name a server on this machine",
+        ),
+        (
+            "trust_ad = false\ndane = true\nname_servers = [\"192.0.2.1\"]",
+            ":3: relay.dane: the answers of 192.0.2.1:53 could be forged",
+        ),
+        ("trust_ad = true", ":2: relay.trust_ad: has no effect without dane; add dane = true, or remove the key"),
+        (
+            "name_servers = [\"127.0.0.1\", \"localhost\"]",
+            ":2: relay.name_servers[2]: \"localhost\" is no address of a name server; write it like \"127.0.0.1:53\"",
+        ),
+        ("name_servers = [\"0.0.0.0\"]", ":2: relay.name_servers[1]: \"0.0.0.0\" is no address"),
+        ("name_servers = [\"127.0.0.1:0\"]", ":2: relay.name_servers[1]: \"127.0.0.1:0\" is no address"),
+        ("mta_sts = \"yes\"", ":2: relay.mta_sts: invalid type: string \"yes\", expected a boolean"),
+    ] {
+        let text = problem(&format!("[relay]\n{text}"));
+        assert!(text.starts_with(said), "{text}");
+    }
+    let crowd = format!("[relay]\nname_servers = [{}]", "\"127.0.0.1\", ".repeat(9));
+    assert!(problem(&crowd).contains("more than 8 name servers"));
+    for near in ["127.0.0.1", "127.9.9.9:5353", "[::1]:53", "::1", "::ffff:127.0.0.1"] {
+        let config = parse(&format!("[relay]\ndane = true\nname_servers = [\"{near}\"]")).unwrap();
+        assert!(config.transport.dane, "{near}");
+    }
 }
 
 #[test]

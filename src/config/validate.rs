@@ -17,6 +17,7 @@ use crate::model::policy::{Profile, RouteTable, Settings};
 use crate::world::tls::CertificatePaths;
 
 mod outbound;
+mod transport;
 
 const DATA_DEFAULT: &str = "/var/lib/franking";
 const HOUR_SECONDS: u64 = 3_600;
@@ -35,8 +36,9 @@ struct Judge<'text> {
 }
 
 /// The raw file as a configuration, or everything that is wrong with it.
-pub(super) fn config(raw: Raw, text: &str, file: &Path) -> Result<Config, ConfigErrors> {
+pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let mut judge = Judge { text, file, problems: Vec::new() };
+    let transport = judge.transport(&mut raw.relay);
     let routes = judge.routes(raw.relay, raw.route);
     let config = Config {
         hostname: judge.hostname(raw.hostname),
@@ -48,6 +50,7 @@ pub(super) fn config(raw: Raw, text: &str, file: &Path) -> Result<Config, Config
         certificates: judge.certificates(raw.tls),
         limits: judge.limits(raw.limits),
         routes,
+        transport,
         queue: judge.queue(raw.profile, raw.queue),
         log: LogConfig { format: raw.log.format, level: raw.log.level },
         drain: judge.seconds(raw.drain_seconds, 30, 0..=HOUR_SECONDS),
