@@ -24,7 +24,7 @@ impl MessageContent {
     /// The body alone, wholly in memory. Blocks.
     ///
     /// # Errors
-    /// The system's, and `InvalidData` when the file has not the length it should have.
+    /// The system's, and `InvalidData` when the file is not what was stored.
     pub fn read_body(&self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         self.body_reader()?.read_to_end(&mut body)?;
@@ -34,12 +34,13 @@ impl MessageContent {
     fn body_reader(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match &self.message.body {
             StoredBody::Memory(bytes) => Box::new(io::Cursor::new(Arc::clone(bytes))),
-            StoredBody::File { path, bytes } => {
+            StoredBody::File { path, bytes, checksum } => {
                 let file = self.disk.open_read(path)?;
                 if file.length()? != *bytes {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, "the stored body has another length"));
                 }
-                Box::new(FileReader { file, offset: 0, end: *bytes })
+                let hasher = crc32fast::Hasher::new();
+                Box::new(FileReader { file, offset: 0, end: *bytes, hasher, checksum: *checksum })
             }
         })
     }
@@ -57,11 +58,14 @@ impl MessageSource for MessageContent {
     }
 }
 
-/// Reads a file of the disk from its start to its end.
+/// Reads a file of the disk from its start to its end, and gives the last octets only if all of them are what was
+/// written: a damaged message is not passed on.
 struct FileReader {
     file: Box<dyn ReadFile>,
     offset: u64,
     end: u64,
+    hasher: crc32fast::Hasher,
+    checksum: u32,
 }
 
 impl Read for FileReader {
@@ -71,7 +75,52 @@ impl Read for FileReader {
         if let Some(part) = buffer.get_mut(..count).filter(|part| !part.is_empty()) {
             self.file.read_exact_at(part, self.offset)?;
             self.offset = self.offset.saturating_add(count as u64);
+            self.hasher.update(part);
+            if self.offset >= self.end && self.hasher.clone().finalize() != self.checksum {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the stored body is damaged"));
+            }
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::model::directory::Snapshot;
+    use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+    use crate::model::policy::{DsnRequest, Envelope, MessageParameters, Sender, Settings, Unrecorded, admit};
+    use crate::model::queue::QueueId;
+    use crate::world::disk::SimulatedDisk;
+
+    #[test]
+    fn a_damaged_body_is_not_passed_off_as_whole() {
+        let disk = SimulatedDisk::new(1);
+        let path = PathBuf::from("/body");
+        let body = vec![b'x'; 200_000];
+        disk.create_new(&path).unwrap().append(&body).unwrap();
+        let to = ForwardPath::Mailbox(Address::parse("bob@fabrikam.example").unwrap());
+        let (snapshot, settings) = (Snapshot::default(), Settings::default());
+        let permit =
+            admit(&snapshot, &settings, &Sender::System, to, DsnRequest::default(), 0, &mut Unrecorded).unwrap();
+        let parameters = MessageParameters::default();
+        let envelope = Envelope::new(&Sender::System, ReversePath::Null, parameters, vec![permit]).unwrap();
+        let (bytes, checksum) = (body.len() as u64, crc32fast::hash(&body));
+        let message = StoredMessage {
+            id: QueueId(1),
+            accepted_at: Timestamp::EPOCH,
+            envelope,
+            head: b"Subject: x\r\n\r\n"[..].into(),
+            body: StoredBody::File { path, bytes, checksum },
+        };
+        let content = MessageContent::new(Arc::new(disk.clone()), Arc::new(message), b"");
+        assert_eq!(content.read_body().unwrap(), body);
+        disk.damage(Path::new("/body"), 100_000, 1);
+        assert_eq!(content.read_body().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let mut read = Vec::new();
+        assert!(content.open().unwrap().read_to_end(&mut read).is_err());
+        assert!((read.len() as u64) < content.bytes(), "a reader that ignores the error still finds it cut short");
     }
 }

@@ -127,7 +127,7 @@ fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameErr
     let mut head = if sent { Vec::new() } else { trace_lines(addressee) };
     let content = match &message.body {
         StoredBody::Memory(bytes) => Message::Bytes(Arc::clone(bytes)),
-        StoredBody::File { path, .. } => Message::File(path.clone()),
+        StoredBody::File { path, checksum, .. } => Message::File { path: path.clone(), checksum: *checksum },
     };
     head.extend_from_slice(&message.head);
     Ok(Delivery {

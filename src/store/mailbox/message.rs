@@ -13,7 +13,12 @@ pub enum Message {
     /// In memory.
     Bytes(Arc<[u8]>),
     /// In a file, for example a large body; read in parts.
-    File(PathBuf),
+    File {
+        /// The file.
+        path: PathBuf,
+        /// CRC-32 of its content; another content is not delivered.
+        checksum: u32,
+    },
 }
 
 /// Read and written at a time, in octets.
@@ -32,7 +37,7 @@ impl Message {
     pub(super) fn bytes_in_memory(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
-            Self::File(_) => 0,
+            Self::File { .. } => 0,
         }
     }
 
@@ -53,17 +58,22 @@ impl Message {
                     lines.write(part).map_err(written)?;
                 }
             }
-            Self::File(path) => {
+            Self::File { path, checksum } => {
                 let source = disk.open_read(path).map_err(unreadable)?;
                 let length = source.length().map_err(unreadable)?;
                 let mut part = vec![0; PART_BYTES];
                 let mut offset = 0;
+                let mut hasher = crc32fast::Hasher::new();
                 while offset < length {
                     let wanted = usize::try_from(length.saturating_sub(offset)).unwrap_or(PART_BYTES);
                     part.truncate(wanted);
                     source.read_exact_at(&mut part, offset).map_err(unreadable)?;
+                    hasher.update(&part);
                     lines.write(&part).map_err(written)?;
                     offset = offset.saturating_add(part.len() as u64);
+                }
+                if hasher.finalize() != *checksum {
+                    return Err(MailboxFailure::Message { reason: "the stored body is damaged".into() });
                 }
             }
         }

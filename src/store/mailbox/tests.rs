@@ -140,7 +140,7 @@ fn failures_are_transient_and_leave_nothing_behind() {
     disk.set_read_only(false);
     disk.fail_synchronization(1);
     assert!(matches!(deliver(&store, delivery("a1", b"x\r\n")), Err(MailboxFailure::Disk { .. })));
-    let missing = Delivery { message: Message::File("/mail/none".into()), ..delivery("a1", b"") };
+    let missing = Delivery { message: Message::File { path: "/mail/none".into(), checksum: 0 }, ..delivery("a1", b"") };
     assert!(matches!(deliver(&store, missing), Err(MailboxFailure::Message { .. })));
     assert!(names(&disk, "tmp").is_empty() && names(&disk, "new").is_empty());
     // The file is in place but its name may not last: no success, and the repeat finds it.
@@ -217,7 +217,11 @@ fn a_large_file_passes_in_parts_and_line_ends_at_their_seams_are_kept() {
     let path = Path::new(ROOT).join("large");
     disk.create_new(&path).unwrap().append(&wire).unwrap();
     let stored = String::from_utf8(wire.clone()).unwrap().replace("\r\n", "\n").into_bytes();
-    for (id, message) in [("f", Message::File(path)), ("m", Message::Bytes(wire.into()))] {
+    let damaged = Message::File { path: path.clone(), checksum: crc32fast::hash(b"other") };
+    let refused = deliver(&store, Delivery { message: damaged, ..delivery("d", b"") });
+    assert!(matches!(refused, Err(MailboxFailure::Message { .. })) && names(&disk, "new").is_empty());
+    let file = Message::File { path, checksum: crc32fast::hash(&wire) };
+    for (id, message) in [("f", file), ("m", Message::Bytes(wire.into()))] {
         let delivered = deliver(&store, Delivery { head: Vec::new(), message, ..delivery(id, b"") }).unwrap();
         assert_eq!(disk.read(&delivered.path).unwrap(), stored);
     }

@@ -23,6 +23,8 @@ pub enum StoredBody {
         path: PathBuf,
         /// Its length in octets.
         bytes: u64,
+        /// CRC-32 of its content, to be compared by whoever reads it.
+        checksum: u32,
     },
 }
 
@@ -116,7 +118,10 @@ impl Shared {
         body: impl Into<Arc<[u8]>>,
     ) -> Result<StoredMessage, JournalError> {
         let body = match &committed.large {
-            Some(large) => StoredBody::File { path: self.journal.bodies().path_of(large)?, bytes: large.bytes },
+            Some(large) => {
+                let path = self.journal.bodies().path_of(large)?;
+                StoredBody::File { path, bytes: large.bytes, checksum: large.checksum }
+            }
             None => StoredBody::Memory(body.into()),
         };
         let Committed { id, accepted_at, envelope, .. } = committed;

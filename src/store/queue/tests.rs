@@ -225,7 +225,8 @@ fn contents_come_back_as_they_were_given_in_this_life_and_the_next() {
             assert_eq!(message.head.as_ref(), b"Subject: x\r\n\r\n");
             assert_eq!(message.body, StoredBody::Memory(b"small"[..].into()));
             assert_eq!(message.envelope, envelope(sender()));
-            let StoredBody::File { path, bytes } = &queue.message(big).await.unwrap().body else { panic!("in memory") };
+            let body = &queue.message(big).await.unwrap().body;
+            let StoredBody::File { path, bytes, .. } = body else { panic!("in memory") };
             assert_eq!((*bytes, disk.read(path).unwrap()), (3_000, vec![b'x'; 3_000]));
             assert!(matches!(queue.message(QueueId(1)).await, Err(JournalError::NoRecord(_))));
         });
