@@ -295,3 +295,29 @@ fn a_delivery_of_many_mailboxes_is_awaited_by_tasks() {
         }
     });
 }
+
+#[test]
+fn a_power_cut_while_a_folder_is_created_does_not_spoil_it() {
+    let sent = || Delivery {
+        folder: Folder::named("Sent").unwrap(),
+        flags: Flags::SEEN,
+        repeat: Repeat::Possible,
+        ..delivery("a1", b"x\r\n")
+    };
+    for operations in 0.. {
+        let disk = SimulatedDisk::new(operations);
+        let first = MailboxStore::open(Arc::new(disk.clone()), Path::new(ROOT), "mx.contoso.example", 1).unwrap();
+        disk.cut_power_after(operations);
+        let outcome = deliver(&first, sent());
+        drop(first);
+        disk.crash();
+        let again = deliver(&store(&disk), sent());
+        assert!(again.is_ok(), "cut after {operations} operations: {again:?}");
+        let is_folder = disk.exists(&Path::new(ROOT).join("alice@contoso.example/.Sent/maildirfolder"));
+        assert!(is_folder.unwrap(), "cut after {operations} operations");
+        if outcome.is_ok() {
+            assert!(operations > 10);
+            return;
+        }
+    }
+}
