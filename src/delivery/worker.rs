@@ -6,10 +6,11 @@
 
 use core::future::Future;
 use core::time::Duration;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
@@ -19,7 +20,7 @@ use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::Address;
 use crate::model::mail::header::{Mailboxes, fields, mailboxes};
 use crate::model::policy::{Origin, Settings, SubmitAs, Unrecorded, expand, submit_as};
-use crate::model::queue::{Attempt, Finding, Hop, Job, Outcome, QueueId, ReportJob, Schedule, Target};
+use crate::model::queue::{Attempt, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -66,25 +67,44 @@ pub struct Agents {
 const THINKING_MAX: usize = 8;
 /// The wall clock may be set: timers are looked at this often at least.
 const LOOK_SECONDS_MAX: u64 = 30;
+/// How often the leases of attempts under way are renewed; they last far longer.
+const RENEWAL: Duration = Duration::from_secs(60);
 
 /// Delivers until `stop` is done, then gives what runs `drain` to end.
 pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, drain: Duration) {
     let thinking = Arc::new(Semaphore::new(THINKING_MAX));
     let mut tasks = JoinSet::new();
+    // An attempt may take longer than a lease: a host that is slow at every step, and after it another one. Only one
+    // whose task is gone counts as lost.
+    let mut alive: HashMap<Id, Lease> = HashMap::new();
+    let mut renewed = agents.clock.now();
     tokio::pin!(stop);
     loop {
+        let now = agents.clock.now();
+        // Before the look for work, so that a wall clock that was set ahead costs no lease.
+        if now < renewed || now.since(renewed) >= RENEWAL {
+            renewed = now;
+            agents.queue.renew(alive.values().copied());
+        }
         while let Some(work) = agents.queue.take_work() {
-            tasks.spawn(carry_out(Arc::clone(&agents), Arc::clone(&thinking), work));
+            let lease = lease_of(&work);
+            let task = tasks.spawn(carry_out(Arc::clone(&agents), Arc::clone(&thinking), work));
+            alive.extend(lease.map(|lease| (task.id(), lease)));
         }
         tokio::select! {
             biased;
             () = &mut stop => break,
             () = agents.queue.changed() => {}
             () = tokio::time::sleep(pause(&agents)) => {}
-            Some(ended) = tasks.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a delivery was broken off; it is tried again after its lease");
-                }
+            Some(ended) = tasks.join_next_with_id() => {
+                let task = match ended {
+                    Ok((task, ())) => task,
+                    Err(error) => {
+                        tracing::error!(%error, "a delivery was broken off; it is tried again after its lease");
+                        error.id()
+                    }
+                };
+                alive.remove(&task);
             }
         }
     }
@@ -98,6 +118,13 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
     let ended = tokio::time::timeout(drain, draining).await;
     if ended.is_err() {
         tracing::warn!(running = tasks.len(), "deliveries are cut off; they are tried again at the next start");
+    }
+}
+
+const fn lease_of(work: &Work) -> Option<Lease> {
+    match work {
+        Work::Attempt(job) => Some(job.lease),
+        Work::Expand(_) | Work::Report(_) => None,
     }
 }
 

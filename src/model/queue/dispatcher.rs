@@ -174,6 +174,17 @@ impl Dispatcher {
         self.entries.get(&id).map(|live| &live.entry)
     }
 
+    /// The workers of these attempts are alive: their leases begin anew. Those that have ended are passed over.
+    pub fn renew(&mut self, now: Timestamp, leases: impl IntoIterator<Item = Lease>) {
+        let deadline = now.plus(self.limits.lease);
+        for lease in leases {
+            let Some(running) = self.leases.get_mut(&lease) else { continue };
+            self.timers.remove(&(running.deadline, Timer::Lease(lease)));
+            running.deadline = deadline;
+            self.timers.insert((deadline, Timer::Lease(lease)));
+        }
+    }
+
     /// How many attempts are under way.
     pub const fn running(&self) -> usize {
         self.lanes.running()

@@ -26,7 +26,7 @@ pub struct Limits {
     pub mailboxes: usize,
     /// Recipients of one attempt (RFC 5321 section 4.5.3.1.8: every server takes 100).
     pub batch: usize,
-    /// After this time an attempt counts as lost, and its recipients are tried again.
+    /// After this time without a sign of life an attempt counts as lost, and its recipients are tried again.
     pub lease: Duration,
 }
 

@@ -305,6 +305,13 @@ impl Queue {
         }
     }
 
+    /// Says that the workers of these attempts are alive: what nobody speaks for is tried again after its lease. After
+    /// the wall clock was set, say it before [`Self::take_work`].
+    pub fn renew(&self, leases: impl IntoIterator<Item = Lease>) {
+        let now = self.shared.clock.now();
+        locked(&self.shared.table).dispatcher.renew(now, leases);
+    }
+
     /// When [`Self::take_work`] may have something that it does not have now, unless [`Self::changed`] says so before.
     pub fn next_tick(&self) -> Option<Timestamp> {
         locked(&self.shared.table).dispatcher.next_tick()
