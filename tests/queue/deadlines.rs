@@ -122,6 +122,34 @@ fn what_no_worker_ever_answers_ends_with_its_time_and_a_lease() {
 }
 
 #[test]
+fn what_may_have_been_delivered_before_a_standstill_is_tried_once_more_and_not_noticed() {
+    let (mut dispatcher, now) = (dispatcher(), start());
+    accept(&mut dispatcher, 1, now, vec![mailbox(1), relay_to("fabrikam.example")]);
+    for _ in 0..2 {
+        let job = dispatcher.next_job(now).unwrap();
+        end(&mut dispatcher, now, &job, &Outcome::Deferred(attempt(now, 451)));
+    }
+    // The next attempt succeeds and the power goes before that is durable; it comes back after the message's time.
+    let entry = dispatcher.entry(QueueId(1)).unwrap().clone();
+    let later = now.plus(expiry() * 2);
+    let mut dispatcher = super::dispatcher();
+    dispatcher.restore(later, entry);
+    dispatcher.handle(later, Input::Tick);
+    assert_eq!(dispatcher.poll_effect(), None, "neither a notice nor an end");
+    let outcome = |job: &Job, at| {
+        assert!(job.repeat_possible);
+        Some(if job.lane.is_local() {
+            Outcome::Delivered(attempt(at, 250))
+        } else {
+            Outcome::Deferred(attempt(at, 451))
+        })
+    };
+    let (attempts, endings, last) = live(&mut dispatcher, later, outcome);
+    assert_eq!((attempts.values().sum::<usize>(), last), (2, later));
+    assert!(matches!(endings.as_slice(), [Event::Delivered(_), Event::Failed(_)]), "{endings:?}");
+}
+
+#[test]
 fn a_message_that_can_never_be_expanded_is_given_up_in_its_time() {
     let (mut dispatcher, now) = (dispatcher(), start());
     dispatcher.handle(now, Input::Committed(facts(1, now)));

@@ -318,9 +318,7 @@ impl Dispatcher {
                 Timer::Due(id, place) => self.due(id, place),
                 Timer::Lease(lease) => self.lost(now, lease),
                 Timer::AskAgain(id) => self.ask_again(now, id),
-                Timer::Notice(id) => {
-                    self.report(now, id, |target| target.may_be_noticed().then_some(ReportKind::Delayed));
-                }
+                Timer::Notice(id) => self.notice(now, id),
                 Timer::Expire(id) => self.expire(now, id),
             }
         }

@@ -146,7 +146,9 @@ impl Dispatcher {
 
     /// The time of a message is up: whoever did not get it will not. Attempts under way are judged by their outcome, or
     /// end with their lease. Recipients that were never tried because the server stood still get a lease for one
-    /// attempt first; behind a destination that does not work they get no more than that.
+    /// attempt first; behind a destination that does not work they get no more than that. So do those that were not
+    /// tried since a restart: an attempt before it may have succeeded unseen, and whoever has the message must not be
+    /// reported as not having it.
     pub(super) fn expire(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         let patient_until = live.since.plus(self.limits.lease);
@@ -161,7 +163,9 @@ impl Dispatcher {
             if !target.state.is_open() || !matches!(phase, Phase::Idle | Phase::Queued) {
                 continue;
             }
-            let had_its_turn = target.attempts > 0 || target.state == State::Held || suspended || now >= patient_until;
+            let is_certain = !live.repeat_possible || target.last.as_ref().is_some_and(|last| last.at >= live.since);
+            let tried = target.attempts > 0 && is_certain;
+            let had_its_turn = tried || target.state == State::Held || suspended || now >= patient_until;
             if !had_its_turn {
                 untried = true;
                 continue;

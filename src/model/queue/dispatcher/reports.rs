@@ -21,6 +21,15 @@ impl Dispatcher {
         self.effects.push_back(Effect::Forget(id));
     }
 
+    /// Tells of the delay, unless the time is up already, as after a long standstill: the end is near then, and a
+    /// notice would promise attempts that are not made.
+    pub(super) fn notice(&mut self, now: Timestamp, id: QueueId) {
+        let Some(live) = self.entries.get(&id) else { return };
+        if now < self.schedule.expires_at(live.entry.facts.accepted_at) {
+            self.report(now, id, |target| target.may_be_noticed().then_some(ReportKind::Delayed));
+        }
+    }
+
     /// Asks for one report per reader and kind, about all recipients that `kind_of` names and none is asked for yet.
     pub(super) fn report(&mut self, now: Timestamp, id: QueueId, kind_of: impl Fn(&Target) -> Option<ReportKind>) {
         let Some(live) = self.entries.get_mut(&id) else { return };
