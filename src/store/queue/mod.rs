@@ -206,7 +206,8 @@ impl Queue {
         replay.needless.drain(..).for_each(|location| journal.release(location));
         let found = replay.finish();
         for gone in &found.settled {
-            gone.locations().for_each(|location| journal.release(location));
+            let needless = gone.locations().filter(|location| Some(*location) != found.mark);
+            needless.for_each(|location| journal.release(location));
         }
         let needed: std::collections::HashSet<&str> =
             found.open.iter().filter_map(|(_, stored)| Some(stored.large.as_ref()?.name.as_str())).collect();
@@ -219,6 +220,8 @@ impl Queue {
             stored: std::collections::BTreeMap::new(),
             asked: std::collections::VecDeque::new(),
             last_id: found.last_id,
+            newest: found.last_id,
+            mark: found.mark,
             suspended: found.suspended,
         };
         table.dispatcher.handle(now, Input::Suspended(found.suspensions));
@@ -423,7 +426,11 @@ impl Shared {
 
     /// A durable message begins its way.
     fn admit(&self, facts: EntryFacts, large: Option<LargeBody>, location: Location) {
-        locked(&self.table).stored.insert(facts.id, Stored::new(location, large));
+        let mut table = locked(&self.table);
+        table.stored.insert(facts.id, Stored::new(location, large));
+        let needless = table.came(facts.id);
+        drop(table);
+        needless.into_iter().for_each(|location| self.journal.release(location));
         self.handle(Input::Committed(facts));
     }
 
@@ -446,7 +453,7 @@ impl Shared {
                 Effect::Abandon { id, attempt } => self.say(Fact::Abandon { id, attempt }),
                 Effect::Forget(id) => {
                     let Some(stored) = table.stored.remove(&id) else { continue };
-                    stored.locations().for_each(|location| self.journal.release(location));
+                    table.went(id, &stored).into_iter().for_each(|location| self.journal.release(location));
                     self.recent.forget(id);
                     if let Some(large) = stored.large {
                         self.say(Fact::Discard(large));

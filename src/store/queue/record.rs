@@ -1,8 +1,9 @@
 //! The queue's journal records: a version, a part in postcard, and for accepted messages head and body as they are.
 //!
-//! Four kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and
+//! Five kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and
 //! once more whenever the present state is written anew); recipients were *moved* by events; destinations and senders
-//! are *suspended* (all that are, the last record counts).
+//! are *suspended* (all that are, the last record counts); the greatest id so far is *marked*, where no message tells
+//! it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub(super) const EXPANDED: u8 = 2;
 pub(super) const MOVED: u8 = 3;
 /// The journal's kind of everything that is suspended.
 pub(super) const SUSPENDED: u8 = 4;
+/// The journal's kind of the greatest id of any message so far.
+pub(super) const MARKED: u8 = 5;
 
 const VERSION: u8 = 1;
 

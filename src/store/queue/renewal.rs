@@ -11,7 +11,7 @@
 //! Both are safe at every crash: the former records are released only when the new ones are durable, an expansion
 //! without its last piece is passed over by the replay, and one that is whole replaces what was before it.
 
-use super::record::{self, COMMITTED, EXPANDED, SUSPENDED};
+use super::record::{self, COMMITTED, EXPANDED, MARKED, SUSPENDED};
 use super::recorder::{BATCH_BYTES, BATCH_RECORDS, Recorder};
 use super::table::{Stored, Table};
 use super::{JournalError, QueueId, Shared};
@@ -99,6 +99,7 @@ impl Recorder {
             return false;
         };
         self.renew_suspensions(&renewal);
+        self.renew_mark(&renewal);
         let found = renewal.look(&locked(&self.shared.table));
         self.write_anew(found.messages, true);
         self.renewal = if found.end { Renewal::begin(&self.shared, Some(renewal.segment)) } else { Some(renewal) };
@@ -116,6 +117,24 @@ impl Recorder {
         let Some(locations) = suspensions.ok().and_then(|payload| self.append(&[(SUSPENDED, payload)])) else { return };
         let former = locations.first().and_then(|location| locked(&self.shared.table).suspended.replace(*location));
         former.into_iter().for_each(|location| self.shared.journal.release(location));
+    }
+
+    /// The greatest id may be told by the record of a message that has gone; a small record does it as well.
+    fn renew_mark(&self, renewal: &Renewal) {
+        let table = locked(&self.shared.table);
+        let former = table.mark.filter(|location| location.segment == renewal.segment);
+        let newest = record::encode(&table.newest);
+        drop(table);
+        let (Some(former), Ok(payload)) = (former, newest) else { return };
+        let Some(location) = self.append(&[(MARKED, payload)]).and_then(|all| all.first().copied()) else { return };
+        let mut table = locked(&self.shared.table);
+        // A message may have come in the meantime.
+        let stands = table.mark == Some(former);
+        if stands {
+            table.mark = Some(location);
+        }
+        drop(table);
+        self.shared.journal.release(if stands { former } else { location });
     }
 
     /// Writes these messages' states anew, with their contents or without, in as few batches as possible.

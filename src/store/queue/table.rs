@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::record::{self, COMMITTED, Committed, EXPANDED, Expanded, MOVED, Moved, RecordError, SUSPENDED};
+use super::record::{self, COMMITTED, Committed, EXPANDED, Expanded, MARKED, MOVED, Moved, RecordError, SUSPENDED};
 use super::{Happened, Witness};
 use crate::model::queue::{Dispatcher, Entry, QueueId, ReportJob, Suspensions, Target};
 use crate::store::journal::{LargeBody, Location, Record};
@@ -45,8 +45,31 @@ pub(super) struct Table {
     pub(super) stored: BTreeMap<QueueId, Stored>,
     pub(super) asked: VecDeque<Asked>,
     pub(super) last_id: QueueId,
+    /// The greatest id of any message so far, and the record that tells it to the next start when that message has
+    /// gone: the clock may have been set back by then, and ids name files.
+    pub(super) newest: QueueId,
+    pub(super) mark: Option<Location>,
     /// The record of what is suspended.
     pub(super) suspended: Option<Location>,
+}
+
+impl Table {
+    /// A message has come; gives the record that need not tell of its predecessor any more.
+    pub(super) fn came(&mut self, id: QueueId) -> Option<Location> {
+        if id <= self.newest {
+            return None;
+        }
+        self.newest = id;
+        self.mark.take()
+    }
+
+    /// A message goes; gives the records that are not needed any more.
+    pub(super) fn went(&mut self, id: QueueId, stored: &Stored) -> Vec<Location> {
+        if id == self.newest {
+            self.mark = Some(stored.committed);
+        }
+        stored.locations().filter(|location| Some(*location) != self.mark).collect()
+    }
 }
 
 /// A message as far as the replay has come.
@@ -66,6 +89,7 @@ pub(super) struct Replay<'a> {
     seen: u64,
     messages: BTreeMap<QueueId, Replayed>,
     last_id: Option<QueueId>,
+    mark: Option<Location>,
     suspensions: Suspensions,
     suspended: Option<Location>,
     /// Records about messages that are gone.
@@ -79,6 +103,7 @@ pub(super) struct Found {
     pub(super) open: Vec<(Entry, Stored)>,
     pub(super) settled: Vec<Stored>,
     pub(super) last_id: QueueId,
+    pub(super) mark: Option<Location>,
     pub(super) suspensions: Suspensions,
     pub(super) suspended: Option<Location>,
 }
@@ -91,6 +116,7 @@ impl<'a> Replay<'a> {
             seen,
             messages: BTreeMap::new(),
             last_id: None,
+            mark: None,
             suspensions: Suspensions::default(),
             suspended: None,
             needless: Vec::new(),
@@ -106,6 +132,10 @@ impl<'a> Replay<'a> {
             SUSPENDED => record::decode::<Suspensions>(record.payload).map(|(suspensions, _)| {
                 self.suspensions = suspensions;
                 self.needless.extend(self.suspended.replace(location));
+            }),
+            MARKED => record::decode::<QueueId>(record.payload).map(|(id, _)| {
+                self.last_id = self.last_id.max(Some(id));
+                self.needless.extend(self.mark.replace(location));
             }),
             kind => Err(RecordError::Kind(kind)),
         };
@@ -184,11 +214,18 @@ impl<'a> Replay<'a> {
             open: Vec::new(),
             settled: Vec::new(),
             last_id: self.last_id.unwrap_or(QueueId(0)),
+            mark: self.mark,
             suspensions: self.suspensions,
             suspended: self.suspended,
         };
-        for message in self.messages.into_values() {
-            if message.entry.is_settled() {
+        for mut message in self.messages.into_values() {
+            let (is_newest, is_settled) = (message.entry.facts.id == found.last_id, message.entry.is_settled());
+            if is_newest {
+                // Its own record tells the id; what told a former one goes with it.
+                message.stored.facts.extend(found.mark.take());
+                found.mark = is_settled.then_some(message.stored.committed);
+            }
+            if is_settled {
                 found.settled.push(message.stored);
             } else {
                 found.open.push((message.entry, message.stored));

@@ -170,3 +170,37 @@ fn renewal_that_is_broken_off_anywhere_changes_nothing() {
     }
     assert!(done);
 }
+
+#[test]
+fn no_id_is_given_twice_when_everything_has_gone_and_the_clock_was_set_back() {
+    let (disk, clock) = (SimulatedDisk::new(12), clock());
+    let begin = clock.now();
+    let mut greatest = QueueId(0);
+    for life in 0..4 {
+        let queue = by_hand(&disk, &clock).unwrap();
+        assert!(queue.shared.reserve_id() > greatest, "life {life}");
+        // In the second life old messages are tried again, in the third nothing happens at all.
+        for _ in 0..[12, 2, 0, 12][life] {
+            greatest = wait_with(&queue, &[b'y'; 800]);
+            if life != 1 {
+                assert!(queue.command(Command::Remove(greatest)));
+                turn(&queue);
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+        for _ in 0..[0, 60, 0, 0][life] {
+            clock.advance(Duration::from_secs(15 * 60));
+            defer_all(&queue);
+        }
+        if life != 1 {
+            let usage = queue.usage();
+            assert!(usage.segments <= 3 && usage.live_bytes < 1_500, "life {life}: {usage:?}");
+        }
+        for entry in entries(&queue) {
+            assert!(queue.command(Command::Remove(entry.facts.id)));
+        }
+        finish(queue);
+        disk.crash();
+        clock.set(begin);
+    }
+}
