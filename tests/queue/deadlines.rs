@@ -150,6 +150,19 @@ fn what_may_have_been_delivered_before_a_standstill_is_tried_once_more_and_not_n
 }
 
 #[test]
+fn a_second_attempt_looks_for_what_the_first_one_left() {
+    let (mut dispatcher, now) = (dispatcher(), start());
+    accept(&mut dispatcher, 1, now, vec![mailbox(1)]);
+    let mut repeats = Vec::new();
+    live(&mut dispatcher, now, |job, at| {
+        repeats.push(job.repeat_possible);
+        let outcome = if repeats.len() < 3 { Outcome::Deferred } else { Outcome::Delivered };
+        Some(outcome(attempt(at, 250)))
+    });
+    assert_eq!(repeats, [false, true, true]);
+}
+
+#[test]
 fn a_message_that_can_never_be_expanded_is_given_up_in_its_time() {
     let (mut dispatcher, now) = (dispatcher(), start());
     dispatcher.handle(now, Input::Committed(facts(1, now)));

@@ -24,7 +24,8 @@ pub struct Job {
     pub lane: LaneKey,
     /// The recipients, by their places in the message.
     pub targets: Vec<(u32, Arc<Addressee>)>,
-    /// An earlier attempt may have succeeded unseen: before a restart, or on a worker that was lost.
+    /// An earlier attempt may have succeeded unseen: before a restart, on a worker that was lost, or in spite of its
+    /// failure.
     pub repeat_possible: bool,
 }
 

@@ -47,7 +47,9 @@ impl Dispatcher {
                 targets.push((*place, addressee));
             }
         }
-        let repeat_possible = live.repeat_possible;
+        // An attempt that failed may have left the message where it belongs: a name that was given and not made durable.
+        let tried = |place: u32| live.entry.target(place).is_some_and(|target| target.attempts > 0);
+        let repeat_possible = live.repeat_possible || batch.iter().any(|(_, place)| tried(*place));
         let places = batch.into_iter().map(|(_, place)| place).collect();
         let deadline = now.plus(self.limits.lease);
         self.leases.insert(lease, Running { id, lane: lane.clone(), places, deadline });
