@@ -19,7 +19,7 @@ mod real;
 mod simulated;
 
 pub use real::{RealDisk, close_to_others, open_regular, read_regular, runs_as_root};
-pub use simulated::SimulatedDisk;
+pub use simulated::{Lie, SimulatedDisk};
 
 /// What is left on the file system that holds a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

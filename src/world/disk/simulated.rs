@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{AppendFile, DirectoryLock, Disk, ReadFile, Space, in_context};
 
+pub use lies::Lie;
+
 /// A disk in memory. Clones share the same content.
 #[derive(Clone, Debug)]
 pub struct SimulatedDisk {
@@ -61,7 +63,10 @@ struct Faults {
     failing_synchronization: Option<u64>,
     room_bytes: Option<u64>,
     read_only: bool,
+    healed_after: Option<u64>,
     power_until: Option<u64>,
+    astray: Option<lies::Astray>,
+    skipped_synchronization: Option<(PathBuf, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +74,7 @@ struct Counts {
     operations: u64,
     writes: u64,
     synchronizations: u64,
+    lies: u64,
 }
 
 /// What an operation does to the disk, for the faults.
@@ -129,6 +135,24 @@ impl SimulatedDisk {
     /// locks up and takes all faults away.
     pub fn crash(&self) {
         self.state().crash();
+    }
+
+    /// The process ends and another one begins while the machine runs on: open files and locks go, faults too; what
+    /// was written is still seen, and still not durable.
+    pub fn restart(&self) {
+        self.state().restart();
+    }
+
+    /// Whether operations are still possible, as far as power goes.
+    pub fn has_power(&self) -> bool {
+        let state = self.state();
+        state.faults.power_until.is_none_or(|last| state.counts.operations <= last)
+    }
+
+    /// Ends a lack of room, and a read-only state, once `operations` more operations were tried.
+    pub fn heal_after(&self, operations: u64) {
+        let mut state = self.state();
+        state.faults.healed_after = Some(state.counts.operations.saturating_add(operations));
     }
 
     /// How many operations this disk has seen; with [`Self::cut_power_after`] a test can stop at each of them.
@@ -194,6 +218,9 @@ impl State {
 
     fn begin(&mut self, access: Access) -> io::Result<()> {
         self.counts.operations = self.counts.operations.saturating_add(1);
+        if self.faults.healed_after.is_some_and(|last| self.counts.operations > last) {
+            (self.faults.room_bytes, self.faults.read_only, self.faults.healed_after) = (None, false, None);
+        }
         if self.faults.power_until.is_some_and(|last| self.counts.operations > last) {
             return Err(failure(io::ErrorKind::Other, "the simulated machine has no power"));
         }
@@ -219,7 +246,7 @@ impl State {
         self.files.get_mut(&inode).ok_or_else(not_found)
     }
 
-    fn append(&mut self, inode: Inode, bytes: &[u8]) -> io::Result<()> {
+    fn append(&mut self, inode: Inode, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.counts.writes = self.counts.writes.saturating_add(1);
         let mut written = bytes.len();
         let mut outcome = Ok(());
@@ -236,10 +263,15 @@ impl State {
             *room = room.saturating_sub(written as u64);
         }
         let kept = bytes.get(..written).unwrap_or(bytes).to_vec();
+        let lie = self.next_lie(path);
         let content = self.content(inode)?;
         let offset = content.seen.len();
         content.seen.extend_from_slice(&kept);
-        content.pending.push(DataChange::Write { offset, bytes: kept });
+        let write = DataChange::Write { offset, bytes: kept };
+        match lie {
+            None => content.pending.push(write),
+            Some(lie) => self.go_astray(inode, path, write, lie),
+        }
         outcome
     }
 
@@ -248,11 +280,14 @@ impl State {
         self.faults.failing_synchronization == Some(self.counts.synchronizations)
     }
 
-    fn synchronize(&mut self, inode: Inode) -> io::Result<()> {
+    fn synchronize(&mut self, inode: Inode, path: &Path) -> io::Result<()> {
         if self.next_synchronization_fails() {
             // Some pages were written; the rest is forgotten, and counts as clean from now on.
             self.settle_some(inode);
             return Err(input_output_error());
+        }
+        if self.synchronization_is_skipped(path) {
+            return Ok(());
         }
         let content = self.content(inode)?;
         for change in core::mem::take(&mut content.pending) {
@@ -292,13 +327,24 @@ impl State {
         if self.next_synchronization_fails() {
             return Err(input_output_error());
         }
+        if self.synchronization_is_skipped(path) {
+            return Ok(());
+        }
         let (due, later): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.pending).into_iter().partition(|change| change.touches(path));
         // A rename out of another directory settles what is pending for its old name there.
         self.pending = later;
         for change in due {
             if let NameChange::Rename { from, .. } = &change {
-                self.pending.retain(|other| !matches!(other, NameChange::Create { path, .. } if path == from));
+                let durable = &mut self.durable;
+                self.pending.retain(|other| match other {
+                    NameChange::Create { path, .. } => path != from,
+                    NameChange::Rename { from: first, to, .. } if to == from => {
+                        durable.remove(first);
+                        false
+                    }
+                    NameChange::Remove { .. } | NameChange::Rename { .. } => true,
+                });
             }
             change.apply(&mut self.durable);
         }
@@ -321,6 +367,10 @@ impl State {
         for content in self.files.values_mut() {
             content.seen = content.durable.clone();
         }
+        self.restart();
+    }
+
+    fn restart(&mut self) {
         self.locks.clear();
         self.faults = Faults::default();
         self.life = self.life.saturating_add(1);
@@ -369,6 +419,7 @@ impl NameChange {
     }
 }
 
+mod lies;
 mod operations;
 #[cfg(test)]
 mod tests;

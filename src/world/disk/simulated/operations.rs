@@ -31,13 +31,14 @@ impl Drop for SimulatedLock {
 impl AppendFile for SimulatedFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
-        let result = state.begin_on(self.life, Access::Change).and_then(|()| state.append(self.inode, bytes));
+        let result =
+            state.begin_on(self.life, Access::Change).and_then(|()| state.append(self.inode, &self.path, bytes));
         result.map_err(|error| in_context("write to", &self.path, error))
     }
 
     fn synchronize(&mut self) -> io::Result<()> {
         let mut state = self.disk.state();
-        let result = state.begin_on(self.life, Access::Look).and_then(|()| state.synchronize(self.inode));
+        let result = state.begin_on(self.life, Access::Look).and_then(|()| state.synchronize(self.inode, &self.path));
         result.map_err(|error| in_context("synchronise", &self.path, error))
     }
 }
@@ -148,7 +149,7 @@ impl Disk for SimulatedDisk {
             let content = state.content(inode)?;
             content.seen.truncate(length);
             content.pending.push(DataChange::Cut { length });
-            state.synchronize(inode)
+            state.synchronize(inode, path)
         });
         result.map_err(|error| in_context("truncate", path, error))
     }

@@ -94,3 +94,94 @@ fn faults_have_the_kinds_of_the_real_ones() {
     drop(held);
     disk.lock(Path::new("/d")).unwrap();
 }
+
+#[test]
+fn a_write_that_goes_astray_is_seen_until_the_power_cut() {
+    for (lie, expected) in [(Lie::Lost, "one \0\0\0\0three"), (Lie::OtherFile, "one \0\0\0\0three")] {
+        let (disk, path, mut file) = disk_with_file(5);
+        let mut other = disk.create_new(Path::new("/d/other")).unwrap();
+        other.append(b"0123456789").unwrap();
+        other.synchronize().unwrap();
+        disk.synchronize_directory(Path::new("/d")).unwrap();
+        disk.misdirect_write(Path::new("/d"), 2, lie);
+        for part in ["one ", "two ", "three"] {
+            file.append(part.as_bytes()).unwrap();
+            file.synchronize().unwrap();
+        }
+        assert_eq!((disk.read(&path).unwrap(), disk.lies()), (b"one two three".to_vec(), 1));
+        assert_eq!(disk.writes_since_lie(), Some(1));
+        disk.crash();
+        assert_eq!(disk.read(&path).unwrap(), expected.as_bytes());
+        let other = disk.read(Path::new("/d/other")).unwrap();
+        let intended: &[u8] = if lie == Lie::OtherFile { b"0123two 89" } else { b"0123456789" };
+        assert_eq!(other, intended);
+    }
+    let (disk, path, mut file) = disk_with_file(6);
+    disk.synchronize_directory(Path::new("/d")).unwrap();
+    disk.misdirect_write(Path::new("/d"), 2, Lie::Elsewhere);
+    for part in ["aaaa", "b", "cccc"] {
+        file.append(part.as_bytes()).unwrap();
+        file.synchronize().unwrap();
+    }
+    disk.crash();
+    let content = disk.read(&path).unwrap();
+    assert_eq!(content.iter().filter(|octet| **octet == b'b').count(), 1);
+    assert_eq!((content[4], &content[5..]), (0, &b"cccc"[..]));
+}
+
+#[test]
+fn a_synchronisation_can_be_skipped_in_silence() {
+    let mut lost = 0;
+    for seed in 0..40 {
+        let (disk, path, mut file) = disk_with_file(seed);
+        disk.synchronize_directory(Path::new("/d")).unwrap();
+        file.append(b"content").unwrap();
+        disk.skip_synchronization(Path::new("/d"), 1);
+        file.synchronize().unwrap();
+        assert_eq!(disk.lies(), 1);
+        disk.crash();
+        lost += u32::from(disk.read(&path).unwrap() != b"content");
+    }
+    assert!(lost > 10, "{lost}");
+}
+
+#[test]
+fn a_process_that_is_killed_loses_nothing_that_was_written() {
+    let (disk, path, mut file) = disk_with_file(1);
+    let _lock = disk.lock(Path::new("/d")).unwrap();
+    file.append(b"content").unwrap();
+    disk.cut_power_after(0);
+    assert!(disk.has_power() && file.append(b"more").is_err() && !disk.has_power());
+    disk.restart();
+    assert!(file.append(b"more").is_err(), "a file of the process before is dead");
+    assert_eq!(disk.read(&path).unwrap(), b"content");
+    disk.lock(Path::new("/d")).unwrap();
+}
+
+#[test]
+fn a_full_or_read_only_disk_heals_after_some_operations() {
+    let (disk, _, mut file) = disk_with_file(1);
+    disk.set_room(Some(0));
+    disk.set_read_only(true);
+    disk.heal_after(2);
+    assert!(file.append(b"a").is_err() && file.append(b"a").is_err());
+    file.append(b"a").unwrap();
+}
+
+#[test]
+fn a_file_renamed_twice_does_not_come_back_under_the_name_between() {
+    for seed in 0..40 {
+        let disk = SimulatedDisk::new(seed);
+        for directory in ["/tmp", "/new", "/cur"] {
+            disk.create_directories(Path::new(directory)).unwrap();
+        }
+        let [tmp, new, cur] = ["/tmp/file", "/new/file", "/cur/file"].map(Path::new);
+        disk.create_new(tmp).unwrap().synchronize().unwrap();
+        disk.synchronize_directory(Path::new("/tmp")).unwrap();
+        disk.rename(tmp, new).unwrap();
+        disk.rename(new, cur).unwrap();
+        disk.synchronize_directory(Path::new("/cur")).unwrap();
+        disk.crash();
+        assert_eq!([tmp, new, cur].map(|path| disk.exists(path).unwrap()), [false, false, true], "seed {seed}");
+    }
+}
