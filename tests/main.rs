@@ -15,6 +15,7 @@ mod power_cut;
 mod properties;
 mod queue;
 mod reports;
+mod simulation;
 mod support;
 mod tidy;
 mod transport;

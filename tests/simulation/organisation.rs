@@ -1,0 +1,107 @@
+//! The small organisation that the simulated server serves, and where each address in it leads, written down by hand.
+
+use std::sync::Arc;
+
+use franking::model::directory::{
+    AcceptedDomain, Change, DomainType, Forwarding, Grant, Group, Organisation, Recipient, RecipientId, RecipientType,
+    Right, Snapshot,
+};
+use franking::model::mail::Address;
+
+pub(super) const ALICE: RecipientId = RecipientId(1);
+pub(super) const BOB: RecipientId = RecipientId(2);
+const STAFF: RecipientId = RecipientId(3);
+pub(super) const CAROL: RecipientId = RecipientId(4);
+pub(super) const INFO: RecipientId = RecipientId(5);
+const PARTNER: RecipientId = RecipientId(6);
+const PROJECT: RecipientId = RecipientId(7);
+/// Those who have mailboxes.
+pub(super) const MAILBOXES: [RecipientId; 4] = [ALICE, BOB, CAROL, INFO];
+
+pub(super) const HOST: &str = "mx.contoso.example";
+/// A contact in a group and the target of a forwarding lead here.
+pub(super) const PARTNER_ADDRESS: &str = "partner@fabrikam.example";
+pub(super) const EVE_ADDRESS: &str = "eve@slow.example";
+
+/// Where a path ends, apart from Sent Items.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum End {
+    Mailbox(RecipientId),
+    Outside(String),
+    Nowhere,
+}
+
+/// Where `path` leads. Every path that the scenario uses stands here.
+pub(super) fn ends(path: &str) -> Vec<End> {
+    let mailbox = |id| End::Mailbox(id);
+    match path {
+        "alice@contoso.example" => vec![mailbox(ALICE)],
+        "bob@contoso.example" => vec![mailbox(BOB)],
+        "info@contoso.example" => vec![mailbox(INFO)],
+        "carol@contoso.example" => vec![mailbox(CAROL), End::Outside(EVE_ADDRESS.to_owned())],
+        "staff@contoso.example" => vec![mailbox(ALICE), mailbox(BOB)],
+        "project@contoso.example" => {
+            vec![mailbox(ALICE), mailbox(INFO), End::Outside(PARTNER_ADDRESS.to_owned())]
+        }
+        "nobody@contoso.example" => vec![End::Nowhere],
+        outside => vec![End::Outside(outside.to_owned())],
+    }
+}
+
+pub(super) fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+fn mailbox(id: RecipientId, name: &str) -> Recipient {
+    let mut recipient =
+        Recipient::new(id, RecipientType::UserMailbox, name, address(&format!("{name}@contoso.example")));
+    recipient.account.as_mut().unwrap().licences.push("ExchangeOnlinePlan1".into());
+    recipient
+}
+
+fn group(id: RecipientId, name: &str, members: Vec<RecipientId>) -> Recipient {
+    let at = address(&format!("{name}@contoso.example"));
+    let mut recipient = Recipient::new(id, RecipientType::MailUniversalDistributionGroup, name, at);
+    let mut group = Group::default();
+    group.set_members(members);
+    recipient.group = Some(Box::new(group));
+    recipient
+}
+
+/// Alice, Bob and Carol, who keeps a copy and forwards outside; info, in whose name Alice may send; two groups, one
+/// with a contact.
+pub(super) fn contoso() -> Arc<Snapshot> {
+    let domain = AcceptedDomain {
+        domain: "contoso.example".parse().unwrap(),
+        domain_type: DomainType::Authoritative,
+        match_subdomains: false,
+        default: true,
+        next_host: None,
+    };
+    let mut carol = mailbox(CAROL, "carol");
+    carol.forwarding = Some(Box::new(Forwarding {
+        forwarding_smtp_address: Some(address(EVE_ADDRESS)),
+        deliver_to_mailbox_and_forward: true,
+        ..Forwarding::default()
+    }));
+    let mut info = Recipient::new(INFO, RecipientType::SharedMailbox, "info", address("info@contoso.example"));
+    info.grants.push(Grant { trustee: ALICE, right: Right::SendAs, deny: false });
+    info.sent_items.sent_as = true;
+    let mut partner =
+        Recipient::new(PARTNER, RecipientType::MailContact, "partner", address("partner@contoso.example"));
+    partner.external_address = Some(address(PARTNER_ADDRESS));
+    let put = |recipient: Recipient| Change::PutRecipient(Box::new(recipient));
+    let organisation = Organisation { auto_forwarding_enabled: true, ..Organisation::default() };
+    let first = [
+        Change::PutOrganisation(organisation),
+        Change::PutDomain(domain),
+        put(mailbox(ALICE, "alice")),
+        put(mailbox(BOB, "bob")),
+        put(carol),
+        put(partner),
+    ];
+    let groups = [put(info), put(group(STAFF, "staff", vec![ALICE, BOB]))];
+    let last = [put(group(PROJECT, "project", vec![ALICE, PARTNER, INFO]))];
+    let snapshot = Snapshot::default().apply(&first).unwrap().apply(&groups).unwrap().apply(&last).unwrap();
+    Arc::new(snapshot)
+}
