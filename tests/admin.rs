@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
-use franking::admin::office::{DirectoryDesk, EmptyQueue, Failure, MemoryDirectory, Office, Progress};
+use franking::admin::office::{DirectoryDesk, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, Office, Progress};
 use franking::admin::socket;
 use franking::config::Config;
 use franking::model::directory::document::Document;
@@ -39,6 +39,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         directory: Arc::clone(&directory) as Arc<dyn DirectoryDesk>,
         settings: Arc::new(Settings::default()),
         queue: Arc::new(EmptyQueue),
+        trace: Arc::new(EmptyTrace),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SeededRandom::new(7)),
         data: data.to_owned(),
@@ -121,6 +122,8 @@ fn answers_in_json_keep_their_form() {
     assert_eq!(keys(&["queue", "list"]), "messages result total");
     assert_eq!(keys(&["queue", "hold", "--all"]), "dry_run message messages recipients result");
     assert_eq!(keys(&["queue", "destinations"]), "destinations result suspended_senders");
+    assert_eq!(keys(&["trace"]), "damaged lines lost more result");
+    assert_eq!(keys(&["trace", "--id", "0000000000000000"]), "cures kind message result");
     assert_eq!(keys(&["explain", "--as", "alice"]), "accepted result steps");
     assert_eq!(keys(&["account", "password", "alice"]), "message password result");
     assert_eq!(keys(&["queue", "show", "0000000000000000"]), "cures kind message result");

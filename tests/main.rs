@@ -18,5 +18,6 @@ mod reports;
 mod simulation;
 mod support;
 mod tidy;
+mod trace;
 mod transport;
 mod wire;

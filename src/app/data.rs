@@ -5,6 +5,7 @@
 //! directory/       the change log and its index
 //! queue/           the journal of accepted messages, their large bodies, the spool
 //! mailboxes/       one Maildir++ for each mailbox
+//! trace/           who sent what to whom, by day; may be deleted while the server is stopped
 //! keys/            secrets that this server made for itself
 //! mta-sts/         what other domains have promised about the way to them
 //! admin.sock       where commands reach the running server
@@ -128,6 +129,11 @@ impl DataDirectory {
     /// Maildirs.
     pub fn mailboxes(&self) -> PathBuf {
         self.root.join("mailboxes")
+    }
+
+    /// The message trace.
+    pub fn trace(&self) -> PathBuf {
+        self.root.join("trace")
     }
 
     /// The administrators' socket.

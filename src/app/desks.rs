@@ -76,6 +76,8 @@ impl QueueDesk for QueueCounter {
         Ok(found.map(|found| QueueDetail {
             summary: summary(&found),
             recipients: found.recipients.iter().map(recipient).collect(),
+            // The office adds them: they are in the trace.
+            attempts: Vec::new(),
         }))
     }
 

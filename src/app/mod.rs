@@ -12,6 +12,7 @@ pub mod routes;
 pub mod serve;
 mod signals;
 pub mod stores;
+mod trace;
 mod transport;
 
 use std::process::ExitCode;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::data::DataDirectory;
 use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
-use super::stores::{Stores, StoresError, World, open_directory, open_queue};
+use super::stores::{Stores, StoresError, World, open_directory, open_queue, open_trace};
+use super::trace::TraceCounter;
 use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
 use crate::admin::office::{Failure, Office, Progress};
@@ -29,15 +30,19 @@ impl Premises for Program {
         settings.srs_keys = data.srs_keys(&*world.random).map_err(|error| unavailable(error.into()))?;
         let settings = Arc::new(settings);
         let (rest, own, policy) = (config.clone(), world.clone(), Arc::clone(&settings));
+        let own_directory = Arc::clone(&directory);
         let queue = QueueAtRest::new(move || {
             let data = DataDirectory::open(&rest.data).map_err(|error| error.to_string())?;
-            let (queue, _) = open_queue(&own, &rest, &data, &policy).map_err(|error| error.to_string())?;
+            let trace = open_trace(&own, &rest, &data, &own_directory).map_err(|error| error.to_string())?;
+            let opened = open_queue(&own, &rest, &data, &policy, trace.as_ref());
+            let (queue, _) = opened.map_err(|error| error.to_string())?;
             Ok(QueueCounter { queue: Arc::new(queue), settings: Arc::clone(&policy), clock: Arc::clone(&own.clock) })
         });
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
             settings,
             queue: Arc::new(queue),
+            trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
             random: world.random,
             data: data.root().to_owned(),
@@ -49,7 +54,7 @@ impl Premises for Program {
         refuse_other_users(data)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let mut defects = Vec::new();
-        let step = |what: &str, done| Progress { what: what.to_owned(), done, total: 2 };
+        let step = |what: &str, done| Progress { what: what.to_owned(), done, total: 3 };
         progress(step("reading the directory's change log", 0));
         if data.join("directory").join("log").exists() {
             match DirectoryStore::history(Arc::clone(&disk), &data.join("directory"), &mut |_| {}) {
@@ -64,7 +69,13 @@ impl Premises for Program {
         {
             defects.push(damage("queue", error)?);
         }
-        progress(step("done", 2));
+        progress(step("reading the message trace", 2));
+        match crate::store::trace::examine(&RealDisk, &data.join("trace")) {
+            Ok(damaged) => defects
+                .extend(damaged.into_iter().map(|(file, problem)| Defect { file: format!("trace/{file}"), problem })),
+            Err(error) => defects.push(Defect { file: "trace".to_owned(), problem: error.to_string() }),
+        }
+        progress(step("done", 3));
         Ok(defects)
     }
 
@@ -145,6 +156,11 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
             queue: Arc::clone(&stores.queue),
             settings: Arc::clone(&stores.settings),
             clock: Arc::clone(&world.clock),
+        }),
+        trace: Arc::new(TraceCounter {
+            disk: Arc::clone(&world.disk),
+            directory: stores.data.trace(),
+            writer: stores.trace.clone(),
         }),
         clock: Arc::clone(&world.clock),
         random: Arc::clone(&world.random),

@@ -1,4 +1,5 @@
-//! Opens everything that survives a restart, in order: data directory, change log and index, queue, mailboxes.
+//! Opens everything that survives a restart, in order: data directory, change log and index, message
+//! trace, queue, mailboxes.
 //!
 //! The running server uses it, and so does a command that finds no server: the locks inside see to it that only one of
 //! them has the stores at a time.
@@ -15,7 +16,8 @@ use crate::store::directory::{DirectoryStore, IndexState, OpenError as Directory
 use crate::store::engine::EmbeddedEngine;
 use crate::store::journal::{JournalOptions, Recovery};
 use crate::store::mailbox::MailboxStore;
-use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Unwitnessed};
+use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Unwitnessed, Witness};
+use crate::store::trace::{self, Trace, TraceOptions};
 use crate::world::disk::{Disk, RealDisk};
 use crate::world::{Clock, Random, SystemClock, SystemRandom};
 
@@ -34,6 +36,9 @@ pub enum StoresError {
     /// Accepted messages.
     #[error("the queue cannot be opened: {0}")]
     Queue(#[from] QueueOpenError),
+    /// The message trace.
+    #[error("the message trace cannot be opened: {0}")]
+    Trace(std::io::Error),
     /// Mailboxes or the spool.
     #[error("the mailboxes cannot be opened: {0}")]
     Io(#[from] std::io::Error),
@@ -72,6 +77,8 @@ pub struct Stores {
     pub directory: Arc<DirectoryStore>,
     /// Accepted messages.
     pub queue: Arc<Queue>,
+    /// Who sent what to whom; none when nothing is traced.
+    pub trace: Option<Arc<Trace>>,
     /// What was delivered.
     pub mailboxes: Arc<MailboxStore>,
     /// The policy of the configuration, with this server's keys.
@@ -117,13 +124,15 @@ impl Stores {
         let directory = open_directory(world, &data)?;
         let mut settings = config.settings.clone();
         settings.srs_keys = data.srs_keys(&*world.random)?;
-        let (queue, schedule) = open_queue(world, config, &data, &settings)?;
+        let trace = open_trace(world, config, &data, &directory)?;
+        let (queue, schedule) = open_queue(world, config, &data, &settings, trace.as_ref())?;
         let hostname = config.hostname.to_string();
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
         Ok(Self {
             data,
             directory,
             queue: Arc::new(queue),
+            trace,
             mailboxes: Arc::new(mailboxes),
             settings: Arc::new(settings),
             schedule,
@@ -131,7 +140,34 @@ impl Stores {
     }
 }
 
-/// Opens the queue with the times of the configuration.
+/// Opens the message trace, or removes what is left of it when nothing is to be traced any more.
+///
+/// # Errors
+/// `Trace`, also when a running server has it. A disk that fails is no error: mail goes on without the trace.
+pub fn open_trace(
+    world: &World,
+    config: &Config,
+    data: &DataDirectory,
+    directory: &Arc<DirectoryStore>,
+) -> Result<Option<Arc<Trace>>, StoresError> {
+    if config.trace.days == 0 {
+        if let Err(error) = trace::remove(&*world.disk, &data.trace()) {
+            tracing::warn!(%error, "the old message trace could not be removed");
+        }
+        return Ok(None);
+    }
+    let directory = Arc::clone(directory);
+    let options = TraceOptions {
+        days: config.trace.days,
+        bytes_max: config.trace.bytes_max,
+        account_name: Arc::new(move |id| Some(directory.snapshot().recipient(id)?.primary().to_string().into())),
+        ..TraceOptions::new(world.random.next_u64())
+    };
+    let opened = Trace::open(Arc::clone(&world.disk), &data.trace(), options, Arc::clone(&world.clock));
+    opened.map(|trace| Some(Arc::new(trace))).map_err(StoresError::Trace)
+}
+
+/// Opens the queue with the times of the configuration; `trace` hears what happens in it.
 ///
 /// # Errors
 /// `Queue`, also when a running server has it.
@@ -140,7 +176,12 @@ pub fn open_queue(
     config: &Config,
     data: &DataDirectory,
     settings: &Settings,
+    trace: Option<&Arc<Trace>>,
 ) -> Result<(Queue, Schedule), StoresError> {
+    let witness: Arc<dyn Witness> = match trace {
+        Some(trace) => Arc::<Trace>::clone(trace),
+        None => Arc::new(Unwitnessed),
+    };
     let schedule = Schedule {
         delays: config.queue.retry_delays.clone(),
         expiry: config.queue.expiry,
@@ -151,7 +192,7 @@ pub fn open_queue(
         schedule: schedule.clone(),
         limits: routes::limits(&config.queue.outbound),
         expired: Refusal::MessageExpired.bare_reply(settings),
-        witness: Arc::new(Unwitnessed),
+        witness,
     };
     let (queue, opened) = Queue::open(Arc::clone(&world.disk), &data.queue(), options, Arc::clone(&world.clock))?;
     log_recovery(&opened.recovery, opened.messages);

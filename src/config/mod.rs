@@ -59,6 +59,8 @@ pub struct Config {
     pub transport: TransportConfig,
     /// When undelivered mail is tried again and given up.
     pub queue: QueueConfig,
+    /// How long and in how much room messages are traced.
+    pub trace: TraceConfig,
     /// What the log looks like.
     pub log: LogConfig,
     /// How long open sessions and deliveries may take to end when the server stops.
@@ -135,6 +137,15 @@ pub struct QueueConfig {
     pub delay_notice: Duration,
     /// What may be under way to other systems at once.
     pub outbound: OutboundConfig,
+}
+
+/// How long and in how much room messages are traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceConfig {
+    /// Days that an event is kept; 0 keeps nothing, and removes at the next start what was kept.
+    pub days: u32,
+    /// The most octets on disk; the oldest go first.
+    pub bytes_max: u64,
 }
 
 /// The form of a log line.

@@ -27,6 +27,7 @@ pub(super) struct Raw {
     pub(super) relay: RawRelay,
     pub(super) route: Vec<RawRoute>,
     pub(super) queue: RawQueue,
+    pub(super) trace: RawTrace,
     pub(super) log: RawLog,
 }
 
@@ -122,6 +123,14 @@ pub(super) struct RawQueue {
     pub(super) recipients_per_transaction: Option<Spanned<u64>>,
     pub(super) messages_per_connection: Option<Spanned<u64>>,
     pub(super) connection_idle_seconds: Option<Spanned<u64>>,
+}
+
+/// The message trace.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTrace {
+    pub(super) days: Option<Spanned<u64>>,
+    pub(super) bytes_max: Option<Spanned<u64>>,
 }
 
 /// The log.

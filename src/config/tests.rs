@@ -115,6 +115,10 @@ port = 26
 domains = ["bank.example"]
 tls = "verified-mx"
 
+[trace]
+days = 30
+bytes_max = 50000000
+
 [log]
 format = "json"
 level = "debug"
@@ -176,6 +180,8 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(transport.authorities, Some(PathBuf::from("/etc/franking/ca.pem")));
     assert_eq!(config.queue.retry_delays, [1, 2].map(Duration::from_secs));
     assert_eq!((config.queue.expiry.as_secs(), config.queue.delay_notice.as_secs()), (100, 50));
+    assert_eq!(config.trace, TraceConfig { days: 30, bytes_max: 50_000_000 });
+    assert_eq!(plain.trace, TraceConfig { days: 90, bytes_max: 1 << 30 });
     assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
     assert_eq!((config.emulate, config.drain), (Some(Emulate::ExchangeOnline), Duration::from_secs(5)));
 }

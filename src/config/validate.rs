@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawTls};
+use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawTls, RawTrace};
 use super::{
     Config, ConfigError, ConfigErrors, Limits, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network,
-    NetworkError, QueueConfig, RouteWay,
+    NetworkError, QueueConfig, RouteWay, TraceConfig,
 };
 use crate::model::mail::Domain;
 use crate::model::policy::{Profile, RouteTable, Settings};
@@ -25,6 +25,11 @@ const WEEK_SECONDS: u64 = 7 * 24 * HOUR_SECONDS;
 /// Numbers that TOML can write, and that fit wherever they go.
 const COUNT_MAX: u64 = 1_000_000_000;
 const LISTENERS_MAX: usize = 64;
+/// Ten years.
+const TRACE_DAYS_MAX: u64 = 3_650;
+/// Less than 16 MiB would not hold an hour of a busy server; more than 1 TiB nobody could search.
+const TRACE_BYTES_MIN: u64 = 16 << 20;
+const TRACE_BYTES_MAX: u64 = 1 << 40;
 /// More problems than this help nobody, and finding the key of each takes time.
 const PROBLEMS_MAX: usize = 50;
 
@@ -52,6 +57,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         routes,
         transport,
         queue: judge.queue(raw.profile, raw.queue),
+        trace: judge.trace(raw.trace),
         log: LogConfig { format: raw.log.format, level: raw.log.level },
         drain: judge.seconds(raw.drain_seconds, 30, 0..=HOUR_SECONDS),
     };
@@ -277,5 +283,14 @@ impl Judge<'_> {
             raw.connection_idle_seconds,
         );
         QueueConfig { retry_delays, expiry, delay_notice, outbound }
+    }
+
+    fn trace(&mut self, raw: RawTrace) -> TraceConfig {
+        // Ninety days, as Exchange Online keeps them; a busy small server fills a gibibyte in about that time.
+        let days = self.number(raw.days, 90, 0..=TRACE_DAYS_MAX);
+        TraceConfig {
+            days: u32::try_from(days).unwrap_or(u32::MAX),
+            bytes_max: self.number(raw.bytes_max, 1 << 30, TRACE_BYTES_MIN..=TRACE_BYTES_MAX),
+        }
     }
 }

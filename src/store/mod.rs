@@ -1,4 +1,5 @@
-//! What must survive a crash: the journal, the engines that index it, mailboxes, and the spool of incoming bodies.
+//! What must survive a crash: the journal, the engines that index it, mailboxes, the spool of incoming bodies,
+//! and the message trace.
 //!
 //! All of it runs on threads of its own. Async code hands work over and awaits a [`Ticket`]; nothing here blocks an
 //! async worker, except where a function says that it blocks.
@@ -13,6 +14,7 @@ pub mod mailbox;
 pub mod queue;
 pub mod spool;
 mod ticket;
+pub mod trace;
 
 pub use hands::Hands;
 pub use ticket::{Stopped, Ticket};

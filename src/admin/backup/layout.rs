@@ -5,7 +5,8 @@ use std::path::{Component, Path};
 /// When a file is copied: the order of the variants is the order of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pass {
-    /// What stands alone: keys, the directory's log, and whatever a later version adds.
+    /// What stands alone: keys, the directory's log, the message trace (before the journal, which tells it the rest),
+    /// and whatever a later version adds.
     Rest,
     /// Bodies of waiting messages that are too large for the journal.
     Bodies,
@@ -64,6 +65,7 @@ mod tests {
         assert_eq!(of("keys/srs"), Some(Pass::Rest));
         assert_eq!(of("queue/spool/7"), None);
         assert_eq!(of("directory/index/sled/db"), None);
+        assert_eq!(of("trace/0000000007-2026-01-05.trace"), Some(Pass::Rest));
         assert_eq!(of("directory/log/0000000000000001.segment"), Some(Pass::Rest));
         assert_eq!(of("mailboxes/index/new/x.y"), Some(Pass::Mail));
         assert_eq!(of("admin.sock"), None);

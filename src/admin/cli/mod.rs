@@ -14,6 +14,7 @@ mod render;
 mod run;
 #[cfg(test)]
 pub(in crate::admin) mod tests;
+mod trace;
 mod transfer;
 mod values;
 
@@ -42,7 +43,8 @@ Examples:
   franking init --domain contoso.example
   franking recipient new alice@contoso.example --licence ExchangeOnlinePlan1
   franking explain --as alice@contoso.example --from info@contoso.example --to bob@fabrikam.example
-  franking queue list --json";
+  franking queue list --json
+  franking trace --recipient bob@contoso.example --since 2h";
 
 /// An SMTP submission and delivery server with Exchange's recipient semantics.
 #[derive(Debug, Parser)]
@@ -116,6 +118,8 @@ pub enum Command {
     /// Messages that wait
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Who sent what to whom, when, and what became of it
+    Trace(trace::TraceArgs),
     /// Copy everything that matters to a new directory
     Backup(maintenance::BackupArgs),
     /// Read a backup, or the data directory, and find what is damaged

@@ -1,5 +1,7 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
+mod trace;
+
 use std::collections::HashSet;
 
 use super::output::{size, table, visible};
@@ -77,6 +79,8 @@ pub(super) fn response(response: &Response) -> String {
         Response::QueueDestinations { destinations, suspended_senders } => {
             self::destinations(&mut page, destinations, suspended_senders);
         }
+        Response::Trace(found) => trace::list(&mut page, found),
+        Response::TraceMessage(history) => trace::message(&mut page, history),
         Response::Explanation(explanation) => explained(&mut page, explanation),
         Response::BackedUp(report) => {
             let (files, bytes) = (report.files, size(report.bytes));
@@ -228,6 +232,10 @@ fn message(page: &mut Page, detail: &QueueDetail) {
         .collect();
     page.line("");
     page.block(&table(&["RECIPIENT", "DESTINATION", "STATE", "ATTEMPTS", "NEXT ATTEMPT", "LAST ANSWER"], &rows));
+    if !detail.attempts.is_empty() {
+        page.line("");
+        trace::events(page, &detail.attempts);
+    }
 }
 
 fn explained(page: &mut Page, explanation: &Explanation) {

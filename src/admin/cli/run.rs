@@ -164,6 +164,7 @@ impl Desk<'_> {
             Command::Group(own) => own.request(),
             Command::Organisation(own) => own.request(),
             Command::Queue(own) => own.request(),
+            Command::Trace(own) => own.request(),
             Command::Explain(own) => Request::Explain(own.query()),
             Command::Backup(own) => Request::Backup {
                 // The server writes it, and has another directory to start from.

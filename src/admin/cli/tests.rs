@@ -229,7 +229,11 @@ fn an_export_is_imported_as_it_was() {
 #[test]
 fn names_that_hold_control_characters_are_shown_harmless() {
     let premises = InMemory::contoso();
-    for line in ["franking recipient show \u{1b}[2J\u{202e}x", "franking explain --as \u{1b}[2J --to \u{9b}31m"] {
+    let trace = ["franking trace", "franking trace --id 0123456789ABCDEF", "franking queue show 0123456789ABCDEF"];
+    for line in ["franking recipient show \u{1b}[2J\u{202e}x", "franking explain --as \u{1b}[2J --to \u{9b}31m"]
+        .into_iter()
+        .chain(trace)
+    {
         for json in ["", " --json"] {
             let (_, out, err) = typed(&premises, &format!("{line}{json}"), "");
             let all = format!("{out}{err}");

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::admin::office::Switch;
+use crate::admin::office::{Moment, Switch};
 use crate::model::directory::{RecipientType, Right};
 use crate::model::policy::Profile;
 
@@ -118,14 +118,10 @@ pub(super) fn list(given: Option<Vec<String>>) -> Option<Vec<String>> {
 
 /// A time span as people write it, in seconds: `90s`, `30m`, `2h`, `3d`.
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
-    let wrong = || "write a number with s, m, h or d, for example 90s, 30m, 2h or 3d".to_owned();
-    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
-    let unit: u64 = match text.get(digits.len()..) {
-        Some("s") => 1,
-        Some("m") => 60,
-        Some("h") => 3_600,
-        Some("d") => 86_400,
-        Some(_) | None => return Err(wrong()),
-    };
-    digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)).ok_or_else(wrong)
+    match text.parse() {
+        Ok(Moment::Ago(seconds)) => Ok(seconds),
+        Ok(Moment::At(_)) | Err(_) => {
+            Err("write a number with s, m, h or d, for example 90s, 30m, 2h or 3d".to_owned())
+        }
+    }
 }

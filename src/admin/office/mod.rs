@@ -18,6 +18,7 @@ mod request;
 mod response;
 #[cfg(test)]
 pub(in crate::admin) mod tests;
+mod trace;
 mod view;
 
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use queue::{
 };
 pub use request::{DomainEdit, ExchangeFile, ListQuery, PermissionEdit, Request, Secret};
 pub use response::{ImportReport, PermissionView, RejectedRow, Response};
+pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
 pub use view::{RecipientSummary, RecipientView};
 
 use crate::admin::{backup, explain};
@@ -47,6 +49,8 @@ pub struct Office {
     pub settings: Arc<Settings>,
     /// The queue.
     pub queue: Arc<dyn QueueDesk>,
+    /// The message trace.
+    pub trace: Arc<dyn TraceDesk>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For passwords.
@@ -120,13 +124,15 @@ fn respond(
         }
         Request::Export { hashes } => Ok(import::export(&snapshot(), hashes)),
         Request::QueueList { selection, after, limit } => queue::list(&*office.queue, &selection, after, limit),
-        Request::QueueShow { id } => queue::show(&*office.queue, &id),
+        Request::QueueShow { id } => queue::show(&*office.queue, &*office.trace, &id),
         Request::QueueOrder { selection, order, dry_run } => {
             queue::order(&*office.queue, &selection, &order, dry_run, progress)
         }
         Request::QueueDestinations => queue::destinations(&*office.queue),
         Request::QueueSuspend { what, reason } => queue::suspend(&*office.queue, what, &reason),
         Request::QueueResume { what } => queue::resume(&*office.queue, &what),
+        Request::Trace(query) => trace::search(office, *query, progress),
+        Request::TraceMessage { id, recipient } => trace::history(office, id, recipient.as_ref(), progress),
         Request::Explain(query) => {
             let snapshot = snapshot();
             let query = identity::complete(&snapshot, query)?;

@@ -6,7 +6,9 @@ use super::Progress;
 use super::desk::QueueDesk;
 use super::failure::Failure;
 use super::response::Response;
+use super::trace::{TraceDesk, attempts};
 use crate::model::queue::{DestinationName, QueueId, Selection, Suspendable};
+use crate::store::trace::Entry;
 
 /// One line of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,9 @@ pub struct QueueDetail {
     pub summary: QueueSummary,
     /// Its recipients.
     pub recipients: Vec<QueueRecipient>,
+    /// Every attempt that the message trace knows, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Entry>,
 }
 
 /// One recipient of a message in the queue.
@@ -159,8 +164,10 @@ pub(super) fn list(
     Ok(Response::Queue { total, messages })
 }
 
-pub(super) fn show(queue: &dyn QueueDesk, id: &str) -> Result<Response, Failure> {
-    queue.show(id).map_err(failed)?.map(Response::QueueMessage).ok_or_else(|| unknown(id))
+pub(super) fn show(queue: &dyn QueueDesk, trace: &dyn TraceDesk, id: &str) -> Result<Response, Failure> {
+    let mut detail = queue.show(id).map_err(failed)?.ok_or_else(|| unknown(id))?;
+    detail.attempts = id.parse().map(|id| attempts(trace, id)).unwrap_or_default();
+    Ok(Response::QueueMessage(detail))
 }
 
 pub(super) fn order(

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::edit::RecipientEdit;
 use super::queue::QueueOrder;
+use super::trace::TraceQuery;
 use crate::admin::explain::Query;
 use crate::model::directory::document::OrganisationEntry;
 use crate::model::directory::{DomainType, RecipientType, Right};
-use crate::model::queue::{QueueId, Selection, Suspendable};
+use crate::model::queue::{Party, QueueId, Selection, Suspendable};
 
 /// A password in clear text on its way to being hashed, or to being shown once. Hidden in debug output.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,6 +208,15 @@ pub enum Request {
         /// Which.
         what: Suspendable,
     },
+    /// Messages in the trace, one line for each recipient, the newest first.
+    Trace(Box<TraceQuery>),
+    /// Everything that happened to one message.
+    TraceMessage {
+        /// Its id.
+        id: QueueId,
+        /// Only what happened to this recipient.
+        recipient: Option<Party>,
+    },
     /// Why would the server answer as it does?
     Explain(Query),
     /// Copies everything that matters to a new directory.
@@ -232,6 +242,8 @@ impl Request {
                 | Self::QueueList { .. }
                 | Self::QueueShow { .. }
                 | Self::QueueDestinations
+                | Self::Trace(_)
+                | Self::TraceMessage { .. }
                 | Self::Explain(_)
                 | Self::Backup { .. }
         )

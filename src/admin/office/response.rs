@@ -10,6 +10,7 @@ use crate::admin::backup::BackupReport;
 use crate::admin::explain::Explanation;
 use crate::model::directory::document::{Document, DomainEntry, OrganisationEntry};
 use crate::model::directory::{RecipientType, Right};
+use crate::store::trace::{History, Page};
 
 /// An answer. Its JSON form has a field `result` that names the variant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +98,10 @@ pub enum Response {
         /// Senders whose mail waits.
         suspended_senders: Vec<SuspendedSender>,
     },
+    /// Lines of the message trace.
+    Trace(Page),
+    /// Everything that happened to one message.
+    TraceMessage(History),
     /// What the server would answer, and why.
     Explanation(Explanation),
     /// A backup was taken.

@@ -6,7 +6,8 @@ use super::*;
 use crate::model::directory::document::Document;
 use crate::model::directory::{Lifecycle, PasswordHash, Recipient, RecipientType, Right};
 use crate::model::mail::Timestamp;
-use crate::model::queue::{QueueId, Selection, Suspendable};
+use crate::model::queue::{Party, QueueId, Selection, Suspendable};
+use crate::store::trace::{Entry, History, Line, Page, Query, Status};
 use crate::world::{ManualClock, SeededRandom};
 
 /// The sample organisation, with passwords that need no hashing.
@@ -50,7 +51,7 @@ impl QueueDesk for OneMessage {
 
     fn show(&self, id: &str) -> Result<Option<QueueDetail>, String> {
         let there = id == MESSAGE && !*self.removed.lock().unwrap();
-        Ok(there.then(|| QueueDetail { summary: Self::summary(), recipients: Vec::new() }))
+        Ok(there.then(|| QueueDetail { summary: Self::summary(), recipients: Vec::new(), attempts: Vec::new() }))
     }
 
     fn order(
@@ -81,12 +82,58 @@ impl QueueDesk for OneMessage {
     }
 }
 
+/// A trace of one message, whose subject and answers are hostile.
+struct OneTraced;
+
+const HOSTILE: &str = "a\r\nb\u{1b}[2Jc\u{9b}31m\u{202e}d\0e";
+
+impl TraceDesk for OneTraced {
+    fn search(&self, query: &Query, progress: &mut dyn FnMut(u64, u64)) -> Result<Page, String> {
+        progress(1, 1);
+        let line = Line {
+            id: MESSAGE.to_owned(),
+            accepted_at: query.since.to_string(),
+            from: String::new(),
+            recipient: "bob@contoso.example".to_owned(),
+            given: None,
+            status: Status::Deferred,
+            at: query.until.to_string(),
+            subject: HOSTILE.to_owned(),
+            message_id: HOSTILE.to_owned(),
+            bytes: 1,
+            destination: "mailbox 2".to_owned(),
+            host: Some(HOSTILE.to_owned()),
+            reply: Some(HOSTILE.to_owned()),
+        };
+        Ok(Page { lines: vec![line], more: true, damaged: 1, lost: 1 })
+    }
+
+    fn history(&self, id: QueueId, _: Option<&Party>, _: &mut dyn FnMut(u64, u64)) -> Result<Option<History>, String> {
+        let event = |event: &str, reply: Option<&str>| Entry {
+            at: "2026-01-05T09:00:00.000Z".to_owned(),
+            event: event.to_owned(),
+            recipient: Some("bob@contoso.example".to_owned()),
+            given: None,
+            destination: None,
+            host: None,
+            reply: reply.map(str::to_owned),
+            next_attempt: None,
+        };
+        let events = vec![event("expanded", None), event("deferred", Some(HOSTILE)), event("held", None)];
+        let at = Some("2026-01-05T09:00:00.000Z".to_owned());
+        let subject = HOSTILE.to_owned();
+        let history = History { id: id.to_string(), accepted_at: at, subject, events, ..History::default() };
+        Ok((id.to_string() == MESSAGE).then_some(history))
+    }
+}
+
 /// An office on the sample organisation, in the morning of the fifth of January.
 pub(in crate::admin) fn office() -> Office {
     Office {
         directory: Arc::new(MemoryDirectory::new(contoso())),
         settings: Arc::new(Settings::default()),
         queue: Arc::new(OneMessage::default()),
+        trace: Arc::new(OneTraced),
         clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),
         random: Arc::new(SeededRandom::new(1)),
         data: PathBuf::from("/nonexistent"),
@@ -296,4 +343,35 @@ fn no_answer_but_the_one_that_makes_it_shows_a_password_or_its_hash() {
     let shown =
         format!("{:?}", Request::AccountPassword { identity: name("a"), password: Some(Secret::new("hunter2")) });
     assert!(!shown.contains("hunter2"));
+}
+
+#[test]
+fn the_trace_is_searched_over_two_days_unless_told_otherwise() {
+    let office = office();
+    let times = |since: Option<&str>, until: Option<&str>| {
+        let moment = |text: Option<&str>| text.map(|text| text.parse::<Moment>().unwrap());
+        let query = TraceQuery { since: moment(since), until: moment(until), ..TraceQuery::default() };
+        match ask(&office, Request::Trace(Box::new(query))) {
+            Response::Trace(page) => {
+                let line = page.lines.first().unwrap();
+                (line.accepted_at.chars().take(16).collect(), line.at.chars().take(16).collect())
+            }
+            Response::Failed(failure) => (failure.message, String::new()),
+            other => panic!("a page, not {other:?}"),
+        }
+    };
+    assert_eq!(times(None, None), (name("2026-01-03T09:00"), name("2026-01-05T09:00")));
+    assert_eq!(times(Some("2h"), Some("1h")), (name("2026-01-05T07:00"), name("2026-01-05T08:00")));
+    assert_eq!(times(None, Some("2025-12-31")), (name("2025-12-29T00:00"), name("2025-12-31T00:00")));
+    assert!(times(Some("1h"), Some("2h")).0.starts_with("Nothing can be since"));
+}
+
+#[test]
+fn a_message_of_the_queue_is_shown_with_its_attempts() {
+    let Response::QueueMessage(detail) = ask(&office(), Request::QueueShow { id: name(MESSAGE) }) else {
+        panic!("the message")
+    };
+    assert_eq!(detail.attempts.iter().map(|entry| entry.event.as_str()).collect::<Vec<_>>(), ["deferred"]);
+    let unknown = Request::TraceMessage { id: QueueId(7), recipient: None };
+    assert!(matches!(ask(&office(), unknown), Response::Failed(Failure { kind: FailureKind::NotFound, .. })));
 }

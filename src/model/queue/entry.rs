@@ -13,7 +13,7 @@ use crate::model::mail::{LocalPart, ReversePath, Timestamp};
 use crate::model::policy::{Envelope, MessageParameters, Origin};
 
 /// Names an accepted message for ever: milliseconds since 1970 and a counter. Shown as 16 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct QueueId(pub u64);
 
@@ -25,6 +25,11 @@ impl QueueId {
     pub fn after(last: Self, now: Timestamp) -> Self {
         // Milliseconds take 48 bits until the year 9999.
         Self((now.unix_milliseconds() << COUNTER_BITS).max(last.0.saturating_add(1)))
+    }
+
+    /// When it was given, as far as the clock was right and not overtaken by ids of one moment.
+    pub const fn given_at(self) -> Timestamp {
+        Timestamp::from_unix_milliseconds(self.0 >> COUNTER_BITS)
     }
 }
 
@@ -159,7 +164,7 @@ mod tests {
         let back = QueueId::after(second, Timestamp::EPOCH);
         assert!(first < second && second < back);
         assert_eq!(first.to_string().parse(), Ok(first));
-        assert_eq!(first.to_string().len(), 16);
+        assert_eq!((first.to_string().len(), first.given_at(), back.given_at()), (16, now, now));
         assert_eq!("zz".parse::<QueueId>(), Err(QueueIdError));
         assert_eq!("+00000000000000F".parse::<QueueId>(), Err(QueueIdError));
     }

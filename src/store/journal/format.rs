@@ -20,7 +20,7 @@ use core::fmt;
 /// Octets of a segment header.
 pub(super) const SEGMENT_HEADER_BYTES: usize = 40;
 /// Octets of a record header.
-pub(super) const RECORD_HEADER_BYTES: usize = 24;
+pub(in crate::store) const RECORD_HEADER_BYTES: usize = 24;
 /// The kind of the record that a repair puts where sequences are missing; its payload is the next sequence.
 pub(super) const GAP_KIND: u8 = u8::MAX;
 
@@ -75,25 +75,25 @@ pub(super) struct SegmentHeader {
 
 /// What a record says about itself, without its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Label {
-    pub(super) kind: u8,
-    pub(super) first_of_batch: bool,
-    pub(super) last_of_batch: bool,
-    pub(super) group_position: u32,
-    pub(super) sequence: u64,
+pub(in crate::store) struct Label {
+    pub(in crate::store) kind: u8,
+    pub(in crate::store) first_of_batch: bool,
+    pub(in crate::store) last_of_batch: bool,
+    pub(in crate::store) group_position: u32,
+    pub(in crate::store) sequence: u64,
 }
 
 /// A sound record within a segment's octets.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'a> {
-    pub(super) offset: usize,
-    pub(super) label: Label,
-    pub(super) payload: &'a [u8],
+pub(in crate::store) struct Found<'a> {
+    pub(in crate::store) offset: usize,
+    pub(in crate::store) label: Label,
+    pub(in crate::store) payload: &'a [u8],
 }
 
 impl Found<'_> {
     /// Where the next record begins.
-    pub(super) const fn end(&self) -> usize {
+    pub(in crate::store) const fn end(&self) -> usize {
         self.offset + RECORD_HEADER_BYTES + self.payload.len()
     }
 
@@ -168,7 +168,7 @@ fn header_check(salt: u64, length: [u8; 4], kind: u8, flags: u8, position: u32, 
 }
 
 /// Adds one record to `buffer`. The payload is at most `u32::MAX` octets; the journal's bounds see to that.
-pub(super) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &Label, payload: &[u8]) {
+pub(in crate::store) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &Label, payload: &[u8]) {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
     let flags =
         if label.first_of_batch { FIRST_OF_BATCH } else { 0 } | if label.last_of_batch { LAST_OF_BATCH } else { 0 };
@@ -195,7 +195,7 @@ pub(super) fn encode_gap(buffer: &mut Vec<u8>, salt: u64, sequence: u64, next: u
 }
 
 /// Reads the record at `offset`.
-pub(super) fn decode_record(bytes: &[u8], salt: u64, offset: usize) -> Result<Found<'_>, Flaw> {
+pub(in crate::store) fn decode_record(bytes: &[u8], salt: u64, offset: usize) -> Result<Found<'_>, Flaw> {
     let rest = bytes.get(offset..).ok_or(Flaw::Incomplete)?;
     let (header, rest) = rest.split_at_checked(RECORD_HEADER_BYTES).ok_or(Flaw::Incomplete)?;
     let fields = header.get(8..).ok_or(Flaw::Incomplete)?;

@@ -30,7 +30,7 @@ use crate::world::disk::{DirectoryLock, Disk, ReadFile};
 
 mod bodies;
 mod error;
-mod format;
+pub(super) mod format;
 mod repair;
 mod replay;
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod record;
 mod recorder;
 mod renewal;
 mod table;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod witness;
@@ -56,6 +57,7 @@ use content::Recent;
 use record::{COMMITTED, Committed};
 use recorder::{Fact, Recorder};
 use table::{Asked, Replay, Stored, Table};
+use telling::{Begun, Telling};
 
 /// Why the queue cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -164,6 +166,7 @@ struct Shared {
     facts: Sender<Fact>,
     recent: Recent,
     witness: Arc<dyn Witness>,
+    telling: Telling,
     changed: Notify,
     hands: Hands,
     /// The queue is being dropped: a failing disk is not waited for any longer.
@@ -204,6 +207,8 @@ impl Queue {
             return Err(OpenError::Record { segment: location.segment, offset: location.offset, error });
         }
         replay.needless.drain(..).for_each(|location| journal.release(location));
+        let last_sequence = replay.last_sequence;
+        witness.settled(last_sequence);
         let found = replay.finish();
         for gone in &found.settled {
             let needless = gone.locations().filter(|location| Some(*location) != found.mark);
@@ -238,6 +243,7 @@ impl Queue {
             facts,
             recent: Recent::default(),
             witness,
+            telling: Telling::new(last_sequence),
             changed: Notify::new(),
             hands,
             closing: AtomicBool::new(false),
@@ -413,15 +419,34 @@ impl Shared {
         let body_bytes = large.as_ref().map_or(bytes.len() as u64, |large| large.bytes);
         let committed = Committed { id, accepted_at, envelope, head_bytes, large };
         let payload = committed.encode(&head, &bytes).map_err(CommitFailure::TooLarge)?;
-        let location = self.journal.append(COMMITTED, payload).await?.await?;
+        let begun = self.telling.begin();
+        let appended = match self.journal.append(COMMITTED, payload).await {
+            Ok(ticket) => ticket.await,
+            Err(failure) => Err(failure),
+        };
+        let location = match appended {
+            Ok(location) => location,
+            Err(failure) => {
+                self.told(begun, None);
+                return Err(failure.into());
+            }
+        };
         let facts = committed.facts(body_bytes);
         self.witness.committed(location.sequence, &facts, &committed.envelope, &head);
+        self.told(begun, Some(location.sequence));
         // It is wanted at once, to be expanded and then delivered, and need not be read back for that.
         if let Ok(message) = self.stored(&committed, head, bytes) {
             self.recent.keep(Arc::new(message));
         }
         self.admit(facts, committed.large, location);
         Ok(id)
+    }
+
+    /// What has begun is told up to this sequence, or was not written.
+    fn told(&self, begun: Begun, sequence: Option<u64>) {
+        if let Some(settled) = self.telling.end(begun, sequence) {
+            self.witness.settled(settled);
+        }
     }
 
     /// A durable message begins its way.

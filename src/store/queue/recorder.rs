@@ -294,13 +294,15 @@ impl Recorder {
         let records = core::mem::take(&mut self.records);
         let then = core::mem::take(&mut self.then);
         self.bytes = 0;
+        let begun = self.shared.telling.begin();
         let locations = if records.is_empty() { Some(Vec::new()) } else { self.append(&records) };
         // Without locations the queue closes or the batch was refused: the promises are broken by dropping them.
-        let Some(locations) = locations else { return };
+        let Some(locations) = locations else { return self.shared.told(begun, None) };
         for (place, then) in then {
             let location = place.and_then(|place| locations.get(place).copied());
             self.apply(then, location);
         }
+        self.shared.told(begun, locations.last().map(|location| location.sequence));
     }
 
     /// Notes where a record about a message is.

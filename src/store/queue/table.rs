@@ -92,6 +92,8 @@ pub(super) struct Replay<'a> {
     mark: Option<Location>,
     suspensions: Suspensions,
     suspended: Option<Location>,
+    /// The sequence of the last record.
+    pub(super) last_sequence: u64,
     /// Records about messages that are gone.
     pub(super) needless: Vec<Location>,
     /// The first record that cannot be read.
@@ -119,12 +121,14 @@ impl<'a> Replay<'a> {
             mark: None,
             suspensions: Suspensions::default(),
             suspended: None,
+            last_sequence: 0,
             needless: Vec::new(),
             failure: None,
         }
     }
 
     pub(super) fn take(&mut self, record: Record<'_>, location: Location) {
+        self.last_sequence = self.last_sequence.max(location.sequence);
         let taken = match record.kind {
             COMMITTED => self.committed(record.payload, location),
             EXPANDED => self.expanded(record.payload, location),

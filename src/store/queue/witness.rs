@@ -15,7 +15,8 @@ use crate::model::queue::{Addressee, Entry, EntryFacts, Event, Target};
 /// their records are needed no more, the queue may have let them go. A message that
 /// was written anew may be told twice as committed and expanded, with different sequences.
 pub trait Witness: Send + Sync + fmt::Debug {
-    /// The last sequence up to which the witness has made everything durable itself; 0 when nothing.
+    /// The last sequence up to which the witness has made everything durable itself; 0 when nothing. Only what was
+    /// [settled](Witness::settled) is known to be complete.
     fn seen(&self) -> u64;
 
     /// A message was accepted. `head` is its header.
@@ -26,6 +27,12 @@ pub trait Witness: Send + Sync + fmt::Debug {
 
     /// Something happened to recipients.
     fn moved(&self, sequence: u64, facts: &EntryFacts, happened: &[Happened]);
+
+    /// Everything up to `sequence` that is to be told has been told. Said once at the end of the replay, and then
+    /// whenever it grows; several threads may overtake each other with it.
+    fn settled(&self, sequence: u64) {
+        let _ = sequence;
+    }
 }
 
 /// What happened to one recipient.
