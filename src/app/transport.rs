@@ -79,3 +79,33 @@ pub(super) fn demands(
     });
     Ok(TransportSecurity { mta_sts, dane: config.dane, authorities })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// What is heeded with this in `[relay]`, the authorities being those of a directory with one certificate.
+    fn heeded(relay: &str, place: &Path) -> Result<TransportSecurity, TlsSetupError> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+        std::fs::write(place.join("ca.pem"), certificate.pem()).unwrap();
+        let text = format!("[relay]\nname_servers = [\"127.0.0.1:1\"]\n{relay}\n");
+        let config = Config::parse(&text, &place.join("franking.toml")).unwrap().transport;
+        let resolver = resolver(&config).unwrap();
+        let tls = RelayTls { opportunistic: tls::opportunistic().unwrap(), verified: verified(&config)? };
+        demands(&World::of_the_system().unwrap(), &config, &place.join("mta-sts"), &resolver, &tls)
+    }
+
+    #[tokio::test]
+    async fn the_configuration_says_what_is_heeded() {
+        let place = tempfile::tempdir().unwrap();
+        let usual = heeded("authorities = \"ca.pem\"", place.path()).unwrap();
+        assert!(usual.mta_sts.is_some() && usual.authorities.is_some() && !usual.dane);
+        assert!(place.path().join("mta-sts").is_dir());
+        let other = heeded("authorities = \"ca.pem\"\nmta_sts = false\ndane = true", place.path()).unwrap();
+        assert!(other.mta_sts.is_none() && other.dane);
+        let missing = heeded("authorities = \"missing.pem\"", place.path());
+        assert!(matches!(missing, Err(TlsSetupError::Authorities { .. })));
+    }
+}

@@ -77,19 +77,21 @@ mod tests {
         (finding.verdict, finding.detail.clone())
     }
 
-    /// A name server that answers one question about the root, with or without the AD bit.
+    /// A name server that answers questions about the root, with or without the AD bit, until nobody asks any more.
     fn name_server(validates: bool) -> String {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         std::thread::spawn(move || {
             let mut question = [0; 512];
-            let (_, peer) = socket.recv_from(&mut question).unwrap();
-            let asked_for_ad = question[3] & 0x20 != 0;
-            let flags = if validates && asked_for_ad { 0xa0 } else { 0x80 };
-            let head = [question[0], question[1], 0x81, flags, 0, 1, 0, 1, 0, 0, 0, 0];
-            let root_ns = [0, 0, 2, 0, 1];
-            let answer = [&head[..], &root_ns, &root_ns, &[0, 0, 0, 60, 0, 1, 0]].concat();
-            socket.send_to(&answer, peer).unwrap();
+            while let Ok((_, peer)) = socket.recv_from(&mut question) {
+                let asked_for_ad = question[3] & 0x20 != 0;
+                let flags = if validates && asked_for_ad { 0xa0 } else { 0x80 };
+                let head = [question[0], question[1], 0x81, flags, 0, 1, 0, 1, 0, 0, 0, 0];
+                let root_ns = [0, 0, 2, 0, 1];
+                let answer = [&head[..], &root_ns, &root_ns, &[0, 0, 0, 60, 0, 1, 0]].concat();
+                socket.send_to(&answer, peer).unwrap();
+            }
         });
         address.to_string()
     }
