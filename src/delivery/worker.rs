@@ -69,14 +69,16 @@ const THINKING_MAX: usize = 8;
 const LOOK_SECONDS_MAX: u64 = 30;
 /// How often the leases of attempts under way are renewed; they last far longer.
 const RENEWAL: Duration = Duration::from_secs(60);
+/// The longest attempt that is spoken for, on the clock that nobody sets. Agents end theirs before it; a task that is
+/// still there hangs, and its lease ends as if it were gone.
+const ATTEMPT_MAX: Duration = Duration::from_secs(3600);
 
 /// Delivers until `stop` is done, then gives what runs `drain` to end.
 pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, drain: Duration) {
     let thinking = Arc::new(Semaphore::new(THINKING_MAX));
     let mut tasks = JoinSet::new();
-    // An attempt may take longer than a lease: a host that is slow at every step, and after it another one. Only one
-    // whose task is gone counts as lost.
-    let mut alive: HashMap<Id, Lease> = HashMap::new();
+    // A lease is kept on the wall clock, which may be set: what runs here and does not hang is not lost.
+    let mut alive: HashMap<Id, (Lease, Duration)> = HashMap::new();
     let mut renewed = agents.clock.now();
     tokio::pin!(stop);
     loop {
@@ -84,10 +86,11 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
         // Before the look for work, so that a wall clock that was set ahead costs no lease.
         if now < renewed || now.since(renewed) >= RENEWAL {
             renewed = now;
-            agents.queue.renew(alive.values().copied());
+            let hangs = |begun: Duration| agents.clock.elapsed().saturating_sub(begun) >= ATTEMPT_MAX;
+            agents.queue.renew(alive.values().filter(|(_, begun)| !hangs(*begun)).map(|(lease, _)| *lease));
         }
         while let Some(work) = agents.queue.take_work() {
-            let lease = lease_of(&work);
+            let lease = lease_of(&work).map(|lease| (lease, agents.clock.elapsed()));
             let task = tasks.spawn(carry_out(Arc::clone(&agents), Arc::clone(&thinking), work));
             alive.extend(lease.map(|lease| (task.id(), lease)));
         }

@@ -331,3 +331,39 @@ fn the_way_out_is_closed_at_once_when_told_to_stop_and_again_when_the_last_deliv
         assert_eq!(*lingering.events.lock().unwrap(), ["closed", "carried", "closed"]);
     });
 }
+
+/// A way out that never answers, and counts how often it was tried.
+#[derive(Default)]
+struct Hanging(std::sync::atomic::AtomicUsize);
+
+impl Outgoing for Hanging {
+    fn carry(&self, _: Parcel) -> Outcomes<'_> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(core::future::pending())
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_keeps_its_message_for_hours_and_not_for_ever() {
+    in_runtime(async {
+        let hanging = Arc::new(Hanging::default());
+        let house = House::new(Some(Arc::<Hanging>::clone(&hanging)), Arc::new(Unlimited));
+        house.submit("alice@contoso.example", &["partner@fabrikam.example"]).await;
+        let attempts = || hanging.0.load(std::sync::atomic::Ordering::Relaxed);
+        let (agents, clock) = (Arc::clone(&house.agents), Arc::clone(&house.clock));
+        let watch = async {
+            let mut minutes = 0_u32;
+            while attempts() < 2 && minutes < 300 {
+                tokio::time::sleep(Duration::from_millis(3)).await;
+                if attempts() == 1 {
+                    minutes += 1;
+                    clock.advance(Duration::from_secs(60));
+                }
+                // Wakes the worker, as any event does.
+                agents.queue.command(crate::model::queue::Command::Hold(QueueId(0)));
+            }
+            assert!((60..=125).contains(&minutes), "tried again after {minutes} minutes");
+        };
+        run(Arc::clone(&house.agents), watch, Duration::from_millis(1)).await;
+    });
+}
