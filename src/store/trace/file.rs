@@ -2,8 +2,9 @@
 //!
 //! A file is called after its number, which grows, and the day (UTC) on which it was begun:
 //! `0000000007-2026-01-05.trace`. It begins with magic, version, checksum, number, the sequence up to which earlier
-//! files hold everything, and a secret salt; records in the journal's form follow (see `journal/format`). There, the flag
-//! of a batch's first record says that a record was told for the first time, and the position in a group is the part.
+//! files hold everything, and a secret salt; records in the journal's form follow (see `journal/format`). There, the
+//! flag of a batch's first record says that a record was told for the first time, and the position in a group is the
+//! part.
 
 use std::io;
 use std::path::{Path, PathBuf};
