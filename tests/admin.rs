@@ -93,7 +93,7 @@ fn commands_reach_a_running_server_and_its_next_decision_obeys() {
     assert_eq!(code, 1);
     assert!(out.contains("DAMAGED  data/srs.keys"), "{out}");
 
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(std::time::Duration::from_secs(10));
     let (code, _, err) = typed(&data, &["account", "block", "alice"]);
     assert_eq!(code, 4);
     assert!(err.contains("another process has the store"), "{err}");
@@ -127,5 +127,5 @@ fn answers_in_json_keep_their_form() {
     assert_eq!(keys(&["explain", "--as", "alice"]), "accepted result steps");
     assert_eq!(keys(&["account", "password", "alice"]), "message password result");
     assert_eq!(keys(&["queue", "show", "0000000000000000"]), "cures kind message result");
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(std::time::Duration::from_secs(10));
 }

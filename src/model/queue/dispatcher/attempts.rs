@@ -47,7 +47,7 @@ impl Dispatcher {
                 targets.push((*place, addressee));
             }
         }
-        // An attempt that failed may have left the message where it belongs: a name that was given and not made durable.
+        // An attempt that failed may have left the message where it belongs: a name given and not made durable.
         let tried = |place: u32| live.entry.target(place).is_some_and(|target| target.attempts > 0);
         let repeat_possible = live.repeat_possible || batch.iter().any(|(_, place)| tried(*place));
         let places = batch.into_iter().map(|(_, place)| place).collect();
