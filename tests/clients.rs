@@ -5,6 +5,8 @@
 
 mod dovecot;
 mod imap;
+mod kills;
+mod misbehaving;
 mod openssl;
 mod postfix;
 mod relay;

@@ -13,11 +13,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::maildir::{Stored, messages};
-use crate::support::server::Server;
+use crate::support::process::run;
+use crate::support::server::{PROGRAM, Server};
 use crate::support::smtp::Client;
 use crate::support::{PATIENCE, Place, wait_for, within};
 
@@ -35,7 +37,7 @@ pub(crate) const ROUTES: [(&[&str], &[&str]); 4] = [
 /// Every message that was answered with 250, with its route.
 type Acknowledged = BTreeMap<String, usize>;
 
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     if std::env::var_os("FRANKING_LONG").is_some() { 50 } else { 5 }
 }
 
@@ -167,6 +169,79 @@ fn what_was_acknowledged_survives_every_kill() {
     assert!(deleted > 0, "there was no index to delete");
     assert!(acknowledged.len() >= rounds() * 8, "only {} acknowledged", acknowledged.len());
     assert_nothing_is_lost(&place, &acknowledged);
+}
+
+/// What may happen to the index's files while the server is stopped.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    Deleted,
+    Emptied,
+    Halved,
+    Overwritten,
+}
+
+/// Harms every file of the index, and says how many those were.
+fn harm_index(data: &Path, harm: Harm) -> usize {
+    if matches!(harm, Harm::Deleted) {
+        return delete_index(data);
+    }
+    let mut waiting = vec![data.join("directory")];
+    let mut count = 0;
+    while let Some(directory) = waiting.pop() {
+        for entry in directory.read_dir().unwrap().flatten() {
+            let path = entry.path();
+            let of_index = path.components().any(|part| part.as_os_str().to_string_lossy().starts_with("index"));
+            if path.is_dir() {
+                waiting.extend(of_index.then_some(path));
+                continue;
+            }
+            if !of_index {
+                continue;
+            }
+            let mut content = std::fs::read(&path).unwrap();
+            match harm {
+                Harm::Deleted | Harm::Emptied => content.clear(),
+                Harm::Halved => content.truncate(content.len() / 2),
+                Harm::Overwritten => content.iter_mut().skip(16).step_by(7).for_each(|octet| *octet ^= 0x5a),
+            }
+            std::fs::write(&path, content).unwrap();
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn an_index_that_is_harmed_while_the_server_is_stopped_loses_nothing() {
+    let place = Place::new();
+    let data = place.path().join("data");
+    let mut acknowledged = Acknowledged::new();
+    let franking = |arguments: &[&str]| {
+        let outcome = run(Command::new(PROGRAM).arg("--data").arg(&data).args(arguments), "");
+        assert!(outcome.status.success(), "{arguments:?}: {}", outcome.text);
+    };
+    let harms = [Harm::Deleted, Harm::Emptied, Harm::Halved, Harm::Overwritten];
+    for (number, harm) in harms.into_iter().enumerate() {
+        let server = Server::demo(&place);
+        let address = format!("harmed{number}@contoso.example");
+        franking(&["recipient", "new", &address, "--type", "SharedMailbox"]);
+        let mut client = Client::connect(server.inbound()).unwrap();
+        for (route, (recipients, _)) in ROUTES.iter().enumerate() {
+            let token = format!("harm-{number}-{route}-end");
+            client.send(STRANGER, recipients, &content(&token, number)).unwrap();
+            acknowledged.insert(token, route);
+        }
+        if number % 2 == 0 {
+            server.kill()
+        } else {
+            server.stop()
+        }
+        assert!(harm_index(&data, harm) > 0, "{harm:?}: there was no index");
+    }
+    assert_nothing_is_lost(&place, &acknowledged);
+    for number in 0..harms.len() {
+        franking(&["recipient", "show", &format!("harmed{number}@contoso.example")]);
+    }
 }
 
 #[test]

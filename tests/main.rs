@@ -7,6 +7,7 @@ mod clients;
 mod crash;
 mod dialogues;
 mod directory;
+mod disk;
 mod engine_laws;
 mod import;
 mod journal_crash;

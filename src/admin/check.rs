@@ -16,7 +16,7 @@ use self::names::resolve;
 use super::cli::Premises;
 use super::office::{Request, Response};
 use super::socket::{self, SocketError};
-use crate::config::{Config, ListenerConfig, ListenerTls};
+use crate::config::{Config, ListenerConfig, ListenerTls, QueueConfig};
 use crate::model::mail::Timestamp;
 use crate::world::disk::{Disk as _, RealDisk};
 use crate::world::tls::{CertificateInfo, CertificateStore};
@@ -25,8 +25,6 @@ use crate::world::tls::{CertificateInfo, CertificateStore};
 const DAYS_LEFT_MIN: i64 = 21;
 /// Less room than this deserves a warning.
 const FREE_BYTES_WARN: u64 = 2 << 30;
-/// With less than this the server refuses mail.
-const FREE_BYTES_MIN: u64 = 256 << 20;
 const FREE_FILES_WARN: u64 = 10_000;
 
 /// How a check turned out.
@@ -87,7 +85,7 @@ pub fn check(path: &Path, config: &Config, at: &Path, premises: &dyn Premises, n
     hostname(config, &mut report);
     routes::routes(config, &mut report);
     transport::transport(config, &mut report);
-    disk(&config.data, &mut report);
+    disk(&config.data, &config.queue, &mut report);
     directory(path, config, at, running, premises, &mut report);
     report
 }
@@ -200,14 +198,17 @@ fn hostname(config: &Config, report: &mut CheckReport) {
     }
 }
 
-fn disk(data: &Path, report: &mut CheckReport) {
+fn disk(data: &Path, queue: &QueueConfig, report: &mut CheckReport) {
     match RealDisk.space(data) {
         Ok(space) => {
             let detail =
                 format!("{} MiB and {} files free at {}", space.free_bytes >> 20, space.free_inodes, data.display());
-            let (verdict, cure) = if space.free_bytes < FREE_BYTES_MIN {
+            let short = space.free_bytes < queue.free_bytes_min || space.free_inodes < queue.free_files_min;
+            let (verdict, cure) = if short {
                 (Verdict::Fail, "make room: the server refuses mail now")
-            } else if space.free_bytes < FREE_BYTES_WARN || space.free_inodes < FREE_FILES_WARN {
+            } else if space.free_bytes < FREE_BYTES_WARN.max(queue.free_bytes_min.saturating_mul(2))
+                || space.free_inodes < FREE_FILES_WARN
+            {
                 (Verdict::Warn, "make room before mail is refused")
             } else {
                 (Verdict::Ok, "")

@@ -1,7 +1,7 @@
 //! Leads accepted messages from a session into the queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::model::smtp::{CommitFailure, QueuedAs, Submission};
 use crate::server::Acceptor;
@@ -12,27 +12,37 @@ use crate::store::spool::SpooledBody;
 pub(super) struct Intake {
     queue: Arc<Queue>,
     room: AtomicBool,
+    /// Looks since there was room.
+    looks_in_vain: AtomicU32,
 }
 
-/// Room for this much more is asked for, so that sessions already under way can finish.
-const ROOM_BYTES: u64 = 64 << 20;
+/// An operator who missed the first line of the log sees one of the next.
+const LOOKS_PER_REMINDER: u32 = 60;
 
 impl Intake {
     pub(super) fn new(queue: Arc<Queue>) -> Self {
         // As if there were room, so that the first look tells when there is none.
-        let intake = Self { queue, room: AtomicBool::new(true) };
+        let intake = Self { queue, room: AtomicBool::new(true), looks_in_vain: AtomicU32::new(0) };
         intake.look();
         intake
     }
 
     /// Asks the disk again. Sessions read the answer with each command, so they must not ask themselves.
     pub(super) fn look(&self) {
-        let room = self.queue.has_room(ROOM_BYTES);
-        let before = self.room.swap(room, Ordering::Relaxed);
-        if before && !room {
-            tracing::error!("the disk is nearly full or the queue cannot be written: new mail is refused with 452");
-        } else if room && !before {
-            tracing::info!("there is room again: new mail is accepted");
+        // What sessions have under way goes into the space that is kept free.
+        let shortage = self.queue.shortage(0);
+        self.room.store(shortage.is_none(), Ordering::Relaxed);
+        match shortage {
+            Some(shortage) => {
+                let looks = self.looks_in_vain.fetch_add(1, Ordering::Relaxed);
+                if looks.is_multiple_of(LOOKS_PER_REMINDER) {
+                    tracing::error!("new mail is refused with 452: {shortage}");
+                }
+            }
+            None if self.looks_in_vain.swap(0, Ordering::Relaxed) > 0 => {
+                tracing::info!("there is room again: new mail is accepted");
+            }
+            None => {}
         }
     }
 }
@@ -50,7 +60,8 @@ impl Acceptor for Intake {
                 tracing::info!(queue_id = %id, %message_id, "accepted");
                 Ok(QueuedAs { queue_id: id.to_string() })
             }
-            Err(QueueFailure::NoRoom) => {
+            Err(error @ QueueFailure::NoRoom) => {
+                tracing::error!(%error, "a message was not accepted");
                 self.room.store(false, Ordering::Relaxed);
                 Err(CommitFailure::NoRoom)
             }

@@ -377,7 +377,10 @@ fn relay(world: &World, config: &Config, stores: &Stores) -> Result<Relay, Serve
         attempt_max: ATTEMPT_MAX,
     };
     let agent = RelayAgent::new(resolver, Arc::new(TcpDialer), Arc::clone(&world.random), tls, options);
-    Ok(Relay::new(Arc::new(agent.reusing(routes::reuse(&config.queue.outbound)).heeding(demands)), ways))
+    Ok(Relay::new(
+        Arc::new(agent.reusing(routes::reuse(&config.queue.outbound)).heeding(demands).waiting(config.timeouts)),
+        ways,
+    ))
 }
 
 #[cfg(test)]

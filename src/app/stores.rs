@@ -128,6 +128,7 @@ impl Stores {
         let (queue, schedule) = open_queue(world, config, &data, &settings, trace.as_ref())?;
         let hostname = config.hostname.to_string();
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
+        mailboxes.keep_free(config.queue.free_bytes_min / 2);
         Ok(Self {
             data,
             directory,
@@ -188,7 +189,11 @@ pub fn open_queue(
         delay_notice: config.queue.delay_notice,
     };
     let options = QueueOptions {
-        journal: JournalOptions::new(world.random.next_u64()),
+        journal: JournalOptions {
+            free_bytes_floor: config.queue.free_bytes_min,
+            free_inodes_floor: config.queue.free_files_min,
+            ..JournalOptions::new(world.random.next_u64())
+        },
         schedule: schedule.clone(),
         limits: routes::limits(&config.queue.outbound),
         expired: Refusal::MessageExpired.bare_reply(settings),

@@ -25,6 +25,7 @@ pub use transport::TransportConfig;
 
 use crate::model::mail::Domain;
 use crate::model::policy::{Profile, RouteTable, Settings};
+use crate::model::smtp::client::Patience;
 use crate::world::disk::open_regular;
 use crate::world::tls::CertificatePaths;
 use serde::Deserialize;
@@ -57,6 +58,8 @@ pub struct Config {
     pub routes: RouteTable<RouteWay>,
     /// What is heeded of the demands of recipients' domains, and who is asked for them.
     pub transport: TransportConfig,
+    /// How long other hosts may take.
+    pub timeouts: Patience,
     /// When undelivered mail is tried again and given up.
     pub queue: QueueConfig,
     /// How long and in how much room messages are traced.
@@ -135,6 +138,11 @@ pub struct QueueConfig {
     pub expiry: Duration,
     /// When its sender is told that it is late; shorter than `expiry`.
     pub delay_notice: Duration,
+    /// New mail is refused while the file system of the data has fewer octets free; from half of it on, what was
+    /// accepted is not written into mailboxes either, so that the queue can still record what happens.
+    pub free_bytes_min: u64,
+    /// New mail is refused while fewer files can be created there.
+    pub free_files_min: u64,
     /// What may be under way to other systems at once.
     pub outbound: OutboundConfig,
 }

@@ -97,6 +97,20 @@ pub(super) struct RawRelay {
     pub(super) name_servers: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) trust_ad: Option<Spanned<bool>>,
     pub(super) authorities: Option<PathBuf>,
+    pub(super) timeouts: RawTimeouts,
+}
+
+/// How long other hosts may take.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawTimeouts {
+    pub(super) connect_seconds: Option<Spanned<u64>>,
+    pub(super) greeting_seconds: Option<Spanned<u64>>,
+    pub(super) command_seconds: Option<Spanned<u64>>,
+    pub(super) tls_seconds: Option<Spanned<u64>>,
+    pub(super) data_start_seconds: Option<Spanned<u64>>,
+    pub(super) data_block_seconds: Option<Spanned<u64>>,
+    pub(super) data_end_seconds: Option<Spanned<u64>>,
 }
 
 /// One `[[route]]`.
@@ -118,6 +132,8 @@ pub(super) struct RawQueue {
     pub(super) retry_seconds: Option<Spanned<Vec<Spanned<u64>>>>,
     pub(super) expiry_seconds: Option<Spanned<u64>>,
     pub(super) delay_notice_seconds: Option<Spanned<u64>>,
+    pub(super) free_bytes_min: Option<Spanned<u64>>,
+    pub(super) free_files_min: Option<Spanned<u64>>,
     pub(super) connections_per_destination: Option<Spanned<u64>>,
     pub(super) connections_max: Option<Spanned<u64>>,
     pub(super) recipients_per_transaction: Option<Spanned<u64>>,

@@ -32,6 +32,7 @@ fn an_empty_file_is_a_whole_configuration() {
     assert_eq!(config.queue.expiry, Duration::from_secs(86_400));
     let transport = config.transport;
     assert!(transport.mta_sts && !transport.dane && transport.name_servers.is_empty());
+    assert_eq!((config.timeouts, config.queue.free_bytes_min), (Patience::USUAL, 256 << 20));
 }
 
 const WHOLE: &str = r#"
@@ -95,10 +96,21 @@ name_servers = ["127.0.0.1", "[2001:db8::53]:5353"]
 trust_ad = true
 authorities = "ca.pem"
 
+[relay.timeouts]
+connect_seconds = 1
+greeting_seconds = 2
+command_seconds = 3
+tls_seconds = 4
+data_start_seconds = 5
+data_block_seconds = 6
+data_end_seconds = 7
+
 [queue]
 retry_seconds = [1, 2]
 expiry_seconds = 100
 delay_notice_seconds = 50
+free_bytes_min = 2000000
+free_files_min = 20
 connections_per_destination = 3
 connections_max = 30
 recipients_per_transaction = 200
@@ -180,6 +192,10 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(transport.authorities, Some(PathBuf::from("/etc/franking/ca.pem")));
     assert_eq!(config.queue.retry_delays, [1, 2].map(Duration::from_secs));
     assert_eq!((config.queue.expiry.as_secs(), config.queue.delay_notice.as_secs()), (100, 50));
+    assert_eq!((config.queue.free_bytes_min, config.queue.free_files_min), (2_000_000, 20));
+    let Patience { connect, greeting, command, tls, data_start, data_block, data_end } = config.timeouts;
+    let timeouts = [connect, greeting, command, tls, data_start, data_block, data_end];
+    assert_eq!(timeouts, [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs));
     assert_eq!(config.trace, TraceConfig { days: 30, bytes_max: 50_000_000 });
     assert_eq!(plain.trace, TraceConfig { days: 90, bytes_max: 1 << 30 });
     assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });
@@ -202,6 +218,16 @@ fn a_problem_names_line_key_and_cure() {
             "[limits]\nsessions_max = 0",
             ":2: limits.sessions_max: 0 is out of range; give a number from 1 to 1000000000; the default is 5000",
         ),
+        (
+            "[queue]\nfree_bytes_min = 5",
+            ":2: queue.free_bytes_min: 5 is out of range; give a number from 1048576 to 1024000000000; the default is \
+             268435456",
+        ),
+        (
+            "[relay.timeouts]\ndata_end_seconds = 601",
+            ":2: relay.timeouts.data_end_seconds: 601 is out of range; give a number from 1 to 600; the default is 600",
+        ),
+        ("[relay.timeouts]\nhelo_seconds = 1", ""),
         ("hostname = \"a b\"", ""),
         (
             "[tls]\ncertificate = [\"a\"]",

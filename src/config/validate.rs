@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawTls, RawTrace};
+use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawTimeouts, RawTls, RawTrace};
 use super::{
     Config, ConfigError, ConfigErrors, Limits, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network,
     NetworkError, QueueConfig, RouteWay, TraceConfig,
 };
 use crate::model::mail::Domain;
 use crate::model::policy::{Profile, RouteTable, Settings};
+use crate::model::smtp::client::Patience;
 use crate::world::tls::CertificatePaths;
 
 mod outbound;
@@ -24,6 +25,12 @@ const HOUR_SECONDS: u64 = 3_600;
 const WEEK_SECONDS: u64 = 7 * 24 * HOUR_SECONDS;
 /// Numbers that TOML can write, and that fit wherever they go.
 const COUNT_MAX: u64 = 1_000_000_000;
+/// Longer waits hold a connection that other mail needs, and an attempt has to end within an hour.
+const TIMEOUT_SECONDS_MAX: u64 = 600;
+/// Less than this could not even take what is under way.
+const FREE_BYTES_LEAST: u64 = 1 << 20;
+const FREE_BYTES_USUAL: u64 = 256 << 20;
+const FREE_FILES_USUAL: u64 = 1_000;
 const LISTENERS_MAX: usize = 64;
 /// Ten years.
 const TRACE_DAYS_MAX: u64 = 3_650;
@@ -44,6 +51,7 @@ struct Judge<'text> {
 pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let mut judge = Judge { text, file, problems: Vec::new() };
     let transport = judge.transport(&mut raw.relay);
+    let timeouts = judge.timeouts(core::mem::take(&mut raw.relay.timeouts));
     let routes = judge.routes(raw.relay, raw.route);
     let config = Config {
         hostname: judge.hostname(raw.hostname),
@@ -56,6 +64,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         limits: judge.limits(raw.limits),
         routes,
         transport,
+        timeouts,
         queue: judge.queue(raw.profile, raw.queue),
         trace: judge.trace(raw.trace),
         log: LogConfig { format: raw.log.format, level: raw.log.level },
@@ -248,6 +257,20 @@ impl Judge<'_> {
         }
     }
 
+    fn timeouts(&mut self, raw: RawTimeouts) -> Patience {
+        let usual = Patience::USUAL;
+        let mut judge = |value, usual: Duration| self.seconds(value, usual.as_secs(), 1..=TIMEOUT_SECONDS_MAX);
+        Patience {
+            connect: judge(raw.connect_seconds, usual.connect),
+            greeting: judge(raw.greeting_seconds, usual.greeting),
+            command: judge(raw.command_seconds, usual.command),
+            tls: judge(raw.tls_seconds, usual.tls),
+            data_start: judge(raw.data_start_seconds, usual.data_start),
+            data_block: judge(raw.data_block_seconds, usual.data_block),
+            data_end: judge(raw.data_end_seconds, usual.data_end),
+        }
+    }
+
     fn queue(&mut self, profile: Profile, raw: RawQueue) -> QueueConfig {
         // Quickly at first, since most delays are greylisting and restarts; then every half hour.
         let usual = || [60, 300, 600, 1_800].map(Duration::from_secs).to_vec();
@@ -275,6 +298,8 @@ impl Judge<'_> {
             let cure = "tell senders of a delay before their mail is given up, or raise expiry_seconds";
             self.refuse(&notice_span, "the notice of a delay would come after the end", cure);
         }
+        let free_bytes_min = self.number(raw.free_bytes_min, FREE_BYTES_USUAL, FREE_BYTES_LEAST..=COUNT_MAX << 10);
+        let free_files_min = self.number(raw.free_files_min, FREE_FILES_USUAL, 1..=COUNT_MAX);
         let outbound = self.outbound(
             raw.connections_per_destination,
             raw.connections_max,
@@ -282,7 +307,7 @@ impl Judge<'_> {
             raw.messages_per_connection,
             raw.connection_idle_seconds,
         );
-        QueueConfig { retry_delays, expiry, delay_notice, outbound }
+        QueueConfig { retry_delays, expiry, delay_notice, free_bytes_min, free_files_min, outbound }
     }
 
     fn trace(&mut self, raw: RawTrace) -> TraceConfig {

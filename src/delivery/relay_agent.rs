@@ -28,13 +28,10 @@ use self::proof::Proof;
 pub use self::source::{MessageBytes, MessageSource};
 use super::exchanger::{Candidate, Demand, ExchangerOptions, HopSecurity, Route, TransportSecurity, candidates};
 use crate::model::mail::{Domain, EnhancedStatus};
-use crate::model::smtp::client::{ClientOptions, Credentials, OutboundMessage, Outcome, Settlement, Trouble};
+use crate::model::smtp::client::{ClientOptions, Credentials, OutboundMessage, Outcome, Patience, Settlement, Trouble};
 use crate::world::Random;
 use crate::world::network::{Dialer, NetworkError};
 use crate::world::resolver::Resolver;
-
-/// How long to wait for a connection to one address.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the relay agent needs to know of this server.
 #[derive(Clone, Debug)]
@@ -73,6 +70,7 @@ pub struct RelayAgent {
     options: RelayOptions,
     pool: Pool,
     demands: TransportSecurity,
+    patience: Patience,
 }
 
 impl RelayAgent {
@@ -86,7 +84,7 @@ impl RelayAgent {
         options: RelayOptions,
     ) -> Self {
         let (pool, demands) = (Pool::new(ReuseOptions::default()), TransportSecurity::default());
-        Self { resolver, dialer, random, tls, options, pool, demands }
+        Self { resolver, dialer, random, tls, options, pool, demands, patience: Patience::USUAL }
     }
 
     /// The same agent, which uses connections again as `reuse` says.
@@ -106,6 +104,13 @@ impl RelayAgent {
     #[must_use]
     pub fn heeding(mut self, demands: TransportSecurity) -> Self {
         self.demands = demands;
+        self
+    }
+
+    /// The same agent, which waits for hosts as long as `patience` says.
+    #[must_use]
+    pub const fn waiting(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -240,7 +245,7 @@ impl RelayAgent {
         deadline: Instant,
     ) -> Result<Connection, (Trouble, Conversation)> {
         let host = &door.candidate;
-        let own = CONNECT_TIMEOUT / self.options.patience_divisor.max(1);
+        let own = self.patience.connect / self.options.patience_divisor.max(1);
         let patience = own.min(deadline.saturating_duration_since(Instant::now()));
         let seat = self.pool.seat(door);
         let stream = self.dialer.dial(host.address, door.local, patience).await.map_err(|error| {
@@ -264,6 +269,7 @@ impl RelayAgent {
                 own_loop: own_loop && self.options.own_name.name().is_some_and(|name| name.contains('.')),
             },
             proof,
+            patience: self.patience,
             patience_divisor: self.options.patience_divisor.max(1),
         })
     }

@@ -3,8 +3,12 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use tokio::sync::oneshot;
+
+/// How often somebody who does not wait for ever looks.
+pub(super) const GLANCE: Duration = Duration::from_millis(5);
 
 /// The thread that should have answered has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +55,21 @@ impl<T, E: From<Stopped>> Ticket<T, E> {
             Err(oneshot::error::TryRecvError::Closed) => Err(Stopped.into()),
             Err(oneshot::error::TryRecvError::Empty) => {
                 self.answer.blocking_recv().unwrap_or_else(|_| Err(Stopped.into()))
+            }
+        }
+    }
+}
+
+impl<T, E: From<Stopped>> Ticket<T, E> {
+    /// Waits as [`Self::wait`] does, but only while `worth` holds, which is asked after each [`GLANCE`]; `None` when it
+    /// was given up. The work goes on all the same.
+    pub(super) fn wait_while(mut self, mut worth: impl FnMut() -> bool) -> Option<Result<T, E>> {
+        loop {
+            match self.answer.try_recv() {
+                Ok(outcome) => return Some(outcome),
+                Err(oneshot::error::TryRecvError::Closed) => return Some(Err(Stopped.into())),
+                Err(oneshot::error::TryRecvError::Empty) if worth() => std::thread::sleep(GLANCE),
+                Err(oneshot::error::TryRecvError::Empty) => return None,
             }
         }
     }

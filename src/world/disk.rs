@@ -147,7 +147,7 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// What is left on the file system of an existing path.
     ///
     /// # Errors
-    /// The system's.
+    /// `ReadOnlyFilesystem` when nothing can be written there, else the system's.
     fn space(&self, path: &Path) -> io::Result<Space>;
 
     /// Takes an existing directory for this process alone, by a file called `lock` inside.

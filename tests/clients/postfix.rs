@@ -17,6 +17,35 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Owner of the mail that Postfix delivers; every system has this user.
 const NOBODY: u32 = 65_534;
 
+/// Settings beyond the usual ones.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    /// Lines of main.cf, instead of the usual ones with the same names.
+    pub(super) main: String,
+    /// More ports where it takes mail, each with its options of smtpd.
+    pub(super) ports: Vec<(u16, Vec<String>)>,
+}
+
+impl Extras {
+    /// Each name once: Postfix warns of the second, and its logging daemon, which warns as well, can wait for itself then.
+    fn over(&self, usual: &str) -> String {
+        fn name(line: &str) -> &str {
+            line.split_once(" = ").map_or(line, |(name, _)| name)
+        }
+        let is_replaced = |line: &str| self.main.lines().any(|own| name(own) == name(line));
+        let kept: String = usual.lines().filter(|line| !is_replaced(line)).map(|line| format!("{line}\n")).collect();
+        kept + &self.main
+    }
+
+    fn services(&self) -> String {
+        let service = |(port, options): &(u16, Vec<String>)| {
+            let options: String = options.iter().map(|option| format!("\n  -o {{ {option} }}")).collect();
+            format!("127.0.0.1:{port} inet n - n - - smtpd{options}\n")
+        };
+        self.ports.iter().map(service).collect()
+    }
+}
+
 /// A Postfix that is at home at fabrikam.example, with its own configuration, queue and data.
 pub(super) struct Postfix {
     // First, so that it stops before its turn ends.
@@ -29,6 +58,11 @@ pub(super) struct Postfix {
 impl Postfix {
     /// `None` after saying that the test is left out. With `next`, mail for contoso.example goes to that port.
     pub(super) fn start(place: &Place, next: Option<u16>) -> Option<Self> {
+        Self::start_with(place, next, &Extras::default())
+    }
+
+    /// The same with more settings.
+    pub(super) fn start_with(place: &Place, next: Option<u16>, extras: &Extras) -> Option<Self> {
         let (postfix, postconf) = (parts::find("postfix")?, parts::find("postconf")?);
         if !parts::may_act_as_root("postfix cannot run as an ordinary user") {
             return None;
@@ -47,8 +81,8 @@ impl Postfix {
             std::fs::create_dir(home.join(directory)).unwrap();
         }
         chown(home.join("mail"), Some(NOBODY), Some(NOBODY)).unwrap();
-        std::fs::write(home.join("etc/main.cf"), directories + &main_cf(&home, next)).unwrap();
-        std::fs::write(home.join("etc/master.cf"), master_cf(port)).unwrap();
+        std::fs::write(home.join("etc/main.cf"), directories + &extras.over(&main_cf(&home, next))).unwrap();
+        std::fs::write(home.join("etc/master.cf"), master_cf(port) + &extras.services()).unwrap();
         // Makes queue and data directories with the owners that they need.
         let outcome = run(Command::new(postfix).arg("-c").arg(home.join("etc")).arg("check"), "");
         let log = std::fs::read_to_string(home.join("log")).unwrap_or_default();
@@ -79,6 +113,18 @@ impl Postfix {
 
     pub(super) fn stop(mut self) {
         assert!(self.process.stop().is_some(), "postfix did not stop when asked to");
+    }
+}
+
+impl Drop for Postfix {
+    /// A failing test shows what it thought of all this.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(60)..];
+            eprintln!("-- the end of Postfix's log:\n{}", tail.join("\n"));
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Relaying {
 pub(super) struct Sink {
     _process: Running,
     pub(super) port: u16,
-    mail: PathBuf,
+    pub(super) mail: PathBuf,
 }
 
 impl Sink {
@@ -61,14 +61,19 @@ impl Sink {
 
     /// The same at a port that it had before.
     fn start_at(place: &Place, port: u16) -> Option<Self> {
+        Self::start_with(&place.directory("sink"), port, &[])
+    }
+
+    /// The same with options that make it misbehave, and a directory for what it takes.
+    pub(super) fn start_with(mail: &Path, port: u16, options: &[&str]) -> Option<Self> {
         let program = parts::find("smtp-sink")?;
-        let mail = place.directory("sink");
+        let mail = mail.to_owned();
         std::fs::set_permissions(&mail, std::fs::Permissions::from_mode(0o777)).unwrap();
         let mut command = Command::new(program);
         if rustix::process::geteuid().is_root() {
             command.args(["-u", "nobody"]);
         }
-        command.args(["-d", "message."]).arg(format!("127.0.0.1:{port}")).arg("100");
+        command.args(["-d", "message."]).args(options).arg(format!("127.0.0.1:{port}")).arg("100");
         command.current_dir(&mail).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let sink = Self { _process: Running::start(&mut command), port, mail };
         wait_for_port("smtp-sink", port);

@@ -20,6 +20,7 @@ pub(crate) mod maildir;
 pub(crate) mod parts;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod site;
 pub(crate) mod smtp;
 
 /// The longest that any single wait lasts. A busy machine with two cores needs some of it, a broken server all.

@@ -92,6 +92,17 @@ impl Running {
         status
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, as `kill -9` does; whoever drops this waits for its end.
+    pub(crate) fn kill_now(&self) {
+        // The child has not been waited for, so its number cannot have gone to another process.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::KILL);
+    }
+
     /// Ends it at once, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

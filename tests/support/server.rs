@@ -155,6 +155,16 @@ impl Server {
         self.process.kill();
     }
 
+    /// The same while others still look at it. Its log can be read afterwards.
+    pub(crate) fn kill_now(&self) {
+        self.process.kill_now();
+    }
+
+    /// Its process number.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Asks it to stop; it must drain and end well.
     pub(crate) fn stop(mut self) {
         let status = self.process.stop().expect("the server did not stop when asked to");

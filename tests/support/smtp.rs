@@ -3,6 +3,8 @@
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use super::PATIENCE;
 
 /// One session. Every error is returned: the server may be killed at any moment.
@@ -27,15 +29,33 @@ impl Client {
     /// Sends one message; `Ok` means that the server answered 250 to all of it. `content` has CRLF line ends, ends
     /// with one, and no line of it begins with a dot.
     pub(crate) fn send(&mut self, from: &str, recipients: &[&str], content: &str) -> io::Result<()> {
-        self.command(&format!("MAIL FROM:<{from}>"), '2')?;
+        let recipients: Vec<String> = recipients.iter().map(|recipient| format!("<{recipient}>")).collect();
+        self.send_with(&format!("<{from}>"), &recipients, content)
+    }
+
+    /// The same with paths as they stand in the commands, with angle brackets and parameters.
+    pub(crate) fn send_with(&mut self, from: &str, recipients: &[String], content: &str) -> io::Result<()> {
+        self.command(&format!("MAIL FROM:{from}"), '2')?;
         for recipient in recipients {
-            self.command(&format!("RCPT TO:<{recipient}>"), '2')?;
+            self.command(&format!("RCPT TO:{recipient}"), '2')?;
         }
         self.command("DATA", '3')?;
         self.command(&format!("{content}."), '2')
     }
 
-    fn command(&mut self, line: &str, class: char) -> io::Result<()> {
+    /// Signs an account of the sample organisation in, on a listener that lets it do so without TLS.
+    pub(crate) fn sign_in(&mut self, local: &str) -> io::Result<()> {
+        let response = BASE64_STANDARD.encode(format!("\0{local}@contoso.example\0demo-{local}"));
+        self.command(&format!("AUTH PLAIN {response}"), '2')
+    }
+
+    /// Writes without waiting for a reply.
+    pub(crate) fn say(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(octets)
+    }
+
+    /// Says something; the error is the reply when it is not of this class.
+    pub(crate) fn command(&mut self, line: &str, class: char) -> io::Result<()> {
         self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes())?;
         self.expect(class)
     }

@@ -181,7 +181,10 @@ pub(super) fn order(
         let (done, total) = (done as u64, total as u64);
         progress(Progress { what: "going through the queue".to_owned(), done, total });
     };
-    let obeyed = queue.order(selection, order, dry_run, &mut told).map_err(failed)?;
+    let late = |text| {
+        Failure::unavailable(format!("The queue has not carried it out: {text}.")).cured_by("franking queue list")
+    };
+    let obeyed = queue.order(selection, order, dry_run, &mut told).map_err(late)?;
     // Who names one message wants to hear that it is gone.
     if obeyed.messages == 0
         && let [id] = selection.ids.as_slice()

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::pool::Seat;
 use super::proof::{Proof, Unproved};
 use super::source::{BlockReader, MessageSource};
-use crate::model::smtp::client::{Action, ClientOptions, ClientSession, OutboundMessage, Settlement, Step};
+use crate::model::smtp::client::{Action, ClientOptions, ClientSession, OutboundMessage, Patience, Settlement, Step};
 use crate::world::network::Stream;
 
 const READ_BYTES: usize = 4096;
@@ -20,12 +20,13 @@ const READ_BYTES: usize = 4096;
 pub(super) struct Hop {
     pub(super) options: ClientOptions,
     pub(super) proof: Proof,
+    pub(super) patience: Patience,
     pub(super) patience_divisor: u32,
 }
 
 impl Hop {
     fn patience(&self, step: Step) -> Duration {
-        step.patience() / self.patience_divisor
+        self.patience.of(step) / self.patience_divisor
     }
 
     async fn shake_hands(&self, wire: Box<dyn Stream>, patience: Duration) -> Result<Box<dyn Stream>, Unproved> {

@@ -15,6 +15,7 @@ mod body;
 mod command;
 mod extensions;
 mod outcome;
+mod patience;
 mod reply_reader;
 mod session;
 mod state;
@@ -28,6 +29,7 @@ use core::time::Duration;
 pub use crate::model::policy::{BodyKind, DsnRequest, Notify, Ret};
 pub use body::{BodyEncoder, Framing};
 pub use outcome::{Cause, Outcome, Trouble};
+pub use patience::Patience;
 pub use reply_reader::RemoteReply;
 pub use session::ClientSession;
 
@@ -175,17 +177,9 @@ pub enum Step {
 }
 
 impl Step {
-    /// How long to wait at least before giving up.
+    /// How long to wait before giving up, unless an operator says otherwise.
     pub const fn patience(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Greeting | Self::Hello | Self::Mail | Self::Rcpt | Self::Auth => 300,
-            Self::Tls | Self::DataStart => 120,
-            Self::DataBlock => 180,
-            Self::DataEnd => 600,
-            Self::Idle => 60,
-            // Nothing depends on the reply to QUIT.
-            Self::Quit => 2,
-        })
+        Patience::USUAL.of(self)
     }
 
     /// The step in words, for diagnostics: `in reply to …`.

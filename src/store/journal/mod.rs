@@ -17,7 +17,6 @@
 //! the old ones. Bodies too large for a record live in files of their own ([`LargeBodies`]).
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -33,6 +32,7 @@ mod error;
 pub(super) mod format;
 mod repair;
 mod replay;
+mod room;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -43,6 +43,7 @@ pub use error::{JournalError, JournalFailure};
 pub use format::Flaw;
 pub use repair::{Skipped, repair};
 pub use replay::{Cut, Recovery};
+pub use room::Shortage;
 pub use usage::{JournalUsage, SegmentUsage};
 
 use usage::Usage;
@@ -64,9 +65,9 @@ pub struct JournalOptions {
     pub queue_items_max: usize,
     /// How many octets may wait; more make their callers wait.
     pub queue_bytes_max: usize,
-    /// [`Journal::has_room`] keeps this many octets of the file system free.
+    /// [`Journal::shortage`] keeps this many octets of the file system free.
     pub free_bytes_floor: u64,
-    /// [`Journal::has_room`] keeps this many files of the file system free.
+    /// [`Journal::shortage`] keeps this many files of the file system free.
     pub free_inodes_floor: u64,
     /// A secret random number that makes checksums unpredictable for those who write mails.
     pub salt: u64,
@@ -364,16 +365,18 @@ impl Journal {
         locked(&self.shared.usage).total()
     }
 
-    /// Whether `bytes` more octets leave the configured space and files free. Asks the file system, which takes
-    /// microseconds.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn has_room(&self, bytes: u64) -> io::Result<bool> {
-        let space = self.shared.disk.space(&self.shared.directory)?;
+    /// What is in the way of `bytes` more octets, with the configured space and files still free afterwards. Asks the
+    /// file system, which takes microseconds.
+    pub fn shortage(&self, bytes: u64) -> Option<Shortage> {
+        let space = self.shared.disk.space(&self.shared.directory);
         let options = &self.shared.options;
-        Ok(space.free_bytes >= options.free_bytes_floor.saturating_add(bytes)
-            && space.free_inodes >= options.free_inodes_floor)
+        let free_bytes_min = options.free_bytes_floor.saturating_add(bytes);
+        room::shortage(&self.shared.directory, space, free_bytes_min, options.free_inodes_floor)
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.shared.directory
     }
 
     /// Why nothing is accepted, if so.

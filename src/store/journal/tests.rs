@@ -1,5 +1,7 @@
 //! Tests of the journal: torn tails, power cuts, failed writes, reclaiming, decay and repair.
 
+use std::io;
+
 use super::*;
 use crate::world::disk::SimulatedDisk;
 
@@ -101,8 +103,14 @@ fn low_space_is_seen_before_it_hurts() {
     let (journal, _) = open(&disk);
     let floor = options().free_bytes_floor;
     disk.set_room(Some(floor + 10));
-    assert!(journal.has_room(10).unwrap());
-    assert!(!journal.has_room(11).unwrap());
+    assert_eq!(journal.shortage(10), None);
+    let shortage = journal.shortage(11).unwrap();
+    assert!(shortage.is_of_room());
+    let said = shortage.to_string();
+    assert!(
+        said.starts_with(&format!("only {} octets are free at /j", floor + 10)) && said.contains("Make room"),
+        "{said}"
+    );
 }
 
 #[test]

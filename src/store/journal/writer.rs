@@ -131,8 +131,11 @@ impl Writer {
 
     fn fail(&self, error: &io::Error) -> JournalFailure {
         let reason: Arc<str> = error.to_string().into();
-        tracing::error!(%reason, "the journal accepts nothing until it is recovered");
-        *locked(&self.shared.failure) = Some(Arc::clone(&reason));
+        let former = locked(&self.shared.failure).replace(Arc::clone(&reason));
+        // Tried every second while the disk fails: said once for each reason.
+        if former.as_ref() != Some(&reason) {
+            tracing::error!(%reason, "the journal accepts nothing until it is recovered");
+        }
         JournalFailure::Failed { reason }
     }
 

@@ -14,6 +14,7 @@
 //! Every failure is transient: the message stays in the queue and is tried again, with [`Repeat::Possible`].
 
 use core::hash::{Hash as _, Hasher as _};
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::hash_map::DefaultHasher;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -129,6 +130,7 @@ const QUEUE: Bounds = Bounds { items: 512, bytes: 64 << 20 };
 pub struct MailboxStore {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    free_bytes_min: Arc<AtomicU64>,
     intakes: Vec<Intake<Job>>,
     workers: Vec<Worker<Writer>>,
 }
@@ -156,20 +158,32 @@ impl MailboxStore {
     ) -> io::Result<Self> {
         disk.create_directories(root)?;
         let hostname: Arc<str> = name::in_file_name(hostname).into();
-        let mut store =
-            Self { disk: Arc::clone(&disk), root: root.to_owned(), intakes: Vec::new(), workers: Vec::new() };
+        let mut store = Self {
+            disk: Arc::clone(&disk),
+            root: root.to_owned(),
+            free_bytes_min: Arc::default(),
+            intakes: Vec::new(),
+            workers: Vec::new(),
+        };
         for _ in 0..writers.max(1) {
             let intake = Intake::new(QUEUE);
             let writer = Writer {
                 disk: Arc::clone(&disk),
                 root: root.to_owned(),
                 hostname: Arc::clone(&hostname),
+                free_bytes_min: Arc::clone(&store.free_bytes_min),
                 intake: intake.clone(),
             };
             store.intakes.push(intake);
             store.workers.push(Worker::start(hands, "mailbox", writer)?);
         }
         Ok(store)
+    }
+
+    /// Leaves this many octets of the file system free from now on: deliveries fail with `NoRoom` before that. What is
+    /// in the queue is safe, while a full disk keeps the queue from recording what happens.
+    pub fn keep_free(&self, bytes: u64) {
+        self.free_bytes_min.store(bytes, Ordering::Relaxed);
     }
 
     /// With [`Hands::Caller`]: writes what has gathered, each writer once; true when there was something.

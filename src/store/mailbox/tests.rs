@@ -172,6 +172,7 @@ fn a_message_twice_in_one_group_arrives_once() {
         disk: Arc::new(disk.clone()),
         root: ROOT.into(),
         hostname: "mx.contoso.example".into(),
+        free_bytes_min: Arc::default(),
         intake: Intake::new(QUEUE),
     };
     let ids = ["a1", "a2", "a1", "a3", "a1"];
@@ -186,6 +187,19 @@ fn a_message_twice_in_one_group_arrives_once() {
     let was_there: Vec<bool> = tickets.into_iter().map(|ticket| ticket.wait().unwrap().was_there).collect();
     assert_eq!(was_there, [false, false, true, false, true]);
     assert_eq!((names(&disk, "new").len(), names(&disk, "tmp").len()), (3, 0));
+}
+
+#[test]
+fn what_has_to_stay_free_stays_free_and_deliveries_go_on_with_room() {
+    let disk = SimulatedDisk::new(7);
+    let store = store(&disk);
+    store.create(&alice()).unwrap();
+    store.keep_free(1_000);
+    disk.set_room(Some(999));
+    assert!(matches!(deliver(&store, delivery("a1", b"x\r\n")), Err(MailboxFailure::NoRoom { .. })));
+    assert_eq!((names(&disk, "new").len(), names(&disk, "tmp").len()), (0, 0));
+    disk.set_room(Some(2_000));
+    assert!(deliver(&store, delivery("a1", b"x\r\n")).is_ok());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! Several files are written before the first is waited for, so that the disk has all of them to work on. One after the
 //! other each message would cost a full round trip to the disk, and a busy mailbox could not keep up with a session.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ pub(super) struct Writer {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) root: PathBuf,
     pub(super) hostname: Arc<str>,
+    pub(super) free_bytes_min: Arc<AtomicU64>,
     pub(super) intake: Intake<Job>,
 }
 
@@ -134,6 +136,11 @@ impl Writer {
     /// Writes a message to `tmp`, unless it was delivered before. Nothing of it is durable.
     fn write(&self, delivery: &Delivery, folder: &Path, unique: &str) -> Result<Begun, MailboxFailure> {
         let failed = |error: io::Error| MailboxFailure::of_disk(&error);
+        let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
+        if free_bytes_min > 0 && self.disk.space(&self.root).map_err(failed)?.free_bytes < free_bytes_min {
+            let reason = format!("fewer than {free_bytes_min} octets are free at {}", self.root.display()).into();
+            return Err(MailboxFailure::NoRoom { reason });
+        }
         if delivery.repeat == Repeat::Possible
             && let Some((directory, found)) = self.find(folder, unique).map_err(failed)?
         {

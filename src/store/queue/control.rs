@@ -4,6 +4,7 @@
 //! when the one before is durable, so thousands of messages delay neither a new one nor each other's memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::list::{DestinationSummary, Summary};
 use super::recorder::Fact;
@@ -17,7 +18,10 @@ use crate::model::queue::{
 };
 use crate::store::Hands;
 use crate::store::intake::locked;
-use crate::store::ticket::{Stopped, Ticket, ticket};
+use crate::store::ticket::{GLANCE, Stopped, Ticket, ticket};
+
+/// An administrator who waits for a disk that fails is told after this time.
+const DISK_PATIENCE_MILLISECONDS: u128 = 5_000;
 
 /// Messages looked at under the queue's lock at once.
 const SLICE: usize = 500;
@@ -81,6 +85,17 @@ pub enum SuspendError {
     Failed(#[from] CommitFailure),
 }
 
+/// Why an order is not carried out yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsettled {
+    /// The queue closes.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The disk cannot be written. What was ordered waits for it; a crash before that undoes it.
+    #[error("the disk cannot be written ({0}); what was ordered so far is carried out once it can")]
+    Unwritable(Arc<str>),
+}
+
 impl Queue {
     /// Obeys an administrator; false when the message is not in the queue or nothing of it can obey. What is decided
     /// becomes durable soon.
@@ -98,14 +113,14 @@ impl Queue {
     /// many there are. Blocks.
     ///
     /// # Errors
-    /// When the queue closes meanwhile; then a part may have been done.
+    /// When the queue closes or its disk fails meanwhile; then a part may have been done.
     pub fn order(
         &self,
         selection: &Selection,
         order: &Order,
         dry_run: bool,
         progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Obeyed, Stopped> {
+    ) -> Result<Obeyed, Unsettled> {
         let now = self.shared.clock.now();
         let (mut obeyed, mut next, mut looked) = (Obeyed::default(), Some(QueueId(0)), 0_usize);
         while let Some(first) = next {
@@ -131,15 +146,28 @@ impl Queue {
         Ok(obeyed)
     }
 
-    /// Waits until everything that was decided so far is durable. Blocks.
+    /// Waits until everything that was decided so far is durable. Blocks, for seconds while the disk fails.
     ///
     /// # Errors
-    /// When the queue closes meanwhile.
-    pub fn settled(&self) -> Result<(), Stopped> {
-        let (promise, ticket) = ticket();
+    /// When the queue closes meanwhile, or its disk fails.
+    pub fn settled(&self) -> Result<(), Unsettled> {
+        let (promise, ticket) = ticket::<(), Stopped>();
         self.shared.say(Fact::Barrier(promise));
         self.by_hand();
-        ticket.wait()
+        self.answer(ticket).map_err(Unsettled::Unwritable)?.map_err(Unsettled::Stopped)
+    }
+
+    /// Waits for the recorder, which tries again and again while the disk fails; the error is what the disk said.
+    fn answer<T, E: From<Stopped>>(&self, ticket: Ticket<T, E>) -> Result<Result<T, E>, Arc<str>> {
+        let mut glances_left = DISK_PATIENCE_MILLISECONDS / GLANCE.as_millis().max(1);
+        let mut said = None;
+        let answer = ticket.wait_while(|| {
+            said = self.shared.journal.failure().or_else(|| said.take());
+            // Only a failing disk uses patience up: a long queue of work does not.
+            glances_left = glances_left.saturating_sub(u128::from(said.is_some()));
+            glances_left > 0
+        });
+        answer.ok_or_else(|| said.unwrap_or_default())
     }
 
     /// Where nobody else works, the caller does.
@@ -261,7 +289,8 @@ impl Queue {
         let (promise, ticket): (_, Ticket<(), CommitFailure>) = ticket();
         self.shared.say(Fact::Suspend { suspensions, promise });
         self.by_hand();
-        ticket.wait()
+        let failed = |said| CommitFailure::Failed(format!("{said}; it takes effect once the disk works again").into());
+        self.answer(ticket).map_err(failed)?
     }
 }
 

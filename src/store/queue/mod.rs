@@ -11,12 +11,14 @@
 //!
 //! **Space**: messages that keep old segments, or have gathered a long history, are written anew (see `renewal`).
 
+mod backlog;
 mod content;
 mod control;
 mod list;
 mod record;
 mod recorder;
 mod renewal;
+mod room;
 mod table;
 mod telling;
 #[cfg(test)]
@@ -41,18 +43,19 @@ use super::ticket::{Stopped, Ticket, ticket};
 use crate::model::mail::{Reply, Timestamp};
 use crate::model::policy::Envelope;
 use crate::model::queue::{
-    Dispatcher, Effect, EntryFacts, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule, Target,
+    Dispatcher, Effect, EntryFacts, Event, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule, Target,
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
 use crate::world::offload;
 
 pub use content::{StoredBody, StoredMessage};
-pub use control::{Obeyed, Order, Page, SuspendError};
+pub use control::{Obeyed, Order, Page, SuspendError, Unsettled};
 pub use list::{DestinationSummary, RecipientSummary, Summary};
 pub use record::RecordError;
 pub use witness::{Happened, Unwitnessed, Witness};
 
+use backlog::Backlog;
 use content::Recent;
 use record::{COMMITTED, Committed};
 use recorder::{Fact, Recorder};
@@ -167,7 +170,8 @@ struct Shared {
     recent: Recent,
     witness: Arc<dyn Witness>,
     telling: Telling,
-    changed: Notify,
+    changed: Arc<Notify>,
+    backlog: Backlog,
     hands: Hands,
     /// The queue is being dropped: a failing disk is not waited for any longer.
     closing: AtomicBool,
@@ -244,7 +248,8 @@ impl Queue {
             recent: Recent::default(),
             witness,
             telling: Telling::new(last_sequence),
-            changed: Notify::new(),
+            changed: Arc::default(),
+            backlog: Backlog::default(),
             hands,
             closing: AtomicBool::new(false),
         });
@@ -310,6 +315,8 @@ impl Queue {
         match table.asked.pop_front() {
             Some(Asked::Expand(id)) => Some(Work::Expand(id)),
             Some(Asked::Report(job)) => Some(Work::Report(job)),
+            // What a crash would repeat is not added to while the disk cannot keep up, or fails.
+            None if self.shared.backlog.is_full() || self.shared.journal.failure().is_some() => None,
             None => table.dispatcher.next_job(now).map(Work::Attempt),
         }
     }
@@ -361,16 +368,7 @@ impl Queue {
         locked(&self.shared.table).dispatcher.running()
     }
 
-    /// Whether a message of `bytes` octets would be taken now. A journal that has failed is put in order first, if the
-    /// disk works again: an idle queue writes nothing and would not find out. Blocks on the disk.
-    pub fn has_room(&self, bytes: u64) -> bool {
-        let journal = &self.shared.journal;
-        let sound = journal.failure().is_none() || journal.recover_blocking().is_ok();
-        sound && journal.has_room(bytes).unwrap_or(false)
-    }
-
-    /// With [`Hands::Caller`]: writes what has gathered and records what was said; true
-    /// when there was something.
+    /// With [`Hands::Caller`]: writes what has gathered and records what was said; true when there was something.
     pub fn turn(&self) -> bool {
         let written = self.shared.journal.turn();
         self.recorder.turn() || written
@@ -428,7 +426,10 @@ impl Shared {
             Ok(location) => location,
             Err(failure) => {
                 self.told(begun, None);
-                return Err(failure.into());
+                return Err(match self.journal.shortage(0) {
+                    Some(shortage) if shortage.is_of_room() => CommitFailure::NoRoom,
+                    Some(_) | None => failure.into(),
+                });
             }
         };
         let facts = committed.facts(body_bytes);
@@ -474,7 +475,11 @@ impl Shared {
             match effect {
                 Effect::Expand(id) => table.asked.push_back(Asked::Expand(id)),
                 Effect::Report(job) => table.asked.push_back(Asked::Report(job)),
-                Effect::Record { id, events } => self.say(Fact::Moved { id, events }),
+                Effect::Record { id, events } => {
+                    let departs = events.iter().any(|(_, event)| matches!(event, Event::Relayed { .. }));
+                    let unrecorded = departs.then(|| self.backlog.depart(&self.changed));
+                    self.say(Fact::Moved { id, events, unrecorded });
+                }
                 Effect::Abandon { id, attempt } => self.say(Fact::Abandon { id, attempt }),
                 Effect::Forget(id) => {
                     let Some(stored) = table.stored.remove(&id) else { continue };

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use super::backlog::Unrecorded;
 use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError, SUSPENDED};
 use super::renewal::{Renewal, is_overgrown};
 use super::{CommitFailure, Happened, OwnMessage, Shared};
@@ -27,6 +28,7 @@ pub(super) enum Fact {
     Moved {
         id: QueueId,
         events: Vec<(u32, Event)>,
+        unrecorded: Option<Unrecorded>,
     },
     Report {
         job: ReportJob,
@@ -61,6 +63,8 @@ enum Then {
     AnswerOwn(Promise<QueueId, CommitFailure>, QueueId),
     Suspended(Suspensions, Promise<(), CommitFailure>),
     Passed(Promise<(), Stopped>),
+    /// Dropping it is all.
+    Recorded(Unrecorded),
 }
 
 /// A message of the server's own.
@@ -151,7 +155,10 @@ impl Recorder {
     fn take(&mut self, fact: Fact) {
         match fact {
             Fact::Expanded { id, targets, promise } => self.expanded(id, targets, promise),
-            Fact::Moved { id, events } => self.moved(id, events),
+            Fact::Moved { id, events, unrecorded } => {
+                self.moved(id, events);
+                self.then.extend(unrecorded.map(|departure| (None, Then::Recorded(departure))));
+            }
             Fact::Report { job, report, promise } => {
                 // Whether the debt still stands is only known when everything said before is applied.
                 self.flush();
@@ -362,6 +369,7 @@ impl Recorder {
                 promise.fulfil(Ok(()));
             }
             Then::Passed(promise) => promise.fulfil(Ok(())),
+            Then::Recorded(departure) => drop(departure),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::clock::ManualClock;
 use crate::world::disk::SimulatedDisk;
 
+mod backlog;
 mod control;
 mod renewal;
 

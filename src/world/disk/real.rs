@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 
 use super::{AppendFile, DirectoryLock, Disk, ReadFile, Space, in_context};
 
@@ -175,6 +175,10 @@ impl Disk for RealDisk {
     fn space(&self, path: &Path) -> io::Result<Space> {
         let numbers =
             rustix::fs::statvfs(path).map_err(|error| in_context("measure the space of", path, error.into()))?;
+        // Nothing is free on a file system that takes nothing. One that had an error is often read-only from then on.
+        if numbers.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            return Err(in_context("write to", path, rustix::io::Errno::ROFS.into()));
+        }
         // Some file systems (btrfs, network ones) have no fixed number of files and say zero of zero.
         let free_inodes = if numbers.f_files == 0 { u64::MAX } else { numbers.f_favail };
         Ok(Space { free_bytes: numbers.f_bavail.saturating_mul(numbers.f_frsize), free_inodes })

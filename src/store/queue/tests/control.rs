@@ -125,10 +125,7 @@ fn a_message_written_by_an_older_program_is_read() {
     let octets = [1, 42, 2, 0, 4, 1, 8];
     let (moved, rest) = record::decode::<record::Moved>(&octets).unwrap();
     assert_eq!((moved.id, rest.len()), (QueueId(42), 0));
-    assert!(matches!(
-        moved.events.as_slice(),
-        [(0, crate::model::queue::Event::Held), (1, crate::model::queue::Event::Noticed)]
-    ));
+    assert!(matches!(moved.events.as_slice(), [(0, Event::Held), (1, Event::Noticed)]));
     let again = record::encode(&moved).unwrap();
     assert_eq!(again, octets);
 }
