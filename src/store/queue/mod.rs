@@ -14,6 +14,7 @@
 mod backlog;
 mod content;
 mod control;
+mod failure;
 mod list;
 mod record;
 mod recorder;
@@ -26,7 +27,6 @@ mod tests;
 mod witness;
 
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::io;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -35,9 +35,7 @@ use tokio::sync::Notify;
 
 use super::hands::{Hands, Worker};
 use super::intake::locked;
-use super::journal::{
-    Journal, JournalError, JournalFailure, JournalOptions, JournalUsage, LargeBody, Location, Recovery,
-};
+use super::journal::{Journal, JournalError, JournalOptions, JournalUsage, LargeBody, Location, Recovery};
 use super::spool::SpooledBody;
 use super::ticket::{Stopped, Ticket, ticket};
 use crate::model::mail::{Reply, Timestamp};
@@ -51,6 +49,7 @@ use crate::world::offload;
 
 pub use content::{StoredBody, StoredMessage};
 pub use control::{Obeyed, Order, Page, SuspendError, Unsettled};
+pub use failure::{CommitFailure, OpenError};
 pub use list::{DestinationSummary, RecipientSummary, Summary};
 pub use record::RecordError;
 pub use witness::{Happened, Unwitnessed, Witness};
@@ -61,62 +60,6 @@ use record::{COMMITTED, Committed};
 use recorder::{Fact, Recorder};
 use table::{Asked, Replay, Stored, Table};
 use telling::{Begun, Telling};
-
-/// Why the queue cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The journal cannot be opened.
-    #[error("the queue's journal: {0}")]
-    Journal(#[from] JournalError),
-    /// A record cannot be read, which an older or newer program may have written.
-    #[error("the queue's journal has a record at segment {segment}, offset {offset}, that is {error}")]
-    Record {
-        /// The segment.
-        segment: u64,
-        /// Where the record begins, in octets.
-        offset: u32,
-        /// What is wrong.
-        error: RecordError,
-    },
-    /// The disk failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-/// Why a message was not accepted. All of these may pass.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitFailure {
-    /// The disk has no room for another message.
-    #[error("no room for another message")]
-    NoRoom,
-    /// The message's records exceed what the journal takes.
-    #[error("the message's header or envelope is too large for the queue: {0}")]
-    TooLarge(RecordError),
-    /// The journal or the disk failed.
-    #[error("the queue cannot be written: {0}")]
-    Failed(Arc<str>),
-}
-
-impl From<JournalFailure> for CommitFailure {
-    fn from(failure: JournalFailure) -> Self {
-        Self::Failed(failure.to_string().into())
-    }
-}
-
-impl From<io::Error> for CommitFailure {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoRoom,
-            _ => Self::Failed(error.to_string().into()),
-        }
-    }
-}
-
-impl From<Stopped> for CommitFailure {
-    fn from(stopped: Stopped) -> Self {
-        Self::Failed(stopped.to_string().into())
-    }
-}
 
 /// What the queue needs to know at its start.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The queue on a disk that loses power, fails, and fills up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
