@@ -6,7 +6,7 @@
 //! and the log say; a crash alone loses nothing that the queue still knows, since it tells again what comes after
 //! [`Witness::seen`].
 //!
-//! Nothing but the writer needs the lock: [`search`] and [`history`] read the files as they are, beside a running
+//! Nothing but the writer needs the lock: [`search()`] and [`history`] read the files as they are, beside a running
 //! server and without one. What stands there twice is shown once. Damage costs the damaged records.
 
 mod file;
