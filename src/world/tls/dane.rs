@@ -5,15 +5,14 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::server::ParsedCertificate;
-use rustls::version::{TLS12, TLS13};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::judged::{CertificateRule, judged_by};
 use super::{TlsSetupError, provider, server_name};
 use crate::model::transport_security::Tlsa;
 
@@ -33,30 +32,25 @@ pub struct DaneNames {
 /// # Errors
 /// `Provider`, which does not happen with the provider that is built in.
 pub fn dane(records: &[Tlsa], names: &DaneNames) -> Result<Arc<ClientConfig>, TlsSetupError> {
-    let provider = provider();
     let all = core::iter::once(&names.base).chain(&names.others);
-    let verifier = Arc::new(TlsaVerifier {
-        records: records.to_vec(),
-        names: all.filter_map(|name| server_name(name)).collect(),
-        provider: Arc::clone(&provider),
-    });
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13, &TLS12])?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+    let rule = TlsaRule::new(records, all.filter_map(|name| server_name(name)).collect());
+    let mut config = judged_by(rule)?;
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 
 #[derive(Debug)]
-struct TlsaVerifier {
+struct TlsaRule {
     records: Vec<Tlsa>,
     names: Vec<ServerName<'static>>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl TlsaVerifier {
+impl TlsaRule {
+    fn new(records: &[Tlsa], names: Vec<ServerName<'static>>) -> Self {
+        Self { records: records.to_vec(), names, algorithms: provider().signature_verification_algorithms }
+    }
+
     fn fits(record: &Tlsa, certificate: &CertificateDer<'_>) -> bool {
         // What cannot be read still fits a record of the whole certificate.
         let parsed = X509Certificate::from_der(certificate);
@@ -86,7 +80,7 @@ impl TlsaVerifier {
         now: UnixTime,
     ) -> Result<(), Error> {
         let certificate = ParsedCertificate::try_from(own)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
+        let algorithms = self.algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&certificate, anchors, intermediates, now, algorithms)?;
         let mut last = Error::InvalidCertificate(CertificateError::NotValidForName);
         for name in &self.names {
@@ -99,46 +93,22 @@ impl TlsaVerifier {
     }
 }
 
-impl ServerCertVerifier for TlsaVerifier {
-    fn verify_server_cert(
+impl CertificateRule for TlsaRule {
+    fn judge(
         &self,
-        end_entity: &CertificateDer<'_>,
+        own: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let mut own = self.records.iter().filter(|record| record.is_end_entity());
-        if own.any(|record| Self::fits(record, end_entity)) {
-            return Ok(ServerCertVerified::assertion());
+    ) -> Result<(), Error> {
+        let mut records = self.records.iter().filter(|record| record.is_end_entity());
+        if records.any(|record| Self::fits(record, own)) {
+            return Ok(());
         }
         let anchors = self.anchors(intermediates);
         if anchors.is_empty() {
             return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
         }
-        self.verify_chain(end_entity, intermediates, &anchors, now).map(|()| ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.verify_chain(own, intermediates, &anchors, now)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod development;
 pub mod server;
 pub mod store;
 
+mod judged;
 mod pair;
 
 use std::sync::Arc;

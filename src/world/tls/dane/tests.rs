@@ -1,8 +1,10 @@
 //! Certificates of every sort against the records that should and should not take them.
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::client::danger::ServerCertVerifier as _;
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::super::judged::Verifier;
 use super::*;
 
 const HOST: &str = "mx.fabrikam.example";
@@ -60,9 +62,8 @@ fn record(usage: u8, selector: u8, matching: u8, certificate: &CertificateDer<'_
 
 /// What becomes of a host that shows `chain`.
 fn verify(records: &[Tlsa], chain: &[CertificateDer<'static>]) -> Result<(), Error> {
-    let provider = provider();
     let names = [HOST, "fabrikam.example"].map(|name| server_name(name).unwrap()).to_vec();
-    let verifier = TlsaVerifier { records: records.to_vec(), names, provider };
+    let verifier = Verifier::new(TlsaRule::new(records, names));
     let (own, rest) = chain.split_first().unwrap();
     verifier.verify_server_cert(own, rest, &server_name("other.example").unwrap(), &[], now()).map(|_| ())
 }
