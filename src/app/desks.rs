@@ -66,7 +66,7 @@ impl QueueDesk for QueueCounter {
         after: Option<QueueId>,
         limit: usize,
     ) -> Result<(Vec<QueueSummary>, usize), String> {
-        let first = after.map_or(QueueId(0), |id| QueueId(id.0.saturating_add(1)));
+        let first = after.map_or(QueueId(0), QueueId::following);
         let page = self.queue.list(selection, first, limit);
         Ok((page.messages.iter().map(summary).collect(), page.total))
     }

@@ -24,7 +24,12 @@ impl QueueId {
     /// The id after `last`, at `now`. It grows even when the clock stands still or steps back.
     pub fn after(last: Self, now: Timestamp) -> Self {
         // Milliseconds take 48 bits until the year 9999.
-        Self((now.unix_milliseconds() << COUNTER_BITS).max(last.0.saturating_add(1)))
+        Self((now.unix_milliseconds() << COUNTER_BITS).max(last.following().0))
+    }
+
+    /// The least id that is greater.
+    pub const fn following(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 
     /// When it was given, as far as the clock was right and not overtaken by ids of one moment.

@@ -264,6 +264,11 @@ impl Lanes {
         Some(Paused { until: suspect.until?, last: suspect.last.clone() })
     }
 
+    /// When the pause of a lane ends, if it pauses.
+    pub(super) fn paused_until(&self, key: &LaneKey) -> Option<Timestamp> {
+        self.suspects.get(key)?.until
+    }
+
     /// What was wrong with the destination the last time that none of its hosts could be used.
     pub(super) fn last_trouble(&self, key: &LaneKey) -> Option<&Attempt> {
         self.suspects.get(key)?.last.as_ref()

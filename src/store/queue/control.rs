@@ -129,7 +129,7 @@ impl Queue {
             let slice: Vec<QueueId> =
                 table.dispatcher.entries_from(first).take(SLICE).map(|one| one.facts.id).collect();
             looked = looked.saturating_add(slice.len());
-            next = slice.last().filter(|_| slice.len() == SLICE).map(|id| QueueId(id.0.saturating_add(1)));
+            next = slice.last().filter(|_| slice.len() == SLICE).map(|id| id.following());
             for id in slice {
                 let recipients = one(&mut table, id, selection, order, dry_run, now);
                 obeyed.messages = obeyed.messages.saturating_add(usize::from(recipients > 0));
@@ -203,7 +203,7 @@ impl Queue {
                 show(&table, entry);
                 (count, last) = (count.saturating_add(1), entry.facts.id);
             }
-            next = (count == SLICE).then(|| QueueId(last.0.saturating_add(1)));
+            next = (count == SLICE).then(|| last.following());
         }
     }
 
@@ -230,12 +230,12 @@ impl Queue {
         self.each(|table, entry| {
             for target in entry.targets().iter().filter(|target| target.state.is_open()) {
                 let hop = &target.addressee.hop;
-                if hop.lane().is_local() {
+                let lane = hop.lane();
+                if lane.is_local() {
                     continue;
                 }
-                let known = found
-                    .entry(hop.lane())
-                    .or_insert_with(|| DestinationSummary::of(&table.dispatcher.destination(hop)));
+                let known =
+                    found.entry(lane).or_insert_with(|| DestinationSummary::of(&table.dispatcher.destination(hop)));
                 known.recipients = known.recipients.saturating_add(1);
                 known.held = known.held.saturating_add(usize::from(target.state == State::Held));
                 known.learn(target);

@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use crate::model::mail::Timestamp;
-use crate::model::queue::{
-    Attempt, Destination, DestinationName, Dispatcher, Entry, LaneKey, State, Suspension, Target,
-};
+use crate::model::queue::{Destination, DestinationName, Dispatcher, Entry, LaneKey, State, Suspension, Target};
 
 /// A message in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,7 +61,7 @@ impl Summary {
         let open = || targets.iter().filter(|target| target.state.is_open());
         let waits = open().all(|target| dispatcher.next_attempt(target).is_some());
         let next = open().filter_map(|target| dispatcher.next_attempt(target)).min();
-        let last = open().filter_map(|target| last_of(target, dispatcher)).max_by_key(|last| last.at);
+        let last = open().filter_map(|target| dispatcher.last_attempt(target)).max_by_key(|last| last.at);
         Self {
             id: entry.facts.id.to_string(),
             accepted_at: entry.facts.accepted_at.to_string(),
@@ -83,17 +81,9 @@ fn of_recipients(targets: &[Target], dispatcher: &Dispatcher) -> Vec<RecipientSu
     targets.iter().map(|target| RecipientSummary::of(target, dispatcher)).collect()
 }
 
-/// The last answer to a recipient; for one that waits behind a destination none of whose hosts can be used, what is
-/// wrong with that.
-fn last_of(target: &Target, dispatcher: &Dispatcher) -> Option<Attempt> {
-    let own = target.last.as_deref().cloned();
-    own.or_else(|| dispatcher.destination(&target.addressee.hop).paused.filter(|_| target.state == State::Due)?.last)
-}
-
 impl RecipientSummary {
     fn of(target: &Target, dispatcher: &Dispatcher) -> Self {
-        let last = last_of(target, dispatcher);
-        let last = last.as_ref();
+        let last = dispatcher.last_attempt(target);
         Self {
             address: target.addressee.address.to_string(),
             destination: target.addressee.hop.lane().to_string(),

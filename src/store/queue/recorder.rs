@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::backlog::Unrecorded;
 use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError, SUSPENDED};
 use super::renewal::{Renewal, is_overgrown};
+use super::table::Table;
 use super::{CommitFailure, Happened, OwnMessage, Shared};
 use crate::model::queue::{Attempt, Event, Input, QueueId, ReportJob, ReportKind, Suspensions, Target};
 use crate::store::hands::{Hands, Labour, Turned};
@@ -316,8 +317,9 @@ impl Recorder {
     fn note(&mut self, id: QueueId, location: Option<Location>) {
         let Some(location) = location else { return };
         let mut table = locked(&self.shared.table);
-        let target_count = table.dispatcher.entry(id).map_or(0, |entry| entry.targets().len());
-        let Some(stored) = table.stored.get_mut(&id) else {
+        let Table { dispatcher, stored, .. } = &mut *table;
+        let target_count = || dispatcher.entry(id).map_or(0, |entry| entry.targets().len());
+        let Some(stored) = stored.get_mut(&id) else {
             // The message went in the meantime: nobody needs its facts.
             return self.shared.journal.release(location);
         };

@@ -54,7 +54,7 @@ impl Renewal {
                 return found;
             }
             looked = looked.saturating_add(1);
-            self.next = QueueId(id.0.saturating_add(1));
+            self.next = id.following();
             if stored.locations().any(|location| location.segment == self.segment) {
                 bytes = bytes.saturating_add(stored.committed.record_bytes());
                 found.messages.push(*id);
@@ -83,27 +83,27 @@ struct Renewed {
 }
 
 /// Whether the records of a message are so many that its state is better written as one.
-pub(super) fn is_overgrown(stored: &Stored, target_count: usize) -> bool {
-    let pieces = target_count.div_ceil(record::TARGETS_OF_A_PIECE).max(1);
-    stored.facts.len() > HISTORY_MAX.saturating_add(pieces.saturating_mul(2))
+pub(super) fn is_overgrown(stored: &Stored, target_count: impl Fn() -> usize) -> bool {
+    let bound = |pieces: usize| HISTORY_MAX.saturating_add(pieces.saturating_mul(2));
+    // Most messages have few records, and their recipients need not be counted.
+    stored.facts.len() > bound(1) && stored.facts.len() > bound(target_count().div_ceil(record::TARGETS_OF_A_PIECE))
 }
 
 impl Recorder {
-    /// Writes a slice anew where that is worth while; true when there is more to do at once.
-    pub(super) fn renew(&mut self) -> bool {
+    /// Writes a slice anew where that is worth while; `renewal` says whether there is more to do at once.
+    pub(super) fn renew(&mut self) {
         let mut overgrown = core::mem::take(&mut self.overgrown);
         overgrown.sort_unstable();
         overgrown.dedup();
         self.write_anew(overgrown, false);
         let Some(mut renewal) = self.renewal.take().or_else(|| Renewal::begin(&self.shared, None)) else {
-            return false;
+            return;
         };
         self.renew_suspensions(&renewal);
         self.renew_mark(&renewal);
         let found = renewal.look(&locked(&self.shared.table));
         self.write_anew(found.messages, true);
         self.renewal = if found.end { Renewal::begin(&self.shared, Some(renewal.segment)) } else { Some(renewal) };
-        self.renewal.is_some()
     }
 
     /// What is suspended stands in one record, which may keep the segment as well.

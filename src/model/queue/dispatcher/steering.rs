@@ -1,13 +1,11 @@
 //! What administrators ask: commands on messages, and suspended destinations and senders.
 
-use std::collections::BTreeSet;
-
-use super::{Dispatcher, Phase};
+use super::{Dispatcher, Live, Phase};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::lane::{LaneKey, Paused};
 use crate::model::queue::suspension::{Suspension, Suspensions};
-use crate::model::queue::target::{Event, Hop, State, Target};
+use crate::model::queue::target::{Attempt, Event, Hop, State, Target};
 use crate::model::queue::work::{Command, Effect};
 
 /// Where a destination stands.
@@ -35,19 +33,15 @@ impl Dispatcher {
         if !live.entry.is_expanded() {
             return self.abandon(command);
         }
-        let retry = matches!(command, Command::Retry(_));
-        let (mut events, mut wake, mut obeyed) = (Vec::new(), BTreeSet::new(), 0_usize);
-        for (place, target) in (0_u32..).zip(live.entry.targets()).filter(|(_, target)| wanted(target)) {
-            let event = event(command, target);
-            // What is to be tried now must not wait for its destination.
-            let lane = retry.then(|| target.addressee.hop.lane()).filter(|lane| self.lanes.paused(lane).is_some());
-            let waits = target.state == State::Due && lane.is_some();
-            obeyed = obeyed.saturating_add(usize::from(event.is_some() || waits));
-            wake.extend(lane.filter(|_| event.is_some() || waits));
+        let answers = self.answers(live, command, wanted);
+        let obeyed = answers.len();
+        let mut events = Vec::new();
+        for Answer { place, event, lane } in answers {
             events.extend(event.map(|event| (place, event)));
-        }
-        for lane in wake {
-            self.lanes.wake_lane(&lane, &self.limits, &self.suspensions);
+            // What is to be tried now must not wait for its destination.
+            if let Some(lane) = lane {
+                self.lanes.wake_lane(&lane, &self.limits, &self.suspensions);
+            }
         }
         if !events.is_empty() {
             self.effects.push_back(Effect::Record { id, events });
@@ -59,23 +53,26 @@ impl Dispatcher {
     pub fn would_obey(&self, command: &Command, wanted: impl Fn(&Target) -> bool) -> usize {
         let Some(live) = self.entries.get(&command.id()) else { return 0 };
         if !live.entry.is_expanded() {
-            return usize::from(matches!(command, Command::Remove(_) | Command::GiveUp(..)));
+            return usize::from(unexpanded_end(command).is_some());
         }
-        let obeys = |target: &&Target| {
-            let pauses = || self.lanes.paused(&target.addressee.hop.lane()).is_some();
-            let waits = matches!(command, Command::Retry(_)) && target.state == State::Due;
-            wanted(target) && (event(command, target).is_some() || (waits && pauses()))
-        };
-        live.entry.targets().iter().filter(obeys).count()
+        self.answers(live, command, wanted).len()
     }
 
-    /// A message that is not expanded can only be dropped or given up.
-    fn abandon(&mut self, command: &Command) -> usize {
-        let attempt = match command {
-            Command::Remove(_) => None,
-            Command::GiveUp(_, attempt) => Some(attempt.clone()),
-            Command::Retry(_) | Command::Hold(_) | Command::Release(_) | Command::Move(..) => return 0,
+    /// Those of the recipients that `wanted` names who obey.
+    fn answers(&self, live: &Live, command: &Command, wanted: impl Fn(&Target) -> bool) -> Vec<Answer> {
+        let retry = matches!(command, Command::Retry(_));
+        let answer = |(place, target): (u32, &Target)| {
+            let event = event(command, target);
+            let lane = retry.then(|| target.addressee.hop.lane());
+            let lane = lane.filter(|lane| self.lanes.paused_until(lane).is_some());
+            let waits = target.state == State::Due && lane.is_some();
+            (event.is_some() || waits).then_some(Answer { place, event, lane })
         };
+        (0_u32..).zip(live.entry.targets()).filter(|(_, target)| wanted(target)).filter_map(answer).collect()
+    }
+
+    fn abandon(&mut self, command: &Command) -> usize {
+        let Some(attempt) = unexpanded_end(command) else { return 0 };
         self.effects.push_back(Effect::Abandon { id: command.id(), attempt });
         1
     }
@@ -97,9 +94,19 @@ impl Dispatcher {
     pub fn next_attempt(&self, target: &Target) -> Option<Timestamp> {
         match target.state {
             State::Deferred => Some(target.next_attempt),
-            State::Due => self.lanes.paused(&target.addressee.hop.lane()).map(|paused| paused.until),
+            State::Due => self.lanes.paused_until(&target.addressee.hop.lane()),
             State::Held | State::Delivered | State::Relayed | State::Failed | State::Removed | State::Reported => None,
         }
+    }
+
+    /// The last answer to a recipient; for one that waits behind a destination none of whose hosts can be used, what is
+    /// wrong with that.
+    pub fn last_attempt<'a>(&'a self, target: &'a Target) -> Option<&'a Attempt> {
+        target.last.as_deref().or_else(|| {
+            let lane = (target.state == State::Due).then(|| target.addressee.hop.lane())?;
+            self.lanes.paused_until(&lane)?;
+            self.lanes.last_trouble(&lane)
+        })
     }
 
     /// Obeys what is suspended from now on, and lets go on what is not any more.
@@ -126,6 +133,25 @@ impl Dispatcher {
             }
         }
         self.lanes.obey(&self.limits, &self.suspensions);
+    }
+}
+
+/// A recipient that obeys a command.
+struct Answer {
+    place: u32,
+    /// What happens to it.
+    event: Option<Event>,
+    /// The destination whose pause ends.
+    lane: Option<LaneKey>,
+}
+
+/// How a command ends a message that is not expanded, which can only be dropped or given up; the attempt is what its
+/// sender is told.
+fn unexpanded_end(command: &Command) -> Option<Option<Attempt>> {
+    match command {
+        Command::Remove(_) => Some(None),
+        Command::GiveUp(_, attempt) => Some(Some(attempt.clone())),
+        Command::Retry(_) | Command::Hold(_) | Command::Release(_) | Command::Move(..) => None,
     }
 }
 
