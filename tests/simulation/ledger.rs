@@ -108,8 +108,13 @@ impl Ledger {
     pub(super) fn submitted(&self, id: QueueId, draft: &Draft) {
         self.chronicle.note(&format!("submit {id} token {} to {:?}", draft.token, draft.paths));
         let letter = Letter { draft: Some(draft.clone()), ..Letter::default() };
-        if self.books().letters.insert(id, letter).is_some() {
-            self.violation(format!("{id} was given twice"));
+        let mut books = self.books();
+        // Ids grow, whatever the clock does: none can come again, not even of messages that have long gone.
+        let greater = books.letters.range(id..).find(|(_, known)| known.committed).map(|(id, _)| *id);
+        let former = books.letters.insert(id, letter);
+        drop(books);
+        if let Some(greater) = greater.or_else(|| former.map(|_| id)) {
+            self.violation(format!("{id} was given after {greater}"));
         }
     }
 

@@ -99,7 +99,7 @@ async fn inside(world: &Arc<World>, life: &Life, pending: &Pending, quiet: Arc<Q
     }
     let house = Arc::new(house);
     let dark = Arc::new(Notify::new());
-    let hands = tokio::spawn(turn(Arc::clone(world), Arc::clone(&house), quiet, life.slow, Arc::clone(&dark)));
+    let hands = tokio::spawn(turn(Arc::clone(world), Arc::clone(&house), quiet, life.clone(), Arc::clone(&dark)));
     let (stop, stopped) = oneshot::channel::<()>();
     let stopping = async {
         let _ = stopped.await;
@@ -110,7 +110,7 @@ async fn inside(world: &Arc<World>, life: &Life, pending: &Pending, quiet: Arc<Q
         others.push(tokio::spawn(sessions(Arc::clone(world), Arc::clone(&house), Arc::clone(pending))));
     }
     others.extend(life.orders.iter().map(|order| tokio::spawn(obey(Arc::clone(world), Arc::clone(&house), *order))));
-    others.extend(life.readings.iter().map(|at| tokio::spawn(read(Arc::clone(world), *at))));
+    others.extend(life.readings.iter().map(|at| tokio::spawn(read_later(Arc::clone(world), *at))));
     others.extend(life.clock.iter().map(|(at, by)| tokio::spawn(set_clock(Arc::clone(world), *at, *by))));
     others.extend(life.ailment.map(|ailment| tokio::spawn(fall_ill(Arc::clone(world), ailment))));
     if life.end == End::Done {
@@ -143,19 +143,26 @@ async fn inside(world: &Arc<World>, life: &Life, pending: &Pending, quiet: Arc<Q
 }
 
 /// Turns the stores in an order that the dice draw, and tells when the power is gone.
-async fn turn(world: Arc<World>, house: Arc<House>, quiet: Arc<Quiet>, slow: u64, dark: Arc<Notify>) {
+async fn turn(world: Arc<World>, house: Arc<House>, quiet: Arc<Quiet>, life: Life, dark: Arc<Notify>) {
     let dice = &world.hands;
+    let mailboxes = || {
+        let worked = house.mailboxes.turn();
+        if worked && life.keen_reader {
+            read(&world);
+        }
+        worked
+    };
     loop {
         quiet.look.notified().await;
-        if dice.chance(slow) {
+        if dice.chance(life.slow) {
             sleep(Duration::from_millis(dice.scale(2_000))).await;
         }
         let queue_first = dice.chance(2);
-        let mut worked = if queue_first { house.queue.turn() } else { house.mailboxes.turn() };
-        if worked && dice.chance(slow) {
+        let mut worked = if queue_first { house.queue.turn() } else { mailboxes() };
+        if worked && dice.chance(life.slow) {
             sleep(Duration::from_millis(dice.scale(500))).await;
         }
-        worked |= if queue_first { house.mailboxes.turn() } else { house.queue.turn() };
+        worked |= if queue_first { mailboxes() } else { house.queue.turn() };
         if !world.disk.has_power() {
             world.chronicle.note("no power");
             dark.notify_one();
@@ -330,17 +337,21 @@ fn resume(world: &World, house: &House) {
     }
 }
 
-/// Somebody reads: as IMAP servers do, without waiting for the disk.
-async fn read(world: Arc<World>, at: Duration) {
+async fn read_later(world: Arc<World>, at: Duration) {
     sleep(at).await;
+    read(&world);
+}
+
+/// Somebody reads: as IMAP servers do, without waiting for the disk.
+fn read(world: &World) {
     for id in MAILBOXES {
         let mailbox = Path::new(MAIL).join(MailboxName::of_recipient(id).as_str());
         for name in world.disk.list(&mailbox.join("new")).unwrap_or_default() {
             let seen = format!("{}:2,S", name.to_string_lossy());
-            let _ = world.disk.rename(&mailbox.join("new").join(&name), &mailbox.join("cur").join(seen));
+            let moved = world.disk.rename(&mailbox.join("new").join(&name), &mailbox.join("cur").join(seen));
+            world.chronicle.note(&format!("{name:?} is read: {moved:?}"));
         }
     }
-    world.chronicle.note("the mail is read");
 }
 
 async fn set_clock(world: Arc<World>, at: Duration, seconds: i64) {

@@ -62,6 +62,8 @@ pub(super) struct Life {
     pub(super) orders: Vec<(Duration, Order)>,
     /// When somebody reads the mail that has come, which moves it within the mailbox.
     pub(super) readings: Vec<Duration>,
+    /// Somebody waits for mail and reads it as soon as it is there, before the queue knows.
+    pub(super) keen_reader: bool,
     /// When the wall clock is set, and by how many seconds.
     pub(super) clock: Vec<(Duration, i64)>,
     /// The disk lies once, at this write.
@@ -89,6 +91,7 @@ impl Life {
             ailment: None,
             orders: Vec::new(),
             readings: Vec::new(),
+            keen_reader: false,
             clock: Vec::new(),
             lie: None,
             skipped_synchronization: None,
@@ -138,6 +141,7 @@ impl Life {
             ailment,
             orders,
             readings: (0..dice.below(4)).map(|_| moment()).collect(),
+            keen_reader: dice.chance(4),
             clock: if dice.chance(4) { vec![(moment(), seconds(dice))] } else { Vec::new() },
             lie: None,
             skipped_synchronization: None,

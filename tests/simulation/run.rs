@@ -52,7 +52,7 @@ pub(super) fn run(case: Case) -> Verdict {
         Some(step) => {
             let end = if case.seed.is_multiple_of(2) { End::Kill } else { End::PowerCut };
             let lasts = Duration::from_secs(13 * 3600);
-            let first = Life { operations: Some(step), end, lasts, ..Life::calm() };
+            let first = Life { operations: Some(step), end, lasts, keen_reader: true, ..Life::calm() };
             vec![first, Life { fills: false, ..Life::calm() }]
         }
         None => plan::draw(case.seed),
