@@ -5,6 +5,7 @@
 
 mod dovecot;
 mod imap;
+mod island;
 mod kills;
 mod misbehaving;
 mod openssl;

@@ -59,6 +59,17 @@ impl Site {
         Server::serve(place, &self.config, self.ports)
     }
 
+    /// The command that starts it, completed: `program` is the program itself or one that runs it elsewhere.
+    pub(crate) fn serve_command(&self, mut program: Command) -> Command {
+        program.arg("serve").arg("--config").arg(&self.config);
+        program
+    }
+
+    /// Where accounts hand mail in after STARTTLS.
+    pub(crate) fn submission(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports[1]).into()
+    }
+
     /// Where other servers deliver.
     pub(crate) fn inbound(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.ports[0]).into()
