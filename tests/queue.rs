@@ -49,7 +49,7 @@ fn addressee(hop: Hop, reverse_path: ReversePath, notify: Notify) -> Addressee {
     };
     let path = ForwardPath::Mailbox(address.clone());
     let dsn = DsnRequest { notify, original_recipient: None };
-    Addressee { hop, address, path, reverse_path, dsn, resent_from: None }
+    Addressee { hop, address, path, reverse_path, dsn, resent_from: None, automatic_replies: true }
 }
 
 fn relay_to(domain: &str) -> Target {

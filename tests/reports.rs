@@ -47,6 +47,7 @@ fn target(recipient: &str) -> Target {
         reverse_path: message().reverse_path,
         dsn: DsnRequest { notify: Notify::Unspecified, original_recipient: None },
         resent_from: None,
+        automatic_replies: true,
     })
 }
 

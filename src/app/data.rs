@@ -22,7 +22,7 @@ use crate::world::Random;
 use crate::world::disk::{close_to_others, read_regular};
 
 /// The format that this program reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// More than any file that is read here as a whole may hold.
 const FILE_BYTES_MAX: u64 = 4096;
 
@@ -240,12 +240,15 @@ mod tests {
     }
 
     #[test]
-    fn foreign_and_future_directories_are_left_alone() {
+    fn foreign_past_and_future_directories_are_left_alone() {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("thesis.txt"), "years of work").unwrap();
         assert!(matches!(DataDirectory::open(place.path()), Err(DataError::Foreign { .. })));
-        fs::write(place.path().join("format"), "2\n").unwrap();
-        assert!(matches!(DataDirectory::open(place.path()), Err(DataError::Format { .. })));
+        for other in [FORMAT_VERSION - 1, FORMAT_VERSION + 1] {
+            fs::write(place.path().join("format"), format!("{other}\n")).unwrap();
+            let refused = DataDirectory::open(place.path()).unwrap_err();
+            assert!(matches!(&refused, DataError::Format { found, .. } if *found == other.to_string()), "{refused}");
+        }
         assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2);
     }
 }

@@ -344,3 +344,42 @@ fn forwarding_follows_the_table_row_by_row() {
         assert_eq!(found, expected, "{row}");
     }
 }
+
+#[test]
+fn automatic_replies_pass_a_group_only_where_it_and_all_around_it_let_them() {
+    let group = |name: &str, sends: bool, member: &str| {
+        format!(
+            "[[recipient]]\ntype = \"MailUniversalDistributionGroup\"\naddress = \"{name}@contoso.example\"\n\
+             send_oof_message_to_originator = {sends}\nmembers = [\"{member}@contoso.example\"]\n"
+        )
+    };
+    let snapshot = organisation(
+        &[
+            group("quiet", false, "alice"),
+            group("open", true, "alice"),
+            group("open-in-quiet", false, "open"),
+            group("quiet-in-open", true, "quiet"),
+            "[[recipient]]\ntype = \"SharedMailbox\"\naddress = \"alice@contoso.example\"\n".to_owned(),
+        ]
+        .concat(),
+    );
+    let replies = |paths: &[&str]| {
+        let permit = |path: &&str| asked(&snapshot, &Sender::System, &format!("{path}@contoso.example")).unwrap();
+        let permits: Vec<Permit> = paths.iter().map(permit).collect();
+        let sender = ReversePath::Mailbox(address("eve@adatum.example"));
+        let now = Timestamp::EPOCH;
+        let found = expand(&snapshot, &settings(), Origin::System, &sender, &permits, 1, now, &mut Unrecorded);
+        let [Expanded::Deliver(copy)] = found.as_slice() else {
+            panic!("alice gets one copy, not {found:?}");
+        };
+        copy.automatic_replies
+    };
+    assert!(replies(&["alice"]));
+    assert!(!replies(&["quiet"]));
+    assert!(replies(&["open"]));
+    assert!(!replies(&["open-in-quiet"]));
+    assert!(!replies(&["quiet-in-open"]));
+    // Whom the message names as well answers it, in whichever order.
+    assert!(replies(&["quiet", "alice"]));
+    assert!(replies(&["alice", "quiet"]));
+}

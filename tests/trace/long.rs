@@ -46,6 +46,7 @@ fn fill(place: &Path, clock: &Arc<ManualClock>, count: u32) -> QueueId {
         reverse_path: ReversePath::Null,
         dsn: DsnRequest::default(),
         resent_from: None,
+        automatic_replies: true,
     };
     let targets = [Target::new(addressee.clone())];
     let addressee = Arc::new(addressee);

@@ -45,6 +45,9 @@ pub struct Delivery {
     pub dsn: DsnRequest,
     /// The mailbox that forwarded it, for `Resent-From`.
     pub resent_from: Option<Address>,
+    /// Automatic replies of the mailbox may go to the sender: the message names the mailbox itself, or every group on
+    /// the way sends them on (`SendOofMessageToOriginatorEnabled`, spec section 6.1).
+    pub automatic_replies: bool,
 }
 
 /// What became of one branch of the expansion.

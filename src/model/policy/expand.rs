@@ -33,6 +33,8 @@ struct Branch {
     forwarders: Vec<RecipientId>,
     /// Groups that are being expanded on the way here.
     within: Vec<RecipientId>,
+    /// Every group on the way here lets automatic replies of its members through.
+    automatic_replies: bool,
 }
 
 struct Expansion<'world, T: Trail> {
@@ -51,6 +53,8 @@ struct Expansion<'world, T: Trail> {
     ring: HashSet<RecipientId>,
     outside: HashSet<AddressKey>,
     postmaster: bool,
+    /// Mailboxes that the message names itself, not only through a group: they answer whatever the group says.
+    named: HashSet<RecipientId>,
     /// Of the present permit: some of it is what an earlier permit has seen to.
     merged: bool,
     /// Of the present permit: who forwarded, keeping nothing, back into a group it came from, and those groups.
@@ -86,14 +90,26 @@ pub fn expand(
         ring: HashSet::new(),
         outside: HashSet::new(),
         postmaster: false,
+        named: HashSet::new(),
         merged: false,
         returned: Vec::new(),
         relied_on: None,
         result: Vec::with_capacity(permits.len()),
     };
-    for permit in permits {
-        // Resolved again: the directory may have changed since RCPT.
-        let resolution = resolve(snapshot, settings, permit.path(), expansion.trail);
+    // Resolved again: the directory may have changed since RCPT.
+    let resolved: Vec<_> =
+        permits.iter().map(|permit| resolve(snapshot, settings, permit.path(), expansion.trail)).collect();
+    expansion.named.extend(resolved.iter().filter_map(|resolution| match resolution {
+        Resolution::Mailbox(id) => Some(*id),
+        Resolution::Group(_)
+        | Resolution::Outside { .. }
+        | Resolution::PostmasterMailbox
+        | Resolution::InternalRelay(_)
+        | Resolution::Rewritten(_)
+        | Resolution::Foreign(_)
+        | Resolution::Unknown(_) => None,
+    }));
+    for (permit, resolution) in permits.iter().zip(resolved) {
         expansion.permit(Branch {
             resolution,
             path: permit.path().clone(),
@@ -103,6 +119,7 @@ pub fn expand(
             via: None,
             forwarders: Vec::new(),
             within: Vec::new(),
+            automatic_replies: true,
         });
     }
     expansion.result
@@ -201,6 +218,7 @@ impl<T: Trail> Expansion<'_, T> {
         self.trail.note("a group is expanded", true, || format!("{}: {} members", group.primary(), members.len()));
         let via = Some(self.rewriter(&group, branch.via.as_ref()));
         let within = [branch.within.as_slice(), &[id]].concat();
+        let automatic_replies = branch.automatic_replies && passes_replies(&group);
         // Reversed, because branches are taken from the end: members come out in order.
         for member in members.into_iter().rev() {
             if let Some(resolution) = self.resolve_object(member) {
@@ -213,6 +231,7 @@ impl<T: Trail> Expansion<'_, T> {
                     via: via.clone(),
                     forwarders: branch.forwarders.clone(),
                     within: within.clone(),
+                    automatic_replies,
                 });
             }
         }
@@ -296,7 +315,8 @@ impl<T: Trail> Expansion<'_, T> {
         for subscriber in group.subscribers.iter().rev() {
             if let Some(resolution) = self.resolve_object(*subscriber) {
                 let via = Some(self.rewriter(mailbox, branch.via.as_ref()));
-                self.pending.push(Branch { resolution, via, ..branch.clone() });
+                let automatic_replies = branch.automatic_replies && passes_replies(mailbox);
+                self.pending.push(Branch { resolution, via, automatic_replies, ..branch.clone() });
             }
         }
     }
@@ -402,12 +422,14 @@ impl<T: Trail> Expansion<'_, T> {
     }
 
     fn deliver(&mut self, to: Destination, branch: Branch) {
+        let named = matches!(to, Destination::Mailbox(id) if self.named.contains(&id));
         self.result.push(Expanded::Deliver(Delivery {
             to,
             path: branch.path,
             reverse_path: branch.reverse_path,
             dsn: branch.dsn,
             resent_from: branch.resent_from,
+            automatic_replies: named || branch.automatic_replies,
         }));
     }
 
@@ -436,4 +458,9 @@ impl<T: Trail> Expansion<'_, T> {
             });
         }
     }
+}
+
+/// Whether automatic replies of a group's members reach the sender (spec section 5.6).
+fn passes_replies(group: &Recipient) -> bool {
+    group.group.as_deref().is_none_or(|set| set.send_oof_message_to_originator)
 }

@@ -88,6 +88,16 @@ pub struct Addressee {
     pub dsn: DsnRequest,
     /// The mailbox that forwarded it.
     pub resent_from: Option<Address>,
+    /// Automatic replies of the mailbox may go to the sender, see [`Delivery`].
+    pub automatic_replies: bool,
+}
+
+impl Addressee {
+    /// Who ended in a refusal: nothing is delivered, so nobody answers either.
+    pub const fn nowhere(address: Address, path: ForwardPath, reverse_path: ReversePath, dsn: DsnRequest) -> Self {
+        let hop = Hop::Nowhere;
+        Self { hop, address, path, reverse_path, dsn, resent_from: None, automatic_replies: false }
+    }
 }
 
 /// How one attempt went, as reports and lists show it.
@@ -309,7 +319,7 @@ impl Target {
             ForwardPath::Postmaster => local_address(super::entry::postmaster_local()),
         };
         let (dsn, reverse_path) = (permit.dsn().clone(), reverse_path.clone());
-        Self::refused(Addressee { hop: Hop::Nowhere, address, path, reverse_path, dsn, resent_from: None }, attempt)
+        Self::refused(Addressee::nowhere(address, path, reverse_path, dsn), attempt)
     }
 
     /// Stands for all recipients of a message that cannot even be read: its sender hears that it is lost.
@@ -317,7 +327,7 @@ impl Target {
         let address = local_address(super::entry::unknown_local());
         let path = ForwardPath::Mailbox(address.clone());
         let (dsn, reverse_path) = (DsnRequest::default(), reverse_path.clone());
-        Self::refused(Addressee { hop: Hop::Nowhere, address, path, reverse_path, dsn, resent_from: None }, attempt)
+        Self::refused(Addressee::nowhere(address, path, reverse_path, dsn), attempt)
     }
 
     /// What expansion found, as a recipient of the queue.
@@ -326,8 +336,7 @@ impl Target {
             Expanded::Deliver(delivery) => Self::new(addressee_of(delivery, snapshot)),
             Expanded::Refused { path, address, refusal, reverse_path, dsn } => {
                 let attempt = Attempt { at: now, host: None, reply: refusal.bare_reply(settings) };
-                let hop = Hop::Nowhere;
-                Self::refused(Addressee { hop, address, path, reverse_path, dsn, resent_from: None }, attempt)
+                Self::refused(Addressee::nowhere(address, path, reverse_path, dsn), attempt)
             }
         }
     }
@@ -338,7 +347,7 @@ impl Target {
         let path = ForwardPath::Mailbox(address.clone());
         let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
         let hop = Hop::SentItems(owner.id);
-        Self::new(Addressee { hop, address, path, reverse_path: ReversePath::Null, dsn, resent_from: None })
+        Self::new(Addressee { hop, ..Addressee::nowhere(address, path, ReversePath::Null, dsn) })
     }
 
     /// Applies an event, in the running server and in the replay alike.
@@ -405,7 +414,7 @@ impl Target {
 }
 
 fn addressee_of(delivery: Delivery, snapshot: &Snapshot) -> Addressee {
-    let Delivery { to, path, reverse_path, dsn, resent_from } = delivery;
+    let Delivery { to, path, reverse_path, dsn, resent_from, automatic_replies } = delivery;
     let postmaster = || {
         let domain = snapshot.default_domain().map_or_else(|| "localhost".to_owned(), ToString::to_string);
         Address::parse(&format!("postmaster@{domain}")).ok()
@@ -423,7 +432,7 @@ fn addressee_of(delivery: Delivery, snapshot: &Snapshot) -> Addressee {
     };
     // An accepted domain makes a valid address with "postmaster", so there is always one.
     let address = address.unwrap_or_else(|| local_address(super::entry::postmaster_local()));
-    Addressee { hop, address, path, reverse_path, dsn, resent_from }
+    Addressee { hop, address, path, reverse_path, dsn, resent_from, automatic_replies }
 }
 
 /// An address at this machine, for what has none of its own.

@@ -23,7 +23,7 @@ pub(super) const SUSPENDED: u8 = 4;
 /// The journal's kind of the greatest id of any message so far.
 pub(super) const MARKED: u8 = 5;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A record that this version cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -52,7 +52,7 @@ fn target(hop: Hop, reverse_path: ReversePath) -> Target {
     let address = address("partner@fabrikam.example");
     let path = ForwardPath::Mailbox(address.clone());
     let dsn = DsnRequest { notify: Notify::Unspecified, original_recipient: None };
-    Target::new(Addressee { hop, address, path, reverse_path, dsn, resent_from: None })
+    Target::new(Addressee { hop, address, path, reverse_path, dsn, resent_from: None, automatic_replies: true })
 }
 
 fn outside() -> Hop {

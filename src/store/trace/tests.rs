@@ -55,6 +55,7 @@ fn addressee(to: &str, given: &str) -> Addressee {
         reverse_path: ReversePath::Null,
         dsn: DsnRequest::default(),
         resent_from: None,
+        automatic_replies: true,
     }
 }
 

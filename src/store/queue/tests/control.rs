@@ -122,12 +122,16 @@ fn what_cannot_be_read_can_be_given_up_and_its_sender_hears_of_it() {
 #[test]
 fn a_message_written_by_an_older_program_is_read() {
     // Version, id, two events: Held (the fifth kind) of the first recipient, Noticed (the ninth) of the second.
-    let octets = [1, 42, 2, 0, 4, 1, 8];
+    let mut octets = [2, 42, 2, 0, 4, 1, 8];
     let (moved, rest) = record::decode::<record::Moved>(&octets).unwrap();
     assert_eq!((moved.id, rest.len()), (QueueId(42), 0));
     assert!(matches!(moved.events.as_slice(), [(0, Event::Held), (1, Event::Noticed)]));
     let again = record::encode(&moved).unwrap();
     assert_eq!(again, octets);
+    // Before version 2 a recipient said nothing of automatic replies.
+    octets[0] = 1;
+    let refused = record::decode::<record::Moved>(&octets).unwrap_err();
+    assert_eq!(refused.to_string(), "written in version 1 of the format; this program reads version 2");
 }
 
 #[test]
