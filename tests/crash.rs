@@ -10,6 +10,8 @@
     reason = "tests may stop at the first surprise, and read settings of their own"
 )]
 
+mod sent_items;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;

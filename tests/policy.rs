@@ -1,6 +1,7 @@
 //! Laws of the decisions, over directories that chance draws.
 
 mod paths;
+mod sent_items;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -75,16 +76,19 @@ fn bare(number: usize, drawn: &Drawn) -> Recipient {
     recipient
 }
 
-/// A valid directory from the draws: first everybody, then who refers to whom.
-fn directory(drawn: &[Drawn]) -> Snapshot {
-    let domain = AcceptedDomain {
+fn contoso_domain() -> AcceptedDomain {
+    AcceptedDomain {
         domain: DOMAIN.parse().unwrap(),
         domain_type: DomainType::Authoritative,
         match_subdomains: false,
         default: true,
         next_host: None,
-    };
-    let mut changes = vec![Change::PutDomain(domain)];
+    }
+}
+
+/// A valid directory from the draws: first everybody, then who refers to whom.
+fn directory(drawn: &[Drawn]) -> Snapshot {
+    let mut changes = vec![Change::PutDomain(contoso_domain())];
     changes.extend(drawn.iter().enumerate().map(|(number, one)| Change::PutRecipient(Box::new(bare(number, one)))));
     let first = Snapshot::default().apply(&changes).unwrap();
     let changes: Vec<Change> = drawn

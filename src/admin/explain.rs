@@ -15,7 +15,7 @@ use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
     Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Proof, Refusal, Route, Rule, Sender, Settings,
-    SignedIn, SubmitAs, admit, author, authorship, expand, sign_in,
+    SignedIn, SubmitAs, admit, author, authorship, expand, sent_items, sign_in,
 };
 use crate::model::smtp::replies::Answer;
 
@@ -294,6 +294,10 @@ impl Session<'_> {
                 if authored.reverse_path != *reverse_path {
                     outcome.push(format!("it leaves under the reverse-path <{}>", path_text(&authored.reverse_path)));
                 }
+                let (account, path) = (signed_in.account(), &authored.reverse_path);
+                let kept = sent_items(self.snapshot, self.settings, account, authored.submit_as, path, &mut trail);
+                let keepers = kept.keepers().iter().filter_map(|keeper| self.snapshot.recipient(*keeper));
+                outcome.extend(keepers.map(|keeper| format!("a copy is kept in Sent Items of {}", keeper.primary())));
                 self.close(command, trail, None, outcome);
                 Some(authored.reverse_path)
             }

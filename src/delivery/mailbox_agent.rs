@@ -15,8 +15,9 @@ use crate::store::mailbox::{
 };
 use crate::store::queue::{StoredBody, StoredMessage};
 
-/// The folder of sent mail, as most readers of Maildir call it.
-pub const SENT_FOLDER: &str = "Sent";
+/// The folder of sent mail, as Exchange and Outlook call it. An IMAP server over these mailboxes tells its clients:
+/// Dovecot by `mailbox "Sent Items" { special_use = \Sent }`.
+pub const SENT_FOLDER: &str = "Sent Items";
 
 /// Counts what mailboxes hold, for quotas (decision D5).
 pub trait Occupancy: Send + Sync {
@@ -124,7 +125,8 @@ impl MailboxAgent {
 fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameError> {
     let Copy { message, place, addressee, repeat_possible } = copy;
     let sent = matches!(addressee.hop, Hop::SentItems(_));
-    let mut head = if sent { Vec::new() } else { trace_lines(addressee) };
+    // The author's own copy tells who else got the message.
+    let mut head = if sent { message.envelope.sent_items().blind().to_vec() } else { trace_lines(addressee) };
     let content = match &message.body {
         StoredBody::Memory(bytes) => Message::Bytes(Arc::clone(bytes)),
         StoredBody::File { path, checksum, .. } => Message::File { path: path.clone(), checksum: *checksum },

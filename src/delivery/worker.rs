@@ -16,10 +16,8 @@ use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
 use super::reporting;
-use crate::model::directory::{Recipient, RecipientId, Snapshot};
-use crate::model::mail::Address;
-use crate::model::mail::header::{Mailboxes, fields, mailboxes};
-use crate::model::policy::{Origin, Settings, SubmitAs, Unrecorded, expand, submit_as};
+use crate::model::directory::Snapshot;
+use crate::model::policy::{Settings, Unrecorded, expand};
 use crate::model::queue::{Attempt, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::world::clock::Clock;
@@ -191,45 +189,10 @@ fn targets_of(agents: &Agents, message: &StoredMessage) -> Vec<Target> {
     );
     let mut targets: Vec<Target> =
         found.into_iter().map(|expanded| Target::of(expanded, &snapshot, settings, now)).collect();
-    if let Origin::Account(account) = envelope.origin() {
-        let author = author_of(&message.head);
-        targets.extend(sent_copies(&snapshot, settings, account, author.as_ref()));
-    }
+    // A keeper that is gone by now has no mailbox to put a copy into; nobody is told.
+    let keepers = envelope.sent_items().keepers().iter().filter_map(|keeper| snapshot.recipient(*keeper));
+    targets.extend(keepers.map(|keeper| Target::sent_copy(keeper)));
     targets
-}
-
-/// The address in From, if there is one; the session has judged it.
-fn author_of(head: &[u8]) -> Option<Address> {
-    let fields = fields(head);
-    let from = fields.iter().find(|field| field.is("From"))?;
-    match mailboxes(from.value) {
-        Mailboxes::List(list) => list.into_iter().next(),
-        Mailboxes::Unreadable => None,
-    }
-}
-
-/// Who gets a copy in Sent Items (spec section 4.4): the account, and the owner as or for whom it was sent, each as
-/// their mailbox says.
-fn sent_copies(
-    snapshot: &Snapshot,
-    settings: &Settings,
-    account: RecipientId,
-    author: Option<&Address>,
-) -> Vec<Target> {
-    let mut owners: Vec<&Arc<Recipient>> = Vec::new();
-    let own = snapshot
-        .recipient(account)
-        .filter(|recipient| recipient.sent_items.smtp_client_submission.unwrap_or(settings.sent_items_copy));
-    owners.extend(own);
-    let capacity = author.map(|author| submit_as(snapshot, account, author, &mut Unrecorded));
-    let owner = match capacity {
-        Some(SubmitAs::As(owner)) => snapshot.recipient(owner).filter(|owner| owner.sent_items.sent_as),
-        Some(SubmitAs::OnBehalf(owner)) => snapshot.recipient(owner).filter(|owner| owner.sent_items.sent_on_behalf),
-        Some(SubmitAs::Own | SubmitAs::Denied) | None => None,
-    };
-    owners.extend(owner);
-    let open = owners.into_iter().filter(|owner| owner.has_open_mailbox(settings.licensing()));
-    open.map(|owner| Target::sent_copy(owner)).collect()
 }
 
 async fn attempt(agents: &Arc<Agents>, job: Job) {

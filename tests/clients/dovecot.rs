@@ -68,6 +68,7 @@ fn configuration(run: &Path, mail: &Path, port: u16) -> String {
          mail_location = maildir:{mail}/%u:INDEX=MEMORY\n\
          passdb {{\n  driver = static\n  args = password={PASSWORD}\n}}\n\
          userdb {{\n  driver = static\n  args = {identity} home={mail}/%u\n}}\n\
+         namespace inbox {{\n  inbox = yes\n  mailbox \"Sent Items\" {{\n    special_use = \\Sent\n  }}\n}}\n\
          service imap-login {{\n  chroot =\n  inet_listener imap {{\n    port = {port}\n  }}\n\
          \x20 inet_listener imaps {{\n    port = 0\n  }}\n}}\n\
          service anvil {{\n  chroot =\n}}\n"
@@ -110,8 +111,8 @@ fn dovecot_shows_what_was_delivered_octet_by_octet() {
         server.mailbox("alice").wait_for(token);
     }
     let maildir = server.mailbox("alice").directory().expect("a mailbox");
-    let sent = maildir.join(".Sent");
-    crate::support::wait_for("copies in Sent", || (messages(&sent).len() == 3).then_some(()));
+    let sent = maildir.join(".Sent Items");
+    crate::support::wait_for("copies in Sent Items", || (messages(&sent).len() == 3).then_some(()));
     server.stop();
 
     let mail = place.directory("mail");
@@ -119,9 +120,12 @@ fn dovecot_shows_what_was_delivered_octet_by_octet() {
     symlink(&maildir, mail.join("alice")).unwrap();
     let Some(mut dovecot) = Dovecot::start(&place, &mail) else { return };
     let mut imap = dovecot.sign_in("alice");
-    let folders = imap.command("LIST \"\" *");
-    assert!(folders.iter().any(|folder| folder.line.ends_with(" Sent")), "{folders:?}");
-    for (folder, path) in [("INBOX", &maildir), ("Sent", &sent)] {
+    for listed in ["LIST \"\" *", "LSUB \"\" *"] {
+        let folders = imap.command(listed);
+        assert!(folders.iter().any(|folder| folder.line.ends_with("\"Sent Items\"")), "{folders:?}");
+    }
+    assert!(imap.command("LIST \"\" *").iter().any(|folder| folder.line.contains("\\Sent")));
+    for (folder, path) in [("INBOX", &maildir), ("Sent Items", &sent)] {
         assert_eq!(imap.select(folder), 3);
         let fetched: Vec<_> = (1..=3).map(|number| imap.fetch(number)).collect();
         assert!(fetched.iter().all(|(message, size)| message.len() == *size), "a size is wrong");
@@ -134,6 +138,11 @@ fn dovecot_shows_what_was_delivered_octet_by_octet() {
             assert!(stored.text().contains("umlaut: ä\n.\n..\n   indented\n\nlast\n"), "{}", stored.text());
         }
     }
+    // What one has written oneself is not unread.
+    assert_eq!(
+        imap.command("SEARCH SEEN").iter().map(|found| found.line.as_str()).collect::<Vec<_>>(),
+        ["* SEARCH 1 2 3"]
+    );
     imap.command("SELECT INBOX");
     // A reader that flags and removes is at peace with the names of the files.
     imap.command("STORE 1 +FLAGS (\\Seen \\Deleted)");

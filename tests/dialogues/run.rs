@@ -145,6 +145,13 @@ impl Stage {
             let resolution = self.resolution(permit);
             let _ = writeln!(self.text, "Q: to <{}> {resolution}, {:?}", permit.path(), permit.dsn());
         }
+        for keeper in envelope.sent_items().keepers() {
+            let keeper = self.snapshot.recipient(*keeper).map_or_else(String::new, |found| found.primary().to_string());
+            let _ = writeln!(self.text, "Q: copy in Sent Items of {keeper}");
+        }
+        for line in String::from_utf8_lossy(envelope.sent_items().blind()).split_terminator("\r\n") {
+            let _ = writeln!(self.text, "Q: copies alone | {line}");
+        }
         for line in String::from_utf8_lossy(&submission.head).split_terminator("\r\n") {
             let visible: String = line.chars().map(visible).collect();
             let _ = writeln!(self.text, "{}", format!("Q: | {visible}").trim_end());

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use franking::model::directory::RecipientId;
 use franking::model::mail::ReversePath;
 use franking::model::queue::{Addressee, Hop, QueueId, State};
 use franking::store::mailbox::MailboxName;
 use franking::world::disk::Disk as _;
 
 use super::ledger::{Books, Ending, Letter, Receipt};
-use super::organisation::{End, MAILBOXES, ends};
+use super::organisation::{ALICE, BOB, End, INFO, MAILBOXES, SALES, ends};
+use super::scenario::Draft;
 use super::world::{MAIL, QUEUE, World};
 
 /// Copies that a host got more than once, each with a reason.
@@ -105,7 +107,7 @@ impl Oracle<'_> {
     fn open_mailboxes(&mut self) {
         let names = MAILBOXES.map(MailboxName::of_recipient).into_iter().chain([MailboxName::postmaster()]);
         for name in names {
-            for part in ["new", "cur", ".Sent/new", ".Sent/cur"] {
+            for part in ["new", "cur", ".Sent Items/new", ".Sent Items/cur"] {
                 let directory = Path::new(MAIL).join(name.as_str()).join(part);
                 for file in self.world.disk.list(&directory).unwrap_or_default() {
                     let place = directory.join(&file);
@@ -162,16 +164,7 @@ impl Oracle<'_> {
             return;
         }
         let mut expected: BTreeSet<End> = draft.paths.iter().flat_map(|path| ends(path)).collect();
-        let mut copies = BTreeSet::new();
-        if draft.account == Some("alice@contoso.example") {
-            copies.insert(super::organisation::ALICE);
-        }
-        if draft.account == Some("bob@contoso.example") {
-            copies.insert(super::organisation::BOB);
-        }
-        if draft.author == "info@contoso.example" {
-            copies.insert(super::organisation::INFO);
-        }
+        let copies = copies_of(draft);
         let mut sent = BTreeSet::new();
         for ending in endings {
             let end = match &ending.addressee.hop {
@@ -314,7 +307,7 @@ impl Oracle<'_> {
             Hop::Relay { .. } | Hop::Nowhere => return self.breach(format!("{id} is in {}", mail.place.display())),
         };
         let mailbox = Path::new(MAIL).join(owner.as_str());
-        let folders: &[&str] = if sent { &[".Sent/cur"] } else { &["new", "cur"] };
+        let folders: &[&str] = if sent { &[".Sent Items/cur"] } else { &["new", "cur"] };
         if !folders.iter().any(|folder| mail.place.parent() == Some(&mailbox.join(folder))) {
             self.breach(format!("{id} is in {}, not in {folders:?}", mail.place.display()));
         }
@@ -332,6 +325,10 @@ impl Oracle<'_> {
         }
         let intact = match (&letter.draft, &letter.report) {
             (Some(draft), _) => {
+                // The author's own copies alone say who got the message in secret.
+                if sent && draft.secret {
+                    expected.extend_from_slice(b"Bcc: someone@contoso.example\n");
+                }
                 expected.extend_from_slice(&lf(&draft.head));
                 expected.extend_from_slice(&lf(&draft.body));
                 expected == mail.content
@@ -452,6 +449,22 @@ impl Oracle<'_> {
             }
         }
     }
+}
+
+/// Whose Sent Items keep a copy: none of a receipt or report.
+fn copies_of(draft: &Draft) -> BTreeSet<RecipientId> {
+    let by_account = match draft.account {
+        Some("alice@contoso.example") => Some(ALICE),
+        Some("bob@contoso.example") => Some(BOB),
+        Some(_) | None => None,
+    };
+    let by_author = match draft.author.as_str() {
+        "info@contoso.example" => Some(INFO),
+        "sales@contoso.example" => Some(SALES),
+        _ => None,
+    };
+    let written = *draft.envelope.reverse_path() != ReversePath::Null;
+    by_account.into_iter().chain(by_author).filter(|_| written).collect()
 }
 
 /// What its sender was told of a recipient, in the words of the report's subject.

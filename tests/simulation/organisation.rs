@@ -15,8 +15,9 @@ pub(super) const CAROL: RecipientId = RecipientId(4);
 pub(super) const INFO: RecipientId = RecipientId(5);
 const PARTNER: RecipientId = RecipientId(6);
 const PROJECT: RecipientId = RecipientId(7);
+pub(super) const SALES: RecipientId = RecipientId(8);
 /// Those who have mailboxes.
-pub(super) const MAILBOXES: [RecipientId; 4] = [ALICE, BOB, CAROL, INFO];
+pub(super) const MAILBOXES: [RecipientId; 5] = [ALICE, BOB, CAROL, INFO, SALES];
 
 pub(super) const HOST: &str = "mx.contoso.example";
 /// A contact in a group and the target of a forwarding lead here.
@@ -68,8 +69,8 @@ fn group(id: RecipientId, name: &str, members: Vec<RecipientId>) -> Recipient {
     recipient
 }
 
-/// Alice, Bob and Carol, who keeps a copy and forwards outside; info, in whose name Alice may send; two groups, one
-/// with a contact.
+/// Alice, Bob and Carol, who keeps a copy and forwards outside; info, in whose name Alice may send; sales, on whose
+/// behalf Bob may; two groups, one with a contact.
 pub(super) fn contoso() -> Arc<Snapshot> {
     let domain = AcceptedDomain {
         domain: "contoso.example".parse().unwrap(),
@@ -87,6 +88,9 @@ pub(super) fn contoso() -> Arc<Snapshot> {
     let mut info = Recipient::new(INFO, RecipientType::SharedMailbox, "info", address("info@contoso.example"));
     info.grants.push(Grant { trustee: ALICE, right: Right::SendAs, deny: false });
     info.sent_items.sent_as = true;
+    let mut sales = Recipient::new(SALES, RecipientType::SharedMailbox, "sales", address("sales@contoso.example"));
+    sales.grants.push(Grant { trustee: BOB, right: Right::SendOnBehalf, deny: false });
+    sales.sent_items.sent_on_behalf = true;
     let mut partner =
         Recipient::new(PARTNER, RecipientType::MailContact, "partner", address("partner@contoso.example"));
     partner.external_address = Some(address(PARTNER_ADDRESS));
@@ -100,7 +104,7 @@ pub(super) fn contoso() -> Arc<Snapshot> {
         put(carol),
         put(partner),
     ];
-    let groups = [put(info), put(group(STAFF, "staff", vec![ALICE, BOB]))];
+    let groups = [put(info), put(sales), put(group(STAFF, "staff", vec![ALICE, BOB]))];
     let last = [put(group(PROJECT, "project", vec![ALICE, PARTNER, INFO]))];
     let snapshot = Snapshot::default().apply(&first).unwrap().apply(&groups).unwrap().apply(&last).unwrap();
     Arc::new(snapshot)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use franking::model::directory::Snapshot;
 use franking::model::mail::{ForwardPath, ReversePath};
 use franking::model::policy::{
-    BodyKind, DsnRequest, Envelope, Evidence, MessageParameters, Notify, Proof, Ret, Sender, Settings, Unrecorded,
-    admit, sign_in,
+    BodyKind, DsnRequest, Envelope, Evidence, MessageParameters, Notify, Proof, Ret, Sender, SentItems, Settings,
+    Unrecorded, admit, sent_items, sign_in, submit_as,
 };
 
 use super::dice::{Concern, Dice};
@@ -26,6 +26,8 @@ pub(super) struct Draft {
     pub(super) author: String,
     /// The sender asks for no report of failures.
     pub(super) suppressed: bool,
+    /// The author's own copies say that somebody got it in secret.
+    pub(super) secret: bool,
     pub(super) head: Vec<u8>,
     pub(super) body: Vec<u8>,
 }
@@ -95,7 +97,10 @@ fn draft(
     let (account, author) = match dice.below(8) {
         0..3 => (Some("alice@contoso.example"), "alice@contoso.example"),
         3 => (Some("alice@contoso.example"), "info@contoso.example"),
-        4 | 5 => (Some("bob@contoso.example"), "bob@contoso.example"),
+        4 => (Some("bob@contoso.example"), "bob@contoso.example"),
+        5 => {
+            (Some("bob@contoso.example"), if dice.chance(2) { "sales@contoso.example" } else { "bob@contoso.example" })
+        }
         6 => (None, "partner@fabrikam.example"),
         _ => (None, "eve@slow.example"),
     };
@@ -137,14 +142,24 @@ fn draft(
         ..MessageParameters::default()
     };
     let reverse_path = if null { ReversePath::Null } else { ReversePath::Mailbox(address(author)) };
-    let envelope = Envelope::new(&sender, reverse_path, parameters, permits)?;
+    let secret = dice.chance(3);
+    let kept = match &sender {
+        Sender::Account(signed_in) => {
+            let account = signed_in.account();
+            let capacity = submit_as(snapshot, account, &address(author), &mut Unrecorded);
+            sent_items(snapshot, settings, account, capacity, &reverse_path, &mut Unrecorded)
+        }
+        Sender::Anonymous | Sender::System => SentItems::default(),
+    };
+    let blind = if secret { b"Bcc: someone@contoso.example\r\n".to_vec() } else { Vec::new() };
+    let envelope = Envelope::new(&sender, reverse_path, parameters, permits)?.with_sent_items(kept.with_blind(blind));
     let mut head = format!("From: <{author}>\r\nSubject: Number {token}\r\nMessage-ID: <{token}@draft.example>\r\n");
     if suppressed {
         head.push_str("X-Auto-Response-Suppress: NDR, DR\r\n");
     }
     head.push_str("\r\n");
     let author = author.to_owned();
-    Some(Draft { token, at, envelope, paths, account, author, suppressed, head: head.into_bytes(), body })
+    Some(Draft { token, at, envelope, paths, account, author, suppressed, secret, head: head.into_bytes(), body })
 }
 
 /// Lines, some of them awkward: with dots at their beginning, empty, long, with octets above 127.
@@ -196,6 +211,7 @@ pub(super) fn filler(token: usize, at: Duration, snapshot: &Snapshot, settings: 
         account: None,
         author: "eve@slow.example".to_owned(),
         suppressed: false,
+        secret: false,
         head: head.into_bytes(),
         body: vec![b'f'; 2_500],
     }

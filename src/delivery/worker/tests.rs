@@ -6,9 +6,13 @@ use super::super::mailbox_agent::{Occupancy, Unlimited};
 use super::super::outbox::Outbox;
 use super::super::outgoing::{Closing, Outcomes};
 use super::*;
-use crate::model::directory::{AcceptedDomain, Change, DomainType, Forwarding, Grant, Group, RecipientType, Right};
-use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
-use crate::model::policy::{DsnRequest, Envelope, Evidence, MessageParameters, Proof, Refusal, Sender, admit, sign_in};
+use crate::model::directory::{
+    AcceptedDomain, Change, DomainType, Forwarding, Grant, Group, Recipient, RecipientId, RecipientType, Right,
+};
+use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
+use crate::model::policy::{
+    DsnRequest, Envelope, Evidence, MessageParameters, Proof, Refusal, Sender, admit, sent_items, sign_in, submit_as,
+};
 use crate::model::queue::Limits;
 use crate::store::journal::JournalOptions;
 use crate::store::mailbox::MailboxName;
@@ -116,7 +120,10 @@ impl House {
         };
         let permits = to.iter().map(permit).collect();
         let reverse_path = ReversePath::Mailbox(address(from));
+        let capacity = submit_as(&snapshot, ALICE, &address(from), &mut Unrecorded);
+        let kept = sent_items(&snapshot, &self.agents.settings, ALICE, capacity, &reverse_path, &mut Unrecorded);
         let envelope = Envelope::new(&sender, reverse_path, MessageParameters::default(), permits).unwrap();
+        let envelope = envelope.with_sent_items(kept.with_blind(b"Bcc: <bob@contoso.example>\r\n".to_vec()));
         let head = format!("From: <{from}>\r\nSubject: Hello\r\nMessage-ID: <1@contoso.example>\r\n\r\n");
         let queue = &self.agents.queue;
         let body = SpooledBody::Memory(b"Good morning\r\n".to_vec());
@@ -150,7 +157,7 @@ impl House {
     }
 
     fn sent(&self, id: RecipientId) -> Vec<(PathBuf, String)> {
-        self.files(Path::new("/mail").join(MailboxName::of_recipient(id).as_str()).join(".Sent/cur"))
+        self.files(Path::new("/mail").join(MailboxName::of_recipient(id).as_str()).join(".Sent Items/cur"))
     }
 }
 
@@ -173,7 +180,7 @@ fn a_group_gets_one_copy_each_and_the_sender_one_in_sent_items() {
         }
         let [(path, copy)] = house.sent(ALICE).try_into().unwrap();
         assert!(path.to_string_lossy().ends_with(":2,S"), "{path:?}");
-        assert!(copy.starts_with("From: <alice@contoso.example>\n"), "{copy}");
+        assert!(copy.starts_with("Bcc: <bob@contoso.example>\nFrom: <alice@contoso.example>\n"), "{copy}");
         assert_eq!(house.agents.queue.count(), 0);
     });
 }

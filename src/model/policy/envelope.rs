@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::admit::{Permit, Sender, admit};
 use super::resolve::Resolution;
+use super::sent_items::SentItems;
 use super::settings::Settings;
 use super::trail::Unrecorded;
 use crate::model::directory::{RecipientId, Snapshot};
@@ -126,10 +127,11 @@ pub struct Envelope {
     reverse_path: ReversePath,
     parameters: MessageParameters,
     permits: Vec<Permit>,
+    sent_items: SentItems,
 }
 
 impl Envelope {
-    /// An envelope; `None` without at least one permit.
+    /// An envelope of which nobody keeps a copy; `None` without at least one permit.
     pub fn new(
         sender: &Sender,
         reverse_path: ReversePath,
@@ -137,7 +139,14 @@ impl Envelope {
         permits: Vec<Permit>,
     ) -> Option<Self> {
         let origin = sender.origin();
-        (!permits.is_empty()).then_some(Self { origin, reverse_path, parameters, permits })
+        let sent_items = SentItems::default();
+        (!permits.is_empty()).then_some(Self { origin, reverse_path, parameters, permits, sent_items })
+    }
+
+    /// The same envelope, with copies for Sent Items.
+    #[must_use]
+    pub fn with_sent_items(self, sent_items: SentItems) -> Self {
+        Self { sent_items, ..self }
     }
 
     /// The envelope of a report or notice of this server: null reverse-path, one recipient, exempt from restrictions.
@@ -177,6 +186,11 @@ impl Envelope {
     /// The permitted recipients, in the order of RCPT TO.
     pub fn permits(&self) -> &[Permit] {
         &self.permits
+    }
+
+    /// Who keeps a copy in Sent Items.
+    pub const fn sent_items(&self) -> &SentItems {
+        &self.sent_items
     }
 
     /// Replaces the reverse-path by the address under which the message leaves (decision D3: the owner's primary

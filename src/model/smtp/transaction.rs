@@ -7,7 +7,8 @@ use crate::model::directory::Snapshot;
 use crate::model::mail::header::{Field, fields};
 use crate::model::mail::{Domain, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::{
-    BodyKind, Envelope, MessageParameters, Permit, Refusal, Sender, SubmitAs, Unrecorded, admit, authorship,
+    BodyKind, Envelope, MessageParameters, Permit, Refusal, Sender, SentItems, SubmitAs, Unrecorded, admit, authorship,
+    sent_items,
 };
 
 /// Octets of a Message-ID that a reply repeats.
@@ -85,7 +86,8 @@ impl Transaction {
         }
         parameters.session = Some(ending.options.session_id.clone());
         let envelope = Envelope::new(&self.sender, authored.reverse_path, parameters, self.permits)
-            .ok_or(Refusal::NeedRcptCommand)?;
+            .ok_or(Refusal::NeedRcptCommand)?
+            .with_sent_items(authored.sent_items);
         let submit_as = authored.submit_as;
         Ok(Submission { envelope, submit_as, head, body_bytes: received.body_bytes, message_id })
     }
@@ -95,6 +97,7 @@ struct Judged {
     head: Vec<u8>,
     reverse_path: ReversePath,
     submit_as: Option<SubmitAs>,
+    sent_items: SentItems,
 }
 
 /// Envelope and header of an account are judged; mail from other servers passes with its header unchanged.
@@ -115,10 +118,16 @@ fn judge_author(
                 &received.head,
                 &mut Unrecorded,
             )?;
-            Ok(Judged { head: authored.head, reverse_path: authored.reverse_path, submit_as: Some(authored.submit_as) })
+            let (head, blind) = sent_items::part_blind(&authored.head);
+            let (submit_as, account) = (authored.submit_as, signed_in.account());
+            let reverse_path = authored.reverse_path;
+            let kept = sent_items(ending.snapshot, settings, account, submit_as, &reverse_path, &mut Unrecorded)
+                .with_blind(blind);
+            Ok(Judged { head, reverse_path, submit_as: Some(submit_as), sent_items: kept })
         }
         Sender::Anonymous | Sender::System => {
-            Ok(Judged { head: received.head.clone(), reverse_path: reverse_path.clone(), submit_as: None })
+            let (head, reverse_path) = (received.head.clone(), reverse_path.clone());
+            Ok(Judged { head, reverse_path, submit_as: None, sent_items: SentItems::default() })
         }
     }
 }

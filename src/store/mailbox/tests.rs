@@ -66,6 +66,21 @@ fn flags_put_a_message_into_cur_and_folders_into_their_directory() {
 }
 
 #[test]
+fn a_new_folder_joins_the_subscriptions_that_a_reader_keeps() {
+    let disk = SimulatedDisk::new(2);
+    let mailbox = Path::new(ROOT).join("alice@contoso.example");
+    disk.create_directories(&mailbox).unwrap();
+    let list = mailbox.join("subscriptions");
+    disk.create_new(&list).unwrap().append(b"V\t2\n\nDrafts\n").unwrap();
+    let store = store(&disk);
+    let into = |name: &str, id: &str| Delivery { folder: Folder::named(name).unwrap(), ..delivery(id, b"x\r\n") };
+    deliver(&store, into("Sent Items", "a1")).unwrap();
+    deliver(&store, into("Sent Items", "a2")).unwrap();
+    deliver(&store, into("Drafts", "a3")).unwrap();
+    assert_eq!(disk.read(&list).unwrap(), b"V\t2\n\nDrafts\nSent Items\n");
+}
+
+#[test]
 fn a_repeated_delivery_changes_nothing_wherever_the_reader_put_the_message() {
     let disk = SimulatedDisk::new(3);
     let store = store(&disk);
@@ -313,7 +328,7 @@ fn a_delivery_of_many_mailboxes_is_awaited_by_tasks() {
 #[test]
 fn a_power_cut_while_a_folder_is_created_does_not_spoil_it() {
     let sent = || Delivery {
-        folder: Folder::named("Sent").unwrap(),
+        folder: Folder::named("Sent Items").unwrap(),
         flags: Flags::SEEN,
         repeat: Repeat::Possible,
         ..delivery("a1", b"x\r\n")
@@ -327,8 +342,13 @@ fn a_power_cut_while_a_folder_is_created_does_not_spoil_it() {
         disk.crash();
         let again = deliver(&store(&disk), sent());
         assert!(again.is_ok(), "cut after {operations} operations: {again:?}");
-        let is_folder = disk.exists(&Path::new(ROOT).join("alice@contoso.example/.Sent/maildirfolder"));
+        let is_folder = disk.exists(&Path::new(ROOT).join("alice@contoso.example/.Sent Items/maildirfolder"));
         assert!(is_folder.unwrap(), "cut after {operations} operations");
+        // Never a part of the list; none while a lock is left, which readers take away when it is old.
+        let list = Path::new(ROOT).join("alice@contoso.example/subscriptions");
+        let subscribed = disk.read(&list).is_ok_and(|content| content == b"Sent Items\n");
+        let locked = disk.exists(&list.with_extension("lock")).unwrap() && !disk.exists(&list).unwrap();
+        assert!(subscribed || locked, "cut after {operations} operations");
         if outcome.is_ok() {
             assert!(operations > 10);
             return;

@@ -59,8 +59,8 @@ const GROUP: Bounds = Bounds { items: 64, bytes: 16 << 20 };
 /// As many files of a group are open at once: each writer has its own, and sessions need descriptors, too.
 const WRITTEN_MAX: usize = 16;
 
-/// Creates a folder and the mailbox around it, durably. `tmp` comes last: a crash can leave a part, and a folder counts
-/// as complete when a file can be made in its `tmp`.
+/// Creates a folder and the mailbox around it, durably, and subscribes to the folder. `tmp` comes last: a crash can
+/// leave a part, and a folder counts as complete when a file can be made in its `tmp`.
 pub(super) fn create_folder(disk: &dyn Disk, mailbox: &Path, folder: &Folder) -> io::Result<()> {
     for part in ["cur", "new", "tmp"] {
         disk.create_directories(&mailbox.join(part))?;
@@ -78,7 +78,45 @@ pub(super) fn create_folder(disk: &dyn Disk, mailbox: &Path, folder: &Folder) ->
             disk.synchronize_directory(&directory)?;
         }
     }
+    subscribe(disk, mailbox, name.as_str())?;
     disk.create_directories(&directory.join("tmp"))
+}
+
+/// Puts a folder on the list of those that mail clients show, a file which Dovecot keeps in the mailbox. Done once,
+/// when the folder is made: whoever takes it off the list later wants it so.
+///
+/// Dovecot's way to alter the file is kept to: the new content is written into the file that is the lock, which then
+/// takes the place of the old one. Where a lock is, the folder stays off the list: that costs nothing but comfort.
+fn subscribe(disk: &dyn Disk, mailbox: &Path, directory: &str) -> io::Result<()> {
+    let (list, lock) = (mailbox.join("subscriptions"), mailbox.join("subscriptions.lock"));
+    let mut file = match disk.create_new(&lock) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        result => result?,
+    };
+    let line = format!("{}\n", directory.trim_start_matches('.'));
+    let written = subscriptions(disk, &list).and_then(|mut content| {
+        let listed = content.split_inclusive(|octet| *octet == b'\n').any(|other| other == line.as_bytes());
+        content.extend_from_slice(if listed { b"" } else { line.as_bytes() });
+        file.append(&content)?;
+        file.synchronize()?;
+        disk.rename(&lock, &list)
+    });
+    match written {
+        Ok(()) => disk.synchronize_directory(mailbox),
+        Err(error) => {
+            // A lock that stays would keep readers from their subscriptions.
+            let _ = disk.remove(&lock);
+            Err(error)
+        }
+    }
+}
+
+/// The list as it is; empty when there is none yet.
+fn subscriptions(disk: &dyn Disk, list: &Path) -> io::Result<Vec<u8>> {
+    match disk.read(list) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        result => result,
+    }
 }
 
 impl Labour for Writer {
