@@ -3,7 +3,7 @@
 use franking::model::directory::document::{
     ClientAccessEntry, DomainEntry, LifecycleName, Limit, QuotaEntry, RecipientEntry, Secrets, SentItemsEntry,
 };
-use franking::model::directory::{Document, PasswordHash, RecipientType, Snapshot};
+use franking::model::directory::{Document, ModerationNotifications, PasswordHash, RecipientType, Snapshot};
 use proptest::prelude::*;
 
 use super::plan;
@@ -100,11 +100,29 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn moderation()(
+        enabled in flag(), moderators in references(), bypass in references(), nested in flag(),
+        notifications in prop::option::of(prop::sample::select(&[
+            ModerationNotifications::Always, ModerationNotifications::Internal, ModerationNotifications::Never,
+        ][..])),
+    ) -> RecipientEntry {
+        RecipientEntry {
+            moderation_enabled: enabled,
+            moderated_by: moderators,
+            bypass_moderation_from: bypass,
+            bypass_nested_moderation: nested,
+            moderation_notifications: notifications,
+            ..RecipientEntry::default()
+        }
+    }
+}
+
+prop_compose! {
     fn relations()(
         send_as in references(), send_on_behalf in references(), full_access in references(), deny in references(),
         members in references(), owners in references(), subscribers in references(), accept in references(),
         forward_to in prop::option::weighted(0.2, address()), keep_copy in flag(), authentication in flag(),
-        receive in limit(), manager in flag(), filter in prop::option::weighted(0.2, Just("Name -like 'a*'")),
+        moderation in moderation(), receive in limit(), manager in flag(), filter in prop::option::weighted(0.2, Just("Name -like 'a*'")),
     ) -> RecipientEntry {
         RecipientEntry {
             send_as, send_on_behalf, full_access, deny_send_as: deny, members, owners, subscribers,
@@ -113,8 +131,19 @@ prop_compose! {
             receive_bytes_max: receive,
             report_to_manager: manager,
             recipient_filter: filter.map(Into::into),
-            ..RecipientEntry::default()
+            ..moderation
         }
+    }
+}
+
+fn moderated(entry: RecipientEntry, relations: &RecipientEntry, kind: RecipientType) -> RecipientEntry {
+    RecipientEntry {
+        moderation_enabled: relations.moderation_enabled,
+        moderated_by: relations.moderated_by.clone(),
+        bypass_moderation_from: relations.bypass_moderation_from.clone(),
+        bypass_nested_moderation: relations.bypass_nested_moderation.filter(|_| kind.is_group()),
+        moderation_notifications: relations.moderation_notifications,
+        ..entry
     }
 }
 
@@ -165,7 +194,7 @@ fn entry() -> BoxedStrategy<RecipientEntry> {
             accept_only_from,
             require_sender_authentication,
             receive_bytes_max,
-            ..entry
+            ..moderated(entry, &relations, kind)
         };
         if kind.is_group() {
             let RecipientEntry { owners, subscribers, report_to_manager, .. } = relations.clone();

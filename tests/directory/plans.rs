@@ -29,7 +29,7 @@ fn reason(recipients: &str) -> String {
 
 #[test]
 fn importing_the_same_again_changes_nothing() {
-    for name in ["contoso", "fabrikam", "types"] {
+    for name in ["contoso", "fabrikam", "moderation", "types"] {
         let document = fixture(name);
         let first = directory(&document);
         let again = plan(&document, &first);

@@ -1,7 +1,7 @@
 //! What an Exchange administrator exports arrives as it was.
 
 use franking::model::directory::document::Counts;
-use franking::model::directory::{RecipientType, Right, Snapshot};
+use franking::model::directory::{ModerationNotifications, RecipientType, Right, Snapshot};
 
 use super::{export, find, import, lines};
 use crate::directory::address;
@@ -199,4 +199,34 @@ fn every_kind_of_identity_leads_to_its_recipient() {
         let snapshot = Snapshot::default().apply(&report.changes).unwrap();
         assert_eq!(find(&snapshot, "info").trustees(Right::SendAs, false).count(), 1, "{identity}");
     }
+}
+
+#[test]
+fn moderation_is_read_from_its_columns() {
+    let file = "Name,PrimarySmtpAddress,RecipientTypeDetails,ModerationEnabled,ModeratedBy,\
+                BypassModerationFromSendersOrMembers,BypassNestedModerationEnabled,SendModerationNotifications\n\
+                alice,alice@contoso.example,UserMailbox,False,,,,Always\n\
+                bob,bob@contoso.example,UserMailbox,True,alice;ghost,staff,False,2\n\
+                staff,staff@contoso.example,MailUniversalDistributionGroup,True,\"{alice, bob}\",,True,Internal\n\
+                info,info@contoso.example,SharedMailbox,True,alice,,False,Sometimes\n";
+    let report = import(&[("a.csv", file.as_bytes())], &Snapshot::default());
+    assert_eq!(
+        lines(&report.notes),
+        [
+            "a.csv, row 3, bob@contoso.example: ModeratedBy is imported without \"ghost\": no recipient goes by this identity"
+        ]
+    );
+    let said = "SendModerationNotifications is none of Always, Internal and Never";
+    assert_eq!(lines(&report.refused), [format!("a.csv, row 5, info@contoso.example: {said}")]);
+    let snapshot = Snapshot::default().apply(&report.changes).unwrap();
+    let (alice, bob, staff) = (find(&snapshot, "alice"), find(&snapshot, "bob"), find(&snapshot, "staff"));
+    assert_eq!(alice.moderation, None);
+    let moderation = bob.moderation.as_deref().unwrap();
+    assert!(moderation.enabled && !moderation.bypass_nested);
+    assert_eq!((&moderation.moderated_by, &moderation.bypass_from), (&vec![alice.id], &vec![staff.id]));
+    assert_eq!(moderation.notifications, ModerationNotifications::Always);
+    let moderation = staff.moderation.as_deref().unwrap();
+    assert!(moderation.enabled && moderation.bypass_nested);
+    assert_eq!(moderation.moderated_by, [alice.id, bob.id]);
+    assert_eq!(moderation.notifications, ModerationNotifications::Internal);
 }

@@ -7,6 +7,7 @@ mod account;
 mod domain;
 mod group;
 mod maintenance;
+mod moderators;
 mod output;
 mod queue;
 mod recipient;

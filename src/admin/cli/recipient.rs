@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::moderators::ModerationProperties;
 use super::values::{Allowance, Choice, Toggle, custom_attribute, list, recipient_type};
 use crate::admin::office::{ListQuery, RecipientEdit, Request, Secret};
 use crate::model::directory::RecipientType;
@@ -32,6 +33,7 @@ Examples:
   franking recipient set kiosk@contoso.example --every-app off --smtp-auth allow
   franking recipient set carol --forward-to-smtp carol@fabrikam.example --keep-copy on
   franking recipient set staff --require-authentication no --accept-only-from alice,bob
+  franking recipient set staff --moderation on --moderator alice,bob
   franking recipient set alice --receive-bytes-max \"35 MB\" --custom-attribute 2=sales")]
     Set(SetArgs),
     /// Show everything about a recipient
@@ -163,6 +165,8 @@ pub(super) struct Properties {
     account: AccountProperties,
     #[command(flatten)]
     flow: FlowProperties,
+    #[command(flatten)]
+    moderation: ModerationProperties,
     #[command(flatten)]
     apps: AppProperties,
     #[command(flatten)]
@@ -339,6 +343,7 @@ impl Properties {
             require_authentication: flow.require_authentication.map(Into::into),
             accept_only_from: list(flow.accept_only_from),
             reject_from: list(flow.reject_from),
+            moderation: self.moderation.edit(),
             receive_bytes_max: flow.receive_bytes_max,
             send_bytes_max: flow.send_bytes_max,
             client_access: self.apps.entry(),

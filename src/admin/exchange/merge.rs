@@ -187,6 +187,9 @@ impl Draft {
             forward_to_smtp,
             keep_copy,
             require_sender_authentication,
+            moderation_enabled,
+            bypass_nested_moderation,
+            moderation_notifications,
             receive_bytes_max,
             send_bytes_max,
             recipient_filter,
@@ -230,6 +233,8 @@ pub(super) fn drop_refused(import: &mut Import, refused: &HashSet<AddressKey>) {
             &mut entry.deny_send_on_behalf,
             &mut entry.deny_full_access,
             &mut entry.owners,
+            &mut entry.moderated_by,
+            &mut entry.bypass_moderation_from,
             &mut entry.members,
         ];
         for list in lists.into_iter().flatten() {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Options;
 use super::references::{Field, Pending};
 use super::table::{Cell, Row};
-use crate::model::directory::RecipientType;
 use crate::model::directory::document::{ClientAccessEntry, Limit, QuotaEntry, RecipientEntry, SentItemsEntry};
+use crate::model::directory::{ModerationNotifications, RecipientType};
 use crate::model::mail::Address;
 
 /// What a row says of one recipient.
@@ -47,6 +47,8 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
             Some(flag) => Some(flag),
             None => row.flag("RequireAllSendersAreAuthenticated")?,
         },
+        moderation_enabled: row.flag("ModerationEnabled")?,
+        moderation_notifications: notifications(row)?,
         receive_bytes_max: limit(row, "MaxReceiveSize")?,
         send_bytes_max: limit(row, "MaxSendSize")?,
         custom_attributes: custom_attributes(row),
@@ -68,6 +70,7 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
         entry.report_to_originator = row.flag("ReportToOriginatorEnabled")?;
         entry.send_oof_message_to_originator = row.flag("SendOofMessageToOriginatorEnabled")?;
         entry.bcc_blocked = row.flag("BccBlocked")?;
+        entry.bypass_nested_moderation = row.flag("BypassNestedModerationEnabled")?;
     }
     if kind == Some(RecipientType::DynamicDistributionGroup) {
         entry.recipient_filter = text(row, "RecipientFilter");
@@ -228,6 +231,17 @@ fn mailbox(row: &Row<'_>, entry: &mut RecipientEntry) -> Result<(), String> {
     };
     entry.sent_items = (copies != SentItemsEntry::default()).then_some(copies);
     Ok(())
+}
+
+/// `SendModerationNotifications` by name, or by the number that JSON holds for it.
+fn notifications(row: &Row<'_>) -> Result<Option<ModerationNotifications>, String> {
+    match row.text("SendModerationNotifications") {
+        None | Some("") => Ok(None),
+        Some("Never" | "0") => Ok(Some(ModerationNotifications::Never)),
+        Some("Internal" | "1") => Ok(Some(ModerationNotifications::Internal)),
+        Some("Always" | "2") => Ok(Some(ModerationNotifications::Always)),
+        Some(_) => Err("SendModerationNotifications is none of Always, Internal and Never".to_owned()),
+    }
 }
 
 fn limit(row: &Row<'_>, column: &str) -> Result<Option<Limit>, String> {

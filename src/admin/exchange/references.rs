@@ -12,13 +12,23 @@ pub(super) enum Field {
     SendOnBehalf,
     AcceptOnlyFrom,
     RejectFrom,
+    ModeratedBy,
+    BypassModeration,
     Owners,
     Members,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 6] =
-        [Self::ForwardTo, Self::SendOnBehalf, Self::AcceptOnlyFrom, Self::RejectFrom, Self::Owners, Self::Members];
+    pub(super) const ALL: [Self; 8] = [
+        Self::ForwardTo,
+        Self::SendOnBehalf,
+        Self::AcceptOnlyFrom,
+        Self::RejectFrom,
+        Self::ModeratedBy,
+        Self::BypassModeration,
+        Self::Owners,
+        Self::Members,
+    ];
 
     pub(super) const fn column(self) -> &'static str {
         match self {
@@ -26,6 +36,8 @@ impl Field {
             Self::SendOnBehalf => "GrantSendOnBehalfTo",
             Self::AcceptOnlyFrom => "AcceptMessagesOnlyFromSendersOrMembers",
             Self::RejectFrom => "RejectMessagesFromSendersOrMembers",
+            Self::ModeratedBy => "ModeratedBy",
+            Self::BypassModeration => "BypassModerationFromSendersOrMembers",
             Self::Owners => "ManagedBy",
             Self::Members => "Members",
         }
@@ -43,7 +55,11 @@ impl Field {
             Self::Members => {
                 kind.is_some_and(|kind| kind.is_group() && kind != RecipientType::DynamicDistributionGroup)
             }
-            Self::SendOnBehalf | Self::AcceptOnlyFrom | Self::RejectFrom => true,
+            Self::SendOnBehalf
+            | Self::AcceptOnlyFrom
+            | Self::RejectFrom
+            | Self::ModeratedBy
+            | Self::BypassModeration => true,
         }
     }
 
@@ -55,6 +71,8 @@ impl Field {
             Self::SendOnBehalf => entry.send_on_behalf = Some(addresses),
             Self::AcceptOnlyFrom => entry.accept_only_from = Some(addresses),
             Self::RejectFrom => entry.reject_from = Some(addresses),
+            Self::ModeratedBy => entry.moderated_by = Some(addresses),
+            Self::BypassModeration => entry.bypass_moderation_from = Some(addresses),
             Self::Owners => entry.owners = Some(addresses),
             Self::Members => entry.members = Some(addresses),
         }

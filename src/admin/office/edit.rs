@@ -3,6 +3,8 @@
 //! What is not given stays. An empty text or list clears what can be cleared. Whether the result may stand is judged by
 //! the directory when the change is applied.
 
+mod moderation;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use crate::model::directory::document::{ClientAccessEntry, Limit, QuotaEntry, Se
 use crate::model::directory::{
     Account, ClientAccess, Forwarding, Group, Lifecycle, Quota, Recipient, RecipientType, Restrictions, Snapshot,
 };
+
+pub use moderation::ModerationEdit;
 
 /// A switch that can also follow what stands above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +65,7 @@ pub struct RecipientEdit {
     pub require_authentication: Option<Switch>,
     pub accept_only_from: Option<Vec<String>>,
     pub reject_from: Option<Vec<String>>,
+    pub moderation: ModerationEdit,
     pub receive_bytes_max: Option<Limit>,
     pub send_bytes_max: Option<Limit>,
     pub client_access: ClientAccessEntry,
@@ -108,6 +113,7 @@ impl RecipientEdit {
         self.switches(recipient);
         self.quota(recipient);
         self.group(snapshot, recipient)?;
+        self.moderation.apply(snapshot, recipient, &mut notes)?;
         self.attributes(recipient)?;
         Ok(notes)
     }

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
-pub use edit::{RecipientEdit, Switch};
+pub use edit::{ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,

@@ -125,6 +125,20 @@ pub enum ChangeError {
         /// The name of the would-be trustee.
         trustee: Box<str>,
     },
+    /// More moderators than one recipient may have (spec section 2.5).
+    #[error("There are too many moderators: {count}, and at most {max} can be given.")]
+    TooManyModerators {
+        /// How many were given.
+        count: usize,
+        /// How many are permitted.
+        max: usize,
+    },
+    /// A moderator must be somebody who can answer.
+    #[error("\"{moderator}\" cannot moderate: a moderator is a mailbox, a mail user or a contact, not a group.")]
+    NotAModerator {
+        /// The name of the would-be moderator.
+        moderator: Box<str>,
+    },
     /// A reference to an object that does not exist.
     #[error("There is no recipient with the identity {0}.")]
     UnknownRecipient(RecipientId),

@@ -10,6 +10,7 @@ pub mod document;
 pub mod filter;
 pub mod group;
 pub mod lifecycle;
+pub mod moderation;
 pub mod permission;
 pub mod proxy;
 pub mod recipient;
@@ -24,6 +25,7 @@ pub use document::Document;
 pub use filter::Filter;
 pub use group::Group;
 pub use lifecycle::Lifecycle;
+pub use moderation::{Moderation, ModerationNotifications};
 pub use permission::{Grant, Right};
 pub use proxy::{OtherProxy, ProxyAddresses};
 pub use recipient::{

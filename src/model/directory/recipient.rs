@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{Account, ClientAccess};
 use super::group::Group;
 use super::lifecycle::Lifecycle;
+use super::moderation::Moderation;
 use super::permission::{Grant, Right};
 use super::proxy::ProxyAddresses;
 use super::recipient_type::RecipientType;
@@ -132,6 +133,9 @@ pub struct Recipient {
     /// Restrictions, when set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restrictions: Option<Box<Restrictions>>,
+    /// Moderation, when set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<Box<Moderation>>,
     /// Permissions that others hold on this recipient, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Grant>,
@@ -171,6 +175,7 @@ impl Recipient {
             client_access: ClientAccess::default(),
             forwarding: None,
             restrictions: None,
+            moderation: None,
             grants: Vec::new(),
             group: recipient_type.is_group().then(Box::default),
             quota: None,
@@ -219,7 +224,9 @@ impl Recipient {
                 restrictions.accept_only_from.iter().chain(&restrictions.reject_from).copied()
             });
         let forwarding = self.forwarding.as_deref().and_then(|forwarding| forwarding.forwarding_address);
-        self.grants.iter().map(|grant| grant.trustee).chain(group).chain(restrictions).chain(forwarding)
+        let moderation = self.moderation.as_deref().into_iter().flat_map(Moderation::references);
+        let others = restrictions.chain(moderation).chain(forwarding);
+        self.grants.iter().map(|grant| grant.trustee).chain(group).chain(others)
     }
 }
 

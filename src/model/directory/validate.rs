@@ -3,6 +3,7 @@
 use super::change::ChangeError;
 use super::filter::Filter;
 use super::lifecycle::Lifecycle;
+use super::moderation::MODERATORS_MAX;
 use super::proxy::OtherProxy;
 use super::recipient::{Recipient, RecipientId};
 use super::recipient_type::RecipientType;
@@ -24,6 +25,7 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     login(snapshot, recipient)?;
     shape(recipient)?;
     quota(recipient)?;
+    moderation(snapshot, recipient)?;
     references(snapshot, recipient)
 }
 
@@ -49,6 +51,10 @@ pub(super) fn drop_references(recipient: &mut Recipient, gone: RecipientId) {
     if let Some(restrictions) = &mut recipient.restrictions {
         restrictions.accept_only_from.retain(|id| *id != gone);
         restrictions.reject_from.retain(|id| *id != gone);
+    }
+    if let Some(moderation) = &mut recipient.moderation {
+        moderation.moderated_by.retain(|id| *id != gone);
+        moderation.bypass_from.retain(|id| *id != gone);
     }
     if let Some(forwarding) = &mut recipient.forwarding
         && forwarding.forwarding_address == Some(gone)
@@ -172,6 +178,26 @@ fn quota(recipient: &Recipient) -> Result<(), ChangeError> {
     };
     let set = [quota.issue_warning, quota.prohibit_send, quota.prohibit_send_receive];
     if set.into_iter().flatten().is_sorted() { Ok(()) } else { Err(ChangeError::QuotaOrder) }
+}
+
+/// Somebody must be able to answer for each moderator, so a group is none; owners may be groups all the same.
+fn moderation(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    let Some(set) = recipient.moderation.as_deref() else {
+        return Ok(());
+    };
+    let kind = recipient.recipient_type;
+    if set.bypass_nested && !kind.is_group() {
+        return Err(ChangeError::NotForThisType { kind: kind.name(), what: "nested groups" });
+    }
+    let count = set.moderated_by.len();
+    if count > MODERATORS_MAX {
+        return Err(ChangeError::TooManyModerators { count, max: MODERATORS_MAX });
+    }
+    let moderators = set.moderated_by.iter().filter_map(|id| snapshot.recipient(*id));
+    match moderators.into_iter().find(|one| one.recipient_type.is_group()) {
+        Some(group) => Err(ChangeError::NotAModerator { moderator: group.name.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn references(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {

@@ -106,3 +106,22 @@ fn group_properties_need_a_group() {
     let sixteen = RecipientEdit { custom_attributes: BTreeMap::from([(16, "x".to_owned())]), ..Default::default() };
     assert!(edited("bob", &sixteen).is_err());
 }
+
+#[test]
+fn moderation_is_set_in_parts_and_goes_when_nothing_is_left_of_it() {
+    let moderators = |list: &[&str]| Some(list.iter().map(|one| (*one).to_owned()).collect());
+    let edit = |moderation| RecipientEdit { moderation, ..Default::default() };
+    let on = edit(ModerationEdit { enabled: Some(true), ..Default::default() });
+    let (info, notes) = edited("info", &on).unwrap();
+    assert!(info.moderation.as_deref().unwrap().enabled);
+    assert!(notes[0].contains("no moderators") && notes[0].contains("--moderator"), "{notes:?}");
+    let named = ModerationEdit { enabled: Some(true), moderated_by: moderators(&["alice"]), ..Default::default() };
+    let (mut info, notes) = edited("info", &edit(named)).unwrap();
+    assert!(notes.is_empty());
+    assert_eq!(info.moderation.as_deref().unwrap().moderated_by.len(), 1);
+    let off = ModerationEdit { enabled: Some(false), moderated_by: moderators(&[]), ..Default::default() };
+    edit(off).apply(&contoso(), &mut info).unwrap();
+    assert_eq!(info.moderation, None);
+    let unknown = ModerationEdit { bypass_from: moderators(&["ghost"]), ..Default::default() };
+    assert!(edited("info", &edit(unknown)).is_err());
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::{Hasher, Reason, shown};
-use super::{ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry};
+use super::{ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry, moderation};
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::change::ChangeError;
 use crate::model::directory::permission::{Grant, Right};
@@ -24,7 +24,7 @@ pub(super) fn address(key: &'static str, text: &str) -> Result<Address, Reason> 
 }
 
 /// Sets what `value` gives; absent values leave the target alone.
-fn set<T: Copy>(target: &mut T, value: Option<T>) {
+pub(super) fn set<T: Copy>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
     }
@@ -112,6 +112,7 @@ pub(super) fn base(
     }
     forwarding(entry, &mut recipient)?;
     restrictions(entry, &mut recipient);
+    moderation::base(entry, &mut recipient);
     group(entry, &mut recipient)?;
     quota(entry, &mut recipient);
     if let Some(copies) = &entry.sent_items {
@@ -365,7 +366,7 @@ fn custom_attributes(entry: &RecipientEntry, recipient: &mut Recipient) -> Resul
     Ok(())
 }
 
-type List<'a> = Option<&'a [Box<str>]>;
+pub(super) type List<'a> = Option<&'a [Box<str>]>;
 
 /// The six lists of grants with what each grants.
 fn grants(entry: &RecipientEntry) -> [(Right, bool, List<'_>); 6] {
@@ -384,6 +385,7 @@ pub(super) fn has_references(entry: &RecipientEntry) -> bool {
     entry.forward_to.as_ref().is_some_and(|target| !target.is_empty())
         || [&entry.members, &entry.owners, &entry.subscribers, &entry.accept_only_from, &entry.reject_from]
             .into_iter()
+            .chain(moderation::lists(entry))
             .map(|list| list.as_deref())
             .chain(grants(entry).map(|(_, _, list)| list))
             .any(|list| list.is_some_and(|list| !list.is_empty()))
@@ -416,6 +418,7 @@ pub(super) fn link(entry: &RecipientEntry, recipient: &mut Recipient, directory:
     if !reject_from.is_empty() {
         recipient.restrictions.get_or_insert_default().reject_from = reject_from;
     }
+    moderation::link(entry, recipient, &resolve)?;
     if let Some(group) = &mut recipient.group {
         if entry.members.is_some() {
             group.set_members(resolve("members", entry.members.as_deref())?);

@@ -2,7 +2,7 @@
 
 use super::{
     ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, OrganisationEntry, QuotaEntry, RecipientEntry,
-    SentItemsEntry,
+    SentItemsEntry, moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
@@ -79,7 +79,7 @@ fn list(entries: Vec<Box<str>>) -> Option<Vec<Box<str>>> {
 }
 
 /// A switch, where it differs from its default.
-fn differing<T: PartialEq>(value: T, default: &T) -> Option<T> {
+pub(super) fn differing<T: PartialEq>(value: T, default: &T) -> Option<T> {
     (value != *default).then_some(value)
 }
 
@@ -132,6 +132,9 @@ fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> Recipi
     if let Some(restrictions) = recipient.restrictions.as_deref() {
         put_restrictions(&mut entry, restrictions, &addresses);
     }
+    if let Some(set) = recipient.moderation.as_deref() {
+        moderation::put(&mut entry, set, &addresses);
+    }
     if let Some(group) = recipient.group.as_deref() {
         put_group(&mut entry, group, &addresses);
     }
@@ -162,7 +165,7 @@ fn put_account(entry: &mut RecipientEntry, account: &Account, plain: &Account, s
     };
 }
 
-type Addresses<'a> = &'a dyn Fn(&[RecipientId]) -> Option<Vec<Box<str>>>;
+pub(super) type Addresses<'a> = &'a dyn Fn(&[RecipientId]) -> Option<Vec<Box<str>>>;
 
 fn put_restrictions(entry: &mut RecipientEntry, restrictions: &Restrictions, addresses: Addresses<'_>) {
     entry.require_sender_authentication = restrictions.require_sender_authentication;

@@ -9,6 +9,7 @@
 mod compose;
 mod export;
 mod limit;
+mod moderation;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
+use super::moderation::ModerationNotifications;
 use super::recipient_type::RecipientType;
 
 pub use export::Secrets;
@@ -177,6 +179,21 @@ pub struct RecipientEntry {
     /// `RejectMessagesFromSendersOrMembers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_from: Option<Vec<Box<str>>>,
+    /// `ModerationEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation_enabled: Option<bool>,
+    /// `ModeratedBy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderated_by: Option<Vec<Box<str>>>,
+    /// `BypassModerationFromSendersOrMembers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bypass_moderation_from: Option<Vec<Box<str>>>,
+    /// `BypassNestedModerationEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bypass_nested_moderation: Option<bool>,
+    /// `SendModerationNotifications`; `Always` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation_notifications: Option<ModerationNotifications>,
     /// `MaxReceiveSize`: octets, or text such as `"35 MB"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receive_bytes_max: Option<Limit>,
