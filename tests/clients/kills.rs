@@ -20,7 +20,7 @@ use crate::support::process::run;
 use crate::support::server::Server;
 use crate::support::site::Site;
 use crate::support::smtp::Client;
-use crate::support::{PATIENCE, Place, free_port, parts, wait_for, within};
+use crate::support::{PATIENCE, Place, free_port, parts, wait_for_end, within};
 
 const STRANGER: &str = "eve@fabrikam.example";
 /// Sessions of smtp-source, and programs called swaks, at once.
@@ -123,8 +123,9 @@ fn what_real_clients_were_told_is_accepted_survives_every_kill() {
     let server = site.start(&place);
     let given = rounds() * THROUGH_POSTFIX;
     let sent = |line: &&str| line.contains("status=sent (250 2.6.0 ");
-    wait_for("the end of Postfix's queue", || (postfix.log().lines().filter(sent).count() >= given).then_some(()));
-    wait_for("the end of our queue", || (site.queued() == 0).then_some(()));
+    let unsent = || given.saturating_sub(postfix.log().lines().filter(sent).count());
+    wait_for_end("Postfix's queue", || u64::try_from(unsent()).unwrap());
+    wait_for_end("our queue", || site.queued());
     let stored = server.mailbox("bob").messages();
     let found = copies(&stored);
     let acknowledged = acknowledged.into_inner().unwrap();
@@ -196,7 +197,7 @@ fn what_was_acknowledged_reaches_the_next_host_through_every_kill() {
     }
     let server = site.start(&place);
     let acknowledged = acknowledged.into_inner().unwrap();
-    wait_for("the end of our queue", || (site.queued() == 0).then_some(()));
+    wait_for_end("our queue", || site.queued());
     server.stop();
     let arrived = arrived(&mail);
     let found = copies(&arrived);

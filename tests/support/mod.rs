@@ -48,6 +48,16 @@ pub(crate) fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
+/// Looks until `left` is zero; panics with `what` was awaited when it stands still for [`PATIENCE`]. For work whose length
+/// depends on what went before: slow is no fault, stuck is.
+pub(crate) fn wait_for_end(what: &str, mut left: impl FnMut() -> u64) {
+    let mut before = left();
+    while before > 0 {
+        let moved = within(PATIENCE, || Some(left()).filter(|now| *now < before));
+        before = moved.unwrap_or_else(|| panic!("{what}: {before} are left, none fewer in {PATIENCE:?}"));
+    }
+}
+
 /// A directory that is gone afterwards. Other users may pass through it, since mail programs give up their rights.
 #[derive(Debug)]
 pub(crate) struct Place(tempfile::TempDir);
