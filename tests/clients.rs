@@ -3,6 +3,7 @@
 //! `tests/run` installs the programs. Without one of them its tests say that they are left out.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 
+mod application;
 mod dovecot;
 mod imap;
 mod island;

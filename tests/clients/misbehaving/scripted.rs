@@ -11,8 +11,15 @@ const NOT_IN_TIME: &str = "the host did not answer in time";
 const CLOSED: &str = "the connection was closed by the other side";
 
 /// Name, fault, end, and how often the host has the message then.
-const CASES: [(&str, Fault, End, usize); 19] = [
+const CASES: [(&str, Fault, End, usize); 20] = [
     ("silent", Fault::Silent, End::Mended(NOT_IN_TIME), 1),
+    // It has judged nobody's message, so the message waits, whatever the class of its words.
+    (
+        "unwilling",
+        Fault::Says(Step::Greeting, b"554 5.7.1 not for you\r\n"),
+        End::Mended("451 4.7.1 127.0.0.1 said 554 5.7.1 not for you in reply to "),
+        1,
+    ),
     ("web", Fault::Says(Step::Greeting, b"HTTP/1.1 400 Bad Request\r\n\r\n"), End::Mended("it sent"), 1),
     ("binary", Fault::Says(Step::Greeting, b"\x16\x03\x01\x00\xff\x00\r\n"), End::Mended("it sent"), 1),
     ("drip-greeting", Fault::Drips(Step::Greeting), End::Mended(NOT_IN_TIME), 1),
