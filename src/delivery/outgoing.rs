@@ -155,10 +155,16 @@ fn told(outcome: client::Outcome, at: Timestamp) -> Outcome {
     }
 }
 
-/// The host counts as the speaker only of words that it said.
+/// The host counts as the speaker only of words that it said, and that mean what they say: a host that refuses for good
+/// to talk to us at all has not judged the message, which waits, so its words stand inside ours.
 fn attempt_of(trouble: Trouble, at: Timestamp, own: fn(EnhancedStatus, String) -> Finding) -> Attempt {
     let Trouble { status, host, cause, .. } = trouble;
     match cause {
+        Cause::Reply { step, reply } if reply.is_permanent() && status.0 == 4 => {
+            let host = host.unwrap_or_default();
+            let text = format!("{host} said {reply} in reply to {}", step.words());
+            Attempt { at, host: None, reply: own(status, text).reply() }
+        }
         Cause::Reply { reply, .. } => {
             let said = reply.lines().join(" ");
             let shown = reply.enhanced().map(|status| status.to_string());

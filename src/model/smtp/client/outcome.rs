@@ -103,10 +103,12 @@ impl Trouble {
         }
     }
 
-    /// A refusing reply. Its own status is kept where it is of the right class.
+    /// A refusing reply. Its own status is kept, in the class of what we make of it: a host that turns every message
+    /// away with 5.7.1 at its greeting gives 4.7.1, since the message waits.
     pub(super) fn remote(host: &str, step: Step, reply: RemoteReply, failed: bool) -> Self {
         let class = if failed { 5 } else { 4 };
-        let status = reply.enhanced().filter(|status| status.0 == class).unwrap_or(EnhancedStatus(class, 0, 0));
+        let said = reply.enhanced().filter(|_| !reply.is_success());
+        let status = said.map_or(EnhancedStatus(class, 0, 0), |said| EnhancedStatus(class, said.1, said.2));
         let cause = Cause::Reply { step, reply: reply.shortened() };
         Self { status, host: Some(host.into()), cause, step: Some(step) }
     }
@@ -138,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusing_reply_keeps_its_own_status_only_in_its_class() {
+    fn a_refusing_reply_keeps_its_own_status_in_the_class_of_what_we_make_of_it() {
         let status = |step, code, text: &str| match Outcome::refused("mx", step, RemoteReply::of(code, text)) {
             Outcome::Failed(trouble) | Outcome::Deferred(trouble) => trouble.status,
             Outcome::Delivered { .. } => panic!(),
@@ -146,7 +148,8 @@ mod tests {
         assert_eq!(status(Step::Rcpt, 550, "5.1.1 unknown"), EnhancedStatus(5, 1, 1));
         assert_eq!(status(Step::Rcpt, 550, "unknown"), EnhancedStatus(5, 0, 0));
         assert_eq!(status(Step::Mail, 451, "4.7.1 greylisted"), EnhancedStatus(4, 7, 1));
-        assert_eq!(status(Step::DataEnd, 250, "2.0.0 in the wrong place"), EnhancedStatus(4, 0, 0));
+        assert_eq!(status(Step::DataEnd, 250, "2.6.0 in the wrong place"), EnhancedStatus(4, 0, 0));
+        assert_eq!(status(Step::Rcpt, 552, "5.5.3 too many"), EnhancedStatus(4, 5, 3));
     }
 
     #[test]
