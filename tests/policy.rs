@@ -1,5 +1,7 @@
 //! Laws of the decisions, over directories that chance draws.
 
+mod auto_reply;
+mod auto_reply_loops;
 mod paths;
 mod sent_items;
 

@@ -1,6 +1,8 @@
 //! Reports: golden files, and what holds for every original, however hostile.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 
+mod automatic_reply;
+
 use std::path::Path;
 
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};

@@ -1,9 +1,13 @@
 //! The law of export and import, over directories of arbitrary shape.
 
 use franking::model::directory::document::{
-    ClientAccessEntry, DomainEntry, LifecycleName, Limit, QuotaEntry, RecipientEntry, Secrets, SentItemsEntry,
+    AutoReplyEntry, AutoReplyStateName, ClientAccessEntry, DomainEntry, LifecycleName, Limit, QuotaEntry,
+    RecipientEntry, Secrets, SentItemsEntry,
 };
-use franking::model::directory::{Document, ModerationNotifications, PasswordHash, RecipientType, Snapshot};
+use franking::model::directory::{
+    Document, ExternalAudience, ExternalOofOptions, ModerationNotifications, PasswordHash, RecipientType, Snapshot,
+};
+use franking::model::mail::Timestamp;
 use proptest::prelude::*;
 
 use super::plan;
@@ -118,6 +122,27 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn auto_reply()(
+        state in prop::option::of(prop::sample::select(vec![AutoReplyStateName::Disabled, AutoReplyStateName::Enabled])),
+        period in prop::option::weighted(0.3, 1..1000_u64),
+        internal in prop::option::of("[ -~é\\n]{0,30}"), external in prop::option::of("[ -~é\\r\\n]{0,30}"),
+        audience in prop::option::of(prop::sample::select(vec![ExternalAudience::None, ExternalAudience::Known])),
+        inside_only in any::<bool>(),
+    ) -> AutoReplyEntry {
+        let time = |seconds: u64| Timestamp::from_unix_milliseconds(seconds * 1000).iso8601().to_string().into();
+        AutoReplyEntry {
+            state: if period.is_some() { Some(AutoReplyStateName::Scheduled) } else { state },
+            start_time: period.map(time),
+            end_time: period.map(|start| time(start + 1)),
+            internal_message: internal.map(Into::into),
+            external_message: external.map(Into::into),
+            external_audience: audience,
+            external_oof_options: inside_only.then_some(ExternalOofOptions::InternalOnly),
+        }
+    }
+}
+
+prop_compose! {
     fn relations()(
         send_as in references(), send_on_behalf in references(), full_access in references(), deny in references(),
         members in references(), owners in references(), subscribers in references(), accept in references(),
@@ -149,8 +174,9 @@ fn moderated(entry: RecipientEntry, relations: &RecipientEntry, kind: RecipientT
 
 /// An entry of arbitrary type with settings that mostly fit it, so that most entries go in.
 fn entry() -> BoxedStrategy<RecipientEntry> {
-    let parts = (identity().boxed(), account().boxed(), relations().boxed());
-    let fitting = parts.prop_map(|(mut entry, account, relations)| {
+    let auto_reply = prop::option::weighted(0.3, auto_reply());
+    let parts = (identity().boxed(), account().boxed(), relations().boxed(), auto_reply.boxed());
+    let fitting = parts.prop_map(|(mut entry, account, relations, auto_reply)| {
         let kind = entry.recipient_type.unwrap();
         if kind.may_have_account() {
             let RecipientEntry {
@@ -207,7 +233,8 @@ fn entry() -> BoxedStrategy<RecipientEntry> {
         }
         if kind.is_mailbox() {
             let RecipientEntry { forward_to, keep_copy, full_access, .. } = relations;
-            entry = RecipientEntry { forward_to, keep_copy, full_access, ..entry };
+            let auto_reply = auto_reply.filter(|_| kind != RecipientType::GroupMailbox).map(Box::new);
+            entry = RecipientEntry { forward_to, keep_copy, full_access, auto_reply, ..entry };
         }
         entry
     });

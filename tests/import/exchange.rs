@@ -1,7 +1,7 @@
 //! What an Exchange administrator exports arrives as it was.
 
 use franking::model::directory::document::Counts;
-use franking::model::directory::{ModerationNotifications, RecipientType, Right, Snapshot};
+use franking::model::directory::{ExternalOofOptions, ModerationNotifications, RecipientType, Right, Snapshot};
 
 use super::{export, find, import, lines};
 use crate::directory::address;
@@ -73,6 +73,8 @@ fn properties_arrive_as_they_were() {
     assert_eq!(kiosk.addresses.secondary(), [address("front-desk@contoso.example")]);
     assert_eq!(kiosk.client_access.smtp_client_authentication_disabled, Some(true));
     assert_eq!(kiosk.quota.as_ref().unwrap().prohibit_send, Some(53_150_220_288));
+    assert_eq!(kiosk.auto_reply.as_ref().unwrap().external_oof_options, ExternalOofOptions::InternalOnly);
+    assert!(alice.auto_reply.is_none());
 
     assert_eq!(find(&snapshot, "partner").external_address, Some(address("partner@fabrikam.example")));
     assert_eq!(find(&snapshot, "staff").display_name.as_deref(), Some("Müller & Söhne"));

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use super::values::Toggle;
 use crate::admin::office::{DomainEdit, Request};
 use crate::model::directory::DomainType;
+use crate::model::directory::auto_reply::SENDERS_MAX;
 use crate::model::directory::document::OrganisationEntry;
 
 /// Accepted domains.
@@ -150,6 +151,12 @@ pub struct OrganisationArgs {
     /// alice+news@contoso.example reaches alice
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     plus_addressing: Option<Toggle>,
+    /// Strangers get automatic replies only to mail that names the mailbox in its header
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    auto_reply_only_when_named: Option<Toggle>,
+    /// How many senders a mailbox remembers to have answered
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=i64::from(SENDERS_MAX)))]
+    auto_reply_senders_max: Option<u32>,
 }
 
 impl OrganisationCommand {
@@ -168,6 +175,8 @@ impl OrganisationCommand {
             send_from_alias_enabled: on(args.send_from_alias),
             auto_forwarding_enabled: on(args.auto_forwarding),
             disable_plus_address_in_recipients: off(args.plus_addressing),
+            auto_reply_only_when_named: on(args.auto_reply_only_when_named),
+            auto_reply_senders_max: args.auto_reply_senders_max,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! help ends with examples, and a test parses each of them.
 
 mod account;
+mod auto_reply;
 mod domain;
 mod group;
 mod maintenance;

@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::auto_reply::AutoReplyArgs;
 use super::moderators::ModerationProperties;
 use super::values::{Allowance, Choice, Toggle, custom_attribute, list, recipient_type};
-use crate::admin::office::{ListQuery, RecipientEdit, Request, Secret};
+use crate::admin::office::{Failure, ListQuery, RecipientEdit, Request, Secret};
 use crate::model::directory::RecipientType;
 use crate::model::directory::document::{ClientAccessEntry, Limit, QuotaEntry, SentItemsEntry};
 
@@ -36,6 +37,20 @@ Examples:
   franking recipient set staff --moderation on --moderator alice,bob
   franking recipient set alice --receive-bytes-max \"35 MB\" --custom-attribute 2=sales")]
     Set(SetArgs),
+    /// Say what a mailbox answers by itself while its owner is away
+    #[command(after_help = "\
+Texts are plain text. Each sender is answered once, until the state or a text changes. A shared mailbox that answers \
+senders outside needs a text for senders inside, too. Mail of lists, other automatic mail and reports are never \
+answered, and nothing is while the mailbox forwards to an SMTP address.
+
+Exchange: Set-MailboxAutoReplyConfiguration, Set-Mailbox -ExternalOofOptions
+
+Examples:
+  franking recipient auto-reply alice --state enabled --internal \"Back on Monday.\" --external @away.txt
+  franking recipient auto-reply alice --from-time 2026-12-24T12:00:00+01:00 --until 2027-01-04T08:00:00+01:00
+  franking recipient auto-reply info --internal \"Closed.\" --external \"Closed.\" --external-audience known
+  franking recipient auto-reply alice --state disabled")]
+    AutoReply(AutoReplyArgs),
     /// Show everything about a recipient
     #[command(after_help = "\
 A recipient is named by an address, a login or a name; the local part alone means the default domain.
@@ -360,6 +375,7 @@ impl Properties {
                 smtp_client_submission: None,
             },
             smtp_copy: flow.smtp_copy.map(Into::into),
+            auto_reply: Default::default(),
             custom_attributes: self.custom_attributes.into_iter().collect(),
             owners: list(group.owners),
             members: list(group.members),
@@ -400,8 +416,13 @@ impl RecipientCommand {
         matches!(self, Self::New(NewArgs { password_stdin: true, .. }))
     }
 
-    pub(super) fn request(self, password: Option<Secret>) -> Request {
-        match self {
+    /// The request that the command comes to.
+    ///
+    /// # Errors
+    /// Those of a file that it names.
+    pub(super) fn request(self, password: Option<Secret>) -> Result<Request, Failure> {
+        Ok(match self {
+            Self::AutoReply(args) => return args.request(),
             Self::New(args) => Request::RecipientNew {
                 address: args.address,
                 recipient_type: args.properties.recipient_type.unwrap_or(RecipientType::UserMailbox),
@@ -418,6 +439,6 @@ impl RecipientCommand {
             }),
             Self::Remove(args) => Request::RecipientRemove { identity: args.identity, permanently: args.permanently },
             Self::Restore(args) => Request::RecipientRestore { identity: args.identity },
-        }
+        })
     }
 }

@@ -152,7 +152,7 @@ impl Desk<'_> {
         Ok(match command {
             Command::Recipient(own) => {
                 let password = own.wants_password().then(|| self.password()).transpose()?;
-                own.request(password)
+                own.request(password)?
             }
             Command::Account(own) => {
                 let password = own.wants_password().then(|| self.password()).transpose()?;

@@ -273,3 +273,32 @@ fn every_problem_of_a_configuration_is_told_and_can_be_read() {
     assert!(errors.contains(" | ") && errors.contains("franking.toml:4: queue.expiry_seconds: "), "{errors}");
     assert!(!errors.contains("\\n"), "{errors}");
 }
+
+#[test]
+fn what_a_mailbox_answers_is_set_shown_and_brought_elsewhere() {
+    let premises = InMemory::contoso();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("away.txt");
+    std::fs::write(&file, "Back on Monday.\r\nGrüße\r\n").unwrap();
+    let line = format!("franking recipient auto-reply alice --state on --internal @{} --external away", file.display());
+    assert_eq!(typed(&premises, &line, "").0, 0);
+    let period = "--from-time 2026-12-24T12:00:00+01:00 --until 2027-01-04T08:00:00+01:00";
+    assert_eq!(typed(&premises, &format!("franking recipient auto-reply alice {period}"), "").0, 0);
+    let (_, out, _) = typed(&premises, "franking recipient show alice --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let shown = &json["properties"]["auto_reply"];
+    assert_eq!(shown["state"], "Scheduled");
+    assert_eq!(shown["start_time"], "2026-12-24T11:00:00.000Z");
+    assert_eq!(shown["internal_message"], "Back on Monday.\nGrüße");
+    let (_, toml, _) = typed(&premises, "franking export", "");
+    let elsewhere = InMemory::default();
+    assert_eq!(typed(&elsewhere, "franking import - --form toml", &toml).0, 0);
+    assert_eq!(typed(&elsewhere, "franking export", "").1, toml);
+    // What cannot be is refused with the cure, and a file that is not there with its own exit code.
+    let (code, _, err) = typed(&premises, "franking recipient auto-reply info --state on --external Closed.", "");
+    assert_eq!(code, 1);
+    assert!(err.contains("--internal TEXT"), "{err}");
+    assert_eq!(typed(&premises, "franking recipient auto-reply alice --state on --until tomorrow", "").0, 1);
+    assert_eq!(typed(&premises, "franking recipient auto-reply alice --internal @/nonexistent/away.txt", "").0, 3);
+    assert_eq!(typed(&premises, "franking recipient auto-reply alice", "").0, 1);
+}

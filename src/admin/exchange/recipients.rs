@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Options;
 use super::references::{Field, Pending};
 use super::table::{Cell, Row};
-use crate::model::directory::document::{ClientAccessEntry, Limit, QuotaEntry, RecipientEntry, SentItemsEntry};
-use crate::model::directory::{ModerationNotifications, RecipientType};
+use crate::model::directory::document::{
+    AutoReplyEntry, ClientAccessEntry, Limit, QuotaEntry, RecipientEntry, SentItemsEntry,
+};
+use crate::model::directory::{ExternalOofOptions, ModerationNotifications, RecipientType};
 use crate::model::mail::Address;
 
 /// What a row says of one recipient.
@@ -230,6 +232,8 @@ fn mailbox(row: &Row<'_>, entry: &mut RecipientEntry) -> Result<(), String> {
         smtp_client_submission: row.flag("MessageCopyForSMTPClientSubmissionEnabled")?,
     };
     entry.sent_items = (copies != SentItemsEntry::default()).then_some(copies);
+    entry.auto_reply = oof_options(row)?
+        .map(|options| Box::new(AutoReplyEntry { external_oof_options: Some(options), ..AutoReplyEntry::default() }));
     Ok(())
 }
 
@@ -241,6 +245,16 @@ fn notifications(row: &Row<'_>) -> Result<Option<ModerationNotifications>, Strin
         Some("Internal" | "1") => Ok(Some(ModerationNotifications::Internal)),
         Some("Always" | "2") => Ok(Some(ModerationNotifications::Always)),
         Some(_) => Err("SendModerationNotifications is none of Always, Internal and Never".to_owned()),
+    }
+}
+
+/// By name, or by the number that JSON holds for it.
+fn oof_options(row: &Row<'_>) -> Result<Option<ExternalOofOptions>, String> {
+    match row.first_text(&["ExternalOofOptions"]) {
+        None => Ok(None),
+        Some("External" | "0") => Ok(Some(ExternalOofOptions::External)),
+        Some("InternalOnly" | "1") => Ok(Some(ExternalOofOptions::InternalOnly)),
+        Some(_) => Err("ExternalOofOptions is External or InternalOnly".to_owned()),
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::identity;
-use crate::model::directory::document::{ClientAccessEntry, Limit, QuotaEntry, SentItemsEntry};
+use crate::model::directory::document::{AutoReplyEntry, ClientAccessEntry, Limit, QuotaEntry, SentItemsEntry};
 use crate::model::directory::{
     Account, ClientAccess, Forwarding, Group, Lifecycle, Quota, Recipient, RecipientType, Restrictions, Snapshot,
 };
@@ -75,6 +75,7 @@ pub struct RecipientEdit {
     pub quota: QuotaEntry,
     pub sent_items: SentItemsEntry,
     pub smtp_copy: Option<Switch>,
+    pub auto_reply: AutoReplyEntry,
     pub custom_attributes: BTreeMap<u8, String>,
     pub owners: Option<Vec<String>>,
     pub members: Option<Vec<String>>,
@@ -114,6 +115,7 @@ impl RecipientEdit {
         self.quota(recipient);
         self.group(snapshot, recipient)?;
         self.moderation.apply(snapshot, recipient, &mut notes)?;
+        self.auto_reply(recipient)?;
         self.attributes(recipient)?;
         Ok(notes)
     }
@@ -311,6 +313,14 @@ impl RecipientEdit {
         group.send_oof_message_to_originator =
             self.out_of_office_to_originator.unwrap_or(group.send_oof_message_to_originator);
         group.bcc_blocked = self.bcc_blocked.unwrap_or(group.bcc_blocked);
+        Ok(())
+    }
+
+    fn auto_reply(&self, recipient: &mut Recipient) -> Result<(), Failure> {
+        if !self.auto_reply.is_empty() {
+            let next = self.auto_reply.apply(recipient.auto_reply.as_deref());
+            recipient.auto_reply = next.map_err(|error| Failure::refused(error.to_string()))?;
+        }
         Ok(())
     }
 

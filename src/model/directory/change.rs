@@ -139,6 +139,23 @@ pub enum ChangeError {
         /// The name of the would-be moderator.
         moderator: Box<str>,
     },
+    /// Automatic replies that end before they begin.
+    #[error("Automatic replies must begin before they end.")]
+    AutoReplyPeriod,
+    /// The text of an automatic reply is too long.
+    #[error("The text of the automatic reply has {bytes} octets; at most {max} are kept.")]
+    AutoReplyTooLong {
+        /// How many were given.
+        bytes: usize,
+        /// How many are permitted.
+        max: usize,
+    },
+    /// The text of an automatic reply would not be shown as it was meant.
+    #[error("The text of an automatic reply must be plain text, without markup and control characters.")]
+    AutoReplyNotPlainText,
+    /// A shared mailbox that answers strangers answers its organisation, too (spec S3-8).
+    #[error("A shared mailbox that answers senders outside needs a text for senders inside, too: --internal TEXT")]
+    AutoReplyInternalMissing,
     /// A reference to an object that does not exist.
     #[error("There is no recipient with the identity {0}.")]
     UnknownRecipient(RecipientId),

@@ -5,6 +5,7 @@
 
 pub mod accepted_domain;
 pub mod account;
+pub mod auto_reply;
 pub mod change;
 pub mod document;
 pub mod filter;
@@ -20,6 +21,7 @@ mod validate;
 
 pub use accepted_domain::{AcceptedDomain, DomainType};
 pub use account::{Account, ClientAccess, PasswordHash};
+pub use auto_reply::{AutoReply, AutoReplyState, ExternalAudience, ExternalOofOptions};
 pub use change::{Change, ChangeError};
 pub use document::Document;
 pub use filter::Filter;

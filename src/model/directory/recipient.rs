@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::account::{Account, ClientAccess};
+use super::auto_reply::{AutoReply, SENDERS_DEFAULT};
 use super::group::Group;
 use super::lifecycle::Lifecycle;
 use super::moderation::Moderation;
@@ -148,6 +149,9 @@ pub struct Recipient {
     /// Copies in Sent Items.
     #[serde(default)]
     pub sent_items: SentItemsCopies,
+    /// Automatic replies, once they were ever set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_reply: Option<Box<AutoReply>>,
     /// `CustomAttribute1` to `CustomAttribute15` by number, for filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_attributes: Option<Box<std::collections::BTreeMap<u8, Box<str>>>>,
@@ -180,6 +184,7 @@ impl Recipient {
             group: recipient_type.is_group().then(Box::default),
             quota: None,
             sent_items: SentItemsCopies::default(),
+            auto_reply: None,
             custom_attributes: None,
         }
     }
@@ -249,6 +254,11 @@ pub struct Organisation {
     pub auto_forwarding_enabled: bool,
     /// `DisablePlusAddressInRecipients`.
     pub disable_plus_address_in_recipients: bool,
+    /// A stranger gets an automatic reply only to mail that names the mailbox in its header, as RFC 5230 section 4.5
+    /// demands. Exchange answers a blind copy as well; off does so.
+    pub auto_reply_only_when_named: bool,
+    /// How many senders a mailbox remembers to have answered; the oldest is forgotten beyond it.
+    pub auto_reply_senders_max: u32,
 }
 
 impl Default for Organisation {
@@ -261,6 +271,8 @@ impl Default for Organisation {
             send_from_alias_enabled: false,
             auto_forwarding_enabled: false,
             disable_plus_address_in_recipients: false,
+            auto_reply_only_when_named: true,
+            auto_reply_senders_max: SENDERS_DEFAULT,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rpds::HashTrieMapSync;
 
 use super::accepted_domain::AcceptedDomain;
+use super::auto_reply;
 use super::change::{Change, ChangeError};
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::validate;
@@ -25,6 +26,8 @@ pub struct Snapshot {
     recipients: HashTrieMapSync<RecipientId, Arc<Recipient>>,
     addresses: HashTrieMapSync<AddressKey, RecipientId>,
     others: HashTrieMapSync<Box<str>, RecipientId>,
+    /// Addresses outside that objects stand for, and how many do.
+    externals: HashTrieMapSync<AddressKey, u32>,
     logins: HashTrieMapSync<AddressKey, RecipientId>,
     names: HashTrieMapSync<Box<str>, RecipientId>,
     referrers: HashTrieMapSync<RecipientId, Arc<Vec<RecipientId>>>,
@@ -40,6 +43,7 @@ impl Default for Snapshot {
             recipients: HashTrieMapSync::new_sync(),
             addresses: HashTrieMapSync::new_sync(),
             others: HashTrieMapSync::new_sync(),
+            externals: HashTrieMapSync::new_sync(),
             logins: HashTrieMapSync::new_sync(),
             names: HashTrieMapSync::new_sync(),
             referrers: HashTrieMapSync::new_sync(),
@@ -136,6 +140,13 @@ impl Snapshot {
         self.recipient(*self.addresses.get(key)?)
     }
 
+    /// Whether the directory has an object for this address outside: a contact, mail user or guest that leads to it, or
+    /// anything that has it as its own.
+    pub fn knows(&self, address: &Address) -> bool {
+        let key = address.key();
+        self.addresses.contains_key(&key) || self.externals.contains_key(&key)
+    }
+
     /// The recipient whose account has this login; an account can also sign in by any of its addresses.
     pub fn find_by_login(&self, login: &Address) -> Option<&Arc<Recipient>> {
         let key = login.key();
@@ -185,7 +196,13 @@ impl Snapshot {
             Change::RemoveDomain(domain) => self.remove_domain(domain)?,
             Change::PutRecipient(recipient) => {
                 validate::recipient(self, recipient)?;
-                self.put(Arc::new(Recipient::clone(recipient)));
+                let mut recipient = Recipient::clone(recipient);
+                auto_reply::date(
+                    self.recipients.get(&recipient.id).map(|former| &**former),
+                    &mut recipient,
+                    self.version,
+                );
+                self.put(Arc::new(recipient));
             }
             Change::RemoveRecipient(id) => self.remove_recipient(*id)?,
             Change::AddMembers { group, members } => {
@@ -254,6 +271,11 @@ impl Snapshot {
         for other in recipient.addresses.other() {
             self.others.insert_mut(validate::other_key(other), id);
         }
+        if let Some(external) = &recipient.external_address {
+            let key = external.key();
+            let holders = self.externals.get(&key).copied().unwrap_or(0);
+            self.externals.insert_mut(key, holders.saturating_add(1));
+        }
         if let Some(account) = &recipient.account {
             self.logins.insert_mut(account.login.key(), id);
         }
@@ -280,6 +302,15 @@ impl Snapshot {
         }
         for other in former.addresses.other() {
             self.others.remove_mut(&validate::other_key(other));
+        }
+        if let Some(external) = &former.external_address {
+            let key = external.key();
+            match self.externals.get(&key).copied() {
+                Some(holders @ 2..) => self.externals.insert_mut(key, holders - 1),
+                Some(_) | None => {
+                    self.externals.remove_mut(&key);
+                }
+            }
         }
         if let Some(account) = &former.account {
             self.logins.remove_mut(&account.login.key());

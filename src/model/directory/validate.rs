@@ -1,5 +1,6 @@
 //! What makes a recipient valid in the directory it is to join. Called by `Snapshot::apply` only.
 
+use super::auto_reply;
 use super::change::ChangeError;
 use super::filter::Filter;
 use super::lifecycle::Lifecycle;
@@ -26,6 +27,7 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     shape(recipient)?;
     quota(recipient)?;
     moderation(snapshot, recipient)?;
+    auto_reply::judge(recipient)?;
     references(snapshot, recipient)
 }
 

@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod authorship;
+pub mod auto_reply;
 pub mod delivery;
 pub mod envelope;
 pub mod expand;
@@ -21,6 +22,7 @@ pub mod trail;
 
 pub use admit::{Permit, Sender, admit};
 pub use authorship::{Authored, author};
+pub use auto_reply::{Audience, AutomaticReply, History, NoReply, Occasion, auto_reply};
 pub use delivery::{Delivery, Destination, Expanded, Route};
 pub use envelope::{BodyKind, DsnRequest, Envelope, MessageParameters, Notify, Origin, Ret};
 pub use expand::expand;

@@ -89,6 +89,15 @@ pub(super) fn header_text(text: &str) -> String {
     words.join("\r\n ")
 }
 
+/// A display name before an address (RFC 5322 section 3.2.5): a quoted string, or encoded words where it is not ASCII.
+/// `text` is one line.
+pub(super) fn phrase(text: &str) -> String {
+    if text.is_ascii() && !text.contains("=?") {
+        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    header_text(text)
+}
+
 fn encoded_word(text: &str) -> String {
     format!("=?utf-8?B?{}?=", base64::engine::general_purpose::STANDARD.encode(text))
 }

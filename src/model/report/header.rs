@@ -7,7 +7,7 @@ use super::{HEADER_BYTES_MAX, ReportFacts, line};
 use crate::model::queue::ReportKind;
 
 /// Spec section 2.2: subjects have at most 255 characters.
-const SUBJECT_CHARACTERS_MAX: usize = 255;
+pub(super) const SUBJECT_CHARACTERS_MAX: usize = 255;
 /// RFC 5322 section 2.1.1 with room for the field's name.
 const MESSAGE_ID_BYTES_MAX: usize = 900;
 

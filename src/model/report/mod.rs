@@ -4,6 +4,7 @@
 //! original or its header. Promises: the same facts make the same octets; whatever the original, the recipients and
 //! other hosts say stays inside its place, so nothing from outside can add a header line, a part or markup.
 
+mod automatic_reply;
 mod encode;
 mod header;
 mod people;
@@ -14,6 +15,7 @@ use crate::model::mail::{Address, Timestamp};
 use crate::model::policy::{BodyKind, Ret};
 use crate::model::queue::{EntryFacts, ReportKind, Target};
 
+pub use automatic_reply::{AutomaticReplyFacts, compose_automatic_reply};
 pub use header::Original;
 
 /// Originals up to this many octets are returned whole (spec section 6.2).

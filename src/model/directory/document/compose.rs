@@ -56,6 +56,8 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.send_from_alias_enabled, entry.send_from_alias_enabled);
     set(&mut next.auto_forwarding_enabled, entry.auto_forwarding_enabled);
     set(&mut next.disable_plus_address_in_recipients, entry.disable_plus_address_in_recipients);
+    set(&mut next.auto_reply_only_when_named, entry.auto_reply_only_when_named);
+    set(&mut next.auto_reply_senders_max, entry.auto_reply_senders_max);
     next
 }
 
@@ -121,6 +123,9 @@ pub(super) fn base(
         recipient.sent_items.smtp_client_submission =
             copies.smtp_client_submission.or(recipient.sent_items.smtp_client_submission);
     }
+    if let Some(given) = &entry.auto_reply {
+        recipient.auto_reply = given.apply(recipient.auto_reply.as_deref())?;
+    }
     custom_attributes(entry, &mut recipient)?;
     for (right, deny, list) in grants(entry) {
         if list.is_some() {
@@ -147,6 +152,7 @@ fn retype(recipient: &mut Recipient, kind: RecipientType) {
     }
     if !kind.is_mailbox() {
         recipient.forwarding = None;
+        recipient.auto_reply = None;
     }
     recipient.recipient_type = kind;
 }

@@ -1,8 +1,8 @@
 //! Writes a directory as a document. Only what differs from the defaults of a type is written.
 
 use super::{
-    ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, OrganisationEntry, QuotaEntry, RecipientEntry,
-    SentItemsEntry, moderation,
+    AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, OrganisationEntry, QuotaEntry,
+    RecipientEntry, SentItemsEntry, moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
@@ -52,6 +52,8 @@ impl OrganisationEntry {
             send_from_alias_enabled: Some(organisation.send_from_alias_enabled),
             auto_forwarding_enabled: Some(organisation.auto_forwarding_enabled),
             disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
+            auto_reply_only_when_named: Some(organisation.auto_reply_only_when_named),
+            auto_reply_senders_max: Some(organisation.auto_reply_senders_max),
         }
     }
 }
@@ -119,6 +121,11 @@ fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> Recipi
         client_access: differing(client_access(&recipient.client_access), &ClientAccessEntry::default()),
         quota: recipient.quota.as_deref().and_then(quota),
         sent_items: differing(sent_items(recipient.sent_items), &SentItemsEntry::default()),
+        auto_reply: recipient
+            .auto_reply
+            .as_deref()
+            .filter(|set| !set.is_default())
+            .map(|set| Box::new(AutoReplyEntry::of(set))),
         custom_attributes: recipient.custom_attributes.as_deref().filter(|attributes| !attributes.is_empty()).map(
             |attributes| attributes.iter().map(|(number, value)| (number.to_string().into(), value.clone())).collect(),
         ),

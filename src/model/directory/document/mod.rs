@@ -6,6 +6,7 @@
 //!
 //! Exporting a directory, importing it into an empty one and exporting again gives the same document.
 
+mod auto_reply;
 mod compose;
 mod export;
 mod limit;
@@ -20,6 +21,7 @@ use super::accepted_domain::DomainType;
 use super::moderation::ModerationNotifications;
 use super::recipient_type::RecipientType;
 
+pub use auto_reply::{AutoReplyEntry, AutoReplyError, AutoReplyStateName};
 pub use export::Secrets;
 pub use limit::{Limit, LimitError};
 pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected, printable};
@@ -64,6 +66,12 @@ pub struct OrganisationEntry {
     /// `DisablePlusAddressInRecipients`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_plus_address_in_recipients: Option<bool>,
+    /// Strangers get automatic replies only to mail that names the mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_reply_only_when_named: Option<bool>,
+    /// Senders that a mailbox remembers to have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_reply_senders_max: Option<u32>,
 }
 
 /// One accepted domain; see [`AcceptedDomain`](super::AcceptedDomain).
@@ -251,6 +259,9 @@ pub struct RecipientEntry {
     /// Copies in Sent Items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_items: Option<SentItemsEntry>,
+    /// Automatic replies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_reply: Option<Box<AutoReplyEntry>>,
     /// `CustomAttribute1` to `CustomAttribute15` by number; an empty text removes one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_attributes: Option<BTreeMap<Box<str>, Box<str>>>,

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Document, RecipientEntry, compose};
+use super::{AutoReplyError, Document, RecipientEntry, compose};
 use crate::model::directory::account::PasswordHash;
 use crate::model::directory::change::{Change, ChangeError};
 use crate::model::directory::recipient::{Recipient, RecipientId};
@@ -99,6 +99,9 @@ pub enum Reason {
     /// Custom attributes are numbered.
     #[error("custom attributes are numbered 1 to 15: custom_attributes = {{ 2 = \"sales\" }}")]
     CustomAttribute,
+    /// Automatic replies that make no sense.
+    #[error("auto_reply: {0}")]
+    AutoReply(#[from] AutoReplyError),
     /// The directory refuses it.
     #[error(transparent)]
     Change(#[from] ChangeError),
