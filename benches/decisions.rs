@@ -120,7 +120,7 @@ fn measure(snapshot: &Snapshot, size: u64, smoke: bool) -> Vec<(&'static str, f6
         (
             "submit_as (SendAs)",
             time(smoke, |_| {
-                black_box(submit_as(snapshot, RecipientId(1), &address(1), &mut Unrecorded));
+                black_box(submit_as(snapshot, &settings, RecipientId(1), &address(1), &mut Unrecorded));
             }),
         ),
         (

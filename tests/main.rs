@@ -11,6 +11,7 @@ mod disk;
 mod engine_laws;
 mod import;
 mod journal_crash;
+mod matrix;
 mod policy;
 mod power_cut;
 mod properties;

@@ -231,9 +231,9 @@ proptest! {
             for owner in 0..all.len() {
                 let given = address(owner);
                 let shouted = Address::parse(&given.to_string().to_uppercase()).unwrap();
-                let verdict = submit_as(&snapshot, id(account), &given, &mut Unrecorded);
-                prop_assert_eq!(verdict, submit_as(&snapshot, id(account), &shouted, &mut Unrecorded));
-                prop_assert_eq!(verdict, submit_as(&without, id(account), &given, &mut Unrecorded));
+                let verdict = submit_as(&snapshot, &settings(), id(account), &given, &mut Unrecorded);
+                prop_assert_eq!(verdict, submit_as(&snapshot, &settings(), id(account), &shouted, &mut Unrecorded));
+                prop_assert_eq!(verdict, submit_as(&without, &settings(), id(account), &given, &mut Unrecorded));
                 prop_assert_eq!(verdict == SubmitAs::Own, account == owner);
             }
         }
@@ -244,7 +244,7 @@ proptest! {
         let snapshot = directory(&all);
         for owner in snapshot.recipients() {
             for grant in owner.grants.iter().filter(|grant| grant.deny && grant.right == Right::SendAs) {
-                let verdict = submit_as(&snapshot, grant.trustee, owner.primary(), &mut Unrecorded);
+                let verdict = submit_as(&snapshot, &settings(), grant.trustee, owner.primary(), &mut Unrecorded);
                 prop_assert!(!matches!(verdict, SubmitAs::As(_)));
             }
         }
@@ -283,7 +283,8 @@ fn a_mail_user_on_premises_is_a_mailbox_without_apps_in_the_cloud() {
         let settings = Settings::of(profile);
         let evidence = Evidence::Right(Proof::Password);
         let signed_in = sign_in(&snapshot, &settings, &address(number).to_string(), evidence, &mut Unrecorded);
-        signed_in.map(|signed_in| submit_as(&snapshot, signed_in.account(), &address(number), &mut Unrecorded))
+        signed_in
+            .map(|signed_in| submit_as(&snapshot, &settings, signed_in.account(), &address(number), &mut Unrecorded))
     };
     assert_eq!(ask(Profile::ExchangeOnline, 0), Ok(SubmitAs::Own));
     assert_eq!(ask(Profile::ExchangeServer, 1), Ok(SubmitAs::Own));

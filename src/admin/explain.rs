@@ -229,7 +229,7 @@ impl Session<'_> {
     fn may_use(&self, signed_in: &SignedIn, path: &ReversePath, trail: &mut Vec<Rule>) -> Result<(), Refusal> {
         may_submit(self.snapshot, self.settings, signed_in, trail)?;
         if self.settings.refuse_early {
-            authorship::envelope(self.snapshot, signed_in, path, trail)?;
+            authorship::envelope(self.snapshot, self.settings, signed_in, path, trail)?;
         }
         Ok(())
     }

@@ -93,7 +93,7 @@ fn a_foreign_contact_opens_no_relay_and_speaks_for_nobody() {
         assert_eq!(asked(&snapshot, &Sender::Anonymous, path).err(), Some(Refusal::RelayRefused), "{path}");
     }
     let alice = id(&snapshot, "alice@contoso.example");
-    let verdict = submit_as(&snapshot, alice, &address("partner@fabrikam.example"), &mut Unrecorded);
+    let verdict = submit_as(&snapshot, &settings(), alice, &address("partner@fabrikam.example"), &mut Unrecorded);
     assert_eq!(verdict, SubmitAs::Denied);
 }
 
@@ -248,7 +248,10 @@ fn a_reject_list_knows_the_members_of_a_dynamic_group() {
 fn nobody_sends_as_a_mailbox_that_is_gone() {
     let snapshot = organisation(DYNAMIC);
     let alice = id(&snapshot, "alice@contoso.example");
-    assert_eq!(submit_as(&snapshot, alice, &address("dora@contoso.example"), &mut Unrecorded), SubmitAs::Denied);
+    assert_eq!(
+        submit_as(&snapshot, &settings(), alice, &address("dora@contoso.example"), &mut Unrecorded),
+        SubmitAs::Denied
+    );
 }
 
 #[test]

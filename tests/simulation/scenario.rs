@@ -146,7 +146,7 @@ fn draft(
     let kept = match &sender {
         Sender::Account(signed_in) => {
             let account = signed_in.account();
-            let capacity = submit_as(snapshot, account, &address(author), &mut Unrecorded);
+            let capacity = submit_as(snapshot, settings, account, &address(author), &mut Unrecorded);
             sent_items(snapshot, settings, account, capacity, &reverse_path, &mut Unrecorded)
         }
         Sender::Anonymous | Sender::System => SentItems::default(),

@@ -78,7 +78,9 @@ pub(super) fn send_as(snapshot: &Snapshot, refusal: &Refusal) -> Vec<String> {
         };
     };
     match snapshot.find_by_address(from) {
-        Some(owner) => {
+        // Where there is no mailbox to be answered, no permission helps.
+        Some(owner) if owner.recipient_type.is_mailbox() && !owner.lifecycle.is_active() => mailbox(owner),
+        Some(owner) if snapshot.accepted_domain(from.domain()).is_some() => {
             let owner = owner.primary();
             vec![
                 format!("franking permission grant {owner} --to {account} --right send-as"),
@@ -88,10 +90,8 @@ pub(super) fn send_as(snapshot: &Snapshot, refusal: &Refusal) -> Vec<String> {
         None if snapshot.accepted_domain(from.domain()).is_some() => {
             vec![format!("franking recipient set {account} --alias {from}")]
         }
-        None => vec![format!(
-            "nobody here has {from}: an address of a foreign domain can be used only if a contact has it \
-             (franking recipient new {from} --type MailContact --external {from}) and grants send-as"
-        )],
+        // Not even a contact that has it changes that (spec section 4.3): nobody here speaks for a foreign domain.
+        Some(_) | None => vec![format!("franking domain add {}", from.domain())],
     }
 }
 

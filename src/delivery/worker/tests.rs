@@ -120,7 +120,7 @@ impl House {
         };
         let permits = to.iter().map(permit).collect();
         let reverse_path = ReversePath::Mailbox(address(from));
-        let capacity = submit_as(&snapshot, ALICE, &address(from), &mut Unrecorded);
+        let capacity = submit_as(&snapshot, &self.agents.settings, ALICE, &address(from), &mut Unrecorded);
         let kept = sent_items(&snapshot, &self.agents.settings, ALICE, capacity, &reverse_path, &mut Unrecorded);
         let envelope = Envelope::new(&sender, reverse_path, MessageParameters::default(), permits).unwrap();
         let envelope = envelope.with_sent_items(kept.with_blind(b"Bcc: <bob@contoso.example>\r\n".to_vec()));

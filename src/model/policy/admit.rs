@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::{DsnRequest, Origin};
 use super::refusal::Refusal;
-use super::resolve::{Resolution, is_postmaster, resolve};
+use super::resolve::{Resolution, forwarding_target, is_postmaster, resolve};
 use super::settings::Settings;
 use super::sign_in::SignedIn;
 use super::trail::Trail;
@@ -76,8 +76,12 @@ pub fn admit(
     trail: &mut impl Trail,
 ) -> Result<Permit, Refusal> {
     let resolution = resolve(snapshot, settings, &path, trail);
-    relay(snapshot, sender.origin(), &path, trail)?;
-    let Err(refusal) = judge(snapshot, settings, sender.origin(), &resolution, declared_bytes, trail) else {
+    let origin = sender.origin();
+    relay(snapshot, origin, &path, trail)?;
+    if is_told_later(settings, origin, &resolution, trail) {
+        return Ok(Permit { path, resolution, dsn });
+    }
+    let Err(refusal) = judge(snapshot, settings, origin, &resolution, declared_bytes, trail) else {
         return Ok(Permit { path, resolution, dsn });
     };
     if trail.asks("the postmaster always reaches someone", is_postmaster(snapshot, &path)) {
@@ -96,6 +100,16 @@ fn relay(snapshot: &Snapshot, origin: Origin, path: &ForwardPath, trail: &mut im
         return Err(Refusal::RelayRefused);
     }
     Ok(())
+}
+
+/// Whether an account hears of a recipient's restrictions by a report, as in Exchange, and not at RCPT: it is known, so
+/// the report reaches it (decision D9). Who would rather be told at once has `refuse_early`.
+fn is_told_later(settings: &Settings, origin: Origin, resolution: &Resolution, trail: &mut impl Trail) -> bool {
+    let account = matches!(origin, Origin::Account(_));
+    let known = matches!(resolution, Resolution::Mailbox(_) | Resolution::Group(_) | Resolution::Outside { .. });
+    account
+        && known
+        && trail.asks("an account hears of restrictions by a report, after the message", !settings.refuse_early)
 }
 
 /// Judges a resolution, at RCPT and again at delivery, since the recipient may have changed in between.
@@ -119,7 +133,7 @@ pub fn judge(
             trail.note("mail for other domains leaves", true, || address.domain().to_string());
             Ok(())
         }
-        Resolution::Unknown(address) => unknown(settings, stranger, address, trail),
+        Resolution::Unknown(address) => unknown(settings, origin, address, trail),
         Resolution::InternalRelay(_) | Resolution::PostmasterMailbox | Resolution::Rewritten(_) => Ok(()),
         Resolution::Mailbox(id) | Resolution::Group(id) | Resolution::Outside { owner: id, .. } => {
             let recipient = snapshot.recipient(*id).ok_or(Refusal::UnknownRecipientInbound)?;
@@ -138,11 +152,11 @@ fn forwarding(
     trail: &mut impl Trail,
 ) -> Result<(), Refusal> {
     let set = recipient.forwarding.as_deref().filter(|set| !set.deliver_to_mailbox_and_forward);
-    let target = set.filter(|set| set.forwarding_address.is_none()).and_then(|set| set.forwarding_smtp_address.clone());
-    let Some(target) = target.filter(|_| !snapshot.organisation().auto_forwarding_enabled) else {
+    let Some(set) = set.filter(|_| !snapshot.organisation().auto_forwarding_enabled) else {
         return Ok(());
     };
-    let leaves = matches!(resolve(snapshot, settings, &ForwardPath::Mailbox(target), trail), Resolution::Foreign(_));
+    let target = forwarding_target(snapshot, settings, set, trail);
+    let leaves = target.is_some_and(|target| target.leaves_to(snapshot).is_some());
     if trail.asks("the mailbox only forwards outside, which the organisation forbids", leaves) {
         return Err(Refusal::ExternalForwardingBlocked);
     }
@@ -150,11 +164,12 @@ fn forwarding(
 }
 
 /// Strangers are refused at once; an account is told later by a report, unless early refusal is on (decision D1).
-fn unknown(settings: &Settings, stranger: bool, address: &Address, trail: &mut impl Trail) -> Result<(), Refusal> {
-    if trail.asks("the sender is a stranger, who is refused at once", stranger) {
+fn unknown(settings: &Settings, origin: Origin, address: &Address, trail: &mut impl Trail) -> Result<(), Refusal> {
+    if trail.asks("the sender is a stranger, who is refused at once", origin == Origin::Anonymous) {
         return Err(Refusal::UnknownRecipientInbound);
     }
-    if trail.asks("unknown recipients are refused on submission", settings.refuses_unknown_on_submission()) {
+    let early = settings.refuses_unknown_on_submission() && matches!(origin, Origin::Account(_));
+    if trail.asks("unknown recipients are refused on submission", early) {
         return Err(Refusal::RecipientNotFound(address.clone()));
     }
     Ok(())
@@ -236,17 +251,18 @@ const fn not_authenticated(kind: RecipientType) -> Refusal {
         | RecipientType::MailUniversalSecurityGroup
         | RecipientType::DynamicDistributionGroup
         | RecipientType::RoomList => Refusal::SenderNotAuthenticatedForGroup,
-        RecipientType::MailUser | RecipientType::GuestMailUser | RecipientType::MailContact => {
-            Refusal::SenderNotAuthenticatedForMailUser
-        }
+        // Seen from here, whoever has a mailbox in another system is a mail user (spec section 3.1).
+        RecipientType::MailUser
+        | RecipientType::GuestMailUser
+        | RecipientType::MailContact
+        | RecipientType::RemoteUserMailbox
+        | RecipientType::RemoteSharedMailbox
+        | RecipientType::RemoteRoomMailbox
+        | RecipientType::RemoteEquipmentMailbox => Refusal::SenderNotAuthenticatedForMailUser,
         RecipientType::UserMailbox
         | RecipientType::SharedMailbox
         | RecipientType::RoomMailbox
         | RecipientType::EquipmentMailbox
-        | RecipientType::RemoteUserMailbox
-        | RecipientType::RemoteSharedMailbox
-        | RecipientType::RemoteRoomMailbox
-        | RecipientType::RemoteEquipmentMailbox
         | RecipientType::ShardMailbox => Refusal::SenderNotAuthenticatedForMailbox,
     }
 }

@@ -39,7 +39,7 @@ pub fn author(
     trail: &mut impl Trail,
 ) -> Result<Authored, Refusal> {
     let account = snapshot.recipient(signed_in.account()).ok_or(Refusal::AuthenticationUnsuccessful)?;
-    let by_envelope = envelope(snapshot, signed_in, reverse_path, trail)?;
+    let by_envelope = envelope(snapshot, settings, signed_in, reverse_path, trail)?;
     let from = match from_of(&fields(head), trail) {
         Ok(from) => from,
         Err(refusal) if !settings.repair_from || refusal == Refusal::MultipleFromAddresses => return Err(refusal),
@@ -48,12 +48,15 @@ pub fn author(
         Err(_) => return Ok(repaired(account, reverse_path, head)),
     };
     let denied = |from: &Address| Refusal::SendAsDenied { account: signed_in.login().clone(), from: from.clone() };
-    // Several authors need a Sender that the account may use; that one is then judged as the author.
-    let judged = from.sender.as_ref().unwrap_or(&from.author);
-    trail.note("the author's address is judged", true, || judged.to_string());
-    let submit_as = submit_as(snapshot, account.id, judged, trail);
-    if submit_as == SubmitAs::Denied {
-        return Err(denied(judged));
+    // Several authors need a Sender, which then says in what capacity the account sends. Each of them is judged, too:
+    // readers see the first one, and a Sender of one's own gives no right to anybody else's name (spec section 4.3).
+    let mut submit_as = SubmitAs::Denied;
+    for judged in from.authors.iter().chain(&from.sender) {
+        trail.note("the author's address is judged", true, || judged.to_string());
+        submit_as = self::submit_as(snapshot, settings, account.id, judged, trail);
+        if submit_as == SubmitAs::Denied {
+            return Err(denied(judged));
+        }
     }
     let ordinary = *reverse_path == ReversePath::Null && !is_report(head);
     if trail.asks("the reverse-path is null and the message no report or receipt", ordinary) {
@@ -73,6 +76,7 @@ pub fn author(
 /// `SendAsDenied`. The null path is permitted here: read receipts and reports are judged by their From.
 pub fn envelope(
     snapshot: &Snapshot,
+    settings: &Settings,
     signed_in: &SignedIn,
     reverse_path: &ReversePath,
     trail: &mut impl Trail,
@@ -81,7 +85,7 @@ pub fn envelope(
         trail.note("the reverse-path is null", true, String::new);
         return Ok(SubmitAs::Own);
     };
-    match submit_as(snapshot, signed_in.account(), address, trail) {
+    match submit_as(snapshot, settings, signed_in.account(), address, trail) {
         SubmitAs::Denied => Err(Refusal::SendAsDenied { account: signed_in.login().clone(), from: address.clone() }),
         permitted @ (SubmitAs::Own | SubmitAs::As(_) | SubmitAs::OnBehalf(_)) => Ok(permitted),
     }
@@ -95,7 +99,8 @@ fn is_report(head: &[u8]) -> bool {
 }
 
 struct From {
-    author: Address,
+    /// At least one.
+    authors: Vec<Address>,
     /// Set when there are several authors: the one in Sender who answers for them.
     sender: Option<Address>,
 }
@@ -114,9 +119,11 @@ fn from_of(fields: &[Field<'_>], trail: &mut impl Trail) -> Result<From, Refusal
     let Mailboxes::List(authors) = mailboxes(from.value) else {
         return Err(Refusal::FromNotCompliant);
     };
-    let author = authors.first().cloned().ok_or(Refusal::FromNotCompliant)?;
+    if authors.is_empty() {
+        return Err(Refusal::FromNotCompliant);
+    }
     if authors.len() == 1 {
-        return Ok(From { author, sender: None });
+        return Ok(From { authors, sender: None });
     }
     let senders: Vec<_> = named("Sender").collect();
     let sender = match senders.as_slice() {
@@ -127,7 +134,7 @@ fn from_of(fields: &[Field<'_>], trail: &mut impl Trail) -> Result<From, Refusal
         _ => None,
     };
     trail.note("several authors name one Sender", sender.is_some(), || authors.len().to_string());
-    sender.map(|sender| From { author, sender: Some(sender) }).ok_or(Refusal::MultipleFromAddresses)
+    sender.map(|sender| From { authors, sender: Some(sender) }).ok_or(Refusal::MultipleFromAddresses)
 }
 
 /// The message leaves under the owner's primary address for send-as, under the delegate's for send-on-behalf.

@@ -11,12 +11,12 @@ use super::admit::{Permit, judge};
 use super::delivery::{Delivery, Destination, Expanded, Route};
 use super::envelope::{DsnRequest, Notify, Origin};
 use super::refusal::Refusal;
-use super::resolve::{Resolution, is_postmaster, of_recipient, resolve};
+use super::resolve::{Resolution, forwarding_target, is_postmaster, of_recipient, resolve, resolve_object};
 use super::settings::Settings;
 use super::srs;
 use super::trail::{Trail, Unrecorded};
 use crate::model::directory::filter::Filter;
-use crate::model::directory::{DomainType, Forwarding, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::directory::{DomainType, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
 
 /// A node that waits to be expanded, with what it inherits from the way to it.
@@ -292,7 +292,10 @@ impl<T: Trail> Expansion<'_, T> {
         if self.was_seen(id) {
             return;
         }
-        let forwarding = mailbox.forwarding.as_deref().and_then(|set| Some((self.target(set)?, set)));
+        let forwarding = mailbox
+            .forwarding
+            .as_deref()
+            .and_then(|set| Some((forwarding_target(self.snapshot, self.settings, set, self.trail)?, set)));
         let keeps = forwarding.as_ref().is_none_or(|(_, set)| set.deliver_to_mailbox_and_forward);
         self.trail.note("the mailbox keeps a copy", keeps, || mailbox.primary().to_string());
         self.subscribers(&mailbox, &branch);
@@ -321,17 +324,8 @@ impl<T: Trail> Expansion<'_, T> {
         }
     }
 
-    /// The forwarding target, the directory's before the SMTP one (spec section 5.1).
-    fn target(&mut self, forwarding: &Forwarding) -> Option<Resolution> {
-        if let Some(id) = forwarding.forwarding_address {
-            return self.resolve_object(id);
-        }
-        let path = ForwardPath::Mailbox(forwarding.forwarding_smtp_address.clone()?);
-        Some(resolve(self.snapshot, self.settings, &path, self.trail))
-    }
-
     fn forward(&mut self, mailbox: &Recipient, target: Resolution, branch: Branch) {
-        let outside = if let Resolution::Foreign(address) = &target { Some(address) } else { None };
+        let outside = target.leaves_to(self.snapshot);
         let forbidden = outside.is_some() && !self.snapshot.organisation().auto_forwarding_enabled;
         self.trail.note("forwarding leaves the organisation, which forbids it", forbidden, || {
             outside.map_or_else(|| "the target is inside".to_owned(), ToString::to_string)
@@ -343,11 +337,8 @@ impl<T: Trail> Expansion<'_, T> {
         self.pending.push(Branch { resolution: target, resent_from: Some(mailbox.primary().clone()), via, ..branch });
     }
 
-    /// Resolves an object by its identity, through its primary address, so that its state counts.
     fn resolve_object(&mut self, id: RecipientId) -> Option<Resolution> {
-        let recipient = self.snapshot.recipient(id)?;
-        let path = ForwardPath::Mailbox(recipient.primary().clone());
-        Some(resolve(self.snapshot, self.settings, &path, self.trail))
+        resolve_object(self.snapshot, self.settings, id, self.trail)
     }
 
     /// The address that stands in a rewritten reverse-path: ours, so that reports come back here.

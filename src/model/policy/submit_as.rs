@@ -4,8 +4,9 @@
 
 use std::collections::HashSet;
 
+use super::settings::Settings;
 use super::trail::Trail;
-use crate::model::directory::{Recipient, RecipientId, RecipientType, Right, Snapshot};
+use crate::model::directory::{Lifecycle, Recipient, RecipientId, RecipientType, Right, Snapshot};
 use crate::model::mail::Address;
 
 /// In which capacity an account uses an address.
@@ -22,7 +23,13 @@ pub enum SubmitAs {
 }
 
 /// Judges whether `account` may use `address` as author or reverse-path.
-pub fn submit_as(snapshot: &Snapshot, account: RecipientId, address: &Address, trail: &mut impl Trail) -> SubmitAs {
+pub fn submit_as(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    account: RecipientId,
+    address: &Address,
+    trail: &mut impl Trail,
+) -> SubmitAs {
     // A contact or mail user may hold a foreign address: nobody here speaks for that domain (spec section 4.3).
     let foreign = snapshot.accepted_domain(address.domain()).is_none();
     if trail.asks("the address lies in no domain of this organisation", foreign) {
@@ -38,8 +45,7 @@ pub fn submit_as(snapshot: &Snapshot, account: RecipientId, address: &Address, t
         trail.note("the address belongs to a recipient of this organisation", false, || address.to_string());
         return SubmitAs::Denied;
     };
-    let gone = owner.lifecycle.is_gone() || owner.recipient_type == RecipientType::ShardMailbox;
-    if trail.asks("the owner's mailbox is deleted, disconnected or never seen", gone) {
+    if trail.asks("the owner has no mailbox that could be answered", !speaks(settings, owner)) {
         return SubmitAs::Denied;
     }
     let principals = principals(snapshot, account);
@@ -50,6 +56,15 @@ pub fn submit_as(snapshot: &Snapshot, account: RecipientId, address: &Address, t
         return SubmitAs::OnBehalf(owner.id);
     }
     SubmitAs::Denied
+}
+
+/// Whether an address of `owner` speaks for somebody (spec section 3.2, column "can be sent as"): not for a mailbox
+/// that was deleted or disconnected, never was, or lost its licence, and not for a shard, which nobody sees.
+fn speaks(settings: &Settings, owner: &Recipient) -> bool {
+    if owner.recipient_type.is_mailbox() {
+        return owner.has_open_mailbox(settings.licensing()) || owner.lifecycle == Lifecycle::AwaitingMigration;
+    }
+    owner.recipient_type != RecipientType::ShardMailbox && !owner.lifecycle.is_gone()
 }
 
 /// The account itself and every security group it is in, directly or through other security groups.

@@ -67,7 +67,7 @@ impl Session {
         if let Sender::Account(signed_in) = &sender
             && settings.refuse_early
         {
-            authorship::envelope(moment.snapshot, signed_in, &mail.path, &mut Unrecorded)?;
+            authorship::envelope(moment.snapshot, settings, signed_in, &mail.path, &mut Unrecorded)?;
         }
         self.transaction = Some(Transaction {
             sender,

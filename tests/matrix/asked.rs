@@ -1,0 +1,207 @@
+//! What the product answers, in the words of the matrix.
+
+use std::collections::BTreeSet;
+
+use franking::model::directory::Snapshot;
+use franking::model::mail::header::{Mailboxes, fields, mailboxes};
+use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+use franking::model::policy::sign_in::may_submit;
+use franking::model::policy::{
+    Delivery, Destination, DsnRequest, Evidence, Expanded, Notify, Origin, Permit, Proof, Refusal, Route, Sender,
+    Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, sign_in, submit_as,
+};
+
+use super::build::{self, address};
+use super::oracle::{From, Letter};
+use super::plain::World;
+
+/// A cell in the product's terms, built once and asked many times.
+pub(super) struct Asked<'world> {
+    pub(super) world: &'world World,
+    pub(super) snapshot: Snapshot,
+    pub(super) settings: Settings,
+}
+
+/// The name of the variant, under which coverage counts it.
+pub(super) fn name_of(refusal: &Refusal) -> String {
+    let debug = format!("{refusal:?}");
+    debug.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+}
+
+impl<'world> Asked<'world> {
+    pub(super) fn new(world: &'world World) -> Self {
+        Self { world, snapshot: build::snapshot(world), settings: build::settings(world) }
+    }
+
+    /// The answers at the end of AUTH and, if that was good, at MAIL FROM.
+    pub(super) fn sign_in(&self, name: &str, proof: &str) -> Vec<String> {
+        match self.signed_in(name, proof) {
+            Err(refusal) => vec![name_of(&refusal)],
+            Ok(signed_in) => {
+                let may = may_submit(&self.snapshot, &self.settings, &signed_in, &mut Unrecorded);
+                vec!["yes".to_owned(), may.map_or_else(|refusal| name_of(&refusal), |()| "yes".to_owned())]
+            }
+        }
+    }
+
+    fn signed_in(&self, name: &str, proof: &str) -> Result<SignedIn, Refusal> {
+        let login = super::plain::address_of(name);
+        let evidence = match proof {
+            "password" => Evidence::Right(Proof::Password),
+            "token" => Evidence::Right(Proof::Token),
+            _ => Evidence::Wrong,
+        };
+        sign_in(&self.snapshot, &self.settings, &login, evidence, &mut Unrecorded)
+    }
+
+    pub(super) fn capacity(&self, account: &str, used: &str) -> String {
+        let account = build::id(self.world, account);
+        self.capacity_in_words(submit_as(&self.snapshot, &self.settings, account, &address(used), &mut Unrecorded))
+    }
+
+    fn capacity_in_words(&self, capacity: SubmitAs) -> String {
+        match capacity {
+            SubmitAs::Own => "itself".to_owned(),
+            SubmitAs::As(owner) => format!("as {}", self.name(owner.0)),
+            SubmitAs::OnBehalf(owner) => format!("on behalf of {}", self.name(owner.0)),
+            SubmitAs::Denied => "denied".to_owned(),
+        }
+    }
+
+    fn name(&self, id: u64) -> &'static str {
+        self.world.things[usize::try_from(id).unwrap() - 1].name
+    }
+
+    fn name_of_address(&self, address: &Address) -> String {
+        let holder = self.snapshot.find_by_address(address);
+        holder.map_or_else(|| address.to_string(), |holder| self.name(holder.id.0).to_owned())
+    }
+
+    /// The refusal, or how the message leaves: capacity, reverse-path, From, Sender.
+    pub(super) fn author(&self, account: &str, letter: &Letter) -> String {
+        let signed_in = self.signed_in(account, "token").expect("an account that may sign in");
+        let reverse_path = reverse_path(letter.reverse_path);
+        let head = head(letter);
+        let judged =
+            author(&self.snapshot, &self.settings, &signed_in, &reverse_path, head.as_bytes(), &mut Unrecorded);
+        match judged {
+            Err(Refusal::SendAsDenied { from, .. }) => format!("SendAsDenied for {from}"),
+            Err(refusal) => name_of(&refusal),
+            Ok(authored) => {
+                let leaves = match authored.reverse_path {
+                    ReversePath::Null => "<>".to_owned(),
+                    ReversePath::Mailbox(address) => address.to_string(),
+                };
+                let found = fields(&authored.head);
+                let named = |name: &str| {
+                    let list = found.iter().filter(|field| field.is(name)).map(|field| mailboxes(field.value));
+                    let list = list.flat_map(|list| match list {
+                        Mailboxes::List(list) => list,
+                        Mailboxes::Unreadable => Vec::new(),
+                    });
+                    list.map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
+                };
+                let how = self.capacity_in_words(authored.submit_as);
+                let sender = Some(named("Sender")).filter(|sender| !sender.is_empty());
+                let sender = sender.unwrap_or_else(|| "absent".to_owned());
+                format!("{how}; leaves as {leaves}; From {}; Sender {sender}", named("From"))
+            }
+        }
+    }
+
+    fn sender(&self, from: From<'_>) -> Sender {
+        match from {
+            From::Account(name) => Sender::Account(self.signed_in(name, "token").expect("an account that may sign in")),
+            From::Stranger => Sender::Anonymous,
+            From::System => Sender::System,
+        }
+    }
+
+    /// The answer to RCPT TO.
+    pub(super) fn admit(&self, from: From<'_>, to: &str, octets: u64) -> Result<Permit, Refusal> {
+        let path = ForwardPath::Mailbox(address(to));
+        let dsn = DsnRequest::default();
+        admit(&self.snapshot, &self.settings, &self.sender(from), path, dsn, octets, &mut Unrecorded)
+    }
+
+    /// Where the copies of a message end, one line for each end. What is refused at RCPT ends there.
+    pub(super) fn ends(&self, from: From<'_>, sender: &str, to: &[String], octets: u64) -> BTreeSet<String> {
+        let admitted = |to: &String| {
+            let path = ForwardPath::Mailbox(address(to));
+            admit(&self.snapshot, &self.settings, &Sender::System, path, DsnRequest::default(), 0, &mut Unrecorded)
+        };
+        let permits: Vec<Permit> = to.iter().map(|to| admitted(to).expect("the system may send to anybody")).collect();
+        let origin = match from {
+            From::Account(name) => Origin::Account(build::id(self.world, name)),
+            From::Stranger => Origin::Anonymous,
+            From::System => Origin::System,
+        };
+        let reverse_path = reverse_path(match sender {
+            "ours" => "alice@contoso.example",
+            "foreign" => "eve@fabrikam.example",
+            _ => "",
+        });
+        let now = Timestamp::EPOCH;
+        let (snapshot, settings) = (&self.snapshot, &self.settings);
+        let ends = expand(snapshot, settings, origin, &reverse_path, &permits, octets, now, &mut Unrecorded);
+        ends.iter().map(|end| self.end_in_words(end, &reverse_path)).collect()
+    }
+
+    fn end_in_words(&self, end: &Expanded, given: &ReversePath) -> String {
+        match end {
+            Expanded::Deliver(copy) => self.copy_in_words(copy, given),
+            Expanded::Refused { address, refusal, reverse_path, dsn, .. } => {
+                format!("{} at {address}{}", name_of(refusal), self.told(reverse_path, dsn, given))
+            }
+        }
+    }
+
+    fn copy_in_words(&self, copy: &Delivery, given: &ReversePath) -> String {
+        let to = match &copy.to {
+            Destination::Mailbox(id) => format!("mailbox {}", self.name(id.0)),
+            Destination::PostmasterMailbox => "postmaster mailbox".to_owned(),
+            Destination::Relay { address, route: Route::Domain } => format!("relay {address}"),
+            Destination::Relay { address, route: Route::NextHost(host) } => format!("relay {address} by {host}"),
+        };
+        let resent = copy.resent_from.as_ref();
+        let resent = resent.map(|address| format!(", resent from {}", self.name_of_address(address)));
+        format!("{to}{}{}", resent.unwrap_or_default(), self.told(&copy.reverse_path, &copy.dsn, given))
+    }
+
+    /// What the reverse-path of a copy says about who hears of its failure.
+    fn told(&self, reverse_path: &ReversePath, dsn: &DsnRequest, given: &ReversePath) -> String {
+        if *reverse_path == ReversePath::Null || dsn.notify == Notify::Never {
+            return ", nobody hears of failures".to_owned();
+        }
+        let Some(address) = reverse_path.address().filter(|_| reverse_path != given) else {
+            return String::new();
+        };
+        match address.local().as_str().split_once("+SRS=") {
+            Some((local, _)) => {
+                let by = self.name_of_address(&build::address(&format!("{local}@{}", address.domain())));
+                format!(", sender rewritten by {by}")
+            }
+            None => format!(", {} hears of failures", self.name_of_address(address)),
+        }
+    }
+}
+
+fn reverse_path(text: &str) -> ReversePath {
+    if text.is_empty() { ReversePath::Null } else { ReversePath::Mailbox(address(text)) }
+}
+
+/// The header that a letter describes.
+pub(super) fn head(letter: &Letter) -> String {
+    let mut head = String::new();
+    for from in &letter.from {
+        let list = from.as_ref().map_or_else(|| "nobody at all".to_owned(), |list| list.join(", "));
+        head.push_str(&format!("From: {list}\r\n"));
+    }
+    if let Some(sender) = letter.sender {
+        head.push_str(&format!("Sender: {sender}\r\n"));
+    }
+    if letter.report {
+        head.push_str("Content-Type: multipart/report; report-type=disposition-notification\r\n");
+    }
+    head + "Subject: a cell of the matrix\r\n"
+}
