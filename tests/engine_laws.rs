@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use franking::store::engine::{
     BATCH_CHANGES_MAX, Batch, EmbeddedEngine, Engine, EngineError, KEY_BYTES_MAX, KeyRange, MemoryEngine, Tree,
     VALUE_BYTES_MAX,
 };
 use proptest::prelude::*;
+
+use crate::support::kill;
 
 const ONE: Tree = Tree(1);
 const TWO: Tree = Tree(2);
@@ -301,27 +301,19 @@ fn an_embedded_store_in_use_and_a_damaged_one_are_told_apart() {
     assert!(matches!(&error, EngineError::Io { .. }), "{error}");
 }
 
-const CHILD: &str = "FRANKING_TEST_ENGINE";
-
 #[test]
 fn child_that_commits_until_it_is_killed() {
     // Runs only as the child of the next test.
-    let Some(place) = std::env::var_os(CHILD) else { return };
+    let Some(place) = kill::place() else { return };
     let engine = EmbeddedEngine::open(Path::new(&place)).unwrap();
-    let start = all(&engine, ONE).len() as u32;
-    std::thread::scope(|scope| {
-        for lane in 0..4_u32 {
-            let engine = &engine;
-            scope.spawn(move || {
-                // Bounded, so that a child whose parent died ends by itself.
-                for number in 0..50_000_u32 {
-                    let key = [lane, start, number].map(u32::to_be_bytes).concat();
-                    commit(engine, Batch::new().put(ONE, &key, b"1").put(TWO, &key, &[7; 300])).unwrap();
-                    println!("acknowledged {lane} {start} {number}");
-                }
-            });
-        }
+    kill::work_until_killed(all(&engine, ONE).len() as u64, |work| {
+        let key = key_of(work);
+        commit(&engine, Batch::new().put(ONE, &key, b"1").put(TWO, &key, &[7; 300])).unwrap();
     });
+}
+
+fn key_of(work: kill::Work) -> Vec<u8> {
+    work.map(u64::to_be_bytes).concat()
 }
 
 #[test]
@@ -329,25 +321,9 @@ fn after_kill_9_the_embedded_engine_has_every_acknowledged_batch_and_none_by_hal
     let place = tempfile::tempdir().unwrap();
     let mut owed: BTreeSet<Vec<u8>> = BTreeSet::new();
     for round in 0..3 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "engine_laws::child_that_commits_until_it_is_killed", "--nocapture"])
-            .env(CHILD, place.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut acknowledged = 0;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
-            let Some((_, numbers)) = line.split_once("acknowledged ") else { continue };
-            let numbers: Option<Vec<u32>> = numbers.split(' ').map(|number| number.parse().ok()).collect();
-            let Some(numbers) = numbers.filter(|numbers| numbers.len() == 3) else { continue };
-            owed.insert(numbers.into_iter().flat_map(u32::to_be_bytes).collect());
-            acknowledged += 1;
-            if acknowledged == 200 + round * 100 {
-                child.kill().unwrap();
-            }
-        }
-        child.wait().unwrap();
-        assert!(acknowledged >= 200, "the child ended by itself");
+        let child = "engine_laws::child_that_commits_until_it_is_killed";
+        let acknowledged = kill::run_and_kill(child, place.path(), 200 + round * 100);
+        owed.extend(acknowledged.into_iter().map(key_of));
         let engine = EmbeddedEngine::open(place.path()).unwrap();
         let keys = |tree| -> BTreeSet<Vec<u8>> { all(&engine, tree).into_iter().map(|(key, _)| key).collect() };
         assert_eq!(keys(ONE), keys(TWO), "round {round}: half a batch");

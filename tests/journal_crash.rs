@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use franking::store::journal::{Journal, JournalError, JournalFailure, JournalOptions, Location, Recovery, repair};
 use franking::world::disk::{Disk, RealDisk, SimulatedDisk};
 use proptest::prelude::*;
+
+use crate::support::kill;
 
 const PLACE: &str = "/journal";
 type Records = Vec<(Location, Vec<u8>)>;
@@ -350,27 +350,19 @@ fn appends_under_way_together_share_a_synchronisation() {
     assert!(counts.synchronizations < 500, "{counts:?}");
 }
 
-const CHILD: &str = "FRANKING_TEST_JOURNAL";
-
 #[test]
 fn child_that_appends_until_it_is_killed() {
     // Runs only as the child of the next test.
-    let Some(place) = std::env::var_os(CHILD) else { return };
+    let Some(place) = kill::place() else { return };
     let options = JournalOptions { segment_bytes: 20_000, ..JournalOptions::new(9) };
     let (journal, recovery) = Journal::open(Arc::new(RealDisk), Path::new(&place), options, |_, _| {}).unwrap();
-    std::thread::scope(|scope| {
-        for lane in 0..4_u64 {
-            let (journal, start) = (&journal, recovery.records);
-            scope.spawn(move || {
-                // Bounded, so that a child whose parent died ends by itself.
-                for number in 0..50_000_u64 {
-                    let payload = [lane, start, number].map(u64::to_le_bytes).concat();
-                    append(journal, &payload).unwrap();
-                    println!("acknowledged {lane} {start} {number}");
-                }
-            });
-        }
+    kill::work_until_killed(recovery.records, |work| {
+        append(&journal, &payload_of(work)).unwrap();
     });
+}
+
+fn payload_of(work: kill::Work) -> Vec<u8> {
+    work.map(u64::to_le_bytes).concat()
 }
 
 #[test]
@@ -378,26 +370,9 @@ fn after_kill_9_everything_acknowledged_is_there() {
     let place = tempfile::tempdir().unwrap();
     let mut owed: BTreeSet<Vec<u8>> = BTreeSet::new();
     for round in 0..3 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "journal_crash::child_that_appends_until_it_is_killed", "--nocapture"])
-            .env(CHILD, place.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut acknowledged = 0;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
-            // The harness may print its own words before ours on the first line.
-            let Some((_, numbers)) = line.split_once("acknowledged ") else { continue };
-            let numbers: Option<Vec<u64>> = numbers.split(' ').map(|number| number.parse().ok()).collect();
-            let Some(numbers) = numbers.filter(|numbers| numbers.len() == 3) else { continue };
-            owed.insert(numbers.into_iter().flat_map(u64::to_le_bytes).collect());
-            acknowledged += 1;
-            if acknowledged == 300 + round * 100 {
-                child.kill().unwrap();
-            }
-        }
-        child.wait().unwrap();
-        assert!(acknowledged >= 300, "the child ended by itself");
+        let child = "journal_crash::child_that_appends_until_it_is_killed";
+        let acknowledged = kill::run_and_kill(child, place.path(), 300 + round * 100);
+        owed.extend(acknowledged.into_iter().map(payload_of));
         let mut found = BTreeSet::new();
         let options = JournalOptions::new(9);
         Journal::open(Arc::new(RealDisk), place.path(), options, |record, _| {
