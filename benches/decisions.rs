@@ -9,7 +9,8 @@ use franking::model::directory::{AcceptedDomain, Change, DomainType, Grant, Reci
 use franking::model::directory::{Right, Snapshot};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::{
-    DsnRequest, Evidence, Proof, Sender, Settings, Unrecorded, admit, author, expand, resolve, sign_in, submit_as,
+    DsnRequest, Evidence, Posting, Proof, Sender, Settings, Unrecorded, admit, author, expand, resolve, sign_in,
+    submit_as,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
@@ -107,7 +108,8 @@ fn measure(snapshot: &Snapshot, size: u64, smoke: bool) -> Vec<(&'static str, f6
     let reverse_path = ReversePath::Mailbox(address(0));
     let head = b"From: Info <user1@contoso.example>\r\nTo: user2@contoso.example\r\nSubject: scan\r\n";
     let dsn = DsnRequest::default;
-    let permit = |path| admit(snapshot, &settings, &sender, path, dsn(), 0, &mut Unrecorded).unwrap();
+    let posting = Posting::received(snapshot, sender.origin(), &reverse_path, head, 1);
+    let permit = |path| admit(snapshot, &settings, &posting, path, dsn(), &mut Unrecorded).unwrap();
     let group = permit(ForwardPath::Mailbox(Address::parse("staff@contoso.example").unwrap()));
     let other = user(0);
     vec![
@@ -146,8 +148,7 @@ fn measure(snapshot: &Snapshot, size: u64, smoke: bool) -> Vec<(&'static str, f6
             time(smoke, |_| {
                 let permits = core::slice::from_ref(&group);
                 let now = Timestamp::EPOCH;
-                let origin = sender.origin();
-                black_box(expand(snapshot, &settings, origin, &reverse_path, permits, 1, now, &mut Unrecorded));
+                black_box(expand(snapshot, &settings, &posting, permits, now, &mut Unrecorded));
             }) / 100.min(size) as f64,
         ),
         (

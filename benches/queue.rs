@@ -13,8 +13,8 @@ use std::sync::Arc;
 use franking::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientId, RecipientType, Snapshot};
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use franking::model::policy::{
-    DsnRequest, Envelope, Evidence, MessageParameters, Proof, Refusal, Sender, Settings, Unrecorded, admit, expand,
-    sign_in,
+    DsnRequest, Envelope, Evidence, MessageParameters, Posting, Proof, Refusal, Sender, Settings, Unrecorded, admit,
+    expand, sign_in,
 };
 use franking::model::queue::{Attempt, Limits, Outcome, Schedule, Target};
 use franking::store::journal::JournalOptions;
@@ -131,8 +131,9 @@ fn fill(place: &Path, count: u64) {
     let message = |number: u64| {
         let to = Address::parse(&format!("user{number}@domain{}.example", number % DOMAINS)).unwrap();
         let path = ForwardPath::Mailbox(to);
-        let permit = admit(&snapshot, &settings, &sender, path, DsnRequest::default(), 0, &mut Unrecorded).unwrap();
         let reverse_path = ReversePath::Mailbox(Address::parse("alice@contoso.example").unwrap());
+        let posting = Posting::announced(&snapshot, sender.origin(), &reverse_path, 0);
+        let permit = admit(&snapshot, &settings, &posting, path, DsnRequest::default(), &mut Unrecorded).unwrap();
         let parameters = MessageParameters { session: Some("EB0347E32CAC5892".into()), ..MessageParameters::default() };
         let envelope = Envelope::new(&sender, reverse_path, parameters, vec![permit]).unwrap();
         let content = format!("Subject: {number}\r\n\r\n{}\r\n", "x".repeat(BODY_BYTES)).into_bytes();
@@ -174,16 +175,8 @@ async fn settle(queue: &Queue, snapshot: &Snapshot, settings: &Settings, now: Ti
                 Work::Expand(id) => {
                     let message = queue.message(id).await.unwrap();
                     let envelope = &message.envelope;
-                    let found = expand(
-                        snapshot,
-                        settings,
-                        envelope.origin(),
-                        envelope.reverse_path(),
-                        envelope.permits(),
-                        message.bytes(),
-                        now,
-                        &mut Unrecorded,
-                    );
+                    let posting = Posting::of(snapshot, envelope, &message.head, message.bytes());
+                    let found = expand(snapshot, settings, &posting, envelope.permits(), now, &mut Unrecorded);
                     let targets = found.into_iter().map(|one| Target::of(one, snapshot, settings, now)).collect();
                     expanded.push(queue.expanded(id, targets));
                 }

@@ -3,6 +3,7 @@
 mod auto_reply;
 mod auto_reply_loops;
 mod paths;
+mod restrictions;
 mod sent_items;
 
 use std::collections::{BTreeSet, HashSet};
@@ -12,7 +13,7 @@ use franking::model::directory::{
 };
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::{
-    Destination, DsnRequest, Evidence, Expanded, Origin, Permit, Profile, Proof, Refusal, Rule, Sender, Settings,
+    Destination, DsnRequest, Evidence, Expanded, Origin, Permit, Posting, Profile, Proof, Refusal, Rule, Settings,
     SubmitAs, Unrecorded, admit, expand, sign_in, submit_as,
 };
 use proptest::prelude::*;
@@ -145,12 +146,13 @@ fn settings() -> Settings {
 
 fn permit(snapshot: &Snapshot, number: usize) -> Permit {
     let path = ForwardPath::Mailbox(address(number));
-    admit(snapshot, &settings(), &Sender::System, path, DsnRequest::default(), 0, &mut Unrecorded).unwrap()
+    admit(snapshot, &settings(), &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap()
 }
 
 fn expanded(snapshot: &Snapshot, permits: &[Permit]) -> Vec<Expanded> {
     let sender = ReversePath::Mailbox(Address::parse("bob@fabrikam.example").unwrap());
-    expand(snapshot, &settings(), Origin::System, &sender, permits, 1, Timestamp::EPOCH, &mut Unrecorded)
+    let posting = Posting::announced(snapshot, Origin::System, &sender, 1);
+    expand(snapshot, &settings(), &posting, permits, Timestamp::EPOCH, &mut Unrecorded)
 }
 
 proptest! {

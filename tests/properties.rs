@@ -46,6 +46,7 @@ impl Stage {
             peer_name: None,
             tls: if role == Role::Inbound { TlsState::Unavailable } else { TlsState::Active(facts) },
             auth_without_tls: false,
+            known_source: false,
             emulate_exchange_online: false,
             settings: Arc::new(settings),
             limits: Limits { header_bytes_max: 500, ..Limits::default() },

@@ -14,8 +14,8 @@ use crate::model::directory::{Recipient, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
-    Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Proof, Refusal, Route, Rule, Sender, Settings,
-    SignedIn, SubmitAs, admit, author, authorship, expand, sent_items, sign_in,
+    Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Posting, Proof, Refusal, Route, Rule, Sender,
+    Settings, SignedIn, SubmitAs, admit, admit_any, author, authorship, expand, sent_items, sign_in,
 };
 use crate::model::smtp::replies::Answer;
 
@@ -111,7 +111,8 @@ impl Session<'_> {
         if self.query.to.is_empty() && self.query.from.is_none() && self.query.header_from.is_none() {
             return Some(());
         }
-        let permits: Vec<Permit> = self.query.to.iter().filter_map(|to| self.recipient(&sender, to)).collect();
+        let permits: Vec<Permit> =
+            self.query.to.iter().filter_map(|to| self.recipient(&sender, &reverse_path, to)).collect();
         if permits.is_empty() && !self.query.to.is_empty() {
             return None;
         }
@@ -119,10 +120,30 @@ impl Session<'_> {
             Sender::Account(signed_in) => self.header(signed_in, &reverse_path)?,
             Sender::Anonymous | Sender::System => reverse_path,
         };
-        if !permits.is_empty() {
-            self.route(&sender, &reverse_path, &permits);
+        if permits.is_empty() {
+            return Some(());
         }
+        let head = self.head(&reverse_path);
+        let (origin, bytes) = (sender.origin(), self.query.bytes);
+        let posting = Posting::received(self.snapshot, origin, &reverse_path, head.as_bytes(), bytes);
+        let mut trail = Vec::new();
+        if let Err(refusal) = admit_any(self.snapshot, self.settings, &posting, &permits, &mut trail) {
+            let to = self.query.to.first().cloned().unwrap_or_default();
+            let cures = cure::recipient(self.snapshot, &refusal, to.trim(), self.account_of(&sender));
+            self.refuse("the end of DATA".to_owned(), trail, &refusal, cures);
+            return None;
+        }
+        self.route(&sender, &posting, &permits);
         Some(())
+    }
+
+    /// The header that is assumed: an author, and every recipient in To.
+    fn head(&self, reverse_path: &ReversePath) -> String {
+        // A line break here would forge a field; no address has one.
+        let clean = |text: &str| text.trim().chars().filter(|character| !character.is_control()).collect::<String>();
+        let author = self.query.header_from.as_deref().map_or_else(|| path_text(reverse_path), clean);
+        let to: Vec<String> = self.query.to.iter().map(|to| clean(to)).collect();
+        format!("From: <{author}>\r\nTo: {}\r\n", to.join(", "))
     }
 
     fn close(&mut self, command: String, trail: Vec<Rule>, answer: Option<Answer<'_>>, outcome: Vec<String>) {
@@ -246,7 +267,7 @@ impl Session<'_> {
         }
     }
 
-    fn recipient(&mut self, sender: &Sender, to: &str) -> Option<Permit> {
+    fn recipient(&mut self, sender: &Sender, reverse_path: &ReversePath, to: &str) -> Option<Permit> {
         let text = to.trim();
         let command = format!("RCPT TO:<{text}>");
         let path = match Address::parse(text) {
@@ -259,7 +280,9 @@ impl Session<'_> {
         };
         let mut trail = Vec::new();
         let dsn = DsnRequest::default();
-        match admit(self.snapshot, self.settings, sender, path, dsn, self.query.bytes, &mut trail) {
+        let origin = sender.origin();
+        let posting = Posting::announced(self.snapshot, origin, reverse_path, self.query.bytes).from_unknown_source();
+        match admit(self.snapshot, self.settings, &posting, path, dsn, &mut trail) {
             Ok(permit) => {
                 self.close(command, trail, Some(Answer::RecipientOk), Vec::new());
                 Some(permit)
@@ -319,11 +342,9 @@ impl Session<'_> {
         }
     }
 
-    fn route(&mut self, sender: &Sender, reverse_path: &ReversePath, permits: &[Permit]) {
+    fn route(&mut self, sender: &Sender, posting: &Posting<'_>, permits: &[Permit]) {
         let mut trail = Vec::new();
-        let origin = sender.origin();
-        let bytes = self.query.bytes;
-        let expanded = expand(self.snapshot, self.settings, origin, reverse_path, permits, bytes, self.now, &mut trail);
+        let expanded = expand(self.snapshot, self.settings, posting, permits, self.now, &mut trail);
         let mut outcome = Vec::new();
         let mut cures = Vec::new();
         for branch in expanded {

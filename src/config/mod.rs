@@ -45,6 +45,8 @@ pub struct Config {
     /// The profile with the operator's overrides. Keys of the Sender Rewriting Scheme are secrets and come from the
     /// data directory, so the list is empty here.
     pub settings: Settings,
+    /// Networks that may send in the organisation's own name without signing in, whatever `RejectDirectSend` says.
+    pub known_sources: Vec<Network>,
     /// Whether banner, EHLO list and mechanisms imitate a real service, for test doubles (decision D8).
     pub emulate: Option<Emulate>,
     /// Where connections are taken, in the order of the file; never empty.

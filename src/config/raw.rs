@@ -42,6 +42,7 @@ pub(super) struct RawPolicy {
     pub(super) unknown_recipient: Option<Wording>,
     pub(super) relay_refused: Option<Wording>,
     pub(super) hop_limit_reached: Option<Wording>,
+    pub(super) restriction_refused: Option<Wording>,
     pub(super) refuse_early: Option<bool>,
     pub(super) recipient_validation: Option<bool>,
     pub(super) repair_from: Option<bool>,
@@ -49,6 +50,7 @@ pub(super) struct RawPolicy {
     pub(super) message_bytes_max: Option<Spanned<u64>>,
     pub(super) recipients_max: Option<Spanned<u64>>,
     pub(super) hops_max: Option<Spanned<u64>>,
+    pub(super) known_sources: Vec<Spanned<String>>,
 }
 
 /// One `[[listener]]`.

@@ -57,6 +57,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         hostname: judge.hostname(raw.hostname),
         data: judge.beside(&raw.data.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))),
         profile: raw.profile,
+        known_sources: judge.networks(&raw.policy.known_sources),
         settings: judge.settings(raw.profile, raw.policy, &routes),
         emulate: raw.emulate,
         listeners: judge.listeners(raw.listener),
@@ -132,6 +133,7 @@ impl Judge<'_> {
             unknown_recipient: raw.unknown_recipient.unwrap_or(own.unknown_recipient),
             relay_refused: raw.relay_refused.unwrap_or(own.relay_refused),
             hop_limit_reached: raw.hop_limit_reached.unwrap_or(own.hop_limit_reached),
+            restriction_refused: raw.restriction_refused.unwrap_or(own.restriction_refused),
             refuse_early: raw.refuse_early.unwrap_or(own.refuse_early),
             recipient_validation: raw.recipient_validation.unwrap_or(own.recipient_validation),
             repair_from: raw.repair_from.unwrap_or(own.repair_from),
@@ -219,18 +221,31 @@ impl Judge<'_> {
             let cure = "name them, for example networks = [\"192.168.10.0/24\"]";
             self.refuse(&span, "passwords in clear text are for named private networks only", cure);
         }
-        networks.into_iter().filter_map(|network| self.private_network(network)).collect()
+        networks.iter().filter_map(|network| self.private_network(network)).collect()
     }
 
-    fn private_network(&mut self, value: Spanned<String>) -> Option<Network> {
-        let (span, text) = (value.span(), value.into_inner());
+    fn networks(&mut self, values: &[Spanned<String>]) -> Vec<Network> {
+        values.iter().filter_map(|value| self.network(value)).collect()
+    }
+
+    fn network(&mut self, value: &Spanned<String>) -> Option<Network> {
+        let (span, text) = (value.span(), value.get_ref());
         let (problem, cure) = match text.parse::<Network>() {
-            Ok(network) if network.is_private() => return Some(network),
-            Ok(_) => ("is public, and passwords would cross it readable", "name private addresses only"),
+            Ok(network) => return Some(network),
             Err(NetworkError::Syntax) => ("is no network", "write it like \"192.168.10.0/24\" or \"fd00::/64\""),
             Err(NetworkError::HostBits) => ("has address bits beyond its prefix", "set them to zero"),
         };
         self.refuse(&span, format!("\"{text}\" {problem}"), cure);
+        None
+    }
+
+    fn private_network(&mut self, value: &Spanned<String>) -> Option<Network> {
+        let network = self.network(value)?;
+        if network.is_private() {
+            return Some(network);
+        }
+        let problem = format!("\"{}\" is public, and passwords would cross it readable", value.get_ref());
+        self.refuse(&value.span(), problem, "name private addresses only");
         None
     }
 

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::model::directory::Snapshot;
     use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
-    use crate::model::policy::{DsnRequest, Envelope, MessageParameters, Sender, Settings, Unrecorded, admit};
+    use crate::model::policy::{DsnRequest, Envelope, MessageParameters, Posting, Sender, Settings, Unrecorded, admit};
     use crate::model::queue::QueueId;
     use crate::world::disk::SimulatedDisk;
 
@@ -103,8 +103,7 @@ mod tests {
         disk.create_new(&path).unwrap().append(&body).unwrap();
         let to = ForwardPath::Mailbox(Address::parse("bob@fabrikam.example").unwrap());
         let (snapshot, settings) = (Snapshot::default(), Settings::default());
-        let permit =
-            admit(&snapshot, &settings, &Sender::System, to, DsnRequest::default(), 0, &mut Unrecorded).unwrap();
+        let permit = admit(&snapshot, &settings, &Posting::own(), to, DsnRequest::default(), &mut Unrecorded).unwrap();
         let parameters = MessageParameters::default();
         let envelope = Envelope::new(&Sender::System, ReversePath::Null, parameters, vec![permit]).unwrap();
         let (bytes, checksum) = (body.len() as u64, crc32fast::hash(&body));

@@ -17,7 +17,7 @@ use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
 use super::reporting;
 use crate::model::directory::Snapshot;
-use crate::model::policy::{Settings, Unrecorded, expand};
+use crate::model::policy::{Posting, Settings, Unrecorded, expand};
 use crate::model::queue::{Attempt, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::world::clock::Clock;
@@ -177,16 +177,8 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
 fn targets_of(agents: &Agents, message: &StoredMessage) -> Vec<Target> {
     let (snapshot, settings) = (agents.directory.snapshot(), &agents.settings);
     let (now, envelope) = (agents.clock.now(), &message.envelope);
-    let found = expand(
-        &snapshot,
-        settings,
-        envelope.origin(),
-        envelope.reverse_path(),
-        envelope.permits(),
-        message.bytes(),
-        now,
-        &mut Unrecorded,
-    );
+    let posting = Posting::of(&snapshot, envelope, &message.head, message.bytes());
+    let found = expand(&snapshot, settings, &posting, envelope.permits(), now, &mut Unrecorded);
     let mut targets: Vec<Target> =
         found.into_iter().map(|expanded| Target::of(expanded, &snapshot, settings, now)).collect();
     // A keeper that is gone by now has no mailbox to put a copy into; nobody is told.

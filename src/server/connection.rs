@@ -156,6 +156,7 @@ impl<A: Acceptor> Connection<A> {
             peer_name: None,
             tls,
             auth_without_tls: listener.clear_text_networks.iter().any(|network| network.contains(peer.ip())),
+            known_source: settings.known_sources.iter().any(|network| network.contains(peer.ip())),
             emulate_exchange_online: settings.emulate_exchange_online,
             settings: Arc::clone(&settings.policy),
             limits: settings.session.clone(),

@@ -27,7 +27,7 @@ pub use authenticator::Authenticator;
 pub use listener::{Drained, Listener, serve};
 pub use stop::{Stop, StopHandle};
 
-use crate::config::{Config, Emulate};
+use crate::config::{Config, Emulate, Network};
 use crate::model::policy::Settings;
 use crate::model::smtp;
 use crate::store::live::LiveDirectory;
@@ -42,6 +42,8 @@ pub struct ServerSettings {
     pub hostname: Box<str>,
     /// The semantics profile with its overrides.
     pub policy: Arc<Settings>,
+    /// Networks that may send in the organisation's own name without signing in.
+    pub known_sources: Vec<Network>,
     /// Banner, EHLO list and mechanisms imitate Exchange Online (decision D8).
     pub emulate_exchange_online: bool,
     /// Bounds of one session.
@@ -63,6 +65,7 @@ impl ServerSettings {
         Self {
             hostname: config.hostname.to_string().into_boxed_str(),
             policy: Arc::new(config.settings.clone()),
+            known_sources: config.known_sources.clone(),
             emulate_exchange_online: config.emulate == Some(Emulate::ExchangeOnline),
             session: smtp::Limits {
                 command_timeout: limits.command_timeout,

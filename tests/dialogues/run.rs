@@ -208,6 +208,7 @@ fn options(script: &Script) -> SessionOptions {
         peer_name: None,
         tls,
         auth_without_tls: false,
+        known_source: false,
         emulate_exchange_online: false,
         settings: Arc::new(Settings::of(profile)),
         limits: Limits::default(),
@@ -225,6 +226,7 @@ fn set(options: &mut SessionOptions, key: &str, value: &str) {
     match key {
         "emulate" => options.emulate_exchange_online = yes(),
         "auth_without_tls" => options.auth_without_tls = yes(),
+        "known_source" => options.known_source = yes(),
         "peer_name" => options.peer_name = Some(Domain::parse(value).unwrap()),
         "refuse_early" => settings.refuse_early = yes(),
         "recipient_validation" => settings.recipient_validation = yes(),

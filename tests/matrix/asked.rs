@@ -7,8 +7,8 @@ use franking::model::mail::header::{Mailboxes, fields, mailboxes};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::sign_in::may_submit;
 use franking::model::policy::{
-    Delivery, Destination, DsnRequest, Evidence, Expanded, Notify, Origin, Permit, Proof, Refusal, Route, Sender,
-    Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, sign_in, submit_as,
+    Delivery, Destination, DsnRequest, Evidence, Expanded, Notify, Origin, Permit, Posting, Proof, Refusal, Route,
+    Sender, Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, sign_in, submit_as,
 };
 
 use super::build::{self, address};
@@ -117,18 +117,20 @@ impl<'world> Asked<'world> {
         }
     }
 
-    /// The answer to RCPT TO.
+    /// The answer to RCPT TO, with the header in hand: some strangers are known only then.
     pub(super) fn admit(&self, from: From<'_>, to: &str, octets: u64) -> Result<Permit, Refusal> {
         let path = ForwardPath::Mailbox(address(to));
         let dsn = DsnRequest::default();
-        admit(&self.snapshot, &self.settings, &self.sender(from), path, dsn, octets, &mut Unrecorded)
+        let origin = self.sender(from).origin();
+        let posting = Posting::received(&self.snapshot, origin, &ReversePath::Null, b"", octets);
+        admit(&self.snapshot, &self.settings, &posting, path, dsn, &mut Unrecorded)
     }
 
     /// Where the copies of a message end, one line for each end. What is refused at RCPT ends there.
     pub(super) fn ends(&self, from: From<'_>, sender: &str, to: &[String], octets: u64) -> BTreeSet<String> {
         let admitted = |to: &String| {
             let path = ForwardPath::Mailbox(address(to));
-            admit(&self.snapshot, &self.settings, &Sender::System, path, DsnRequest::default(), 0, &mut Unrecorded)
+            admit(&self.snapshot, &self.settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded)
         };
         let permits: Vec<Permit> = to.iter().map(|to| admitted(to).expect("the system may send to anybody")).collect();
         let origin = match from {
@@ -143,7 +145,8 @@ impl<'world> Asked<'world> {
         });
         let now = Timestamp::EPOCH;
         let (snapshot, settings) = (&self.snapshot, &self.settings);
-        let ends = expand(snapshot, settings, origin, &reverse_path, &permits, octets, now, &mut Unrecorded);
+        let posting = Posting::received(snapshot, origin, &reverse_path, b"", octets);
+        let ends = expand(snapshot, settings, &posting, &permits, now, &mut Unrecorded);
         ends.iter().map(|end| self.end_in_words(end, &reverse_path)).collect()
     }
 

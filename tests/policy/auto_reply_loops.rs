@@ -10,7 +10,7 @@ use franking::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Times
 use franking::model::policy::auto_reply::sender_key;
 use franking::model::policy::settings::SrsKey;
 use franking::model::policy::{
-    Destination, DsnRequest, Expanded, History, Occasion, Origin, Sender, Settings, Unrecorded, admit, auto_reply,
+    Destination, DsnRequest, Expanded, History, Occasion, Origin, Posting, Settings, Unrecorded, admit, auto_reply,
     expand,
 };
 use proptest::prelude::*;
@@ -137,11 +137,11 @@ fn run(sites: &mut [Site], first: Vec<Message>) -> usize {
         let number = message.site;
         let Site { snapshot, settings, answered } = &mut sites[number];
         let path = ForwardPath::Mailbox(message.to.clone());
-        let permit =
-            admit(snapshot, settings, &Sender::System, path.clone(), DsnRequest::default(), 0, &mut Unrecorded);
+        let permit = admit(snapshot, settings, &Posting::own(), path.clone(), DsnRequest::default(), &mut Unrecorded);
         let (Ok(permit), now) = (permit, Timestamp::EPOCH) else { continue };
         let reverse_path = &message.reverse_path;
-        let found = expand(snapshot, settings, message.origin, reverse_path, &[permit], 1, now, &mut Unrecorded);
+        let posting = Posting::received(snapshot, message.origin, reverse_path, b"", 1);
+        let found = expand(snapshot, settings, &posting, &[permit], now, &mut Unrecorded);
         for end in found {
             let Expanded::Deliver(copy) = end else { continue };
             match &copy.to {

@@ -6,8 +6,8 @@ use franking::model::directory::{Change, RecipientId, Snapshot};
 use franking::model::mail::{Address, Domain, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::settings::SrsKey;
 use franking::model::policy::{
-    BodyKind, Destination, DsnRequest, Envelope, Expanded, MessageParameters, Origin, Permit, Refusal, Resolution,
-    Route, Sender, Settings, SubmitAs, Unrecorded, admit, expand, resolve, srs, submit_as,
+    BodyKind, Destination, DsnRequest, Envelope, Expanded, MessageParameters, Origin, Permit, Posting, Refusal,
+    Resolution, Route, Sender, Settings, SubmitAs, Unrecorded, admit, expand, resolve, srs, submit_as,
 };
 
 use crate::dialogues::CLEAR;
@@ -42,7 +42,8 @@ fn id(snapshot: &Snapshot, text: &str) -> RecipientId {
 
 fn asked(snapshot: &Snapshot, sender: &Sender, path: &str) -> Result<Permit, Refusal> {
     let path = ForwardPath::Mailbox(address(path));
-    admit(snapshot, &settings(), sender, path, DsnRequest::default(), 0, &mut Unrecorded)
+    let posting = Posting::announced(snapshot, sender.origin(), &ReversePath::Null, 0);
+    admit(snapshot, &settings(), &posting, path, DsnRequest::default(), &mut Unrecorded)
 }
 
 /// How a message of `sender` to `paths` ends, one line for each end.
@@ -50,7 +51,8 @@ fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&str]) -> Ve
     let permits: Vec<Permit> = paths.iter().map(|path| asked(snapshot, &Sender::System, path).unwrap()).collect();
     let sender = ReversePath::Mailbox(address(sender));
     let now = Timestamp::EPOCH;
-    let found = expand(snapshot, &settings(), origin, &sender, &permits, 1, now, &mut Unrecorded);
+    let posting = Posting::received(snapshot, origin, &sender, b"", 1);
+    let found = expand(snapshot, &settings(), &posting, &permits, now, &mut Unrecorded);
     found
         .into_iter()
         .map(|end| match end {
@@ -371,7 +373,8 @@ fn automatic_replies_pass_a_group_only_where_it_and_all_around_it_let_them() {
         let permits: Vec<Permit> = paths.iter().map(permit).collect();
         let sender = ReversePath::Mailbox(address("eve@adatum.example"));
         let now = Timestamp::EPOCH;
-        let found = expand(&snapshot, &settings(), Origin::System, &sender, &permits, 1, now, &mut Unrecorded);
+        let posting = Posting::received(&snapshot, Origin::System, &sender, b"", 1);
+        let found = expand(&snapshot, &settings(), &posting, &permits, now, &mut Unrecorded);
         let [Expanded::Deliver(copy)] = found.as_slice() else {
             panic!("alice gets one copy, not {found:?}");
         };

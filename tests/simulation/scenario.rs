@@ -5,8 +5,8 @@ use std::time::Duration;
 use franking::model::directory::Snapshot;
 use franking::model::mail::{ForwardPath, ReversePath};
 use franking::model::policy::{
-    BodyKind, DsnRequest, Envelope, Evidence, MessageParameters, Notify, Proof, Ret, Sender, SentItems, Settings,
-    Unrecorded, admit, sent_items, sign_in, submit_as,
+    BodyKind, DsnRequest, Envelope, Evidence, MessageParameters, Notify, Posting, Proof, Ret, Sender, SentItems,
+    Settings, Unrecorded, admit, sent_items, sign_in, submit_as,
 };
 
 use super::dice::{Concern, Dice};
@@ -126,9 +126,11 @@ fn draft(
         }
     }
     let dsn = DsnRequest { notify, original_recipient: None };
+    let reverse_path = if null { ReversePath::Null } else { ReversePath::Mailbox(address(author)) };
+    let posting = Posting::announced(snapshot, sender.origin(), &reverse_path, 0);
     let permit = |path: &String| {
         let path = ForwardPath::Mailbox(address(path));
-        admit(snapshot, settings, &sender, path, dsn.clone(), 0, &mut Unrecorded).ok()
+        admit(snapshot, settings, &posting, path, dsn.clone(), &mut Unrecorded).ok()
     };
     let permits: Vec<_> = paths.iter().map(|path| (path.clone(), permit(path))).collect();
     let paths = permits.iter().filter(|(_, permit)| permit.is_some()).map(|(path, _)| path.clone()).collect();
@@ -141,7 +143,6 @@ fn draft(
         envelope_id: dice.chance(3).then(|| format!("envelope-{token}").into()),
         ..MessageParameters::default()
     };
-    let reverse_path = if null { ReversePath::Null } else { ReversePath::Mailbox(address(author)) };
     let secret = dice.chance(3);
     let kept = match &sender {
         Sender::Account(signed_in) => {
@@ -193,10 +194,9 @@ pub(super) fn filler(token: usize, at: Duration, snapshot: &Snapshot, settings: 
     let permit = admit(
         snapshot,
         settings,
-        &Sender::Anonymous,
+        &Posting::announced(snapshot, Sender::Anonymous.origin(), &ReversePath::Null, 0),
         ForwardPath::Mailbox(address(path)),
         DsnRequest::default(),
-        0,
         &mut Unrecorded,
     );
     let parameters = MessageParameters::default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use franking::model::directory::Snapshot;
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use franking::model::policy::{
-    DsnRequest, Envelope, MessageParameters, Route, Sender as From, Settings, Unrecorded, admit,
+    DsnRequest, Envelope, MessageParameters, Posting, Route, Sender as From, Settings, Unrecorded, admit,
 };
 use franking::model::queue::{Addressee, Attempt, EntryFacts, Event, Hop, QueueId, Target};
 use franking::store::queue::{Happened, Witness as _};
@@ -21,7 +21,7 @@ fn address(text: &str) -> Address {
 fn envelope(to: &Address) -> Envelope {
     let (snapshot, settings) = (Snapshot::default(), Settings::default());
     let path = ForwardPath::Mailbox(to.clone());
-    let permit = admit(&snapshot, &settings, &From::System, path, DsnRequest::default(), 0, &mut Unrecorded).unwrap();
+    let permit = admit(&snapshot, &settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap();
     let reverse_path = ReversePath::Mailbox(address("alice@contoso.example"));
     Envelope::new(&From::System, reverse_path, MessageParameters::default(), vec![permit]).unwrap()
 }

@@ -6,7 +6,7 @@ use super::values::Toggle;
 use crate::admin::office::{DomainEdit, Request};
 use crate::model::directory::DomainType;
 use crate::model::directory::auto_reply::SENDERS_MAX;
-use crate::model::directory::document::OrganisationEntry;
+use crate::model::directory::document::{Limit, OrganisationEntry};
 
 /// Accepted domains.
 #[derive(Debug, Subcommand)]
@@ -123,7 +123,8 @@ Exchange: Set-OrganizationConfig, Set-TransportConfig, Set-AuthenticationPolicy,
 
 Examples:
   franking organisation set --auto-forwarding on
-  franking organisation set --smtp-auth off --basic-auth-smtp on")]
+  franking organisation set --smtp-auth off --basic-auth-smtp on
+  franking organisation set --reject-direct-send on --send-bytes-max \"35 MB\"")]
     Set(OrganisationArgs),
 }
 
@@ -157,6 +158,15 @@ pub struct OrganisationArgs {
     /// How many senders a mailbox remembers to have answered
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=i64::from(SENDERS_MAX)))]
     auto_reply_senders_max: Option<u32>,
+    /// The largest message that accounts send, such as "35 MB" or "unlimited"
+    #[arg(long, value_name = "SIZE")]
+    send_bytes_max: Option<Limit>,
+    /// The largest message that strangers send here
+    #[arg(long, value_name = "SIZE")]
+    receive_bytes_max: Option<Limit>,
+    /// Strangers may not use the organisation's own addresses as sender, but from `known_sources`
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    reject_direct_send: Option<Toggle>,
 }
 
 impl OrganisationCommand {
@@ -177,6 +187,9 @@ impl OrganisationCommand {
             disable_plus_address_in_recipients: off(args.plus_addressing),
             auto_reply_only_when_named: on(args.auto_reply_only_when_named),
             auto_reply_senders_max: args.auto_reply_senders_max,
+            send_bytes_max: args.send_bytes_max,
+            receive_bytes_max: args.receive_bytes_max,
+            reject_direct_send: on(args.reject_direct_send),
         })
     }
 }

@@ -235,7 +235,7 @@ struct FlowProperties {
     /// The largest message it takes, such as "35 MB" or "unlimited"
     #[arg(long, value_name = "SIZE")]
     receive_bytes_max: Option<Limit>,
-    /// The largest message it sends (kept, not enforced yet)
+    /// The largest message it sends
     #[arg(long, value_name = "SIZE")]
     send_bytes_max: Option<Limit>,
     /// When the owner is warned (quotas are kept, not enforced yet)

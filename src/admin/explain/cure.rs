@@ -130,6 +130,16 @@ pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, accoun
         Refusal::RecipientSizeLimit => {
             vec![format!("franking recipient set {address} --receive-bytes-max unlimited")]
         }
+        Refusal::SenderSendSizeLimit => {
+            by.into_iter().map(|by| format!("franking recipient set {by} --send-bytes-max unlimited")).collect()
+        }
+        Refusal::OrganisationSendSizeLimit => vec!["franking organisation set --send-bytes-max unlimited".to_owned()],
+        Refusal::GroupInBcc => vec![format!("franking recipient set {address} --bcc-blocked off")],
+        Refusal::DirectSendNotAllowed => vec![
+            "sign in on port 587, or name the source in the configuration: [policy] known_sources = [\"192.0.2.7\"]"
+                .to_owned(),
+            "franking organisation set --reject-direct-send off".to_owned(),
+        ],
         Refusal::ForwardingLoop => vec![
             format!("franking recipient set {address} --no-forward"),
             format!("franking recipient set {address} --keep-copy yes"),

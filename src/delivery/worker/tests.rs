@@ -11,7 +11,8 @@ use crate::model::directory::{
 };
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use crate::model::policy::{
-    DsnRequest, Envelope, Evidence, MessageParameters, Proof, Refusal, Sender, admit, sent_items, sign_in, submit_as,
+    DsnRequest, Envelope, Evidence, MessageParameters, Posting, Proof, Refusal, Sender, admit, sent_items, sign_in,
+    submit_as,
 };
 use crate::model::queue::Limits;
 use crate::store::journal::JournalOptions;
@@ -113,13 +114,14 @@ impl House {
 
     async fn submit(&self, from: &str, to: &[&str]) -> QueueId {
         let (snapshot, sender) = (self.agents.directory.snapshot(), self.alice());
+        let reverse_path = ReversePath::Mailbox(address(from));
+        let posting = Posting::announced(&snapshot, sender.origin(), &reverse_path, 0);
         let permit = |to: &&str| {
             let path = ForwardPath::Mailbox(address(to));
             let dsn = DsnRequest::default();
-            admit(&snapshot, &self.agents.settings, &sender, path, dsn, 0, &mut Unrecorded).unwrap()
+            admit(&snapshot, &self.agents.settings, &posting, path, dsn, &mut Unrecorded).unwrap()
         };
         let permits = to.iter().map(permit).collect();
-        let reverse_path = ReversePath::Mailbox(address(from));
         let capacity = submit_as(&snapshot, &self.agents.settings, ALICE, &address(from), &mut Unrecorded);
         let kept = sent_items(&snapshot, &self.agents.settings, ALICE, capacity, &reverse_path, &mut Unrecorded);
         let envelope = Envelope::new(&sender, reverse_path, MessageParameters::default(), permits).unwrap();
@@ -233,7 +235,7 @@ fn what_fails_comes_back_as_a_report_and_a_report_never_begets_another() {
         let (snapshot, settings) = (house.agents.directory.snapshot(), Arc::clone(&house.agents.settings));
         let path = ForwardPath::Mailbox(address("nobody@contoso.example"));
         let permit =
-            admit(&snapshot, &settings, &Sender::System, path, DsnRequest::default(), 0, &mut Unrecorded).unwrap();
+            admit(&snapshot, &settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap();
         let envelope =
             Envelope::new(&Sender::System, ReversePath::Null, MessageParameters::default(), vec![permit]).unwrap();
         let content = b"Subject: Undeliverable: x\r\n\r\n".to_vec();

@@ -259,6 +259,14 @@ pub struct Organisation {
     pub auto_reply_only_when_named: bool,
     /// How many senders a mailbox remembers to have answered; the oldest is forgotten beyond it.
     pub auto_reply_senders_max: u32,
+    /// `MaxSendSize` of the transport configuration: the largest message that accounts send, in octets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_bytes_max: Option<u64>,
+    /// `MaxReceiveSize` of the transport configuration: the largest message that strangers send here, in octets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receive_bytes_max: Option<u64>,
+    /// `RejectDirectSend`: strangers may not use the organisation's addresses as reverse-path.
+    pub reject_direct_send: bool,
 }
 
 impl Default for Organisation {
@@ -273,6 +281,9 @@ impl Default for Organisation {
             disable_plus_address_in_recipients: false,
             auto_reply_only_when_named: true,
             auto_reply_senders_max: SENDERS_DEFAULT,
+            send_bytes_max: None,
+            receive_bytes_max: None,
+            reject_direct_send: false,
         }
     }
 }

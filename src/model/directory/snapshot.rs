@@ -1,17 +1,18 @@
 //! The directory at one moment: immutable, cheap to share and to derive the next one from.
 //!
 //! Maps are persistent, so a change costs microseconds at a million recipients and readers never wait. A recipient's
-//! addresses, login and name are indexed by their keys; `referrers` is the one reverse index, from which group
-//! membership and clean-up after a removal are answered.
+//! addresses, login, name and address outside are indexed by their keys, and the filters of dynamic groups are parsed
+//! once; `referrers` is the one reverse index, from which group membership and clean-up after a removal are answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rpds::HashTrieMapSync;
+use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use super::accepted_domain::AcceptedDomain;
 use super::auto_reply;
 use super::change::{Change, ChangeError};
+use super::filter::Filter;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::validate;
 use crate::model::mail::{Address, AddressKey, Domain};
@@ -26,11 +27,12 @@ pub struct Snapshot {
     recipients: HashTrieMapSync<RecipientId, Arc<Recipient>>,
     addresses: HashTrieMapSync<AddressKey, RecipientId>,
     others: HashTrieMapSync<Box<str>, RecipientId>,
-    /// Addresses outside that objects stand for, and how many do.
-    externals: HashTrieMapSync<AddressKey, u32>,
+    /// Addresses outside and the objects that stand for them. A set of pairs, since any number may share an address.
+    externals: RedBlackTreeSetSync<(AddressKey, RecipientId)>,
     logins: HashTrieMapSync<AddressKey, RecipientId>,
     names: HashTrieMapSync<Box<str>, RecipientId>,
     referrers: HashTrieMapSync<RecipientId, Arc<Vec<RecipientId>>>,
+    filters: HashTrieMapSync<RecipientId, Arc<Filter>>,
 }
 
 impl Default for Snapshot {
@@ -43,10 +45,11 @@ impl Default for Snapshot {
             recipients: HashTrieMapSync::new_sync(),
             addresses: HashTrieMapSync::new_sync(),
             others: HashTrieMapSync::new_sync(),
-            externals: HashTrieMapSync::new_sync(),
+            externals: RedBlackTreeSetSync::new_sync(),
             logins: HashTrieMapSync::new_sync(),
             names: HashTrieMapSync::new_sync(),
             referrers: HashTrieMapSync::new_sync(),
+            filters: HashTrieMapSync::new_sync(),
         }
     }
 }
@@ -143,8 +146,24 @@ impl Snapshot {
     /// Whether the directory has an object for this address outside: a contact, mail user or guest that leads to it, or
     /// anything that has it as its own.
     pub fn knows(&self, address: &Address) -> bool {
+        self.find_by_address(address).is_some() || self.find_by_external(address).next().is_some()
+    }
+
+    /// Recipients that stand for this address elsewhere: contacts, mail users, remote mailboxes. Sorted by identity.
+    pub fn find_by_external(&self, address: &Address) -> impl Iterator<Item = &Arc<Recipient>> {
         let key = address.key();
-        self.addresses.contains_key(&key) || self.externals.contains_key(&key)
+        let found = self.externals.range((key.clone(), RecipientId(0))..=(key, RecipientId(u64::MAX)));
+        found.filter_map(|(_, id)| self.recipient(*id))
+    }
+
+    /// The filter of a dynamic group that has one.
+    pub fn filter_of(&self, group: RecipientId) -> Option<&Arc<Filter>> {
+        self.filters.get(&group)
+    }
+
+    /// Every dynamic group that has a filter, in no particular order.
+    pub fn dynamic_groups(&self) -> impl Iterator<Item = (RecipientId, &Arc<Filter>)> {
+        self.filters.iter().map(|(id, filter)| (*id, filter))
     }
 
     /// The recipient whose account has this login; an account can also sign in by any of its addresses.
@@ -272,14 +291,17 @@ impl Snapshot {
             self.others.insert_mut(validate::other_key(other), id);
         }
         if let Some(external) = &recipient.external_address {
-            let key = external.key();
-            let holders = self.externals.get(&key).copied().unwrap_or(0);
-            self.externals.insert_mut(key, holders.saturating_add(1));
+            self.externals.insert_mut((external.key(), id));
         }
         if let Some(account) = &recipient.account {
             self.logins.insert_mut(account.login.key(), id);
         }
         self.names.insert_mut(recipient.name.to_lowercase().into(), id);
+        let filter =
+            recipient.group.as_deref().and_then(|group| Filter::parse(group.recipient_filter.as_deref()?).ok());
+        if let Some(filter) = filter {
+            self.filters.insert_mut(id, Arc::new(filter));
+        }
         self.next_id = self.next_id.max(RecipientId(id.0.saturating_add(1)));
         self.recipients.insert_mut(id, recipient);
     }
@@ -304,18 +326,13 @@ impl Snapshot {
             self.others.remove_mut(&validate::other_key(other));
         }
         if let Some(external) = &former.external_address {
-            let key = external.key();
-            match self.externals.get(&key).copied() {
-                Some(holders @ 2..) => self.externals.insert_mut(key, holders - 1),
-                Some(_) | None => {
-                    self.externals.remove_mut(&key);
-                }
-            }
+            self.externals.remove_mut(&(external.key(), former.id));
         }
         if let Some(account) = &former.account {
             self.logins.remove_mut(&account.login.key());
         }
         self.names.remove_mut(former.name.to_lowercase().as_str());
+        self.filters.remove_mut(&former.id);
     }
 
     /// Brings the reverse index from what `id` referred to, to what it refers to now.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::admit::{Permit, Sender, admit};
+use super::posting::Posting;
 use super::resolve::Resolution;
 use super::sent_items::SentItems;
 use super::settings::Settings;
@@ -161,7 +162,7 @@ impl Envelope {
         let path = ForwardPath::Mailbox(to.clone());
         // Reports are never reported about, so nothing is asked for.
         let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
-        let permit = admit(snapshot, settings, &Sender::System, path, dsn, 0, &mut Unrecorded).ok()?;
+        let permit = admit(snapshot, settings, &Posting::own(), path, dsn, &mut Unrecorded).ok()?;
         if matches!(permit.resolution(), Resolution::Unknown(_)) {
             return None;
         }

@@ -7,15 +7,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::admit::{Permit, judge};
+use super::admit::{Permit, blind_copy, judge};
 use super::delivery::{Delivery, Destination, Expanded, Route};
-use super::envelope::{DsnRequest, Notify, Origin};
+use super::envelope::{DsnRequest, Notify};
+use super::posting::Posting;
 use super::refusal::Refusal;
 use super::resolve::{Resolution, forwarding_target, is_postmaster, of_recipient, resolve, resolve_object};
 use super::settings::Settings;
 use super::srs;
 use super::trail::{Trail, Unrecorded};
-use crate::model::directory::filter::Filter;
 use crate::model::directory::{DomainType, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
 
@@ -40,8 +40,7 @@ struct Branch {
 struct Expansion<'world, T: Trail> {
     snapshot: &'world Snapshot,
     settings: &'world Settings,
-    origin: Origin,
-    message_bytes: u64,
+    posting: &'world Posting<'world>,
     now: Timestamp,
     trail: &'world mut T,
     pending: Vec<Branch>,
@@ -64,24 +63,19 @@ struct Expansion<'world, T: Trail> {
     result: Vec<Expanded>,
 }
 
-/// Expands the permitted recipients of one message of `message_bytes`. Each local mailbox and each outside address
-/// appears once.
-#[expect(clippy::too_many_arguments, reason = "each is a fact of its own; a struct would only rename them")]
+/// Expands the permitted recipients of one message. Each local mailbox and each outside address appears once.
 pub fn expand(
     snapshot: &Snapshot,
     settings: &Settings,
-    origin: Origin,
-    reverse_path: &ReversePath,
+    posting: &Posting<'_>,
     permits: &[Permit],
-    message_bytes: u64,
     now: Timestamp,
     trail: &mut impl Trail,
 ) -> Vec<Expanded> {
     let mut expansion = Expansion {
         snapshot,
         settings,
-        origin,
-        message_bytes,
+        posting,
         now,
         trail,
         pending: Vec::new(),
@@ -113,7 +107,7 @@ pub fn expand(
         expansion.permit(Branch {
             resolution,
             path: permit.path().clone(),
-            reverse_path: reverse_path.clone(),
+            reverse_path: posting.reverse_path().clone(),
             dsn: permit.dsn().clone(),
             resent_from: None,
             via: None,
@@ -132,6 +126,10 @@ impl<T: Trail> Expansion<'_, T> {
         let from = self.result.len();
         self.place += 1;
         (self.merged, self.returned, self.relied_on) = (false, Vec::new(), None);
+        // The last of the restrictions: it holds for what the message names, and not for groups inside groups.
+        if let Err(refusal) = blind_copy(self.snapshot, self.posting, &first.resolution, &first.path, self.trail) {
+            return self.refuse(first, refusal);
+        }
         self.pending.push(first.clone());
         while let Some(branch) = self.pending.pop() {
             self.step(branch);
@@ -192,7 +190,7 @@ impl<T: Trail> Expansion<'_, T> {
             | Resolution::InternalRelay(_)
             | Resolution::Rewritten(_)
             | Resolution::Foreign(_) => {
-                judge(self.snapshot, self.settings, self.origin, &branch.resolution, self.message_bytes, self.trail)
+                judge(self.snapshot, self.settings, self.posting, &branch.resolution, self.trail)
             }
         }
     }
@@ -211,6 +209,10 @@ impl<T: Trail> Expansion<'_, T> {
             self.relied_on = Some(group.primary().clone());
         }
         if self.was_seen(id) {
+            return;
+        }
+        if self.trail.asks("delivery reports to a group are deleted", self.posting.is_delivery_report()) {
+            self.merged = true;
             return;
         }
         let (reverse_path, dsn) = self.report_rules(&group, &branch);
@@ -251,8 +253,7 @@ impl<T: Trail> Expansion<'_, T> {
             return group.group.as_deref().map(|set| set.members().to_vec()).unwrap_or_default();
         }
         // Evaluated when the message is expanded (spec section 5.6); without a filter nobody is meant.
-        let filter = group.group.as_deref().and_then(|set| set.recipient_filter.as_deref());
-        let Some(Ok(filter)) = filter.map(Filter::parse) else {
+        let Some(filter) = self.snapshot.filter_of(group.id) else {
             return Vec::new();
         };
         // A filter means recipients: a mailbox that was deleted or lost its licence is none any more.

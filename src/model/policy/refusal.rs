@@ -134,6 +134,14 @@ pub enum Refusal {
     NotAuthorized,
     /// A message larger than the recipient accepts.
     RecipientSizeLimit,
+    /// A message larger than the account may send.
+    SenderSendSizeLimit,
+    /// A message larger than the organisation lets any account send.
+    OrganisationSendSizeLimit,
+    /// A group that an account put into Bcc only, and that does not want this.
+    GroupInBcc,
+    /// RCPT: a stranger uses an address of ours as reverse-path, which the organisation forbids.
+    DirectSendNotAllowed,
     /// A mailbox at its receive quota.
     RecipientMailboxFull,
     /// A message that passed too many servers.
@@ -168,6 +176,11 @@ pub enum Refusal {
     /// A stranger whose name claims to be this server.
     BadHelo(IpAddr),
 }
+
+/// The classic text for a sender who did not sign in.
+const AUTHENTICATION_REQUIRED: &str = "RESOLVER.RST.AuthRequired; authentication required [Stage: CreateMessage]";
+/// The text for a sender on a reject list, and the classic one for who is not on an accept list.
+const NOT_AUTHORIZED: &str = "RESOLVER.RST.NotAuthorized; not authorized";
 
 /// One row of the table.
 struct Row(u16, EnhancedStatus, Cow<'static, str>);
@@ -207,6 +220,9 @@ impl Refusal {
             Wording::ExchangeOnline => cloud,
             Wording::ExchangeServer => premises,
         };
+        // On premises the classic code stands for all of them (spec section 1.5).
+        let restricted =
+            |cloud: Row, classic: &'static str| by(settings.restriction_refused, cloud, row(550, (5, 7, 1), classic));
         match self {
             Self::ServiceNotAvailable => row(421, (4, 3, 2), "Service not available"),
             Self::TooManyConnections => row(
@@ -348,40 +364,64 @@ impl Refusal {
             ),
             Self::GivenUpByAdministrator => row(550, (5, 7, 1), "An administrator removed the message from the queue"),
             Self::MessageExpired => row(550, (4, 4, 7), "QUEUE.Expired; message expired"),
-            Self::SenderNotAuthenticatedForGroup => row(
-                550,
-                (5, 7, 133),
-                "RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction check \
-                 failed because the sender was not authenticated when sending to this group",
+            Self::SenderNotAuthenticatedForGroup => restricted(
+                row(
+                    550,
+                    (5, 7, 133),
+                    "RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required; Delivery restriction \
+                     check failed because the sender was not authenticated when sending to this group",
+                ),
+                AUTHENTICATION_REQUIRED,
             ),
-            Self::SenderNotAuthenticatedForMailbox => row(
-                550,
-                (5, 7, 134),
-                "RESOLVER.RST.SenderNotAuthenticatedForMailbox; authentication required; Delivery restriction check \
-                 failed because the sender was not authenticated when sending to this mailbox",
+            Self::SenderNotAuthenticatedForMailbox => restricted(
+                row(
+                    550,
+                    (5, 7, 134),
+                    "RESOLVER.RST.SenderNotAuthenticatedForMailbox; authentication required; Delivery restriction \
+                     check failed because the sender was not authenticated when sending to this mailbox",
+                ),
+                AUTHENTICATION_REQUIRED,
             ),
-            Self::SenderNotAuthenticatedForMailUser => {
-                row(550, (5, 7, 136), "authentication required; Sender was not authenticated")
-            }
+            Self::SenderNotAuthenticatedForMailUser => restricted(
+                row(550, (5, 7, 136), "authentication required; Sender was not authenticated"),
+                AUTHENTICATION_REQUIRED,
+            ),
             Self::UnifiedGroupOutsider => row(
                 550,
                 (5, 7, 193),
                 "UnifiedGroupAgent; Delivery failed because the sender isn't a group member or external senders \
                  aren't permitted to send to this group.",
             ),
-            Self::RestrictedToGroupPermission => {
-                row(550, (5, 7, 124), "RESOLVER.RST.RestrictedToGroupPermission; not authorized to send to this group")
-            }
-            Self::RestrictedToRecipientsPermission => row(
-                550,
-                (5, 7, 129),
-                "RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to the recipient because the \
-                 sender isn't on the recipient's list of senders to accept mail from",
+            Self::RestrictedToGroupPermission => restricted(
+                row(550, (5, 7, 124), "RESOLVER.RST.RestrictedToGroupPermission; not authorized to send to this group"),
+                NOT_AUTHORIZED,
             ),
-            Self::NotAuthorized => row(550, (5, 7, 1), "RESOLVER.RST.NotAuthorized; not authorized"),
+            Self::RestrictedToRecipientsPermission => restricted(
+                row(
+                    550,
+                    (5, 7, 129),
+                    "RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to the recipient because \
+                     the sender isn't on the recipient's list of senders to accept mail from",
+                ),
+                NOT_AUTHORIZED,
+            ),
+            Self::NotAuthorized => row(550, (5, 7, 1), NOT_AUTHORIZED),
             Self::RecipientSizeLimit => {
                 row(550, (5, 2, 3), "RESOLVER.RST.RecipSizeLimit; message too large for this recipient")
             }
+            Self::SenderSendSizeLimit => {
+                row(550, (5, 2, 11), "RESOLVER.RST.SendSizeLimit.Sender; message too large for this sender")
+            }
+            Self::OrganisationSendSizeLimit => {
+                row(550, (5, 3, 4), "RESOLVER.RST.SendSizeLimit.Org; message too large for this organization")
+            }
+            // Which code Exchange's report carries here is not documented; the text says what would work.
+            Self::GroupInBcc => row(550, (5, 7, 1), "This group does not accept mail in Bcc; name it in To or Cc"),
+            Self::DirectSendNotAllowed => row(
+                550,
+                (5, 7, 68),
+                "TenantInboundAttribution; Direct Send not allowed for this organization from unauthorized sources",
+            ),
         }
     }
 }

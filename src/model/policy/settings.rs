@@ -66,6 +66,8 @@ pub struct Settings {
     pub relay_refused: Wording,
     /// Words of the hop limit: `554 5.4.14` or `554 5.4.6`.
     pub hop_limit_reached: Wording,
+    /// Words of a recipient's restrictions: `550 5.7.124` and its like for each type, or the classic `550 5.7.1`.
+    pub restriction_refused: Wording,
     /// Send-as denied already at MAIL FROM, unknown local recipients already at RCPT on submission.
     pub refuse_early: bool,
     /// Unknown local recipients are refused at RCPT on submission, too (recipient validation).
@@ -111,6 +113,7 @@ impl Settings {
             unknown_recipient: wording,
             relay_refused: wording,
             hop_limit_reached: wording,
+            restriction_refused: wording,
             refuse_early: false,
             recipient_validation: false,
             repair_from: false,

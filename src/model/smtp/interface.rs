@@ -62,6 +62,8 @@ pub struct SessionOptions {
     pub tls: TlsState,
     /// AUTH is offered in clear text, too: only for a named private network (decision D8).
     pub auth_without_tls: bool,
+    /// The operator expects mail in the organisation's own name from the client's network (`RejectDirectSend`).
+    pub known_source: bool,
     /// Banner, EHLO list and mechanisms are those of Exchange Online (decision D8).
     pub emulate_exchange_online: bool,
     /// The semantics profile with its overrides.

@@ -7,8 +7,8 @@ use crate::model::directory::Snapshot;
 use crate::model::mail::header::{Field, fields};
 use crate::model::mail::{Domain, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::{
-    BodyKind, Envelope, MessageParameters, Permit, Refusal, Sender, SentItems, SubmitAs, Unrecorded, admit, authorship,
-    sent_items,
+    BodyKind, Envelope, MessageParameters, Permit, Posting, Refusal, Sender, SentItems, SubmitAs, Unrecorded,
+    admit_any, authorship, sent_items,
 };
 
 /// Octets of a Message-ID that a reply repeats.
@@ -21,7 +21,11 @@ pub(super) struct Transaction {
     pub(super) reverse_path: ReversePath,
     pub(super) parameters: MessageParameters,
     pub(super) declared_bytes: u64,
+    /// The largest message that is taken, in octets.
+    pub(super) bytes_max: u64,
     pub(super) permits: Vec<Permit>,
+    /// The one recipient so far may yet be refused for the author in From, so there is no second.
+    pub(super) alone: bool,
     pub(super) began: Timestamp,
     /// The content, once DATA or BDAT began it.
     pub(super) content: Option<Content>,
@@ -46,11 +50,34 @@ impl Transaction {
     /// The content, begun at the first call.
     pub(super) fn content(&mut self, options: &SessionOptions) -> &mut Content {
         let rules = ContentRules {
-            message_bytes_max: options.settings.message_bytes_max,
+            message_bytes_max: self.bytes_max,
             header_bytes_max: options.limits.header_bytes_max,
             binary: self.parameters.body == BodyKind::BinaryMime,
         };
         self.content.get_or_insert_with(|| Content::new(rules))
+    }
+
+    /// The message as far as it is known before DATA.
+    pub(super) fn announced(&self, snapshot: &Snapshot, known_source: bool) -> Posting<'_> {
+        let posting = Posting::announced(snapshot, self.sender.origin(), &self.reverse_path, self.declared_bytes);
+        if known_source { posting } else { posting.from_unknown_source() }
+    }
+
+    /// Adds a recipient. The same path twice is one recipient; the first one's parameters stand.
+    ///
+    /// # Errors
+    /// `TooManyRecipients` when one of two may be refused after DATA, which is a refusal for all: the client sends the
+    /// message to the others again.
+    pub(super) fn add(&mut self, permit: Permit, alone: bool) -> Result<(), Refusal> {
+        if self.permits.iter().any(|earlier| earlier.path() == permit.path()) {
+            return Ok(());
+        }
+        if self.alone || (alone && !self.permits.is_empty()) {
+            return Err(Refusal::TooManyRecipients);
+        }
+        self.alone = alone;
+        self.permits.push(permit);
+        Ok(())
     }
 
     /// Whether DATA or BDAT has begun, so that nobody can be added any more.
@@ -78,7 +105,10 @@ impl Transaction {
         let trace = trace(ending, account, self.parameters.smtputf8, only_recipient);
         let (head, message_id) = complete_head(trace, &authored.head, account, ending);
         let bytes = (head.len() as u64).saturating_add(received.body_bytes);
-        judge_recipients(&self.sender, &self.permits, bytes, ending)?;
+        let posting =
+            Posting::received(ending.snapshot, self.sender.origin(), &authored.reverse_path, &authored.head, bytes);
+        // A message that nobody takes is refused while its sender still listens.
+        admit_any(ending.snapshot, settings, &posting, &self.permits, &mut Unrecorded)?;
         let mut parameters = self.parameters;
         if parameters.body == BodyKind::SevenBit && received.eight_bit {
             // Devices send eight-bit text without saying so; the next hop must know what really came.
@@ -130,24 +160,6 @@ fn judge_author(
             Ok(Judged { head, reverse_path, submit_as: None, sent_items: SentItems::default() })
         }
     }
-}
-
-/// A stranger's message that no recipient takes is refused while its sender still listens: a report later would be
-/// backscatter (decision D9). Its size is known now, whatever SIZE said.
-fn judge_recipients(sender: &Sender, permits: &[Permit], bytes: u64, ending: &Ending<'_>) -> Result<(), Refusal> {
-    if *sender != Sender::Anonymous {
-        return Ok(());
-    }
-    let settings = &ending.options.settings;
-    let mut first = None;
-    for permit in permits {
-        let (path, dsn) = (permit.path().clone(), permit.dsn().clone());
-        match admit(ending.snapshot, settings, sender, path, dsn, bytes, &mut Unrecorded) {
-            Ok(_) => return Ok(()),
-            Err(refusal) => first = first.or(Some(refusal)),
-        }
-    }
-    first.map_or(Ok(()), Err)
 }
 
 fn trace(ending: &Ending<'_>, authenticated: bool, utf8: bool, only_recipient: Option<&ForwardPath>) -> String {

@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, RecipientId, Snapshot};
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, ReversePath};
-use crate::model::policy::{DsnRequest, MessageParameters, Notify, Route, Sender as From, Settings, Unrecorded, admit};
+use crate::model::policy::{
+    DsnRequest, MessageParameters, Notify, Posting, Route, Sender as From, Settings, Unrecorded, admit,
+};
 use crate::model::queue::{Addressee, Attempt, Hop, State};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::clock::ManualClock;
@@ -40,7 +42,7 @@ fn envelope(reverse_path: ReversePath) -> Envelope {
     let path = ForwardPath::Mailbox(address("partner@fabrikam.example"));
     let settings = Settings::default();
     let dsn = DsnRequest::default();
-    let permit = admit(&snapshot(), &settings, &From::System, path, dsn, 0, &mut Unrecorded).unwrap();
+    let permit = admit(&snapshot(), &settings, &Posting::own(), path, dsn, &mut Unrecorded).unwrap();
     Envelope::new(&From::System, reverse_path, MessageParameters::default(), vec![permit]).unwrap()
 }
 

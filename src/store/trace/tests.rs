@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, Snapshot};
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
-use crate::model::policy::{DsnRequest, MessageParameters, Origin, Route, Sender as From, Settings, Unrecorded, admit};
+use crate::model::policy::{
+    DsnRequest, MessageParameters, Origin, Posting, Route, Sender as From, Settings, Unrecorded, admit,
+};
 use crate::model::queue::{Addressee, Attempt, Event, Hop, Party, QueueId, State};
 use crate::store::intake::locked;
 use crate::world::clock::ManualClock;
@@ -40,7 +42,7 @@ fn envelope(from: &str, to: &[&str]) -> Envelope {
     let (snapshot, settings) = (snapshot(), Settings::default());
     let permit = |to: &&str| {
         let path = ForwardPath::Mailbox(address(to));
-        admit(&snapshot, &settings, &From::System, path, DsnRequest::default(), 0, &mut Unrecorded).unwrap()
+        admit(&snapshot, &settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap()
     };
     let reverse_path = if from.is_empty() { ReversePath::Null } else { ReversePath::Mailbox(address(from)) };
     let permits = to.iter().map(permit).collect();

@@ -58,6 +58,9 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.disable_plus_address_in_recipients, entry.disable_plus_address_in_recipients);
     set(&mut next.auto_reply_only_when_named, entry.auto_reply_only_when_named);
     set(&mut next.auto_reply_senders_max, entry.auto_reply_senders_max);
+    set(&mut next.send_bytes_max, entry.send_bytes_max.map(Limit::bytes));
+    set(&mut next.receive_bytes_max, entry.receive_bytes_max.map(Limit::bytes));
+    set(&mut next.reject_direct_send, entry.reject_direct_send);
     next
 }
 

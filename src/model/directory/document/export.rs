@@ -54,6 +54,9 @@ impl OrganisationEntry {
             disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
             auto_reply_only_when_named: Some(organisation.auto_reply_only_when_named),
             auto_reply_senders_max: Some(organisation.auto_reply_senders_max),
+            send_bytes_max: Some(organisation.send_bytes_max.map_or(Limit::Unlimited, Limit::Bytes)),
+            receive_bytes_max: Some(organisation.receive_bytes_max.map_or(Limit::Unlimited, Limit::Bytes)),
+            reject_direct_send: Some(organisation.reject_direct_send),
         }
     }
 }

@@ -72,6 +72,15 @@ pub struct OrganisationEntry {
     /// Senders that a mailbox remembers to have answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_reply_senders_max: Option<u32>,
+    /// `MaxSendSize` of the organisation: octets, text such as `"35 MB"`, or `"unlimited"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send_bytes_max: Option<Limit>,
+    /// `MaxReceiveSize` of the organisation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receive_bytes_max: Option<Limit>,
+    /// `RejectDirectSend`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject_direct_send: Option<bool>,
 }
 
 /// One accepted domain; see [`AcceptedDomain`](super::AcceptedDomain).

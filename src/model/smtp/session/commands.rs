@@ -7,8 +7,11 @@ use super::super::interface::{Action, Role, TlsState, Waiting};
 use super::super::replies::Answer;
 use super::super::transaction::Transaction;
 use super::{Chunk, Greeting, Moment, Phase, Session};
+use crate::model::directory::Snapshot;
 use crate::model::mail::Domain;
-use crate::model::policy::{BodyKind, Refusal, Sender, Unrecorded, admit, authorship, sign_in};
+use crate::model::policy::{
+    BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, sign_in,
+};
 
 impl Session {
     /// EHLO and HELO begin afresh; a second one is no error (decision D10).
@@ -61,7 +64,8 @@ impl Session {
             return Err(Refusal::InsufficientSystemResources);
         }
         let settings = &self.options.settings;
-        if mail.declared_bytes > settings.message_bytes_max {
+        let bytes_max = bytes_max(settings, moment.snapshot, &sender);
+        if mail.declared_bytes > bytes_max {
             return Err(Refusal::MessageTooLarge);
         }
         if let Sender::Account(signed_in) = &sender
@@ -75,6 +79,8 @@ impl Session {
             parameters: mail.parameters,
             declared_bytes: mail.declared_bytes,
             permits: Vec::new(),
+            bytes_max,
+            alone: false,
             began: moment.now,
             content: None,
             spoilt: None,
@@ -118,13 +124,11 @@ impl Session {
         if transaction.permits.len() >= settings.recipients_max {
             return Err(Refusal::TooManyRecipients);
         }
-        let (sender, declared) = (&transaction.sender, transaction.declared_bytes);
-        match admit(moment.snapshot, settings, sender, rcpt.path, rcpt.dsn, declared, &mut Unrecorded) {
+        let posting = transaction.announced(moment.snapshot, self.options.known_source);
+        match admit(moment.snapshot, settings, &posting, rcpt.path, rcpt.dsn, &mut Unrecorded) {
             Ok(permit) => {
-                // The same path twice is one recipient; the first one's parameters stand.
-                if !transaction.permits.iter().any(|earlier| earlier.path() == permit.path()) {
-                    transaction.permits.push(permit);
-                }
+                let alone = awaits_author(moment.snapshot, &posting, &permit);
+                transaction.add(permit, alone)?;
                 self.say(&Answer::RecipientOk);
             }
             Err(refusal) if transaction.sender == Sender::Anonymous => self.refuse_stranger(moment, refusal),
@@ -190,4 +194,14 @@ impl Session {
         transaction.content(&self.options);
         Ok(())
     }
+}
+
+/// The largest message that `sender` may hand in, in octets: this server's limit, and for strangers the organisation's
+/// own (`MaxReceiveSize`). What accounts may send is judged with the recipients.
+fn bytes_max(settings: &Settings, snapshot: &Snapshot, sender: &Sender) -> u64 {
+    let of_organisation = match sender {
+        Sender::Anonymous => snapshot.organisation().receive_bytes_max,
+        Sender::Account(_) | Sender::System => None,
+    };
+    settings.message_bytes_max.min(of_organisation.unwrap_or(u64::MAX))
 }

@@ -41,6 +41,7 @@ fn session(role: Role) -> Session {
         peer_name: None,
         tls: if role == Role::Submission { TlsState::Active(facts) } else { TlsState::Offered },
         auth_without_tls: false,
+        known_source: false,
         emulate_exchange_online: false,
         settings: Arc::new(Settings::default()),
         limits: Limits::default(),

@@ -1,0 +1,247 @@
+//! A message as restrictions and expansion see it: who sends it, how large it is, and what its header says.
+//!
+//! Finding the sender is the first stage of spec section 5.5. An account is known because it signed in. A stranger is
+//! whoever its addresses say, but for lists of senders only: it stays unauthenticated. Of those addresses only foreign
+//! ones can open an accept list, as when a mail contact stands for a partner: that an address of ours stands in a
+//! stranger's message proves nothing, so it can only get the message rejected.
+
+use core::cell::OnceCell;
+use std::collections::HashSet;
+
+use super::envelope::{Envelope, Origin};
+use super::resolve::is_postmaster;
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::header::{Field, Mailboxes, fields, mailboxes};
+use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath};
+
+/// Objects that one address stands for, at most; who shares an address with more is known as the first ones.
+const OBJECTS_MAX: usize = 16;
+
+/// A message and its sender.
+#[derive(Debug)]
+pub struct Posting<'message> {
+    origin: Origin,
+    reverse_path: &'message ReversePath,
+    /// The header; none before it has come.
+    head: Option<&'message [u8]>,
+    bytes: u64,
+    direct: bool,
+    exempt: bool,
+    /// Objects that the sender is or says it is.
+    claimed: Vec<RecipientId>,
+    /// Those of them that open an accept list.
+    accepted: Vec<RecipientId>,
+    readers: OnceCell<Readers>,
+}
+
+/// Whom To and Cc name.
+#[derive(Debug, Default)]
+struct Readers {
+    addresses: HashSet<AddressKey>,
+    /// Fields that are no plain list, such as `Team: ann@contoso.example;`, in lower case.
+    texts: Vec<String>,
+}
+
+impl Posting<'static> {
+    /// A message of this server's own: exempt from every restriction (spec section 5.5).
+    pub fn own() -> Self {
+        let (reverse_path, claimed, accepted) = (&ReversePath::Null, Vec::new(), Vec::new());
+        let readers = OnceCell::new();
+        Self {
+            origin: Origin::System,
+            reverse_path,
+            head: None,
+            bytes: 0,
+            direct: false,
+            exempt: true,
+            claimed,
+            accepted,
+            readers,
+        }
+    }
+}
+
+impl<'message> Posting<'message> {
+    /// A message of `bytes` octets (0 when that is not known) before its header has come.
+    pub fn announced(snapshot: &Snapshot, origin: Origin, reverse_path: &'message ReversePath, bytes: u64) -> Self {
+        Self::new(snapshot, origin, reverse_path, None, bytes)
+    }
+
+    /// A whole message. `head` is its header.
+    pub fn received(
+        snapshot: &Snapshot,
+        origin: Origin,
+        reverse_path: &'message ReversePath,
+        head: &'message [u8],
+        bytes: u64,
+    ) -> Self {
+        Self::new(snapshot, origin, reverse_path, Some(head), bytes)
+    }
+
+    /// An accepted message.
+    pub fn of(snapshot: &Snapshot, envelope: &'message Envelope, head: &'message [u8], bytes: u64) -> Self {
+        Self::received(snapshot, envelope.origin(), envelope.reverse_path(), head, bytes)
+    }
+
+    fn new(
+        snapshot: &Snapshot,
+        origin: Origin,
+        reverse_path: &'message ReversePath,
+        head: Option<&'message [u8]>,
+        bytes: u64,
+    ) -> Self {
+        let mut posting = Self { origin, reverse_path, head, bytes, ..Posting::own() };
+        posting.exempt = origin == Origin::System;
+        if let Origin::Account(account) = origin {
+            posting.claimed.push(account);
+            posting.accepted.push(account);
+        }
+        let author = head.and_then(author);
+        for address in reverse_path.address().into_iter().chain(author.as_ref()) {
+            posting.name(snapshot, address);
+        }
+        posting
+    }
+
+    /// The same, from a source that may not use our own domains' addresses without signing in when the organisation
+    /// sets `RejectDirectSend`.
+    #[must_use]
+    pub const fn from_unknown_source(mut self) -> Self {
+        self.direct = true;
+        self
+    }
+
+    /// The sender uses an address, which the session judged if the sender is an account.
+    fn name(&mut self, snapshot: &Snapshot, address: &Address) {
+        let ours = snapshot.accepted_domain(address.domain()).is_some();
+        let account = matches!(self.origin, Origin::Account(_));
+        // The external postmaster is exempt; a stranger who says it is the postmaster is a stranger.
+        self.exempt |= account && is_postmaster(snapshot, &ForwardPath::Mailbox(address.clone()));
+        let objects =
+            snapshot.find_by_address(address).into_iter().chain(snapshot.find_by_external(address)).take(OBJECTS_MAX);
+        for object in objects.map(|object| object.id) {
+            if !self.claimed.contains(&object) {
+                self.claimed.push(object);
+            }
+            if (account || !ours) && !self.accepted.contains(&object) {
+                self.accepted.push(object);
+            }
+        }
+    }
+
+    /// Who handed it in.
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Who hears of failures.
+    pub const fn reverse_path(&self) -> &'message ReversePath {
+        self.reverse_path
+    }
+
+    /// Its size in octets; 0 when that is not known yet.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether nobody signed in.
+    pub fn is_from_stranger(&self) -> bool {
+        self.origin == Origin::Anonymous
+    }
+
+    /// The account that handed it in.
+    pub const fn account(&self) -> Option<RecipientId> {
+        match self.origin {
+            Origin::Account(account) => Some(account),
+            Origin::Anonymous | Origin::System => None,
+        }
+    }
+
+    /// Whether restrictions do not hold for it.
+    pub const fn is_exempt(&self) -> bool {
+        self.exempt
+    }
+
+    /// Whether its header has not come yet, so that its author may still turn out to be on a list.
+    pub const fn awaits_header(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// Whether a stranger uses an address of ours as reverse-path, from where that is not expected (`RejectDirectSend`).
+    /// The reverse-path decides, as in Exchange; an address of ours in From is for DMARC to judge.
+    pub fn is_direct_send(&self, snapshot: &Snapshot) -> bool {
+        let ours = |address: &Address| snapshot.accepted_domain(address.domain()).is_some();
+        self.direct && self.is_from_stranger() && self.reverse_path.address().is_some_and(ours)
+    }
+
+    /// Objects that the sender is or says it is: reject lists are asked for each.
+    pub fn claimed(&self) -> &[RecipientId] {
+        &self.claimed
+    }
+
+    /// Objects by which an accept list is open to it.
+    pub fn accepted(&self) -> &[RecipientId] {
+        &self.accepted
+    }
+
+    /// Whether it is a delivery report: such do not go to the members of groups (spec section 5.6).
+    pub fn is_delivery_report(&self) -> bool {
+        let fields = fields(self.head.unwrap_or_default());
+        let kind = fields.iter().find(|field| field.is("Content-Type")).map(Field::text).unwrap_or_default();
+        let kind = kind.to_ascii_lowercase();
+        // RFC 3464 section 2. Read receipts, which are multipart/report as well, go their way.
+        *self.reverse_path == ReversePath::Null
+            && kind.starts_with("multipart/report")
+            && (kind.contains("delivery-status") || !kind.contains("report-type"))
+    }
+
+    /// Whether To or Cc names `recipient`, by any of its addresses or as `path` does: then it is not in Bcc only.
+    pub fn names(&self, recipient: &Recipient, path: &ForwardPath) -> bool {
+        let readers = self.readers.get_or_init(|| self.readers());
+        let given = match path {
+            ForwardPath::Mailbox(address) => Some(address),
+            ForwardPath::Postmaster => None,
+        };
+        recipient.addresses.smtp().chain(given).any(|address| {
+            let text = address.to_string().to_lowercase();
+            readers.addresses.contains(&address.key()) || readers.texts.iter().any(|field| has_word(field, &text))
+        })
+    }
+
+    fn readers(&self) -> Readers {
+        let mut readers = Readers::default();
+        for field in fields(self.head.unwrap_or_default()) {
+            if !["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| field.resembles(name)) {
+                continue;
+            }
+            match mailboxes(field.value) {
+                Mailboxes::List(list) => readers.addresses.extend(list.iter().map(Address::key)),
+                Mailboxes::Unreadable => readers.texts.push(field.text().to_lowercase()),
+            }
+        }
+        readers
+    }
+}
+
+/// The one author in the one From.
+fn author(head: &[u8]) -> Option<Address> {
+    let fields = fields(head);
+    let mut froms = fields.iter().filter(|field| field.resembles("From"));
+    let (Some(from), None) = (froms.next(), froms.next()) else {
+        return None;
+    };
+    match mailboxes(from.value) {
+        Mailboxes::List(list) if list.len() == 1 => list.into_iter().next(),
+        Mailboxes::List(_) | Mailboxes::Unreadable => None,
+    }
+}
+
+/// Whether `text` holds `address` with no more of an address around it.
+fn has_word(text: &str, address: &str) -> bool {
+    let continues = |character: char| character.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@".contains(character);
+    text.match_indices(address).any(|(start, found)| {
+        let before = text.get(..start).and_then(|before| before.chars().next_back());
+        let after = text.get(start + found.len()..).and_then(|after| after.chars().next());
+        !before.is_some_and(continues) && !after.is_some_and(|character| continues(character) && character != '.')
+    })
+}
