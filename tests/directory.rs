@@ -37,7 +37,7 @@ fn contoso_is_the_sample_organisation() {
     let contoso = directory(&fixture("contoso"));
     let find = |text: &str| contoso.find_by_address(&address(text)).unwrap();
     assert_eq!(contoso.recipient_count(), 12);
-    assert!(contoso.organisation().auto_forwarding_enabled);
+    assert!(contoso.organisation().auto_forwarding_mode.permits());
     assert_eq!(contoso.default_domain().unwrap().to_string(), "contoso.example");
     let open = |name: &str| {
         find(&format!("{name}@contoso.example")).has_open_mailbox(franking::model::directory::Licensing::Counts)

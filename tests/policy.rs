@@ -2,6 +2,7 @@
 
 mod auto_reply;
 mod auto_reply_loops;
+mod forwarding;
 mod paths;
 mod restrictions;
 mod sent_items;
@@ -214,7 +215,7 @@ proptest! {
                     prop_assert_eq!(refusal, Refusal::ForwardingLoop);
                     paths.insert(path.to_string());
                 }
-                Expanded::Deliver(delivery) => prop_assert!(false, "{:?} was delivered", delivery),
+                Expanded::Deliver(_) | Expanded::Dropped { .. } => prop_assert!(false, "{:?}", one),
             }
         }
         prop_assert_eq!(paths.len(), length);

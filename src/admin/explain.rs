@@ -15,7 +15,7 @@ use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
     Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Posting, Proof, Refusal, Route, Rule, Sender,
-    Settings, SignedIn, SubmitAs, admit, admit_any, author, authorship, expand, sent_items, sign_in,
+    Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author, authorship, expand, sent_items, sign_in,
 };
 use crate::model::smtp::replies::Answer;
 
@@ -350,6 +350,13 @@ impl Session<'_> {
         for branch in expanded {
             match branch {
                 Expanded::Deliver(delivery) => outcome.push(self.delivery(&delivery)),
+                Expanded::Dropped { address, why: Suppression::AutoForward, .. } => {
+                    let domain = self.snapshot.remote_domain(address.domain()).domain;
+                    outcome.push(format!(
+                        "{address}: dropped, and nobody is told: the remote domain {domain} takes nothing forwarded"
+                    ));
+                    cures.push(format!("franking remote-domain set \"{domain}\" --auto-forward on"));
+                }
                 Expanded::Refused { address, refusal, reverse_path, .. } => {
                     let reply = refusal.bare_reply(self.settings);
                     let hears = path_text(&reverse_path);

@@ -11,7 +11,8 @@ use crate::model::queue::{Entry, ReportJob};
 use crate::model::report::{self, Original, ReportFacts, Reporter};
 use crate::store::queue::{OwnMessage, StoredMessage};
 
-/// Writes the report; none when its reader does not exist, or the original asked not to be reported about. Blocks.
+/// Writes the report; none when its reader does not exist or is in a remote domain that takes none, or the original
+/// asked not to be reported about. Blocks.
 pub(super) fn write(
     agents: &Agents,
     job: &ReportJob,
@@ -19,6 +20,10 @@ pub(super) fn write(
     message: Option<Arc<StoredMessage>>,
 ) -> Option<OwnMessage> {
     let snapshot = agents.directory.snapshot();
+    if report::is_kept_back(job.kind, &snapshot, &job.to) {
+        tracing::info!(queue_id = %job.id, to = %job.to, "the remote domain of the reader takes no such reports");
+        return None;
+    }
     // Judged before anything is read: most reports that are not written have no reader.
     Envelope::report(&snapshot, &agents.settings, &job.to, MessageParameters::default())?;
     let body = body_of(agents, job, entry, message.as_ref());

@@ -1,6 +1,8 @@
 //! The law of the snapshot's indexes: whatever changes led to it, they are those of a snapshot built afresh.
 
-use franking::model::directory::{AcceptedDomain, Change, DomainType, Grant, OtherProxy, Recipient, RecipientId};
+use franking::model::directory::{
+    AcceptedDomain, Change, DomainType, Grant, Objects, OtherProxy, Recipient, RecipientId,
+};
 use franking::model::directory::{Forwarding, RecipientType, Restrictions, Right, Snapshot};
 use franking::model::mail::{Address, Domain};
 use proptest::prelude::*;
@@ -92,9 +94,12 @@ fn rebuilt(snapshot: &Snapshot) -> Snapshot {
     Snapshot::restore(
         snapshot.version(),
         snapshot.next_id(),
-        snapshot.organisation().clone(),
-        snapshot.domains().cloned().collect(),
-        snapshot.recipients().map(|recipient| Recipient::clone(recipient)).collect(),
+        Objects {
+            organisation: snapshot.organisation().clone(),
+            domains: snapshot.domains().cloned().collect(),
+            remote_domains: snapshot.remote_domains().cloned().collect(),
+            recipients: snapshot.recipients().map(|recipient| Recipient::clone(recipient)).collect(),
+        },
     )
 }
 

@@ -1,11 +1,12 @@
 //! The law of export and import, over directories of arbitrary shape.
 
 use franking::model::directory::document::{
-    AutoReplyEntry, AutoReplyStateName, ClientAccessEntry, DomainEntry, LifecycleName, Limit, QuotaEntry,
-    RecipientEntry, Secrets, SentItemsEntry,
+    AutoReplyEntry, AutoReplyStateName, ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry,
+    QuotaEntry, RecipientEntry, RemoteDomainEntry, Secrets, SentItemsEntry,
 };
 use franking::model::directory::{
-    Document, ExternalAudience, ExternalOofOptions, ModerationNotifications, PasswordHash, RecipientType, Snapshot,
+    AllowedOofType, AutoForwardingMode, Document, ExternalAudience, ExternalOofOptions, ModerationNotifications,
+    PasswordHash, RecipientType, Snapshot,
 };
 use franking::model::mail::Timestamp;
 use proptest::prelude::*;
@@ -241,9 +242,31 @@ fn entry() -> BoxedStrategy<RecipientEntry> {
     fitting.boxed()
 }
 
+prop_compose! {
+    fn remote_domain()(
+        domain in prop::sample::select(&["*", "*.fabrikam.example", "fabrikam.example", "b\u{fc}cher.example"][..]),
+        auto_forward_enabled in flag(), auto_reply_enabled in flag(), ndr_enabled in flag(),
+        delivery_report_enabled in flag(),
+        allowed_oof_type in prop::option::of(prop::sample::select(&AllowedOofType::ALL[..])),
+    ) -> RemoteDomainEntry {
+        RemoteDomainEntry {
+            domain: domain.into(), auto_forward_enabled, allowed_oof_type, auto_reply_enabled, ndr_enabled,
+            delivery_report_enabled,
+        }
+    }
+}
+
+fn organisation() -> impl Strategy<Value = OrganisationEntry> {
+    let mode = prop::option::of(prop::sample::select(&AutoForwardingMode::ALL[..]));
+    mode.prop_map(|auto_forwarding_mode| OrganisationEntry { auto_forwarding_mode, ..OrganisationEntry::default() })
+}
+
 fn documents() -> impl Strategy<Value = Document> {
-    prop::collection::vec(entry(), 0..=NAMES.len()).prop_map(|entries| Document {
-        organisation: None,
+    let remote_domains = prop::collection::vec(remote_domain(), 0..3);
+    let entries = prop::collection::vec(entry(), 0..=NAMES.len());
+    (entries, remote_domains, organisation()).prop_map(|(entries, remote_domains, organisation)| Document {
+        organisation: Some(organisation),
+        remote_domains,
         domains: ["contoso.example", "bücher.example"]
             .map(|domain| DomainEntry {
                 domain: domain.into(),

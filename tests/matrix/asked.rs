@@ -156,6 +156,7 @@ impl<'world> Asked<'world> {
             Expanded::Refused { address, refusal, reverse_path, dsn, .. } => {
                 format!("{} at {address}{}", name_of(refusal), self.told(reverse_path, dsn, given))
             }
+            Expanded::Dropped { address, why, .. } => format!("{why:?} dropped at {address}"),
         }
     }
 

@@ -1,8 +1,8 @@
 //! From the plain words of a cell to the product's own values. Nothing is decided here.
 
 use franking::model::directory::{
-    AcceptedDomain, Change, DomainType, Forwarding, Grant, Lifecycle, Organisation, PasswordHash, Recipient,
-    RecipientId, RecipientType, Restrictions, Right, Snapshot,
+    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Lifecycle, Organisation, PasswordHash,
+    Recipient, RecipientId, RecipientType, Restrictions, Right, Snapshot,
 };
 use franking::model::mail::{Address, Timestamp};
 use franking::model::policy::settings::SrsKey;
@@ -42,7 +42,7 @@ pub(super) fn snapshot(world: &World) -> Snapshot {
         security_defaults: world.security_defaults,
         allow_basic_auth_smtp: world.tenant_allows_passwords,
         send_from_alias_enabled: world.sends_from_alias,
-        auto_forwarding_enabled: world.forwards_outside,
+        auto_forwarding_mode: if world.forwards_outside { AutoForwardingMode::On } else { AutoForwardingMode::Off },
         disable_plus_address_in_recipients: !world.plus_addressing,
         ..Organisation::default()
     })];

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use franking::model::directory::{
-    AcceptedDomain, AutoReply, AutoReplyState, Change, DomainType, Forwarding, Organisation, Recipient, RecipientId,
-    RecipientType, Snapshot,
+    AcceptedDomain, AutoForwardingMode, AutoReply, AutoReplyState, Change, DomainType, Forwarding, Organisation,
+    Recipient, RecipientId, RecipientType, Snapshot,
 };
 use franking::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::auto_reply::sender_key;
@@ -81,8 +81,11 @@ fn site(number: usize, all: &[Vec<Drawn>]) -> Site {
         default: true,
         next_host: None,
     };
-    let organisation =
-        Organisation { auto_forwarding_enabled: true, auto_reply_only_when_named: false, ..Organisation::default() };
+    let organisation = Organisation {
+        auto_forwarding_mode: AutoForwardingMode::On,
+        auto_reply_only_when_named: false,
+        ..Organisation::default()
+    };
     let bare = |(place, one): (usize, &Drawn)| {
         let mut recipient = Recipient::new(id(place), one.kind, format!("r{place}"), name(number, place));
         recipient.external_address = one.kind.is_external().then(|| elsewhere(one.external));

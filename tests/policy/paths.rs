@@ -22,7 +22,7 @@ const DOMAINS: &str = r#"
     next_host = "old.contoso.example"
 "#;
 
-fn organisation(recipients: &str) -> Snapshot {
+pub(super) fn organisation(recipients: &str) -> Snapshot {
     let document: Document = toml::from_str(&format!("{DOMAINS}{recipients}")).unwrap();
     let changes = document.plan(&Snapshot::default(), CLEAR).strict().unwrap();
     Snapshot::default().apply(&changes).unwrap()
@@ -36,18 +36,18 @@ fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-fn id(snapshot: &Snapshot, text: &str) -> RecipientId {
+pub(super) fn id(snapshot: &Snapshot, text: &str) -> RecipientId {
     snapshot.find_by_address(&address(text)).unwrap().id
 }
 
-fn asked(snapshot: &Snapshot, sender: &Sender, path: &str) -> Result<Permit, Refusal> {
+pub(super) fn asked(snapshot: &Snapshot, sender: &Sender, path: &str) -> Result<Permit, Refusal> {
     let path = ForwardPath::Mailbox(address(path));
     let posting = Posting::announced(snapshot, sender.origin(), &ReversePath::Null, 0);
     admit(snapshot, &settings(), &posting, path, DsnRequest::default(), &mut Unrecorded)
 }
 
 /// How a message of `sender` to `paths` ends, one line for each end.
-fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&str]) -> Vec<String> {
+pub(super) fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&str]) -> Vec<String> {
     let permits: Vec<Permit> = paths.iter().map(|path| asked(snapshot, &Sender::System, path).unwrap()).collect();
     let sender = ReversePath::Mailbox(address(sender));
     let now = Timestamp::EPOCH;
@@ -67,6 +67,7 @@ fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&str]) -> Ve
                 }
             },
             Expanded::Refused { path, refusal, .. } => format!("{path}: {refusal:?}"),
+            Expanded::Dropped { address, why, .. } => format!("{address} dropped: {why:?}"),
         })
         .collect()
 }
@@ -338,7 +339,7 @@ fn forwarding_follows_the_table_row_by_row() {
         let object = if object { "forward_to = \"alice@contoso.example\"" } else { "" };
         let smtp = if smtp { "forward_to_smtp = \"x@adatum.example\"" } else { "" };
         let row = format!(
-            "[organisation]\nauto_forwarding_enabled = true\n[[recipient]]\ntype = \"SharedMailbox\"\n\
+            "[organisation]\nauto_forwarding_mode = \"On\"\n[[recipient]]\ntype = \"SharedMailbox\"\n\
              address = \"info@contoso.example\"\nkeep_copy = {keep}\n{object}\n{smtp}\n[[recipient]]\n\
              type = \"UserMailbox\"\naddress = \"alice@contoso.example\"\nlicences = [\"ExchangeOnlinePlan1\"]\n"
         );

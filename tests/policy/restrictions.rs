@@ -52,6 +52,7 @@ fn ends(snapshot: &Snapshot, origin: Origin, from: &str, head: &str, to: &[&str]
             Destination::Relay { address, .. } => format!("out to {address}"),
         },
         Expanded::Refused { address, refusal, .. } => format!("{}: {refusal:?}", name(&address)),
+        Expanded::Dropped { address, .. } => format!("{} dropped", name(&address)),
     };
     found.into_iter().map(end).collect()
 }

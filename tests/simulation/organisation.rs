@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use franking::model::directory::{
-    AcceptedDomain, Change, DomainType, Forwarding, Grant, Group, Organisation, Recipient, RecipientId, RecipientType,
-    Right, Snapshot,
+    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Group, Organisation, Recipient,
+    RecipientId, RecipientType, Right, Snapshot,
 };
 use franking::model::mail::Address;
 
@@ -95,7 +95,7 @@ pub(super) fn contoso() -> Arc<Snapshot> {
         Recipient::new(PARTNER, RecipientType::MailContact, "partner", address("partner@contoso.example"));
     partner.external_address = Some(address(PARTNER_ADDRESS));
     let put = |recipient: Recipient| Change::PutRecipient(Box::new(recipient));
-    let organisation = Organisation { auto_forwarding_enabled: true, ..Organisation::default() };
+    let organisation = Organisation { auto_forwarding_mode: AutoForwardingMode::On, ..Organisation::default() };
     let first = [
         Change::PutOrganisation(organisation),
         Change::PutDomain(domain),

@@ -4,9 +4,9 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::values::Toggle;
 use crate::admin::office::{DomainEdit, Request};
-use crate::model::directory::DomainType;
 use crate::model::directory::auto_reply::SENDERS_MAX;
 use crate::model::directory::document::{Limit, OrganisationEntry};
+use crate::model::directory::{AutoForwardingMode, DomainType};
 
 /// Accepted domains.
 #[derive(Debug, Subcommand)]
@@ -146,9 +146,9 @@ pub struct OrganisationArgs {
     /// An alias in From stays instead of becoming the primary address
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     send_from_alias: Option<Toggle>,
-    /// Mailboxes may forward to other domains
-    #[arg(long, value_name = "on|off", hide_possible_values = true)]
-    auto_forwarding: Option<Toggle>,
+    /// Mailboxes may forward to other domains; automatic is off, as in the cloud (`AutoForwardingMode`)
+    #[arg(long, value_name = "on|off|automatic")]
+    auto_forwarding: Option<AutoForwardingMode>,
     /// alice+news@contoso.example reaches alice
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     plus_addressing: Option<Toggle>,
@@ -183,7 +183,7 @@ impl OrganisationCommand {
             security_defaults: on(args.security_defaults),
             allow_basic_auth_smtp: on(args.basic_auth_smtp),
             send_from_alias_enabled: on(args.send_from_alias),
-            auto_forwarding_enabled: on(args.auto_forwarding),
+            auto_forwarding_mode: args.auto_forwarding,
             disable_plus_address_in_recipients: off(args.plus_addressing),
             auto_reply_only_when_named: on(args.auto_reply_only_when_named),
             auto_reply_senders_max: args.auto_reply_senders_max,

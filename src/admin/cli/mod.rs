@@ -12,6 +12,7 @@ mod moderators;
 mod output;
 mod queue;
 mod recipient;
+mod remote_domain;
 mod render;
 mod run;
 #[cfg(test)]
@@ -107,6 +108,9 @@ pub enum Command {
     /// Domains that mail is accepted for
     #[command(subcommand)]
     Domain(domain::DomainCommand),
+    /// What domains outside are sent: forwarded mail, automatic replies, reports
+    #[command(subcommand)]
+    RemoteDomain(remote_domain::RemoteDomainCommand),
     /// Members of groups
     #[command(subcommand)]
     Group(group::GroupCommand),

@@ -13,6 +13,7 @@ use crate::admin::office::{
     Failure, ImportReport, PermissionView, QueueDestination, QueueDetail, QueueSummary, RecipientSummary,
     RecipientView, Response, SuspendedSender,
 };
+use crate::model::directory::document::RemoteDomainEntry;
 
 /// Text that is put together line by line, each made visible.
 #[derive(Default)]
@@ -65,6 +66,11 @@ pub(super) fn response(response: &Response) -> String {
                 })
                 .collect();
             page.block(&table(&["DOMAIN", "TYPE", "MARKS", "NEXT HOST"], &rows));
+        }
+        Response::RemoteDomains { remote_domains } => {
+            let rows: Vec<Vec<String>> = remote_domains.iter().map(remote_domain).collect();
+            let heading = ["DOMAIN", "AUTO FORWARD", "OUT OF OFFICE", "AUTO REPLY", "NDR", "DELIVERY REPORT"];
+            page.block(&table(&heading, &rows));
         }
         Response::Organisation(entry) => page.block(&fields(entry)),
         Response::Members { group, members } => {
@@ -124,6 +130,18 @@ fn recipient(page: &mut Page, view: &RecipientView) {
     if !view.member_of.is_empty() {
         page.line(&format!("member of: {}", view.member_of.join(", ")));
     }
+}
+
+fn remote_domain(entry: &RemoteDomainEntry) -> Vec<String> {
+    let on = |value: Option<bool>| if value.unwrap_or(true) { "on" } else { "off" }.to_owned();
+    vec![
+        entry.domain.to_string(),
+        on(entry.auto_forward_enabled),
+        entry.allowed_oof_type.unwrap_or_default().to_string(),
+        on(entry.auto_reply_enabled),
+        on(entry.ndr_enabled),
+        on(entry.delivery_report_enabled),
+    ]
 }
 
 fn summaries(page: &mut Page, recipients: &[RecipientSummary]) {

@@ -161,6 +161,7 @@ impl Desk<'_> {
             Command::Licence(own) => own.request(),
             Command::Permission(own) => own.request(),
             Command::Domain(own) => own.request(),
+            Command::RemoteDomain(own) => own.request(),
             Command::Group(own) => own.request(),
             Command::Organisation(own) => own.request(),
             Command::Queue(own) => own.request(),

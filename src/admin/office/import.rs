@@ -51,6 +51,9 @@ fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> Imp
     let rejected = plan.rejected.iter().map(|rejected| RejectedRow {
         place: match rejected.entry {
             Entry::Domain(place) => format!("domain {} of {}", place + 1, document.domains.len()),
+            Entry::RemoteDomain(place) => {
+                format!("remote domain {} of {}", place + 1, document.remote_domains.len())
+            }
             Entry::Recipient(place) => format!("recipient {} of {}", place + 1, document.recipients.len()),
         },
         address: rejected.address.to_string(),

@@ -14,6 +14,7 @@ pub mod identity;
 mod import;
 mod queue;
 mod recipients;
+mod remote_domains;
 mod request;
 mod response;
 #[cfg(test)]
@@ -111,6 +112,9 @@ fn respond(
         Request::DomainPut { edit, new } => domains::put(office, actor, &edit, new),
         Request::DomainRemove { domain } => domains::remove(office, actor, &domain),
         Request::DomainList => Ok(domains::list(&snapshot())),
+        Request::RemoteDomainPut { entry, new } => remote_domains::put(office, actor, &entry, new),
+        Request::RemoteDomainRemove { domain } => remote_domains::remove(office, actor, &domain),
+        Request::RemoteDomainList => Ok(remote_domains::list(&snapshot())),
         Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),
         Request::GroupList { group } => groups::list(&snapshot(), &office.settings, &group),
         Request::OrganisationShow => Ok(domains::organisation(&snapshot())),

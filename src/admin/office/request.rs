@@ -8,7 +8,7 @@ use super::edit::RecipientEdit;
 use super::queue::QueueOrder;
 use super::trace::TraceQuery;
 use crate::admin::explain::Query;
-use crate::model::directory::document::OrganisationEntry;
+use crate::model::directory::document::{OrganisationEntry, RemoteDomainEntry};
 use crate::model::directory::{DomainType, RecipientType, Right};
 use crate::model::queue::{Party, QueueId, Selection, Suspendable};
 
@@ -122,6 +122,20 @@ pub enum Request {
     },
     /// All accepted domains.
     DomainList,
+    /// Adds a remote domain or changes one; what is not given stays, or is the default.
+    RemoteDomainPut {
+        /// The domains and what they are sent.
+        entry: RemoteDomainEntry,
+        /// It must not exist yet; otherwise it must.
+        new: bool,
+    },
+    /// Removes a remote domain.
+    RemoteDomainRemove {
+        /// Its pattern.
+        domain: String,
+    },
+    /// All remote domains.
+    RemoteDomainList,
     /// Changes the members of a group.
     GroupMembers {
         /// The group.
@@ -236,6 +250,7 @@ impl Request {
                 | Self::RecipientList(_)
                 | Self::PermissionList { .. }
                 | Self::DomainList
+                | Self::RemoteDomainList
                 | Self::GroupList { .. }
                 | Self::OrganisationShow
                 | Self::Export { .. }

@@ -8,7 +8,7 @@ use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
 use crate::admin::backup::BackupReport;
 use crate::admin::explain::Explanation;
-use crate::model::directory::document::{Document, DomainEntry, OrganisationEntry};
+use crate::model::directory::document::{Document, DomainEntry, OrganisationEntry, RemoteDomainEntry};
 use crate::model::directory::{RecipientType, Right};
 use crate::store::trace::{History, Page};
 
@@ -54,6 +54,11 @@ pub enum Response {
     Domains {
         /// The domains.
         domains: Vec<DomainEntry>,
+    },
+    /// Remote domains by pattern; that for every other domain is always among them.
+    RemoteDomains {
+        /// The remote domains.
+        remote_domains: Vec<RemoteDomainEntry>,
     },
     /// The organisation's settings.
     Organisation(OrganisationEntry),

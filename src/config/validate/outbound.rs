@@ -9,8 +9,8 @@ use toml::Spanned;
 use super::Judge;
 use crate::config::raw::{RawRelay, RawRoute};
 use crate::config::{OutboundConfig, RelayTls, RouteTls, RouteWay, SmartHost};
-use crate::model::mail::Domain;
-use crate::model::policy::{DomainPattern, RouteTable};
+use crate::model::mail::{Domain, DomainPattern};
+use crate::model::policy::RouteTable;
 
 /// More than this belongs into a smart host of its own.
 const ROUTES_MAX: usize = 1_000;

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::AcceptedDomain;
 use super::recipient::{Organisation, Recipient, RecipientId};
-use crate::model::mail::{Address, Domain};
+use super::remote_domain::RemoteDomain;
+use crate::model::mail::{Address, Domain, DomainPattern};
 
 #[cfg(doc)]
 use super::snapshot::Snapshot;
@@ -39,6 +40,10 @@ pub enum Change {
         /// Who leaves.
         members: Vec<RecipientId>,
     },
+    /// Adds a remote domain or replaces the one of that pattern.
+    PutRemoteDomain(RemoteDomain),
+    /// Removes a remote domain; what is wider holds for it from now on.
+    RemoveRemoteDomain(DomainPattern),
 }
 
 /// Why a change is refused. The text says what is wrong and what would cure it.
@@ -176,6 +181,9 @@ pub enum ChangeError {
         /// The name of an object with an address in it.
         holder: Box<str>,
     },
+    /// There is no such remote domain.
+    #[error("There is no remote domain {0}.")]
+    UnknownRemoteDomain(DomainPattern),
     /// An accepted domain must be a name.
     #[error("{0} is an address literal; an accepted domain must be a name.")]
     DomainIsLiteral(Domain),

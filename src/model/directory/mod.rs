@@ -5,6 +5,7 @@
 
 pub mod accepted_domain;
 pub mod account;
+pub mod auto_forwarding;
 pub mod auto_reply;
 pub mod change;
 pub mod document;
@@ -16,11 +17,13 @@ pub mod permission;
 pub mod proxy;
 pub mod recipient;
 pub mod recipient_type;
+pub mod remote_domain;
 pub mod snapshot;
 mod validate;
 
 pub use accepted_domain::{AcceptedDomain, DomainType};
 pub use account::{Account, ClientAccess, PasswordHash};
+pub use auto_forwarding::AutoForwardingMode;
 pub use auto_reply::{AutoReply, AutoReplyState, ExternalAudience, ExternalOofOptions};
 pub use change::{Change, ChangeError};
 pub use document::Document;
@@ -34,4 +37,5 @@ pub use recipient::{
     Forwarding, Licensing, Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies,
 };
 pub use recipient_type::RecipientType;
-pub use snapshot::Snapshot;
+pub use remote_domain::{AllowedOofType, RemoteDomain};
+pub use snapshot::{Objects, Snapshot};

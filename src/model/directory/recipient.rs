@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::account::{Account, ClientAccess};
+use super::auto_forwarding::{self, AutoForwardingMode};
 use super::auto_reply::{AutoReply, SENDERS_DEFAULT};
 use super::group::Group;
 use super::lifecycle::Lifecycle;
@@ -250,8 +251,10 @@ pub struct Organisation {
     pub allow_basic_auth_smtp: bool,
     /// `SendFromAliasEnabled`: an alias in From is kept instead of rewritten to the primary address.
     pub send_from_alias_enabled: bool,
-    /// `AutoForwardingMode` On: mailboxes may forward outside (spec section 5.2; off by default, as in the cloud).
-    pub auto_forwarding_enabled: bool,
+    /// `AutoForwardingMode`: whether mailboxes may forward outside (spec section 5.2). Older data have a switch in its
+    /// place.
+    #[serde(alias = "auto_forwarding_enabled", deserialize_with = "auto_forwarding::mode_or_switch")]
+    pub auto_forwarding_mode: AutoForwardingMode,
     /// `DisablePlusAddressInRecipients`.
     pub disable_plus_address_in_recipients: bool,
     /// A stranger gets an automatic reply only to mail that names the mailbox in its header, as RFC 5230 section 4.5
@@ -277,7 +280,7 @@ impl Default for Organisation {
             security_defaults: false,
             allow_basic_auth_smtp: true,
             send_from_alias_enabled: false,
-            auto_forwarding_enabled: false,
+            auto_forwarding_mode: AutoForwardingMode::Automatic,
             disable_plus_address_in_recipients: false,
             auto_reply_only_when_named: true,
             auto_reply_senders_max: SENDERS_DEFAULT,

@@ -14,8 +14,9 @@ use super::auto_reply;
 use super::change::{Change, ChangeError};
 use super::filter::Filter;
 use super::recipient::{Organisation, Recipient, RecipientId};
+use super::remote_domain::RemoteDomain;
 use super::validate;
-use crate::model::mail::{Address, AddressKey, Domain};
+use crate::model::mail::{Address, AddressKey, Domain, DomainPattern};
 
 /// The whole directory at one moment.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub struct Snapshot {
     next_id: RecipientId,
     organisation: Arc<Organisation>,
     domains: Arc<BTreeMap<Domain, AcceptedDomain>>,
+    remote_domains: Arc<BTreeMap<DomainPattern, RemoteDomain>>,
     recipients: HashTrieMapSync<RecipientId, Arc<Recipient>>,
     addresses: HashTrieMapSync<AddressKey, RecipientId>,
     others: HashTrieMapSync<Box<str>, RecipientId>,
@@ -42,6 +44,7 @@ impl Default for Snapshot {
             next_id: RecipientId(1),
             organisation: Arc::default(),
             domains: Arc::default(),
+            remote_domains: Arc::default(),
             recipients: HashTrieMapSync::new_sync(),
             addresses: HashTrieMapSync::new_sync(),
             others: HashTrieMapSync::new_sync(),
@@ -54,20 +57,33 @@ impl Default for Snapshot {
     }
 }
 
+/// Every object of a directory, as storage keeps them.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    /// The organisation's settings.
+    pub organisation: Organisation,
+    /// Accepted domains.
+    pub domains: Vec<AcceptedDomain>,
+    /// Remote domains.
+    pub remote_domains: Vec<RemoteDomain>,
+    /// Recipients.
+    pub recipients: Vec<Recipient>,
+}
+
 impl Snapshot {
     /// A snapshot from the objects of an earlier one, as storage kept them. They were valid together when they were
     /// stored, so they are not judged again.
-    pub fn restore(
-        version: u64,
-        next_id: RecipientId,
-        organisation: Organisation,
-        domains: Vec<AcceptedDomain>,
-        recipients: Vec<Recipient>,
-    ) -> Self {
-        let domains = domains.into_iter().map(|domain| (domain.domain.clone(), domain)).collect();
-        let mut snapshot =
-            Self { version, organisation: Arc::new(organisation), domains: Arc::new(domains), ..Self::default() };
-        for recipient in recipients {
+    pub fn restore(version: u64, next_id: RecipientId, objects: Objects) -> Self {
+        let domains = objects.domains.into_iter().map(|domain| (domain.domain.clone(), domain));
+        let remote_domains = objects.remote_domains.into_iter().map(|remote| (remote.domain.clone(), remote));
+        let mut snapshot = Self {
+            version,
+            organisation: Arc::new(objects.organisation),
+            domains: Arc::new(domains.collect()),
+            remote_domains: Arc::new(remote_domains.collect()),
+            ..Self::default()
+        };
+        for recipient in objects.recipients {
             snapshot.put(Arc::new(recipient));
         }
         snapshot.next_id = snapshot.next_id.max(next_id);
@@ -116,6 +132,17 @@ impl Snapshot {
     pub fn default_domain(&self) -> Option<&Domain> {
         let marked = self.domains.values().find(|domain| domain.default);
         marked.or_else(|| self.domains.values().next()).map(|domain| &domain.domain)
+    }
+
+    /// Every remote domain that was made, in order of its pattern.
+    pub fn remote_domains(&self) -> impl Iterator<Item = &RemoteDomain> {
+        self.remote_domains.values()
+    }
+
+    /// What `domain` is sent: the most specific remote domain that covers it, else the defaults for `*`.
+    pub fn remote_domain(&self, domain: &Domain) -> RemoteDomain {
+        let found = DomainPattern::covering(domain).find_map(|pattern| self.remote_domains.get(&pattern));
+        found.cloned().unwrap_or(RemoteDomain::new(DomainPattern::All))
     }
 
     /// Every recipient, in no particular order.
@@ -235,6 +262,13 @@ impl Snapshot {
                 self.edit(*group, |recipient| {
                     recipient.group.get_or_insert_default().remove_members(members);
                 })?;
+            }
+            Change::PutRemoteDomain(remote) => {
+                Arc::make_mut(&mut self.remote_domains).insert(remote.domain.clone(), remote.clone());
+            }
+            Change::RemoveRemoteDomain(pattern) => {
+                let removed = Arc::make_mut(&mut self.remote_domains).remove(pattern);
+                removed.ok_or_else(|| ChangeError::UnknownRemoteDomain(pattern.clone()))?;
             }
         }
         Ok(())

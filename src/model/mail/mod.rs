@@ -3,12 +3,14 @@
 //! Nothing here knows the directory or the network. Values are parsed once, at the edge, and trusted after.
 
 pub mod address;
+pub mod domain_pattern;
 pub mod header;
 pub mod path;
 pub mod reply;
 pub mod time;
 
 pub use address::{Address, AddressError, AddressKey, Domain, LocalPart};
+pub use domain_pattern::DomainPattern;
 pub use path::{ForwardPath, ReversePath};
 pub use reply::{EnhancedStatus, Reply};
 pub use time::Timestamp;

@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::envelope::{DsnRequest, Origin};
+use super::forwarding::{self, Exit, exit};
 use super::posting::Posting;
 use super::refusal::Refusal;
-use super::resolve::{Resolution, forwarding_target, is_postmaster, resolve};
+use super::resolve::{Resolution, is_postmaster, resolve};
 use super::restrictions;
 use super::settings::Settings;
 use super::sign_in::SignedIn;
@@ -195,7 +196,7 @@ pub fn judge(
             let recipient = snapshot.recipient(*id).ok_or(Refusal::UnknownRecipientInbound)?;
             restrictions::sender(snapshot, posting, trail)?;
             restrictions::recipient(snapshot, posting, recipient, trail)?;
-            if stranger { forwarding(snapshot, settings, recipient, trail) } else { Ok(()) }
+            if stranger { way_out(snapshot, settings, recipient, trail) } else { Ok(()) }
         }
     }
 }
@@ -219,22 +220,20 @@ pub fn blind_copy(
 
 /// A mailbox that keeps nothing and forwards outside, which the organisation forbids: a stranger hears of it at once
 /// instead of by a report (decision D9).
-fn forwarding(
+fn way_out(
     snapshot: &Snapshot,
     settings: &Settings,
     recipient: &Recipient,
     trail: &mut impl Trail,
 ) -> Result<(), Refusal> {
-    let set = recipient.forwarding.as_deref().filter(|set| !set.deliver_to_mailbox_and_forward);
-    let Some(set) = set.filter(|_| !snapshot.organisation().auto_forwarding_enabled) else {
+    let Some(set) = recipient.forwarding.as_deref().filter(|set| !set.deliver_to_mailbox_and_forward) else {
         return Ok(());
     };
-    let target = forwarding_target(snapshot, settings, set, trail);
-    let leaves = target.is_some_and(|target| target.leaves_to(snapshot).is_some());
-    if trail.asks("the mailbox only forwards outside, which the organisation forbids", leaves) {
-        return Err(Refusal::ExternalForwardingBlocked);
+    match forwarding::target(snapshot, settings, set, trail).map(|target| exit(snapshot, settings, &target, trail)) {
+        Some(Exit::Forbidden(_)) => Err(Refusal::ExternalForwardingBlocked),
+        // What is dropped in silence is dropped after it was accepted.
+        None | Some(Exit::Inside | Exit::Permitted(_) | Exit::Suppressed(_)) => Ok(()),
     }
-    Ok(())
 }
 
 /// Strangers are refused at once; an account is told later by a report, unless early refusal is on (decision D1).

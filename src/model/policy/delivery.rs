@@ -50,6 +50,13 @@ pub struct Delivery {
     pub automatic_replies: bool,
 }
 
+/// Why a copy is dropped without a report to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suppression {
+    /// A mailbox forwards it to a remote domain that takes no such mail (`AutoForwardEnabled` false, spec section 5.2).
+    AutoForward,
+}
+
 /// What became of one branch of the expansion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expanded {
@@ -67,5 +74,16 @@ pub enum Expanded {
         reverse_path: ReversePath,
         /// The DSN parameters of the branch.
         dsn: DsnRequest,
+    },
+    /// A branch that ends in silence. Only the message trace tells of it.
+    Dropped {
+        /// The permitted path that led here.
+        path: ForwardPath,
+        /// The address that gets nothing.
+        address: Address,
+        /// Why.
+        why: Suppression,
+        /// Who would hear of a failure.
+        reverse_path: ReversePath,
     },
 }

@@ -8,11 +8,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::admit::{Permit, blind_copy, judge};
-use super::delivery::{Delivery, Destination, Expanded, Route};
+use super::delivery::{Delivery, Destination, Expanded, Route, Suppression};
 use super::envelope::{DsnRequest, Notify};
+use super::forwarding::{self, Exit};
 use super::posting::Posting;
 use super::refusal::Refusal;
-use super::resolve::{Resolution, forwarding_target, is_postmaster, of_recipient, resolve, resolve_object};
+use super::resolve::{Resolution, is_postmaster, of_recipient, resolve, resolve_object};
 use super::settings::Settings;
 use super::srs;
 use super::trail::{Trail, Unrecorded};
@@ -296,7 +297,7 @@ impl<T: Trail> Expansion<'_, T> {
         let forwarding = mailbox
             .forwarding
             .as_deref()
-            .and_then(|set| Some((forwarding_target(self.snapshot, self.settings, set, self.trail)?, set)));
+            .and_then(|set| Some((forwarding::target(self.snapshot, self.settings, set, self.trail)?, set)));
         let keeps = forwarding.as_ref().is_none_or(|(_, set)| set.deliver_to_mailbox_and_forward);
         self.trail.note("the mailbox keeps a copy", keeps, || mailbox.primary().to_string());
         self.subscribers(&mailbox, &branch);
@@ -326,13 +327,14 @@ impl<T: Trail> Expansion<'_, T> {
     }
 
     fn forward(&mut self, mailbox: &Recipient, target: Resolution, branch: Branch) {
-        let outside = target.leaves_to(self.snapshot);
-        let forbidden = outside.is_some() && !self.snapshot.organisation().auto_forwarding_enabled;
-        self.trail.note("forwarding leaves the organisation, which forbids it", forbidden, || {
-            outside.map_or_else(|| "the target is inside".to_owned(), ToString::to_string)
-        });
-        if forbidden {
-            return self.refuse(branch, Refusal::ExternalForwardingBlocked);
+        match forwarding::exit(self.snapshot, self.settings, &target, self.trail) {
+            Exit::Forbidden(_) => return self.refuse(branch, Refusal::ExternalForwardingBlocked),
+            Exit::Suppressed(address) => {
+                let (path, reverse_path) = (branch.path, branch.reverse_path);
+                let why = Suppression::AutoForward;
+                return self.result.push(Expanded::Dropped { path, address, why, reverse_path });
+            }
+            Exit::Inside | Exit::Permitted(_) => {}
         }
         let via = Some(self.rewriter(mailbox, branch.via.as_ref()));
         self.pending.push(Branch { resolution: target, resent_from: Some(mailbox.primary().clone()), via, ..branch });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
 use super::trail::Trail;
-use crate::model::directory::{DomainType, Forwarding, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::directory::{DomainType, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, ForwardPath};
 
 /// What an address is, at this moment.
@@ -37,26 +37,6 @@ pub enum Resolution {
     Unknown(Address),
 }
 
-impl Resolution {
-    /// The address in a domain that is not ours to which mail goes that is forwarded here: at once, or through a
-    /// contact or mail user. A remote mailbox is the organisation's own, wherever its routing address lies.
-    pub(super) fn leaves_to(&self, snapshot: &Snapshot) -> Option<&Address> {
-        match self {
-            Self::Foreign(address) => Some(address),
-            Self::Outside { owner, address } => {
-                let remote = snapshot.recipient(*owner).is_some_and(|owner| owner.recipient_type.is_remote());
-                (!remote && snapshot.accepted_domain(address.domain()).is_none()).then_some(address)
-            }
-            Self::Mailbox(_)
-            | Self::Group(_)
-            | Self::PostmasterMailbox
-            | Self::InternalRelay(_)
-            | Self::Rewritten(_)
-            | Self::Unknown(_) => None,
-        }
-    }
-}
-
 /// Resolves an object by its identity, through its primary address, so that its state counts.
 pub(super) fn resolve_object(
     snapshot: &Snapshot,
@@ -65,20 +45,6 @@ pub(super) fn resolve_object(
     trail: &mut impl Trail,
 ) -> Option<Resolution> {
     let path = ForwardPath::Mailbox(snapshot.recipient(id)?.primary().clone());
-    Some(resolve(snapshot, settings, &path, trail))
-}
-
-/// Where a mailbox forwards to: the target in the directory before the SMTP one (spec section 5.1).
-pub(super) fn forwarding_target(
-    snapshot: &Snapshot,
-    settings: &Settings,
-    forwarding: &Forwarding,
-    trail: &mut impl Trail,
-) -> Option<Resolution> {
-    if let Some(id) = forwarding.forwarding_address {
-        return resolve_object(snapshot, settings, id, trail);
-    }
-    let path = ForwardPath::Mailbox(forwarding.forwarding_smtp_address.clone()?);
     Some(resolve(snapshot, settings, &path, trail))
 }
 

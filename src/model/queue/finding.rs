@@ -21,6 +21,8 @@ pub enum Finding {
     MessageUnreadable,
     /// The agent gave no answer about the recipient.
     Unsaid,
+    /// The copy was forwarded by a mailbox to a remote domain that takes no such mail: it is dropped without a report.
+    AutoForwardSuppressed,
     /// No host could be asked, or we noticed ourselves why one cannot take the message; it may pass.
     HostTrouble(EnhancedStatus, String),
     /// The same, for good.
@@ -43,6 +45,10 @@ impl Finding {
             Self::OutboxFailed => row(451, (4, 3, 0), "The outbox cannot be written at the moment"),
             Self::MessageUnreadable => row(451, (4, 3, 0), "The message cannot be read at the moment"),
             Self::Unsaid => row(451, (4, 3, 0), "The delivery ended without an answer for this recipient"),
+            // Exchange's words for it; the message trace is where they are read.
+            Self::AutoForwardSuppressed => {
+                row(250, (2, 1, 5), "RESOLVER.MSGTYPE.AF; handled AutoForward addressed to external recipient")
+            }
             Self::HostTrouble(status, text) => Reply::new(451, status, text),
             Self::HostUnfit(status, text) => Reply::new(550, status, text),
         }

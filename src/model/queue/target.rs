@@ -24,10 +24,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::finding::Finding;
 use super::lane::LaneKey;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, Domain, ForwardPath, LocalPart, Reply, ReversePath, Timestamp};
-use crate::model::policy::delivery::{Delivery, Destination, Expanded, Route};
+use crate::model::policy::delivery::{Delivery, Destination, Expanded, Route, Suppression};
 use crate::model::policy::{DsnRequest, Notify, Permit, Settings};
 
 /// Where a copy goes next.
@@ -182,7 +183,7 @@ pub enum State {
     Relayed,
     /// Given up.
     Failed,
-    /// Dropped by an administrator.
+    /// Dropped, by an administrator or by a rule of the organisation.
     Removed,
     /// Ended, and the sender has been told.
     Reported,
@@ -338,7 +339,20 @@ impl Target {
                 let attempt = Attempt { at: now, host: None, reply: refusal.bare_reply(settings) };
                 Self::refused(Addressee::nowhere(address, path, reverse_path, dsn), attempt)
             }
+            Expanded::Dropped { path, address, why, reverse_path } => {
+                let reply = match why {
+                    Suppression::AutoForward => Finding::AutoForwardSuppressed.reply(),
+                };
+                let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
+                let addressee = Addressee::nowhere(address, path, reverse_path, dsn);
+                Self::dropped(addressee, Attempt { at: now, host: None, reply })
+            }
         }
+    }
+
+    /// A recipient that gets nothing, and of which nobody hears. Its last answer tells the trace why.
+    fn dropped(addressee: Addressee, attempt: Attempt) -> Self {
+        Self { state: State::Removed, last: Some(Box::new(attempt)), ..Self::new(addressee) }
     }
 
     /// The copy in the Sent Items of `owner`. Nobody hears of its failure.

@@ -11,6 +11,7 @@ mod people;
 mod status;
 mod words;
 
+use crate::model::directory::Snapshot;
 use crate::model::mail::{Address, Timestamp};
 use crate::model::policy::{BodyKind, Ret};
 use crate::model::queue::{EntryFacts, ReportKind, Target};
@@ -69,6 +70,19 @@ pub fn is_suppressed(kind: ReportKind, original: &Original<'_>) -> bool {
         ReportKind::Delivered | ReportKind::Relayed => "DR",
     };
     original.suppressed_responses().any(|found| found.eq_ignore_ascii_case(word) || found.eq_ignore_ascii_case("All"))
+}
+
+/// Whether the remote domain of a reader outside takes no such report (`NDREnabled`, `DeliveryReportEnabled`, spec
+/// section 6.2).
+pub fn is_kept_back(kind: ReportKind, snapshot: &Snapshot, to: &Address) -> bool {
+    if snapshot.accepted_domain(to.domain()).is_some() {
+        return false;
+    }
+    let remote = snapshot.remote_domain(to.domain());
+    match kind {
+        ReportKind::Failed | ReportKind::Delayed => !remote.ndr_enabled,
+        ReportKind::Delivered | ReportKind::Relayed => !remote.delivery_report_enabled,
+    }
 }
 
 /// Writes a report: a whole message with CRLF line ends.

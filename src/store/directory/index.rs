@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::OpenEngine;
-use crate::model::directory::{AcceptedDomain, Change, Organisation, Recipient, RecipientId, Snapshot};
+use crate::model::directory::{Change, Objects, RecipientId, Snapshot};
+use crate::model::mail::DomainPattern;
 use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, KeyRange, Tree, VALUE_BYTES_MAX};
 use crate::world::disk::Disk;
 
@@ -19,6 +20,7 @@ const VERSION: &[u8] = b"version";
 const BUILDING: &[u8] = b"building";
 const ORGANISATION: u8 = b'o';
 const DOMAIN: u8 = b'd';
+const REMOTE_DOMAIN: u8 = b'm';
 const RECIPIENT: u8 = b'r';
 /// Entries read at a time when loading.
 const PAGE: usize = 1000;
@@ -64,20 +66,19 @@ impl Index {
         let Some(stamp) = stamp.filter(|_| !unfinished) else {
             return Ok(Snapshot::default());
         };
-        let mut organisation = Organisation::default();
-        let mut domains = Vec::new();
-        let mut recipients = Vec::new();
+        let mut objects = Objects::default();
         self.objects(&mut |kind, value| {
             match kind {
-                ORGANISATION => organisation = decode::<Organisation>(value)?,
-                DOMAIN => domains.push(decode::<AcceptedDomain>(value)?),
-                _ => recipients.push(decode::<Recipient>(value)?),
+                ORGANISATION => objects.organisation = decode(value)?,
+                DOMAIN => objects.domains.push(decode(value)?),
+                REMOTE_DOMAIN => objects.remote_domains.push(decode(value)?),
+                _ => objects.recipients.push(decode(value)?),
             }
             Ok(())
         })?;
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
         let (version, next_id) = (half(stamp >> 64), RecipientId(half(stamp)));
-        Ok(Snapshot::restore(version, next_id, organisation, domains, recipients))
+        Ok(Snapshot::restore(version, next_id, objects))
     }
 
     /// Shows every object, its pieces joined.
@@ -125,6 +126,9 @@ impl Index {
         for domain in snapshot.domains() {
             writing.put(&domain_key(&domain.domain.to_string()), domain)?;
         }
+        for remote in snapshot.remote_domains() {
+            writing.put(&remote_domain_key(&remote.domain), remote)?;
+        }
         for recipient in snapshot.recipients() {
             writing.put(&recipient_key(recipient.id), &**recipient)?;
         }
@@ -139,7 +143,8 @@ impl Index {
         changes: &[Change],
     ) -> Result<(), EngineError> {
         let touched = Touched::by(former, changes);
-        let mut writing = Writing::begin_small(&*self.engine, touched.recipients.len() + touched.domains.len())?;
+        let objects = touched.recipients.len() + touched.domains.len() + touched.remote_domains.len();
+        let mut writing = Writing::begin_small(&*self.engine, objects)?;
         if touched.organisation {
             writing.put(&[ORGANISATION], next.organisation())?;
         }
@@ -150,6 +155,12 @@ impl Index {
             // A new default takes the mark from the others, so all are written; there are few.
             for domain in next.domains() {
                 writing.put(&domain_key(&domain.domain.to_string()), domain)?;
+            }
+        }
+        for pattern in &touched.remote_domains {
+            writing.clear(&remote_domain_key(pattern))?;
+            if let Some(remote) = next.remote_domains().find(|remote| remote.domain == *pattern) {
+                writing.put(&remote_domain_key(pattern), remote)?;
             }
         }
         for id in touched.recipients {
@@ -167,6 +178,7 @@ impl Index {
 struct Touched {
     organisation: bool,
     domains: BTreeSet<String>,
+    remote_domains: BTreeSet<DomainPattern>,
     recipients: BTreeSet<RecipientId>,
 }
 
@@ -191,6 +203,12 @@ impl Touched {
                 }
                 Change::AddMembers { group, .. } | Change::RemoveMembers { group, .. } => {
                     touched.recipients.insert(*group);
+                }
+                Change::PutRemoteDomain(remote) => {
+                    touched.remote_domains.insert(remote.domain.clone());
+                }
+                Change::RemoveRemoteDomain(pattern) => {
+                    touched.remote_domains.insert(pattern.clone());
                 }
             }
         }
@@ -279,6 +297,10 @@ fn recipient_key(id: RecipientId) -> Vec<u8> {
 
 fn domain_key(name: &str) -> Vec<u8> {
     [&[DOMAIN], name.as_bytes()].concat()
+}
+
+fn remote_domain_key(pattern: &DomainPattern) -> Vec<u8> {
+    [&[REMOTE_DOMAIN], pattern.to_string().as_bytes()].concat()
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, EngineError> {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{DirectoryError, DirectoryStore, IndexState, OpenError};
-use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::directory::{
+    AcceptedDomain, AllowedOofType, Change, DomainType, Recipient, RecipientId, RecipientType, RemoteDomain, Snapshot,
+};
 use crate::model::mail::{Address, Timestamp};
 use crate::store::engine::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, MemoryEngine, Tree};
 use crate::world::clock::ManualClock;
@@ -89,6 +91,28 @@ fn changes_survive_with_the_index_and_without_it() {
     drop(store);
     let (_, state) = open(&disk, &empty);
     assert_eq!(state, IndexState::Current { behind: 0 });
+}
+
+#[test]
+fn remote_domains_survive_with_the_index_and_without_it() {
+    let (disk, engine) = (SimulatedDisk::new(11), kept());
+    let (store, _) = open(&disk, &engine);
+    let patterns = ["fabrikam.example", "*.fabrikam.example", "*"];
+    for pattern in patterns {
+        let mut remote = RemoteDomain::new(pattern.parse().unwrap());
+        remote.allowed_oof_type = AllowedOofType::None;
+        store.change("test", &mut |_| Ok(vec![Change::PutRemoteDomain(remote.clone())])).unwrap();
+    }
+    let gone = || Change::RemoveRemoteDomain("*.fabrikam.example".parse().unwrap());
+    store.change("test", &mut |_| Ok(vec![gone()])).unwrap();
+    assert!(store.change("test", &mut |_| Ok(vec![gone()])).is_err());
+    let before: Vec<RemoteDomain> = store.snapshot().remote_domains().cloned().collect();
+    assert_eq!(before.len(), 2);
+    drop(store);
+    for engine in [engine, kept()] {
+        let (store, _) = open(&disk, &engine);
+        assert_eq!(store.snapshot().remote_domains().cloned().collect::<Vec<_>>(), before);
+    }
 }
 
 #[test]

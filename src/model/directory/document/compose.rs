@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::plan::{Hasher, Reason, shown};
-use super::{ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry, moderation};
+use super::{
+    ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry, RemoteDomainEntry,
+    moderation,
+};
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::change::ChangeError;
 use crate::model::directory::permission::{Grant, Right};
@@ -12,8 +15,8 @@ use crate::model::directory::recipient::{Forwarding, Organisation, Recipient, Re
 use crate::model::directory::recipient_type::RecipientType;
 use crate::model::directory::snapshot::Snapshot;
 use crate::model::directory::validate::PROXY_ADDRESSES_MAX;
-use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle};
-use crate::model::mail::{Address, Domain, Timestamp};
+use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle, RemoteDomain};
+use crate::model::mail::{Address, Domain, DomainPattern, Timestamp};
 
 /// Longest value of a non-SMTP address and of a custom attribute, in octets. A log line holds either.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -54,7 +57,7 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.security_defaults, entry.security_defaults);
     set(&mut next.allow_basic_auth_smtp, entry.allow_basic_auth_smtp);
     set(&mut next.send_from_alias_enabled, entry.send_from_alias_enabled);
-    set(&mut next.auto_forwarding_enabled, entry.auto_forwarding_enabled);
+    set(&mut next.auto_forwarding_mode, entry.auto_forwarding_mode);
     set(&mut next.disable_plus_address_in_recipients, entry.disable_plus_address_in_recipients);
     set(&mut next.auto_reply_only_when_named, entry.auto_reply_only_when_named);
     set(&mut next.auto_reply_senders_max, entry.auto_reply_senders_max);
@@ -83,6 +86,23 @@ pub(super) fn domain(entry: &DomainEntry, snapshot: &Snapshot) -> Result<Accepte
     set(&mut next.match_subdomains, entry.match_subdomains);
     set(&mut next.default, entry.default);
     set_text(&mut next.next_host, entry.next_host.as_deref());
+    Ok(next)
+}
+
+/// A remote domain after an entry.
+pub(super) fn remote_domain(entry: &RemoteDomainEntry, snapshot: &Snapshot) -> Result<RemoteDomain, Reason> {
+    let pattern: DomainPattern = entry.domain.parse().map_err(|source| Reason::Address {
+        key: "domain",
+        value: shown(&entry.domain),
+        source,
+    })?;
+    let former = snapshot.remote_domains().find(|remote| remote.domain == pattern).cloned();
+    let mut next = former.unwrap_or_else(|| RemoteDomain::new(pattern));
+    set(&mut next.auto_forward_enabled, entry.auto_forward_enabled);
+    set(&mut next.allowed_oof_type, entry.allowed_oof_type);
+    set(&mut next.auto_reply_enabled, entry.auto_reply_enabled);
+    set(&mut next.ndr_enabled, entry.ndr_enabled);
+    set(&mut next.delivery_report_enabled, entry.delivery_report_enabled);
     Ok(next)
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, OrganisationEntry, QuotaEntry,
-    RecipientEntry, SentItemsEntry, moderation,
+    RecipientEntry, RemoteDomainEntry, SentItemsEntry, moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
 use crate::model::directory::permission::Right;
 use crate::model::directory::recipient::{Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies};
 use crate::model::directory::snapshot::Snapshot;
-use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle};
+use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle, RemoteDomain};
 use crate::model::mail::Timestamp;
 
 /// Whether password hashes go into an export.
@@ -29,6 +29,7 @@ impl Document {
         Self {
             organisation: Some(OrganisationEntry::of(snapshot.organisation())),
             domains: snapshot.domains().map(domain).collect(),
+            remote_domains: snapshot.remote_domains().map(RemoteDomainEntry::of).collect(),
             recipients: recipients.into_iter().map(|recipient| entry(recipient, snapshot, secrets)).collect(),
         }
     }
@@ -50,7 +51,7 @@ impl OrganisationEntry {
             security_defaults: Some(organisation.security_defaults),
             allow_basic_auth_smtp: Some(organisation.allow_basic_auth_smtp),
             send_from_alias_enabled: Some(organisation.send_from_alias_enabled),
-            auto_forwarding_enabled: Some(organisation.auto_forwarding_enabled),
+            auto_forwarding_mode: Some(organisation.auto_forwarding_mode),
             disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
             auto_reply_only_when_named: Some(organisation.auto_reply_only_when_named),
             auto_reply_senders_max: Some(organisation.auto_reply_senders_max),
@@ -65,6 +66,20 @@ impl DomainEntry {
     /// One accepted domain as an entry.
     pub fn of(accepted: &AcceptedDomain) -> Self {
         domain(accepted)
+    }
+}
+
+impl RemoteDomainEntry {
+    /// One remote domain as an entry, each of its settings written out.
+    pub fn of(remote: &RemoteDomain) -> Self {
+        Self {
+            domain: remote.domain.to_string().into(),
+            auto_forward_enabled: Some(remote.auto_forward_enabled),
+            allowed_oof_type: Some(remote.allowed_oof_type),
+            auto_reply_enabled: Some(remote.auto_reply_enabled),
+            ndr_enabled: Some(remote.ndr_enabled),
+            delivery_report_enabled: Some(remote.delivery_report_enabled),
+        }
     }
 }
 

@@ -18,8 +18,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
+use super::auto_forwarding::{self, AutoForwardingMode};
 use super::moderation::ModerationNotifications;
 use super::recipient_type::RecipientType;
+use super::remote_domain::AllowedOofType;
 
 pub use auto_reply::{AutoReplyEntry, AutoReplyError, AutoReplyStateName};
 pub use export::Secrets;
@@ -36,6 +38,9 @@ pub struct Document {
     /// Accepted domains.
     #[serde(default, rename = "domain", skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<DomainEntry>,
+    /// Remote domains.
+    #[serde(default, rename = "remote_domain", skip_serializing_if = "Vec::is_empty")]
+    pub remote_domains: Vec<RemoteDomainEntry>,
     /// Recipients, in the order in which new ones get their ids.
     #[serde(default, rename = "recipient", skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<RecipientEntry>,
@@ -60,9 +65,10 @@ pub struct OrganisationEntry {
     /// `SendFromAliasEnabled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_from_alias_enabled: Option<bool>,
-    /// `AutoForwardingMode` On.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub auto_forwarding_enabled: Option<bool>,
+    /// `AutoForwardingMode`. True and false under the older name are On and Automatic.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "auto_forwarding_enabled")]
+    #[serde(deserialize_with = "auto_forwarding::optional_mode_or_switch")]
+    pub auto_forwarding_mode: Option<AutoForwardingMode>,
     /// `DisablePlusAddressInRecipients`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_plus_address_in_recipients: Option<bool>,
@@ -101,6 +107,29 @@ pub struct DomainEntry {
     /// Where unknown recipients of an internal relay domain go, `host` or `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_host: Option<Box<str>>,
+}
+
+/// What a domain outside is sent; see [`RemoteDomain`](super::RemoteDomain).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RemoteDomainEntry {
+    /// `fabrikam.example`, `*.fabrikam.example` for everything below it, or `*` for all.
+    pub domain: Box<str>,
+    /// `AutoForwardEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_forward_enabled: Option<bool>,
+    /// `AllowedOOFType`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_oof_type: Option<AllowedOofType>,
+    /// `AutoReplyEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_reply_enabled: Option<bool>,
+    /// `NDREnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ndr_enabled: Option<bool>,
+    /// `DeliveryReportEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery_report_enabled: Option<bool>,
 }
 
 /// A password in clear text, on its way to being hashed. It never shows in debug output and is never exported.

@@ -25,6 +25,8 @@ const ROUNDS_MAX: usize = 8;
 pub enum Entry {
     /// The domain at this place, counted from 0.
     Domain(usize),
+    /// The remote domain at this place, counted from 0.
+    RemoteDomain(usize),
     /// The recipient at this place, counted from 0.
     Recipient(usize),
 }
@@ -174,13 +176,14 @@ impl Planner<'_> {
     fn reject(&mut self, entry: Entry, reason: Reason) {
         let address = match entry {
             Entry::Domain(place) => self.document.domains.get(place).map(|entry| &entry.domain),
+            Entry::RemoteDomain(place) => self.document.remote_domains.get(place).map(|entry| &entry.domain),
             Entry::Recipient(place) => self.document.recipients.get(place).map(|entry| &entry.address),
         };
         let address = address.map_or_else(Box::default, |address| printable(address));
         self.rejected.push(Rejected { entry, address, reason });
     }
 
-    /// Organisation and domains.
+    /// Organisation, domains and remote domains.
     fn head(&mut self) {
         let document = self.document;
         if let Some(entry) = &document.organisation {
@@ -201,6 +204,20 @@ impl Planner<'_> {
             match judged {
                 Ok(change) => self.header.extend(change),
                 Err(reason) => self.reject(Entry::Domain(place), reason),
+            }
+        }
+        for (place, entry) in document.remote_domains.iter().enumerate() {
+            let judged = compose::remote_domain(entry, &self.ground).and_then(|remote| {
+                if self.ground.remote_domains().any(|former| *former == remote) {
+                    return Ok(None);
+                }
+                let change = Change::PutRemoteDomain(remote);
+                self.ground.apply_one(&change)?;
+                Ok(Some(change))
+            });
+            match judged {
+                Ok(change) => self.header.extend(change),
+                Err(reason) => self.reject(Entry::RemoteDomain(place), reason),
             }
         }
     }

@@ -1,0 +1,210 @@
+//! What a mailbox forwards by itself, and what the organisation lets out (spec sections 5.1 and 5.2).
+
+use franking::model::directory::Snapshot;
+use franking::model::directory::document::Document;
+use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
+use franking::model::policy::forwarding::{Exit, exit, target};
+use franking::model::policy::{Origin, Posting, Refusal, Sender, Settings, Unrecorded, expand};
+use franking::model::queue::{ReportKind, State, Target};
+use franking::model::report::is_kept_back;
+
+use super::paths::{asked, ends, id, organisation};
+use crate::dialogues::CLEAR;
+
+/// A mailbox that forwards, and everything it could forward to.
+const PLACES: &str = r#"
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "info@contoso.example"
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "kept@contoso.example"
+    [[recipient]]
+    type = "MailContact"
+    address = "contact@contoso.example"
+    external = "contact@fabrikam.example"
+    [[recipient]]
+    type = "MailUser"
+    address = "user@contoso.example"
+    external = "user@fabrikam.example"
+    [[recipient]]
+    type = "GuestMailUser"
+    address = "guest@contoso.example"
+    external = "guest@fabrikam.example"
+    [[recipient]]
+    type = "MailContact"
+    address = "chain@contoso.example"
+    external = "contact@contoso.example"
+    [[recipient]]
+    type = "MailContact"
+    address = "ring@contoso.example"
+    external = "ring@contoso.example"
+    [[recipient]]
+    type = "RemoteUserMailbox"
+    address = "remote@contoso.example"
+    external = "remote@tenant.fabrikam.example"
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "friends@contoso.example"
+    members = ["contact@contoso.example"]
+"#;
+
+fn changed(snapshot: &Snapshot, document: &str) -> Snapshot {
+    let document: Document = toml::from_str(document).unwrap();
+    snapshot.apply(&document.plan(snapshot, CLEAR).strict().unwrap()).unwrap()
+}
+
+fn forwarding_to(snapshot: &Snapshot, target: &str) -> Snapshot {
+    let row = format!("[[recipient]]\naddress = \"info@contoso.example\"\n{target}");
+    changed(snapshot, &row)
+}
+
+fn exit_of(snapshot: &Snapshot) -> Exit {
+    let settings = Settings::default();
+    let info = snapshot.recipient(id(snapshot, "info@contoso.example")).unwrap();
+    let target = target(snapshot, &settings, info.forwarding.as_deref().unwrap(), &mut Unrecorded).unwrap();
+    exit(snapshot, &settings, &target, &mut Unrecorded)
+}
+
+#[test]
+fn the_policy_is_about_what_a_mailbox_forwards_outside_by_whatever_way() {
+    let outside = |address: &str| Some(Address::parse(address).unwrap());
+    let rows = [
+        ("forward_to_smtp = \"eve@fabrikam.example\"", outside("eve@fabrikam.example")),
+        // A foreign address that a contact has is the contact's, and outside all the same.
+        ("forward_to_smtp = \"contact@fabrikam.example\"", outside("contact@fabrikam.example")),
+        ("forward_to = \"contact@contoso.example\"", outside("contact@fabrikam.example")),
+        ("forward_to = \"user@contoso.example\"", outside("user@fabrikam.example")),
+        ("forward_to = \"guest@contoso.example\"", outside("guest@fabrikam.example")),
+        ("forward_to = \"chain@contoso.example\"", outside("contact@fabrikam.example")),
+        ("forward_to_smtp = \"chain+tag@contoso.example\"", outside("contact@fabrikam.example")),
+        ("forward_to = \"ring@contoso.example\"", None),
+        ("forward_to = \"remote@contoso.example\"", None),
+        ("forward_to = \"friends@contoso.example\"", None),
+        ("forward_to = \"kept@contoso.example\"", None),
+        ("forward_to_smtp = \"kept@contoso.example\"", None),
+        ("forward_to_smtp = \"nobody@contoso.example\"", None),
+        ("forward_to_smtp = \"someone@hybrid.contoso.example\"", None),
+    ];
+    for (row, address) in rows {
+        for (mode, permits) in [("Automatic", false), ("Off", false), ("On", true)] {
+            let ground = changed(&organisation(PLACES), &format!("organisation.auto_forwarding_mode = \"{mode}\""));
+            let expected = match &address {
+                None => Exit::Inside,
+                Some(address) if permits => Exit::Permitted(address.clone()),
+                Some(address) => Exit::Forbidden(address.clone()),
+            };
+            assert_eq!(exit_of(&forwarding_to(&ground, row)), expected, "{row} {mode}");
+        }
+    }
+}
+
+#[test]
+fn an_organisation_forbids_it_until_it_says_otherwise() {
+    let snapshot = forwarding_to(&organisation(PLACES), "forward_to = \"contact@contoso.example\"");
+    let refused = asked(&snapshot, &Sender::Anonymous, "info@contoso.example");
+    assert_eq!(refused.unwrap_err(), Refusal::ExternalForwardingBlocked);
+    // Writing to the contact, or to a group that it is in, is no forwarding.
+    assert!(asked(&snapshot, &Sender::Anonymous, "contact@contoso.example").is_ok());
+    let found = ends(&snapshot, id_of_kept(&snapshot), "kept@contoso.example", &["friends@contoso.example"]);
+    assert_eq!(found, ["contact@fabrikam.example from kept@contoso.example"]);
+}
+
+fn id_of_kept(snapshot: &Snapshot) -> Origin {
+    Origin::Account(id(snapshot, "kept@contoso.example"))
+}
+
+const REMOTE: &str = r#"
+    organisation.auto_forwarding_mode = "On"
+    [[remote_domain]]
+    domain = "*"
+    auto_forward_enabled = false
+    [[remote_domain]]
+    domain = "*.fabrikam.example"
+    [[remote_domain]]
+    domain = "a.fabrikam.example"
+    auto_forward_enabled = false
+    allowed_oof_type = "None"
+"#;
+
+#[test]
+fn the_most_specific_remote_domain_decides_alone() {
+    let snapshot = changed(&organisation(PLACES), REMOTE);
+    for (domain, pattern, forwards) in [
+        ("adatum.example", "*", false),
+        ("fabrikam.example", "*", false),
+        ("b.fabrikam.example", "*.fabrikam.example", true),
+        ("c.a.fabrikam.example", "*.fabrikam.example", true),
+        ("A.Fabrikam.example", "a.fabrikam.example", false),
+        ("[192.0.2.1]", "*", false),
+    ] {
+        let found = snapshot.remote_domain(&Domain::parse(domain).unwrap());
+        assert_eq!((found.domain.to_string().as_str(), found.auto_forward_enabled), (pattern, forwards), "{domain}");
+        let row = format!("forward_to_smtp = \"x@{domain}\"");
+        let address = Address::parse(&format!("x@{domain}")).unwrap();
+        let expected = if forwards { Exit::Permitted(address) } else { Exit::Suppressed(address) };
+        assert_eq!(exit_of(&forwarding_to(&snapshot, &row)), expected, "{domain}");
+    }
+    // Without any entry everything is permitted.
+    let plain = organisation(PLACES).remote_domain(&Domain::parse("adatum.example").unwrap());
+    assert!(plain.auto_forward_enabled && plain.auto_reply_enabled && plain.ndr_enabled);
+    assert_eq!((plain.domain.to_string().as_str(), plain.allowed_oof_type.name()), ("*", "External"));
+}
+
+#[test]
+fn what_a_remote_domain_takes_no_part_of_is_dropped_and_the_kept_copy_stays() {
+    let ground = changed(&organisation(PLACES), REMOTE);
+    let away = "x@adatum.example dropped: AutoForward";
+    for (keep, expected) in [(false, vec![away]), (true, vec!["mailbox info@contoso.example", away])] {
+        let row = format!("forward_to_smtp = \"x@adatum.example\"\nkeep_copy = {keep}");
+        let snapshot = forwarding_to(&ground, &row);
+        // It is accepted from strangers, too: they hear of nothing.
+        assert!(asked(&snapshot, &Sender::Anonymous, "info@contoso.example").is_ok());
+        let found = ends(&snapshot, id_of_kept(&snapshot), "kept@contoso.example", &["info@contoso.example"]);
+        assert_eq!(found, expected);
+    }
+    // The policy is judged first, so that the sender hears of it.
+    let forbidding = changed(&ground, "organisation.auto_forwarding_mode = \"Automatic\"");
+    let snapshot = forwarding_to(&forbidding, "forward_to_smtp = \"x@adatum.example\"");
+    assert!(matches!(exit_of(&snapshot), Exit::Forbidden(_)));
+    // And mail that nobody forwards is none of its business.
+    let found = ends(&ground, id_of_kept(&ground), "kept@contoso.example", &["x@adatum.example"]);
+    assert_eq!(found, ["x@adatum.example from kept@contoso.example"]);
+}
+
+#[test]
+fn a_dropped_copy_is_settled_with_an_answer_for_the_trace_and_no_report() {
+    let ground = changed(&organisation(PLACES), REMOTE);
+    let snapshot = forwarding_to(&ground, "forward_to_smtp = \"x@adatum.example\"");
+    let settings = Settings::default();
+    let permit = asked(&snapshot, &Sender::System, "info@contoso.example").unwrap();
+    let sender = ReversePath::Mailbox(Address::parse("kept@contoso.example").unwrap());
+    let (origin, now) = (id_of_kept(&snapshot), Timestamp::EPOCH);
+    let posting = Posting::received(&snapshot, origin, &sender, b"", 1);
+    let found = expand(&snapshot, &settings, &posting, &[permit], now, &mut Unrecorded);
+    let targets: Vec<Target> = found.into_iter().map(|end| Target::of(end, &snapshot, &settings, now)).collect();
+    let [target] = targets.as_slice() else { panic!("{targets:?}") };
+    assert_eq!((target.state, target.owes(), target.is_settled()), (State::Removed, None, true));
+    assert_eq!(target.addressee.address.to_string(), "x@adatum.example");
+    let reply = target.last.as_ref().unwrap().reply.to_string();
+    assert_eq!(reply, "250 2.1.5 RESOLVER.MSGTYPE.AF; handled AutoForward addressed to external recipient");
+}
+
+#[test]
+fn remote_domains_keep_reports_back_and_only_from_readers_outside() {
+    let row = "[[remote_domain]]\ndomain = \"*\"\nndr_enabled = false\n\
+               [[remote_domain]]\ndomain = \"fabrikam.example\"\ndelivery_report_enabled = false\n";
+    let snapshot = changed(&organisation(PLACES), row);
+    let kept_back = |kind, to: &str| is_kept_back(kind, &snapshot, &Address::parse(to).unwrap());
+    for (kind, adatum, fabrikam) in [
+        (ReportKind::Failed, true, false),
+        (ReportKind::Delayed, true, false),
+        (ReportKind::Delivered, false, true),
+        (ReportKind::Relayed, false, true),
+    ] {
+        assert_eq!(kept_back(kind, "eve@adatum.example"), adatum, "{kind:?}");
+        assert_eq!(kept_back(kind, "eve@fabrikam.example"), fabrikam, "{kind:?}");
+        assert!(!kept_back(kind, "info@contoso.example"), "{kind:?}");
+        assert!(!is_kept_back(kind, &organisation(PLACES), &Address::parse("eve@adatum.example").unwrap()));
+    }
+}
