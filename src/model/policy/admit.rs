@@ -1,6 +1,7 @@
 //! May this sender reach this recipient? The answer is a [`Permit`], which only this module makes, or a refusal.
 //!
-//! Relaying first, then restrictions, in the order that stands at the head of `restrictions.rs`. On port 25 everything that can be judged is refused here with the text a report would carry (decision D9).
+//! Relaying first, then restrictions, in the order that stands at the head of `restrictions.rs`. On port 25 everything
+//! that can be judged is refused here with the text a report would carry (decision D9).
 
 use serde::{Deserialize, Serialize};
 

@@ -167,8 +167,9 @@ impl<'message> Posting<'message> {
         self.head.is_none()
     }
 
-    /// Whether a stranger uses an address of ours as reverse-path, from where that is not expected (`RejectDirectSend`).
-    /// The reverse-path decides, as in Exchange; an address of ours in From is for DMARC to judge.
+    /// Whether a stranger uses an address of ours as reverse-path, from where that is not expected
+    /// (`RejectDirectSend`). The reverse-path decides, as in Exchange; an address of ours in From is for DMARC to
+    /// judge.
     pub fn is_direct_send(&self, snapshot: &Snapshot) -> bool {
         let ours = |address: &Address| snapshot.accepted_domain(address.domain()).is_some();
         self.direct && self.is_from_stranger() && self.reverse_path.address().is_some_and(ours)
