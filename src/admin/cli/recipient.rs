@@ -46,9 +46,9 @@ answered, and nothing is while the mailbox forwards to an SMTP address.
 Exchange: Set-MailboxAutoReplyConfiguration, Set-Mailbox -ExternalOofOptions
 
 Examples:
-  franking recipient auto-reply alice --state enabled --internal \"Back on Monday.\" --external @away.txt
+  franking recipient auto-reply alice --state enabled --internal \"Until Monday\" --external @away.txt
   franking recipient auto-reply alice --from-time 2026-12-24T12:00:00Z --until 2027-01-04T08:00:00Z
-  franking recipient auto-reply info --internal \"Closed.\" --external \"Closed.\" --external-audience known
+  franking recipient auto-reply info --internal Closed --external Closed --external-audience known
   franking recipient auto-reply alice --state disabled")]
     AutoReply(AutoReplyArgs),
     /// Show everything about a recipient
