@@ -2,6 +2,7 @@
 
 mod indexes;
 mod laws;
+mod membership;
 mod moderation;
 mod plans;
 

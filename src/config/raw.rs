@@ -45,6 +45,7 @@ pub(super) struct RawPolicy {
     pub(super) restriction_refused: Option<Wording>,
     pub(super) refuse_early: Option<bool>,
     pub(super) recipient_validation: Option<bool>,
+    pub(super) large_group_limits: Option<bool>,
     pub(super) repair_from: Option<bool>,
     pub(super) sent_items_copy: Option<bool>,
     pub(super) message_bytes_max: Option<Spanned<u64>>,

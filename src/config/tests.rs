@@ -54,6 +54,7 @@ restriction_refused = "exchange-online"
 known_sources = ["192.0.2.0/24"]
 refuse_early = true
 recipient_validation = true
+large_group_limits = true
 repair_from = true
 sent_items_copy = true
 message_bytes_max = 1000000
@@ -161,6 +162,7 @@ fn every_key_reaches_the_configuration() {
     assert_ne!(settings.unknown_recipient, plain.settings.unknown_recipient);
     assert_ne!(settings.relay_refused, plain.settings.relay_refused);
     assert_ne!(settings.hop_limit_reached, plain.settings.hop_limit_reached);
+    assert_ne!(settings.large_group_limits, plain.settings.large_group_limits);
     assert_ne!(settings.restriction_refused, plain.settings.restriction_refused);
     assert_eq!(config.known_sources, ["192.0.2.0/24".parse().unwrap()]);
     assert_ne!(settings.no_mailbox_step, plain.settings.no_mailbox_step);

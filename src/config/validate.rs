@@ -136,6 +136,7 @@ impl Judge<'_> {
             restriction_refused: raw.restriction_refused.unwrap_or(own.restriction_refused),
             refuse_early: raw.refuse_early.unwrap_or(own.refuse_early),
             recipient_validation: raw.recipient_validation.unwrap_or(own.recipient_validation),
+            large_group_limits: raw.large_group_limits.unwrap_or(own.large_group_limits),
             repair_from: raw.repair_from.unwrap_or(own.repair_from),
             sent_items_copy: raw.sent_items_copy.unwrap_or(own.sent_items_copy),
             // RFC 5321 section 4.5.3.1.7 asks for at least 64 KiB; more than 1 GB nobody has tried.

@@ -4,7 +4,8 @@ use franking::model::directory::document::Document;
 use franking::model::directory::{Change, Recipient, RecipientId, Snapshot};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::{
-    Destination, DsnRequest, Expanded, Origin, Permit, Posting, Refusal, Settings, Unrecorded, admit, expand,
+    Destination, DsnRequest, Expanded, Notify, Origin, Permit, Posting, Profile, Refusal, Settings, Unrecorded, admit,
+    expand, restrictions,
 };
 
 use crate::dialogues::{CLEAR, directory};
@@ -236,4 +237,54 @@ fn the_index_of_addresses_outside_follows_every_change() {
     let one = both.apply(&[Change::RemoveRecipient(id(&snapshot, "partner"))]).unwrap();
     assert_eq!(found(&one), ["rival"]);
     assert!(found(&one.apply(&[Change::RemoveRecipient(id(&snapshot, "rival"))]).unwrap()).is_empty());
+}
+
+#[test]
+fn large_groups_take_small_messages_only() {
+    let snapshot = directory("restrictions");
+    let mut group = Recipient::clone(snapshot.recipient(id(&snapshot, "choosy-group")).unwrap());
+    group.restrictions = None;
+    let judged = |group: &Recipient, settings: &Settings, bytes: u64| {
+        let posting = Posting::received(&snapshot, account(&snapshot, "alice"), &ReversePath::Null, b"", bytes);
+        restrictions::recipient(&snapshot, settings, &posting, group, &mut Unrecorded).err()
+    };
+    let (cloud, premises) = (Settings::of(Profile::ExchangeOnline), Settings::of(Profile::ExchangeServer));
+    for (members, bytes_max) in [(4_999, u64::MAX), (5_000, 25 << 20), (99_999, 25 << 20), (100_000, 5 << 20)] {
+        group.group.as_mut().unwrap().set_members((0..members).map(RecipientId).collect());
+        assert_eq!(judged(&group, &cloud, bytes_max), None, "{members}");
+        let over = judged(&group, &cloud, bytes_max.saturating_add(1));
+        assert_eq!(over, (bytes_max != u64::MAX).then_some(Refusal::RecipientSizeLimit), "{members}");
+        assert_eq!(judged(&group, &premises, u64::MAX), None, "{members}");
+    }
+}
+
+/// Reports about members go to the sender, to the first owner, or nowhere (spec section 5.6).
+#[test]
+fn a_group_says_who_hears_of_failures() {
+    for (originator, manager, owned, expected) in [
+        (true, false, true, "alice@contoso.example, reports"),
+        (true, true, true, "alice@contoso.example, reports"),
+        (false, true, true, "bob@contoso.example, reports"),
+        (false, true, false, "alice@contoso.example, silence"),
+        (false, false, true, "alice@contoso.example, silence"),
+    ] {
+        let owners = if owned { "\"bob@contoso.example\", \"sally@contoso.example\"" } else { "" };
+        let snapshot = changed(
+            &directory("restrictions"),
+            &format!(
+                "[[recipient]]\naddress = \"partners@contoso.example\"\nowners = [{owners}]\n\
+                 report_to_originator = {originator}\nreport_to_manager = {manager}\n"
+            ),
+        );
+        let path = ForwardPath::Mailbox(address("partners"));
+        let own = Posting::own();
+        let permit = admit(&snapshot, &early(), &own, path, DsnRequest::default(), &mut Unrecorded).unwrap();
+        let reverse_path = ReversePath::Mailbox(address("alice"));
+        let posting = Posting::received(&snapshot, account(&snapshot, "alice"), &reverse_path, b"", 1);
+        let found = expand(&snapshot, &early(), &posting, &[permit], Timestamp::EPOCH, &mut Unrecorded);
+        let [Expanded::Deliver(copy)] = found.as_slice() else { panic!("{found:?}") };
+        let silent = copy.dsn.notify == Notify::Never;
+        let told = format!("{}, {}", copy.reverse_path, if silent { "silence" } else { "reports" });
+        assert_eq!(told.trim_matches(['<', '>']), expected, "{originator} {manager} {owned}");
+    }
 }

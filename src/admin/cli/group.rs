@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
-use crate::admin::office::Request;
+use crate::admin::office::{MembershipOrder, MembershipStep, Request};
 
 /// Members of groups. Groups are made and changed with `franking recipient`.
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,74 @@ Exchange: Get-DistributionGroupMember, Get-DynamicDistributionGroupMember, Get-U
 Examples:
   franking group list-members staff@contoso.example --json")]
     ListMembers(GroupArgs),
+    /// Join a group as its rules permit; where an owner decides, ask for it
+    #[command(after_help = "\
+Who may join is the group's MemberJoinRestriction: franking recipient set GROUP --join-restriction RULE
+
+Examples:
+  franking group join hikers@contoso.example --as alice@contoso.example")]
+    Join(SelfArgs),
+    /// Leave a group as its rules permit
+    #[command(after_help = "\
+Who may leave is the group's MemberDepartRestriction: franking recipient set GROUP --depart-restriction RULE
+
+Examples:
+  franking group leave hikers@contoso.example --as alice@contoso.example")]
+    Leave(SelfArgs),
+    /// List who asked to join and waits for an owner
+    #[command(after_help = "\
+Examples:
+  franking group list-requests hikers@contoso.example")]
+    ListRequests(GroupArgs),
+    /// Grant a request to join
+    #[command(after_help = "\
+Examples:
+  franking group approve-member hikers@contoso.example alice@contoso.example --as bob@contoso.example")]
+    ApproveMember(DecisionArgs),
+    /// Refuse a request to join
+    #[command(after_help = "\
+Examples:
+  franking group refuse-member hikers@contoso.example alice@contoso.example")]
+    RefuseMember(DecisionArgs),
+}
+
+/// `group join` and `group leave`.
+#[derive(Debug, Args)]
+pub struct SelfArgs {
+    /// The group: an address or a name
+    #[arg(value_name = "GROUP", value_hint = ValueHint::EmailAddress)]
+    group: String,
+    /// Who joins or leaves
+    #[arg(long = "as", value_name = "RECIPIENT", value_hint = ValueHint::EmailAddress)]
+    member: String,
+}
+
+/// `group approve-member` and `group refuse-member`.
+#[derive(Debug, Args)]
+pub struct DecisionArgs {
+    /// The group: an address or a name
+    #[arg(value_name = "GROUP", value_hint = ValueHint::EmailAddress)]
+    group: String,
+    /// Who asked to join
+    #[arg(value_name = "RECIPIENT", value_hint = ValueHint::EmailAddress)]
+    member: String,
+    /// The owner who decides; without one the administrator does
+    #[arg(long = "as", value_name = "OWNER", value_hint = ValueHint::EmailAddress)]
+    owner: Option<String>,
+}
+
+impl SelfArgs {
+    fn request(self, step: MembershipStep) -> Request {
+        let Self { group, member } = self;
+        Request::GroupMembership(MembershipOrder { group, member, step, owner: None })
+    }
+}
+
+impl DecisionArgs {
+    fn request(self, step: MembershipStep) -> Request {
+        let Self { group, member, owner } = self;
+        Request::GroupMembership(MembershipOrder { group, member, step, owner })
+    }
 }
 
 /// One group.
@@ -58,6 +126,11 @@ impl GroupCommand {
                 Request::GroupMembers { group: args.group, add: Vec::new(), remove: args.members }
             }
             Self::ListMembers(args) => Request::GroupList { group: args.group },
+            Self::ListRequests(args) => Request::GroupRequests { group: args.group },
+            Self::Join(args) => args.request(MembershipStep::Join),
+            Self::Leave(args) => args.request(MembershipStep::Leave),
+            Self::ApproveMember(args) => args.request(MembershipStep::Approve),
+            Self::RefuseMember(args) => args.request(MembershipStep::Refuse),
         }
     }
 }

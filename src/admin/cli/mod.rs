@@ -8,6 +8,7 @@ mod auto_reply;
 mod domain;
 mod group;
 mod maintenance;
+mod membership;
 mod moderators;
 mod output;
 mod queue;

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueHint};
 
 use super::auto_reply::AutoReplyArgs;
+use super::membership::MembershipProperties;
 use super::moderators::ModerationProperties;
 use super::values::{Allowance, Choice, Toggle, custom_attribute, list, recipient_type};
 use crate::admin::office::{Failure, ListQuery, RecipientEdit, Request, Secret};
@@ -183,6 +184,8 @@ pub(super) struct Properties {
     #[command(flatten)]
     moderation: ModerationProperties,
     #[command(flatten)]
+    membership: MembershipProperties,
+    #[command(flatten)]
     apps: AppProperties,
     #[command(flatten)]
     group: GroupProperties,
@@ -359,6 +362,7 @@ impl Properties {
             accept_only_from: list(flow.accept_only_from),
             reject_from: list(flow.reject_from),
             moderation: self.moderation.edit(),
+            membership: self.membership.edit(),
             receive_bytes_max: flow.receive_bytes_max,
             send_bytes_max: flow.send_bytes_max,
             client_access: self.apps.entry(),

@@ -77,6 +77,10 @@ pub(super) fn response(response: &Response) -> String {
             page.line(&format!("{group}: {} members", members.len()));
             summaries(&mut page, members);
         }
+        Response::MembershipRequests { group, members } => {
+            page.line(&format!("{group}: {} ask to join", members.len()));
+            summaries(&mut page, members);
+        }
         Response::Imported(report) => imported(&mut page, report),
         Response::Directory { document } => page.block(&fields(document)),
         Response::Queue { total, messages } => queue(&mut page, *total, messages),

@@ -8,7 +8,9 @@ use super::table::{Cell, Row};
 use crate::model::directory::document::{
     AutoReplyEntry, ClientAccessEntry, Limit, QuotaEntry, RecipientEntry, SentItemsEntry,
 };
-use crate::model::directory::{ExternalOofOptions, ModerationNotifications, RecipientType};
+use crate::model::directory::{
+    DepartRestriction, ExternalOofOptions, JoinRestriction, ModerationNotifications, RecipientType,
+};
 use crate::model::mail::Address;
 
 /// What a row says of one recipient.
@@ -72,6 +74,13 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
         entry.report_to_originator = row.flag("ReportToOriginatorEnabled")?;
         entry.send_oof_message_to_originator = row.flag("SendOofMessageToOriginatorEnabled")?;
         entry.bcc_blocked = row.flag("BccBlocked")?;
+        entry.member_join_restriction = join_restriction(row)?;
+        entry.member_depart_restriction = depart_restriction(row)?;
+        entry.hidden_group_membership = match row.flag("HiddenGroupMembershipEnabled")? {
+            Some(hidden) => Some(hidden),
+            None => row.flag("HiddenGroupMembership")?,
+        };
+        entry.auto_subscribe_new_members = row.flag("AutoSubscribeNewMembers")?;
         entry.bypass_nested_moderation = row.flag("BypassNestedModerationEnabled")?;
     }
     if kind == Some(RecipientType::DynamicDistributionGroup) {
@@ -245,6 +254,27 @@ fn notifications(row: &Row<'_>) -> Result<Option<ModerationNotifications>, Strin
         Some("Internal" | "1") => Ok(Some(ModerationNotifications::Internal)),
         Some("Always" | "2") => Ok(Some(ModerationNotifications::Always)),
         Some(_) => Err("SendModerationNotifications is none of Always, Internal and Never".to_owned()),
+    }
+}
+
+/// By name, or by the number that JSON holds for it.
+fn join_restriction(row: &Row<'_>) -> Result<Option<JoinRestriction>, String> {
+    match row.first_text(&["MemberJoinRestriction"]) {
+        None => Ok(None),
+        Some("Closed" | "0") => Ok(Some(JoinRestriction::Closed)),
+        Some("Open" | "1") => Ok(Some(JoinRestriction::Open)),
+        Some("ApprovalRequired" | "2") => Ok(Some(JoinRestriction::ApprovalRequired)),
+        Some(_) => Err("MemberJoinRestriction is Open, Closed or ApprovalRequired".to_owned()),
+    }
+}
+
+/// By name, or by the number that JSON holds for it.
+fn depart_restriction(row: &Row<'_>) -> Result<Option<DepartRestriction>, String> {
+    match row.first_text(&["MemberDepartRestriction"]) {
+        None => Ok(None),
+        Some("Closed" | "0") => Ok(Some(DepartRestriction::Closed)),
+        Some("Open" | "1") => Ok(Some(DepartRestriction::Open)),
+        Some(_) => Err("MemberDepartRestriction is Open or Closed".to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is not given stays. An empty text or list clears what can be cleared. Whether the result may stand is judged by
 //! the directory when the change is applied.
 
+mod membership;
 mod moderation;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::model::directory::{
     Account, ClientAccess, Forwarding, Group, Lifecycle, Quota, Recipient, RecipientType, Restrictions, Snapshot,
 };
 
+pub use membership::MembershipEdit;
 pub use moderation::ModerationEdit;
 
 /// A switch that can also follow what stands above it.
@@ -66,6 +68,7 @@ pub struct RecipientEdit {
     pub accept_only_from: Option<Vec<String>>,
     pub reject_from: Option<Vec<String>>,
     pub moderation: ModerationEdit,
+    pub membership: MembershipEdit,
     pub receive_bytes_max: Option<Limit>,
     pub send_bytes_max: Option<Limit>,
     pub client_access: ClientAccessEntry,
@@ -113,6 +116,7 @@ impl RecipientEdit {
         self.restrictions(snapshot, recipient)?;
         self.switches(recipient);
         self.quota(recipient);
+        self.membership.apply(recipient)?;
         self.group(snapshot, recipient)?;
         self.moderation.apply(snapshot, recipient, &mut notes)?;
         self.auto_reply(recipient)?;
@@ -297,7 +301,10 @@ impl RecipientEdit {
             group.managed_by = identity::find_all(snapshot, owners)?;
         }
         if let Some(members) = &self.members {
-            group.set_members(identity::find_all(snapshot, members)?);
+            let members = identity::find_all(snapshot, members)?;
+            // Added first, so that who is new is treated as new.
+            group.add_members(&members);
+            group.set_members(members);
         }
         if let Some(subscribers) = &self.subscribers {
             let mut subscribers = identity::find_all(snapshot, subscribers)?;

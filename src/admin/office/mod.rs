@@ -26,12 +26,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
-pub use edit::{ModerationEdit, RecipientEdit, Switch};
+pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
 };
-pub use request::{DomainEdit, ExchangeFile, ListQuery, PermissionEdit, Request, Secret};
+pub use request::{
+    DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,
+};
 pub use response::{ImportReport, PermissionView, RejectedRow, Response};
 pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
 pub use view::{RecipientSummary, RecipientView};
@@ -116,6 +118,8 @@ fn respond(
         Request::RemoteDomainRemove { domain } => remote_domains::remove(office, actor, &domain),
         Request::RemoteDomainList => Ok(remote_domains::list(&snapshot())),
         Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),
+        Request::GroupMembership(order) => groups::membership(office, actor, &order),
+        Request::GroupRequests { group } => groups::requests(&snapshot(), &office.settings, &group),
         Request::GroupList { group } => groups::list(&snapshot(), &office.settings, &group),
         Request::OrganisationShow => Ok(domains::organisation(&snapshot())),
         Request::OrganisationSet(entry) => domains::set_organisation(office, actor, &entry),

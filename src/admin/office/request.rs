@@ -145,6 +145,13 @@ pub enum Request {
         /// Who leaves.
         remove: Vec<String>,
     },
+    /// Somebody joins or leaves a group, or an owner decides on a request.
+    GroupMembership(MembershipOrder),
+    /// Who asked to join a group.
+    GroupRequests {
+        /// The group.
+        group: String,
+    },
     /// The members of a group.
     GroupList {
         /// The group.
@@ -252,6 +259,7 @@ impl Request {
                 | Self::DomainList
                 | Self::RemoteDomainList
                 | Self::GroupList { .. }
+                | Self::GroupRequests { .. }
                 | Self::OrganisationShow
                 | Self::Export { .. }
                 | Self::QueueList { .. }
@@ -309,6 +317,34 @@ pub struct PermissionEdit {
     pub deny: bool,
     /// True grants, false revokes.
     pub grant: bool,
+}
+
+/// What becomes of one member of a group by the group's own rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MembershipOrder {
+    /// The group.
+    pub group: String,
+    /// Who joins or leaves.
+    pub member: String,
+    /// What is asked.
+    pub step: MembershipStep,
+    /// The owner who decides on a request; nobody means the administrator.
+    pub owner: Option<String>,
+}
+
+/// A step of [`MembershipOrder`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MembershipStep {
+    /// The member asks to join.
+    Join,
+    /// The member leaves.
+    Leave,
+    /// Its request is granted.
+    Approve,
+    /// Its request is refused.
+    Refuse,
 }
 
 /// Properties of an accepted domain; what is not given stays, or is the default.

@@ -62,6 +62,13 @@ pub enum Response {
     },
     /// The organisation's settings.
     Organisation(OrganisationEntry),
+    /// Who asked to join a group.
+    MembershipRequests {
+        /// Its address.
+        group: String,
+        /// They, in the order of asking.
+        members: Vec<RecipientSummary>,
+    },
     /// Members of a group.
     Members {
         /// The group's primary address.

@@ -44,6 +44,20 @@ pub enum Change {
     PutRemoteDomain(RemoteDomain),
     /// Removes a remote domain; what is wider holds for it from now on.
     RemoveRemoteDomain(DomainPattern),
+    /// Somebody asks to join a group; the request waits there. It ends by `AddMembers` or `DropRequest`.
+    RequestMembership {
+        /// The group.
+        group: RecipientId,
+        /// Who asks.
+        member: RecipientId,
+    },
+    /// A request to join is refused.
+    DropRequest {
+        /// The group.
+        group: RecipientId,
+        /// Who asked.
+        member: RecipientId,
+    },
 }
 
 /// Why a change is refused. The text says what is wrong and what would cure it.
@@ -167,6 +181,29 @@ pub enum ChangeError {
     /// The object is no group.
     #[error("\"{0}\" is no group with a list of members.")]
     NotAGroup(Box<str>),
+    /// More owners than a group may have (spec section 2.5).
+    #[error("A group has at most {max} owners.")]
+    TooManyOwners {
+        /// How many are permitted.
+        max: usize,
+    },
+    /// More requests to join than may wait.
+    #[error("A group has at most {max} requests that wait.")]
+    TooManyRequests {
+        /// How many are permitted.
+        max: usize,
+    },
+    /// A security group that anybody could enter or leave would give rights away.
+    #[error("A MailUniversalSecurityGroup cannot be open: its members hold permissions.")]
+    OpenSecurityGroup,
+    /// A room list has a member that is neither room nor equipment.
+    #[error("\"{member}\" is no room or equipment, and \"{list}\" is a room list.")]
+    NotARoom {
+        /// The name of the would-be member.
+        member: Box<str>,
+        /// The name of the room list.
+        list: Box<str>,
+    },
     /// A filter that cannot be read.
     #[error("The recipient filter is wrong: {0}")]
     BadFilter(Box<str>),

@@ -206,32 +206,27 @@ const fn broad_type(kind: RecipientType) -> &'static str {
 
 /// Whether `text` has the shape of `pattern`, in which `*` stands for any characters.
 ///
-/// On a mismatch only the last `*` takes one more character, so the work is at most text times pattern.
+/// What stands between two stars is taken where it comes first: if any place fits, that one does. So the work is linear
+/// in both.
 fn is_like(text: &str, pattern: &str) -> bool {
-    let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
-    let (mut at, mut want) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while at < text.len() {
-        match pattern.get(want) {
-            Some(b'*') => {
-                star = Some((at, want));
-                want += 1;
-            }
-            Some(wanted) if Some(wanted) == text.get(at) => {
-                at += 1;
-                want += 1;
-            }
-            Some(_) | None => match star {
-                Some((from, place)) => {
-                    star = Some((from + 1, place));
-                    at = from + 1;
-                    want = place + 1;
-                }
-                None => return false,
-            },
+    let (mut text, pattern) = (text.as_bytes(), pattern.as_bytes());
+    let Some(first) = memchr::memchr(b'*', pattern) else {
+        return text == pattern;
+    };
+    let (head, rest) = pattern.split_at(first);
+    let last = memchr::memrchr(b'*', rest).unwrap_or(0);
+    let (middle, tail) = rest.split_at(last + 1);
+    let Some(inside) = text.strip_prefix(head).and_then(|text| text.strip_suffix(tail)) else {
+        return false;
+    };
+    text = inside;
+    for piece in middle.split(|octet| *octet == b'*').filter(|piece| !piece.is_empty()) {
+        match memchr::memmem::find(text, piece) {
+            Some(place) => text = text.get(place + piece.len()..).unwrap_or_default(),
+            None => return false,
         }
     }
-    pattern.iter().skip(want).all(|byte| *byte == b'*')
+    true
 }
 
 impl fmt::Display for Filter {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::membership::Membership;
 use super::recipient::RecipientId;
 
 /// The group half of a distribution, security, dynamic or Microsoft 365 group, or a room list (spec section 5.6).
@@ -28,6 +29,9 @@ pub struct Group {
     pub send_oof_message_to_originator: bool,
     /// `BccBlocked`: nothing is delivered when the group is only in Bcc.
     pub bcc_blocked: bool,
+    /// Who may join and leave, and who asked to.
+    #[serde(skip_serializing_if = "Membership::is_default")]
+    pub membership: Membership,
 }
 
 impl Default for Group {
@@ -41,6 +45,7 @@ impl Default for Group {
             report_to_originator: true,
             send_oof_message_to_originator: false,
             bcc_blocked: false,
+            membership: Membership::default(),
         }
     }
 }
@@ -63,11 +68,33 @@ impl Group {
         self.members = members;
     }
 
-    /// Adds members; those already there stay once.
+    /// Adds members; those already there stay once. Their requests are granted, and where new members are subscribed
+    /// (`AutoSubscribeNewMembers`) they get copies from now on.
     pub fn add_members(&mut self, added: &[RecipientId]) {
+        let mut sorted = added.to_vec();
+        sorted.sort_unstable();
+        self.membership.requests.retain(|waiting| sorted.binary_search(waiting).is_err());
+        if self.membership.auto_subscribe {
+            let new = added.iter().copied().filter(|member| !self.has_member(*member));
+            self.subscribers = self.subscribers.iter().copied().chain(new).collect();
+            self.subscribers.sort_unstable();
+            self.subscribers.dedup();
+        }
         let mut members = core::mem::take(&mut self.members);
         members.extend_from_slice(added);
         self.set_members(members);
+    }
+
+    /// Adds a request to join, once.
+    pub fn add_request(&mut self, member: RecipientId) {
+        if !self.membership.requests.contains(&member) {
+            self.membership.requests.push(member);
+        }
+    }
+
+    /// Takes a request to join away.
+    pub fn drop_request(&mut self, member: RecipientId) {
+        self.membership.requests.retain(|waiting| *waiting != member);
     }
 
     /// Takes members away; those not there are passed over. Who is no member any more gets no copies either.

@@ -220,11 +220,15 @@ impl Recipient {
 
     /// Every object that this one refers to; duplicates are possible.
     pub fn references(&self) -> impl Iterator<Item = RecipientId> {
-        let group = self
-            .group
-            .as_deref()
-            .into_iter()
-            .flat_map(|group| group.members().iter().chain(&group.managed_by).chain(&group.subscribers).copied());
+        let group = self.group.as_deref().into_iter().flat_map(|group| {
+            group
+                .members()
+                .iter()
+                .chain(&group.managed_by)
+                .chain(&group.subscribers)
+                .chain(&group.membership.requests)
+                .copied()
+        });
         let restrictions =
             self.restrictions.as_deref().into_iter().flat_map(|restrictions| {
                 restrictions.accept_only_from.iter().chain(&restrictions.reject_from).copied()

@@ -138,6 +138,14 @@ impl RecipientType {
         matches!(self, Self::MailUser | Self::GuestMailUser | Self::MailContact) || self.is_remote()
     }
 
+    /// Whether it is a room or equipment, here or in another system.
+    pub const fn is_resource(self) -> bool {
+        matches!(
+            self,
+            Self::RoomMailbox | Self::EquipmentMailbox | Self::RemoteRoomMailbox | Self::RemoteEquipmentMailbox
+        )
+    }
+
     /// Whether its mailbox lives in another system.
     pub const fn is_remote(self) -> bool {
         matches!(

@@ -270,6 +270,14 @@ impl Snapshot {
                 let removed = Arc::make_mut(&mut self.remote_domains).remove(pattern);
                 removed.ok_or_else(|| ChangeError::UnknownRemoteDomain(pattern.clone()))?;
             }
+            Change::RequestMembership { group, member } => {
+                validate::request(self, *group, *member)?;
+                self.edit(*group, |recipient| recipient.group.get_or_insert_default().add_request(*member))?;
+            }
+            Change::DropRequest { group, member } => {
+                validate::members(self, *group, &[])?;
+                self.edit(*group, |recipient| recipient.group.get_or_insert_default().drop_request(*member))?;
+            }
         }
         Ok(())
     }

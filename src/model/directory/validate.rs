@@ -4,6 +4,7 @@ use super::auto_reply;
 use super::change::ChangeError;
 use super::filter::Filter;
 use super::lifecycle::Lifecycle;
+use super::membership::{DepartRestriction, JoinRestriction, OWNERS_MAX, REQUESTS_MAX};
 use super::moderation::MODERATORS_MAX;
 use super::proxy::OtherProxy;
 use super::recipient::{Recipient, RecipientId};
@@ -28,7 +29,8 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     quota(recipient)?;
     moderation(snapshot, recipient)?;
     auto_reply::judge(recipient)?;
-    references(snapshot, recipient)
+    references(snapshot, recipient)?;
+    group_rules(snapshot, recipient)
 }
 
 /// Judges members that are about to join a group.
@@ -37,10 +39,48 @@ pub(super) fn members(snapshot: &Snapshot, group: RecipientId, members: &[Recipi
     if !group.recipient_type.is_group() || group.recipient_type == RecipientType::DynamicDistributionGroup {
         return Err(ChangeError::NotAGroup(group.name.clone()));
     }
-    for member in members {
-        snapshot.recipient(*member).ok_or(ChangeError::UnknownRecipient(*member))?;
+    rooms(snapshot, group, members)
+}
+
+/// Judges a request to join a group.
+pub(super) fn request(snapshot: &Snapshot, group: RecipientId, member: RecipientId) -> Result<(), ChangeError> {
+    members(snapshot, group, &[member])?;
+    let waiting = snapshot.recipient(group).and_then(|group| Some(group.group.as_deref()?.membership.requests.len()));
+    if waiting.is_some_and(|waiting| waiting >= REQUESTS_MAX) {
+        return Err(ChangeError::TooManyRequests { max: REQUESTS_MAX });
     }
     Ok(())
+}
+
+/// Members exist, and those of a room list are rooms or equipment, here or in another system.
+fn rooms(snapshot: &Snapshot, group: &Recipient, members: &[RecipientId]) -> Result<(), ChangeError> {
+    let is_list = group.recipient_type == RecipientType::RoomList;
+    for member in members.iter().filter(|member| **member != group.id) {
+        let member = snapshot.recipient(*member).ok_or(ChangeError::UnknownRecipient(*member))?;
+        if is_list && !member.recipient_type.is_resource() {
+            return Err(ChangeError::NotARoom { member: member.name.clone(), list: group.name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// The rules of a group's own: owners, room lists, and security groups that nobody may enter freely.
+fn group_rules(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    let Some(group) = recipient.group.as_deref() else {
+        return Ok(());
+    };
+    if group.managed_by.len() > OWNERS_MAX {
+        return Err(ChangeError::TooManyOwners { max: OWNERS_MAX });
+    }
+    if group.membership.requests.len() > REQUESTS_MAX {
+        return Err(ChangeError::TooManyRequests { max: REQUESTS_MAX });
+    }
+    let open = group.membership.join == Some(JoinRestriction::Open)
+        || group.membership.depart == Some(DepartRestriction::Open);
+    if open && recipient.recipient_type == RecipientType::MailUniversalSecurityGroup {
+        return Err(ChangeError::OpenSecurityGroup);
+    }
+    rooms(snapshot, recipient, group.members())
 }
 
 /// Takes every reference to `gone` out of a recipient.
@@ -49,6 +89,7 @@ pub(super) fn drop_references(recipient: &mut Recipient, gone: RecipientId) {
     if let Some(group) = &mut recipient.group {
         group.remove_members(&[gone]);
         group.managed_by.retain(|owner| *owner != gone);
+        group.membership.requests.retain(|waiting| *waiting != gone);
     }
     if let Some(restrictions) = &mut recipient.restrictions {
         restrictions.accept_only_from.retain(|id| *id != gone);

@@ -196,7 +196,7 @@ pub fn judge(
         Resolution::Mailbox(id) | Resolution::Group(id) | Resolution::Outside { owner: id, .. } => {
             let recipient = snapshot.recipient(*id).ok_or(Refusal::UnknownRecipientInbound)?;
             restrictions::sender(snapshot, posting, trail)?;
-            restrictions::recipient(snapshot, posting, recipient, trail)?;
+            restrictions::recipient(snapshot, settings, posting, recipient, trail)?;
             if stranger { way_out(snapshot, settings, recipient, trail) } else { Ok(()) }
         }
     }

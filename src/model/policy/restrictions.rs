@@ -5,7 +5,7 @@
 //! | – | does the server itself, or an account as the postmaster, send? | none: exempt |
 //! | 1 | is it larger than the organisation lets accounts send (`MaxSendSize`)? | 5.3.4 |
 //! | 2 | is it larger than the account may send (`MaxSendSize`)? | 5.2.11 |
-//! | 3 | is it larger than the recipient takes (`MaxReceiveSize`)? | 5.2.3 |
+//! | 3 | is it larger than the recipient takes (`MaxReceiveSize`, or the size of a large group)? | 5.2.3 |
 //! | 4 | does the recipient want senders who signed in, and this one did not? | 5.7.133, .134, .136, .193 |
 //! | 5 | is the sender on the reject list? | 5.7.1 |
 //! | 6 | is there an accept list without the sender? | 5.7.124, .129 |
@@ -19,6 +19,7 @@ use std::collections::HashSet;
 
 use super::posting::Posting;
 use super::refusal::Refusal;
+use super::settings::Settings;
 use super::trail::Trail;
 use crate::model::directory::{Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::ForwardPath;
@@ -49,6 +50,7 @@ pub fn sender(snapshot: &Snapshot, posting: &Posting<'_>, trail: &mut impl Trail
 /// The refusal.
 pub fn recipient(
     snapshot: &Snapshot,
+    settings: &Settings,
     posting: &Posting<'_>,
     recipient: &Recipient,
     trail: &mut impl Trail,
@@ -57,7 +59,8 @@ pub fn recipient(
         return Ok(());
     }
     let set = recipient.restrictions.as_deref();
-    let bytes_max = set.and_then(|set| set.receive_bytes_max).unwrap_or(u64::MAX);
+    let own_max = set.and_then(|set| set.receive_bytes_max).unwrap_or(u64::MAX);
+    let bytes_max = if settings.large_group_limits { own_max.min(group_bytes_max(recipient)) } else { own_max };
     if trail.asks("the message is larger than the recipient accepts", posting.bytes() > bytes_max) {
         return Err(Refusal::RecipientSizeLimit);
     }
@@ -84,6 +87,15 @@ pub fn recipient(
     } else {
         Refusal::RestrictedToRecipientsPermission
     })
+}
+
+/// What a large group takes (spec section 2.5), by its direct members: 25 MB from 5,000 on and 5 MB from 100,000 on.
+fn group_bytes_max(recipient: &Recipient) -> u64 {
+    match recipient.group.as_deref().map_or(0, |group| group.members().len()) {
+        100_000.. => 5 << 20,
+        5_000.. => 25 << 20,
+        _ => u64::MAX,
+    }
 }
 
 /// Row 7, for a recipient that the envelope names (`BccBlocked`): it holds for senders who signed in, and not for

@@ -72,6 +72,8 @@ pub struct Settings {
     pub refuse_early: bool,
     /// Unknown local recipients are refused at RCPT on submission, too (recipient validation).
     pub recipient_validation: bool,
+    /// Messages to groups of 5,000 members and more are kept small, see `restrictions.rs`.
+    pub large_group_limits: bool,
     /// Mail with no or an unreadable From is repaired from the account instead of refused.
     pub repair_from: bool,
     /// Submitted mail is copied to Sent Items unless the mailbox says otherwise.
@@ -116,6 +118,7 @@ impl Settings {
             restriction_refused: wording,
             refuse_early: false,
             recipient_validation: false,
+            large_group_limits: cloud,
             repair_from: false,
             sent_items_copy: cloud,
             // Spec section 1.1: 150 MiB in the cloud, 36 MiB on premises.

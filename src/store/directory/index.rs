@@ -201,7 +201,10 @@ impl Touched {
                     touched.recipients.insert(*id);
                     touched.recipients.extend(former.referrers(*id));
                 }
-                Change::AddMembers { group, .. } | Change::RemoveMembers { group, .. } => {
+                Change::AddMembers { group, .. }
+                | Change::RemoveMembers { group, .. }
+                | Change::RequestMembership { group, .. }
+                | Change::DropRequest { group, .. } => {
                     touched.recipients.insert(*group);
                 }
                 Change::PutRemoteDomain(remote) => {

@@ -90,6 +90,8 @@ fn groups(tally: &mut Tally) {
                     "DynamicDistributionGroup" => {
                         thing.filter_kind = if members.is_empty() { "" } else { "UserMailbox" }
                     }
+                    // Its members are rooms; whose else they may be is for the other kinds to show.
+                    "RoomList" => thing.members = if members.is_empty() { Vec::new() } else { vec!["room"] },
                     "GroupMailbox" => (thing.members, thing.subscribers) = (members.to_vec(), members.to_vec()),
                     _ => thing.members = members.to_vec(),
                 }
@@ -100,6 +102,7 @@ fn groups(tally: &mut Tally) {
             let mut things = targets();
             things.push(Thing::new("closed", "SharedMailbox").with(|thing| thing.accept = vec!["bob"]));
             things.push(Thing::new("unlicensed", "UserMailbox").with(|thing| thing.licensed = false));
+            things.push(Thing::new("room", "RoomMailbox"));
             things.push(it);
             let world = World::new("exchange-online", things).with(|world| world.rewrites_senders = rewrites);
             ask(tally, &world, &["it"]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::plan::{Hasher, Reason, shown};
 use super::{
     ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry, RemoteDomainEntry,
-    moderation,
+    membership, moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::change::ChangeError;
@@ -338,7 +338,8 @@ fn group(entry: &RecipientEntry, recipient: &mut Recipient) -> Result<(), Reason
     let about_group = [&entry.members, &entry.owners, &entry.subscribers].into_iter().any(Option::is_some)
         || entry.recipient_filter.is_some()
         || [entry.report_to_manager, entry.report_to_originator].into_iter().any(|flag| flag.is_some())
-        || [entry.send_oof_message_to_originator, entry.bcc_blocked].into_iter().any(|flag| flag.is_some());
+        || [entry.send_oof_message_to_originator, entry.bcc_blocked].into_iter().any(|flag| flag.is_some())
+        || membership::is_given(entry);
     if !about_group {
         return Ok(());
     }
@@ -361,6 +362,7 @@ fn group(entry: &RecipientEntry, recipient: &mut Recipient) -> Result<(), Reason
     set(&mut group.report_to_originator, entry.report_to_originator);
     set(&mut group.send_oof_message_to_originator, entry.send_oof_message_to_originator);
     set(&mut group.bcc_blocked, entry.bcc_blocked);
+    membership::base(entry, group);
     Ok(())
 }
 
@@ -415,6 +417,7 @@ pub(super) fn has_references(entry: &RecipientEntry) -> bool {
         || [&entry.members, &entry.owners, &entry.subscribers, &entry.accept_only_from, &entry.reject_from]
             .into_iter()
             .chain(moderation::lists(entry))
+            .chain([&entry.membership_requests])
             .map(|list| list.as_deref())
             .chain(grants(entry).map(|(_, _, list)| list))
             .any(|list| list.is_some_and(|list| !list.is_empty()))
@@ -449,6 +452,7 @@ pub(super) fn link(entry: &RecipientEntry, recipient: &mut Recipient, directory:
     }
     moderation::link(entry, recipient, &resolve)?;
     if let Some(group) = &mut recipient.group {
+        membership::link(entry, group, &resolve)?;
         if entry.members.is_some() {
             group.set_members(resolve("members", entry.members.as_deref())?);
         }

@@ -2,7 +2,7 @@
 
 use super::{
     AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, OrganisationEntry, QuotaEntry,
-    RecipientEntry, RemoteDomainEntry, SentItemsEntry, moderation,
+    RecipientEntry, RemoteDomainEntry, SentItemsEntry, membership, moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
@@ -214,6 +214,7 @@ fn put_group(entry: &mut RecipientEntry, group: &Group, addresses: Addresses<'_>
     entry.send_oof_message_to_originator =
         differing(group.send_oof_message_to_originator, &plain.send_oof_message_to_originator);
     entry.bcc_blocked = differing(group.bcc_blocked, &plain.bcc_blocked);
+    membership::put(entry, group, addresses);
 }
 
 const fn lifecycle(state: Lifecycle) -> (LifecycleName, Option<Timestamp>) {

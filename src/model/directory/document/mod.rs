@@ -10,6 +10,7 @@ mod auto_reply;
 mod compose;
 mod export;
 mod limit;
+mod membership;
 mod moderation;
 mod plan;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
 use super::auto_forwarding::{self, AutoForwardingMode};
+use super::membership::{DepartRestriction, JoinRestriction};
 use super::moderation::ModerationNotifications;
 use super::recipient_type::RecipientType;
 use super::remote_domain::AllowedOofType;
@@ -288,6 +290,21 @@ pub struct RecipientEntry {
     /// Nothing is delivered when the group is only in Bcc.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bcc_blocked: Option<bool>,
+    /// `MemberJoinRestriction`: `Open`, `Closed` or `ApprovalRequired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_join_restriction: Option<JoinRestriction>,
+    /// `MemberDepartRestriction`: `Open` or `Closed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member_depart_restriction: Option<DepartRestriction>,
+    /// Who asked to join and waits for an owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub membership_requests: Option<Vec<Box<str>>>,
+    /// `HiddenGroupMembershipEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_group_membership: Option<bool>,
+    /// `AutoSubscribeNewMembers` of a Microsoft 365 group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_subscribe_new_members: Option<bool>,
     /// Client-access switches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_access: Option<ClientAccessEntry>,

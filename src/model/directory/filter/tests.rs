@@ -88,6 +88,17 @@ fn many_stars_do_not_multiply_the_work() {
     assert!(!is_like(&"a".repeat(4000), &format!("{}b", "a*".repeat(2000))));
 }
 
+/// The definition: a star is any number of any octets.
+fn is_like_by_definition(text: &[u8], pattern: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => text.is_empty(),
+        Some((b'*', rest)) => (0..=text.len()).any(|place| is_like_by_definition(&text[place..], rest)),
+        Some((octet, rest)) => {
+            text.split_first().is_some_and(|(first, text)| first == octet && is_like_by_definition(text, rest))
+        }
+    }
+}
+
 fn any_node() -> impl Strategy<Value = Node> {
     let text = "[a-zA-Z'*é]{0,8}".prop_map(|typed| {
         let folded = typed.to_lowercase().into();
@@ -113,6 +124,12 @@ fn any_node() -> impl Strategy<Value = Node> {
 }
 
 proptest! {
+    #[test]
+    fn a_star_means_any_characters(text in "[ab]{0,7}", pattern in "[ab*]{0,7}") {
+        let expected = is_like_by_definition(text.as_bytes(), pattern.as_bytes());
+        prop_assert_eq!(is_like(&text, &pattern), expected, "{} like {}", text, pattern);
+    }
+
     #[test]
     fn parsing_never_panics(text in any::<String>()) {
         let _ = Filter::parse(&text);
