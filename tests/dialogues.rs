@@ -5,7 +5,7 @@
 
 mod run;
 mod script;
-mod table;
+pub(crate) mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -23,11 +23,11 @@ pub(crate) fn directory(name: &str) -> Snapshot {
     Snapshot::default().apply(&changes).unwrap()
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-fn blesses() -> bool {
+pub(crate) fn blesses() -> bool {
     std::env::var_os("BLESS").is_some_and(|value| value == "1")
 }
 

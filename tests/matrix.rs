@@ -7,6 +7,7 @@
 mod asked;
 mod build;
 mod cells;
+mod document;
 mod oracle;
 mod plain;
 mod table;

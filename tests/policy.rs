@@ -3,6 +3,7 @@
 mod auto_reply;
 mod auto_reply_loops;
 mod forwarding;
+mod laws;
 mod paths;
 mod restrictions;
 mod sent_items;

@@ -53,7 +53,7 @@ fn name(refusal: &Refusal) -> String {
 }
 
 /// Every refusal, in the order of the dialogue.
-fn refusals() -> Vec<Refusal> {
+pub(crate) fn refusals() -> Vec<Refusal> {
     let mut found = vec![Refusal::ServiceNotAvailable];
     while let Some(next) = found.last().and_then(after) {
         found.push(next);

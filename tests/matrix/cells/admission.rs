@@ -67,7 +67,7 @@ fn restrictions(tally: &mut Tally) {
 }
 
 /// People and groups that stand in lists.
-fn around() -> Vec<Thing> {
+pub(in super::super) fn around() -> Vec<Thing> {
     let group =
         |name, kind, members: &[&'static str]| Thing::new(name, kind).with(|thing| thing.members = members.to_vec());
     vec![
@@ -112,19 +112,7 @@ fn addresses(tally: &mut Tally) {
         "bob@[192.0.2.1]",
     ];
     for (plus, early, profile) in product(&BOTH, &BOTH, &PROFILES) {
-        let things = vec![
-            Thing::new("alice", "UserMailbox"),
-            Thing::new("bob", "UserMailbox").with(|thing| thing.aliases = vec!["robert"]),
-            Thing::new("bob+news", "SharedMailbox"),
-            Thing::new("staff", "MailUniversalDistributionGroup").with(|thing| {
-                thing.members = vec!["bob"];
-                thing.authentication = "false";
-            }),
-            Thing::new("müller@bücher.example", "SharedMailbox"),
-            Thing::new("foreigner@fabrikam.example", "MailContact")
-                .with(|thing| thing.outside = "foreigner@fabrikam.example"),
-        ];
-        let world = World::new(profile, things).with(|world| {
+        let world = World::new(profile, addressed()).with(|world| {
             world.plus_addressing = plus;
             world.refuse_early = early;
         });
@@ -133,6 +121,22 @@ fn addresses(tally: &mut Tally) {
             SENDERS.into_iter().for_each(|sender| ask(tally, &asked, sender, form, 0));
         }
     }
+}
+
+/// Objects whose addresses are easy to get wrong.
+pub(in super::super) fn addressed() -> Vec<Thing> {
+    vec![
+        Thing::new("alice", "UserMailbox"),
+        Thing::new("bob", "UserMailbox").with(|thing| thing.aliases = vec!["robert"]),
+        Thing::new("bob+news", "SharedMailbox"),
+        Thing::new("staff", "MailUniversalDistributionGroup").with(|thing| {
+            thing.members = vec!["bob"];
+            thing.authentication = "false";
+        }),
+        Thing::new("müller@bücher.example", "SharedMailbox"),
+        Thing::new("foreigner@fabrikam.example", "MailContact")
+            .with(|thing| thing.outside = "foreigner@fabrikam.example"),
+    ]
 }
 
 /// Somebody holds the postmaster's address, and cannot be reached, or not by everybody (decision D4).

@@ -33,7 +33,7 @@ pub(in super::super) fn all(tally: &mut Tally) {
     }
 }
 
-fn things() -> Vec<Thing> {
+pub(in super::super) fn things() -> Vec<Thing> {
     let mut things = people();
     things[0].aliases = vec!["liddell"];
     things.push(Thing::new("shared", "SharedMailbox").with(|thing| {

@@ -8,7 +8,7 @@ use super::{BOTH, PROFILES, states_of};
 
 /// Permissions on the owner: right, trustee, deny. Alice is in `delegates`, which is in `outer`; she is in `list`, which
 /// is no security group, and that in `around`; `ring` and `outer` contain each other.
-const SHAPES: [&[(&str, &str, bool)]; 26] = [
+pub(in super::super) const SHAPES: [&[(&str, &str, bool)]; 26] = [
     &[],
     &[("SendAs", "alice", false)],
     &[("SendAs", "delegates", false)],
@@ -99,7 +99,7 @@ fn owner(
 }
 
 /// The accounts and groups around an owner.
-pub(super) fn people() -> Vec<Thing> {
+pub(in super::super) fn people() -> Vec<Thing> {
     let group =
         |name, kind, members: &[&'static str]| Thing::new(name, kind).with(|thing| thing.members = members.to_vec());
     vec![

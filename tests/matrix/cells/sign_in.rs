@@ -74,7 +74,7 @@ fn ask(tally: &mut Tally, asked: &Asked<'_>, proof: &str) {
 }
 
 /// Every combination of three lists.
-pub(super) fn product<A: Copy, B: Copy, C: Copy>(a: &[A], b: &[B], c: &[C]) -> Vec<(A, B, C)> {
+pub(in super::super) fn product<A: Copy, B: Copy, C: Copy>(a: &[A], b: &[B], c: &[C]) -> Vec<(A, B, C)> {
     let pairs = a.iter().flat_map(|first| b.iter().map(move |second| (*first, *second)));
     pairs.flat_map(|(first, second)| c.iter().map(move |third| (first, second, *third))).collect()
 }
