@@ -155,15 +155,15 @@ fn in_few_words(values: &[String], all: &[&str]) -> String {
 /// The texts of all replies that occur above, from the table of refusals.
 fn replies(text: &mut String) {
     let (online, server) = (Settings::of(Profile::ExchangeOnline), Settings::of(Profile::ExchangeServer));
-    let mut sheet = Sheet::new(&["Name", "Reply"]);
     let words: BTreeSet<&str> = text.split(|letter: char| !letter.is_ascii_alphanumeric()).collect();
+    let mut list = String::new();
     for (name, refusal) in REFUSALS.iter().filter(|(name, _)| words.contains(name.as_str())) {
         let (online, server) = (refusal.bare_reply(&online).to_string(), refusal.bare_reply(&server).to_string());
-        sheet.row(&[name], vec![online.clone()]);
+        let _ = writeln!(list, "- **{name}**: `{online}`");
         if online != server {
-            sheet.row(&[&format!("{name}, `exchange-server`")], vec![server]);
+            let _ = writeln!(list, "  on `exchange-server`: `{server}`");
         }
     }
     text.push_str("\n## The replies\n\nEach ends with a trailer `[host time session]`, by which the log is found.\n\n");
-    sheet.print(text, &[]);
+    text.push_str(&list);
 }

@@ -5,8 +5,8 @@ use franking::model::directory::{Change, Grant, Recipient, RecipientId, Recipien
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::settings::SrsKey;
 use franking::model::policy::{
-    DsnRequest, Evidence, Origin, Permit, Proof, Refusal, Sender, Settings, SubmitAs, Unrecorded, admit, expand,
-    sign_in, srs, submit_as,
+    DsnRequest, Evidence, Origin, Permit, Posting, Proof, Refusal, Sender, Settings, SubmitAs, Unrecorded, admit,
+    expand, sign_in, srs, submit_as,
 };
 use proptest::prelude::*;
 
@@ -36,7 +36,8 @@ fn senders(snapshot: &Snapshot, count: usize) -> Vec<Sender> {
 
 fn asked(snapshot: &Snapshot, sender: &Sender, to: &Address) -> Result<Permit, Refusal> {
     let path = ForwardPath::Mailbox(to.clone());
-    admit(snapshot, &early(), sender, path, DsnRequest::default(), 0, &mut Unrecorded)
+    let posting = Posting::received(snapshot, sender.origin(), &ReversePath::Null, b"", 0);
+    admit(snapshot, &early(), &posting, path, DsnRequest::default(), &mut Unrecorded)
 }
 
 /// How much a capacity permits.
@@ -136,8 +137,9 @@ proptest! {
                 let (then, now) = (asked(&before, &sender, &address(number)), asked(&after, &sender, &address(number)));
                 prop_assert_eq!(&then, &now);
                 let ends = |snapshot| then.as_ref().map(|permit| {
+                    let posting = Posting::received(snapshot, Origin::System, &from, b"", 1);
                     let permits = core::slice::from_ref(permit);
-                    expand(snapshot, &early(), Origin::System, &from, permits, 1, Timestamp::EPOCH, &mut Unrecorded)
+                    expand(snapshot, &early(), &posting, permits, Timestamp::EPOCH, &mut Unrecorded)
                 });
                 prop_assert_eq!(ends(&before), ends(&after));
             }
@@ -154,7 +156,8 @@ proptest! {
             for number in 0..all.len() {
                 if let Ok(permit) = asked(&snapshot, &sender, &address(number)) {
                     let (path, dsn) = (permit.path().clone(), permit.dsn().clone());
-                    let again = admit(&snapshot, &early(), &sender, path, dsn, 0, &mut Unrecorded);
+                    let posting = Posting::received(&snapshot, sender.origin(), &ReversePath::Null, b"", 0);
+                    let again = admit(&snapshot, &early(), &posting, path, dsn, &mut Unrecorded);
                     prop_assert_eq!(again, Ok(permit));
                 }
             }
