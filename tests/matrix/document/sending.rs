@@ -118,7 +118,7 @@ fn addresses(text: &mut String) {
 fn letters(text: &mut String) {
     let one = |address| vec![Some(vec![address])];
     let [alice, liddell, shared, second, boss, bob] = ["alice", "liddell", "shared", "second", "boss", "bob"];
-    let cases: Vec<(&str, Vec<Option<Vec<&'static str>>>, Option<&'static str>, bool)> = vec![
+    let cases: Vec<(&str, Froms, Option<&'static str>, bool)> = vec![
         (alice, one(alice), None, false),
         (alice, one(alice), Some(bob), false),
         (liddell, one(liddell), None, false),
@@ -170,6 +170,9 @@ fn letters(text: &mut String) {
     }
     sheet.print(text, &[]);
 }
+
+/// The addresses of each From field; nothing for one that cannot be read.
+type Froms = Vec<Option<Vec<&'static str>>>;
 
 /// A letter from the local parts of its addresses.
 fn letter(
