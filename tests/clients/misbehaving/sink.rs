@@ -24,7 +24,7 @@ const CASES: [(&str, &[&str], End); 31] = [
     ("soft-data", &["-r", "DATA"], End::Mended("450 4.3.0 Error: command failed")),
     ("soft-dot", &["-r", "."], End::Mended("450 4.3.0 Error: command failed")),
     ("greylist", &["-r", "RCPT", "-b", "451 4.7.1 Greylisted, come back"], End::Mended("451 4.7.1 Greylisted")),
-    ("hard-connect", &["-f", "CONNECT"], End::Mended("500 4.0.0 Error: command failed")),
+    ("hard-connect", &["-f", "CONNECT"], End::Mended("451 4.3.0 127.0.0.1 said 500 5.3.0 Error: command failed")),
     ("hard-ehlo", &["-f", "EHLO"], End::Delivered),
     ("hard-helo", &["-f", "EHLO,HELO"], End::Mended("Error: command failed")),
     ("hard-mail", &["-f", "MAIL"], End::Reported("5.3.0")),
