@@ -39,6 +39,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         directory: Arc::clone(&directory) as Arc<dyn DirectoryDesk>,
         settings: Arc::new(Settings::default()),
         queue: Arc::new(EmptyQueue),
+        moderation: Arc::new(EmptyQueue),
         trace: Arc::new(EmptyTrace),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SeededRandom::new(7)),

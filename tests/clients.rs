@@ -9,6 +9,7 @@ mod imap;
 mod island;
 mod kills;
 mod misbehaving;
+mod moderation;
 mod openssl;
 mod postfix;
 mod relay;

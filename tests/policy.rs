@@ -4,6 +4,7 @@ mod auto_reply;
 mod auto_reply_loops;
 mod forwarding;
 mod laws;
+mod moderation;
 mod paths;
 mod restrictions;
 mod sent_items;
@@ -216,7 +217,7 @@ proptest! {
                     prop_assert_eq!(refusal, Refusal::ForwardingLoop);
                     paths.insert(path.to_string());
                 }
-                Expanded::Deliver(_) | Expanded::Dropped { .. } => prop_assert!(false, "{:?}", one),
+                Expanded::Deliver(_) | Expanded::Dropped { .. } | Expanded::Moderated(_) => prop_assert!(false, "{:?}", one),
             }
         }
         prop_assert_eq!(paths.len(), length);

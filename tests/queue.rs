@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use franking::model::directory::RecipientId;
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
-use franking::model::policy::{DsnRequest, MessageParameters, Notify, Origin, Route};
+use franking::model::policy::{DsnRequest, MessageParameters, Moderated, Notify, Origin, Route, Waiting};
 use franking::model::queue::{
     Addressee, Attempt, Command, Dispatcher, Effect, EntryFacts, Event, Hop, Input, Job, Limits, Outcome, QueueId,
     ReportKind, Schedule, Target,
 };
 
 mod deadlines;
+mod moderation;
 mod selection;
 mod walk;
 
@@ -60,6 +61,14 @@ fn relay_to(domain: &str) -> Target {
 fn mailbox(id: u64) -> Target {
     let reverse_path = ReversePath::Mailbox(address("bob@fabrikam.example"));
     Target::new(addressee(Hop::Mailbox(RecipientId(id)), reverse_path, Notify::Unspecified))
+}
+
+/// A recipient that waits two days for a moderator; the sender hears of it or not.
+fn moderated(addressee: Addressee, notifies_sender: bool, now: Timestamp) -> Target {
+    let Addressee { path, address, reverse_path, dsn, resent_from, .. } = addressee;
+    let waiting = Waiting::new(RecipientId(100), vec![RecipientId(1)], notifies_sender);
+    let moderated = Moderated { path, address, reverse_path, dsn, resent_from, waiting };
+    Target::moderated(moderated, now, now.plus(Duration::from_secs(2 * 24 * 3600)))
 }
 
 fn attempt(at: Timestamp, code: u16) -> Attempt {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 
 mod automatic_reply;
+mod moderation;
 
 use std::path::Path;
 

@@ -10,12 +10,13 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::directory::{Recipient, Snapshot};
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
-    Delivery, Destination, DsnRequest, Evidence, Expanded, Permit, Posting, Proof, Refusal, Route, Rule, Sender,
-    Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author, authorship, expand, sent_items, sign_in,
+    Delivery, Destination, DsnRequest, Evidence, Expanded, Moderated, Permit, Posting, Proof, Refusal, Route, Rule,
+    Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author, authorship, expand, sent_items,
+    sign_in,
 };
 use crate::model::smtp::replies::Answer;
 
@@ -366,6 +367,7 @@ impl Session<'_> {
                     let account = self.account_of(sender);
                     cures.extend(cure::recipient(self.snapshot, &refusal, &address.to_string(), account));
                 }
+                Expanded::Moderated(moderated) => outcome.push(self.moderation(&moderated)),
             }
         }
         if outcome.is_empty() {
@@ -376,6 +378,13 @@ impl Session<'_> {
         if let Some(step) = self.steps.last_mut() {
             step.cures = cures;
         }
+    }
+
+    fn moderation(&self, moderated: &Moderated) -> String {
+        let address = |id: &RecipientId| self.snapshot.recipient(*id).map(|found| found.primary().to_string());
+        let moderators: Vec<String> = moderated.waiting.moderators.iter().filter_map(address).collect();
+        let who = if moderators.is_empty() { "the postmaster".to_owned() } else { moderators.join(" or ") };
+        format!("{} is moderated: the message waits until {who} approves it", moderated.address)
     }
 
     fn delivery(&self, delivery: &Delivery) -> String {

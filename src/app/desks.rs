@@ -3,14 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::admin::office::{
-    DeskFailure, DirectoryDesk, QueueDesk, QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient,
-    QueueSummary, SuspendedSender,
+    DeskFailure, DirectoryDesk, ModerationDesk, QueueDesk, QueueDestination, QueueDetail, QueueObeyed, QueueOrder,
+    QueueRecipient, QueueSummary, SuspendedSender,
 };
 use crate::model::directory::{Change, Snapshot};
 use crate::model::policy::{Refusal, Route, Settings};
-use crate::model::queue::{Attempt, QueueId, Selection, Suspendable};
+use crate::model::queue::{ApprovalId, Attempt, Decision, QueueId, Selection, Suspendable, Verdict};
+use crate::model::report::Original;
 use crate::store::directory::{DirectoryError, DirectoryStore};
-use crate::store::queue::{DestinationSummary, Obeyed, Order, Queue, RecipientSummary, Summary};
+use crate::store::queue::{Decided, DestinationSummary, Moderation, Obeyed, Order, Queue, RecipientSummary, Summary};
 use crate::world::Clock;
 
 /// The directory store as the office sees it.
@@ -115,6 +116,25 @@ impl QueueDesk for QueueCounter {
     }
 }
 
+impl ModerationDesk for QueueCounter {
+    fn waiting(&self, limit: usize) -> Result<(Vec<Moderation>, usize), String> {
+        Ok(self.queue.moderations(limit))
+    }
+
+    fn find(&self, id: ApprovalId) -> Result<Option<Moderation>, String> {
+        Ok(self.queue.moderation(id))
+    }
+
+    fn subject(&self, id: ApprovalId) -> Result<String, String> {
+        let head = self.queue.head(id.message).map_err(|error| error.to_string())?;
+        Ok(Original { head: &head, body: None, international: false }.subject())
+    }
+
+    fn decide(&self, id: ApprovalId, verdict: Verdict, decision: &Decision) -> Result<Decided, String> {
+        self.queue.decide(id, verdict, decision).map_err(|error| error.to_string())
+    }
+}
+
 fn destination(found: DestinationSummary) -> QueueDestination {
     let state = match (&found.suspended_since, found.paused, &found.next_attempt) {
         (Some(_), ..) => "suspended",
@@ -151,7 +171,7 @@ fn recipient(found: &RecipientSummary) -> QueueRecipient {
     QueueRecipient {
         address: found.address.clone(),
         destination: found.destination.clone(),
-        state: format!("{:?}", found.state).to_lowercase(),
+        state: found.state.to_string(),
         attempts: u32::from(found.attempts),
         next_attempt: found.next_attempt.clone(),
         last_answer: found.last_reply.clone(),
@@ -172,6 +192,24 @@ impl QueueAtRest {
 
     fn counter(&self) -> Result<&QueueCounter, String> {
         self.opened.get_or_init(|| (self.open)()).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl ModerationDesk for QueueAtRest {
+    fn waiting(&self, limit: usize) -> Result<(Vec<Moderation>, usize), String> {
+        self.counter()?.waiting(limit)
+    }
+
+    fn find(&self, id: ApprovalId) -> Result<Option<Moderation>, String> {
+        self.counter()?.find(id)
+    }
+
+    fn subject(&self, id: ApprovalId) -> Result<String, String> {
+        self.counter()?.subject(id)
+    }
+
+    fn decide(&self, id: ApprovalId, verdict: Verdict, decision: &Decision) -> Result<Decided, String> {
+        self.counter()?.decide(id, verdict, decision)
     }
 }
 

@@ -31,17 +31,18 @@ impl Premises for Program {
         let settings = Arc::new(settings);
         let (rest, own, policy) = (config.clone(), world.clone(), Arc::clone(&settings));
         let own_directory = Arc::clone(&directory);
-        let queue = QueueAtRest::new(move || {
+        let queue = Arc::new(QueueAtRest::new(move || {
             let data = DataDirectory::open(&rest.data).map_err(|error| error.to_string())?;
             let trace = open_trace(&own, &rest, &data, &own_directory).map_err(|error| error.to_string())?;
             let opened = open_queue(&own, &rest, &data, &policy, trace.as_ref());
             let (queue, _) = opened.map_err(|error| error.to_string())?;
             Ok(QueueCounter { queue: Arc::new(queue), settings: Arc::clone(&policy), clock: Arc::clone(&own.clock) })
-        });
+        }));
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
             settings,
-            queue: Arc::new(queue),
+            moderation: Arc::<QueueAtRest>::clone(&queue),
+            queue,
             trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
             random: world.random,
@@ -149,14 +150,16 @@ fn unavailable(error: StoresError) -> Failure {
 
 /// The office of a running server.
 pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path>) -> Office {
+    let queue = Arc::new(QueueCounter {
+        queue: Arc::clone(&stores.queue),
+        settings: Arc::clone(&stores.settings),
+        clock: Arc::clone(&world.clock),
+    });
     Office {
         directory: Arc::new(DirectoryCounter(Arc::clone(&stores.directory))),
         settings: Arc::clone(&stores.settings),
-        queue: Arc::new(QueueCounter {
-            queue: Arc::clone(&stores.queue),
-            settings: Arc::clone(&stores.settings),
-            clock: Arc::clone(&world.clock),
-        }),
+        moderation: Arc::<QueueCounter>::clone(&queue),
+        queue,
         trace: Arc::new(TraceCounter {
             disk: Arc::clone(&world.disk),
             directory: stores.data.trace(),

@@ -51,6 +51,7 @@ pub(super) struct RawPolicy {
     pub(super) message_bytes_max: Option<Spanned<u64>>,
     pub(super) recipients_max: Option<Spanned<u64>>,
     pub(super) hops_max: Option<Spanned<u64>>,
+    pub(super) moderation_expiry_seconds: Option<Spanned<u64>>,
     pub(super) known_sources: Vec<Spanned<String>>,
 }
 

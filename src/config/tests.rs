@@ -60,6 +60,7 @@ sent_items_copy = true
 message_bytes_max = 1000000
 recipients_max = 100
 hops_max = 30
+moderation_expiry_seconds = 3600
 
 [[listener]]
 address = "[::1]:465"
@@ -158,6 +159,7 @@ fn every_key_reaches_the_configuration() {
     assert!(settings.mailbox_required && settings.refuse_early && settings.repair_from && settings.sent_items_copy);
     assert_eq!(settings.send_as_denied, Wording::ExchangeOnline);
     assert_eq!((settings.message_bytes_max, settings.recipients_max, settings.hops_max), (1_000_000, 100, 30));
+    assert_eq!(settings.moderation_expiry, Duration::from_secs(3600));
     // Every override differs from its profile, so a key that went astray would show.
     assert_ne!(settings.unknown_recipient, plain.settings.unknown_recipient);
     assert_ne!(settings.relay_refused, plain.settings.relay_refused);

@@ -144,6 +144,11 @@ impl Judge<'_> {
             // RFC 5321 section 4.5.3.1.8: at least 100 recipients must be accepted.
             recipients_max: self.count(raw.recipients_max, own.recipients_max, 100..=100_000),
             hops_max: self.count(raw.hops_max, own.hops_max, 10..=1_000),
+            moderation_expiry: self.seconds(
+                raw.moderation_expiry_seconds,
+                own.moderation_expiry.as_secs(),
+                60..=WEEK_SECONDS,
+            ),
             srs_keys: own.srs_keys,
             routes: routes.map(|way| way.to_string().into()),
         }

@@ -117,7 +117,7 @@ impl MailboxAgent {
                 Ok((MailboxName::of_recipient(*id), Some(*id)))
             }
             Hop::Postmaster => Ok((MailboxName::postmaster(), None)),
-            Hop::Relay { .. } | Hop::Nowhere => Err(gone()),
+            Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => Err(gone()),
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod content;
 pub mod exchanger;
 pub mod mailbox_agent;
+mod moderation;
 pub mod outbox;
 pub mod outgoing;
 pub mod relay_agent;

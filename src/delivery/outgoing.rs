@@ -87,7 +87,7 @@ fn next_hop(ways: &RouteTable<Way>, hop: &Hop) -> Option<NextHop> {
                 Some((_, Way::Exchangers { verified: false })) | None => NextHop::Mx(domain.clone()),
             })
         }
-        Hop::Mailbox(_) | Hop::Postmaster | Hop::SentItems(_) | Hop::Nowhere => None,
+        Hop::Mailbox(_) | Hop::Postmaster | Hop::SentItems(_) | Hop::Nowhere | Hop::Approval(_) => None,
     }
 }
 

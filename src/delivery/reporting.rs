@@ -59,7 +59,7 @@ fn body_of(agents: &Agents, job: &ReportJob, entry: &Entry, message: Option<&Arc
 }
 
 /// Spec section 6.2: reports come from the postmaster of the default domain.
-fn reporter(agents: &Agents, snapshot: &Snapshot) -> Option<Reporter> {
+pub(super) fn reporter(agents: &Agents, snapshot: &Snapshot) -> Option<Reporter> {
     let domain = snapshot.default_domain().map_or_else(|| agents.host.to_string(), ToString::to_string);
     let author = Address::parse(&format!("postmaster@{domain}")).ok()?;
     Some(Reporter { host: agents.host.clone(), author })

@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinSet};
 use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
-use super::reporting;
+use super::{moderation, reporting};
 use crate::model::directory::Snapshot;
 use crate::model::policy::{Posting, Settings, Unrecorded, expand};
 use crate::model::queue::{Attempt, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
@@ -125,7 +125,7 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
 const fn lease_of(work: &Work) -> Option<Lease> {
     match work {
         Work::Attempt(job) => Some(job.lease),
-        Work::Expand(_) | Work::Report(_) => None,
+        Work::Expand(_) | Work::Report(_) | Work::Request(..) | Work::Branch(..) => None,
     }
 }
 
@@ -145,6 +145,14 @@ async fn carry_out(agents: Arc<Agents>, thinking: Arc<Semaphore>, work: Work) {
         Work::Report(job) => {
             let _turn = thinking.acquire().await;
             report(agents, job).await;
+        }
+        Work::Request(id, place) => {
+            let _turn = thinking.acquire().await;
+            moderation::request(agents, id, place).await;
+        }
+        Work::Branch(id, place) => {
+            let _turn = thinking.acquire().await;
+            moderation::branch(agents, id, place).await;
         }
     }
 }

@@ -7,8 +7,8 @@ use franking::model::mail::header::{Mailboxes, fields, mailboxes};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::sign_in::may_submit;
 use franking::model::policy::{
-    Delivery, Destination, DsnRequest, Evidence, Expanded, Notify, Origin, Permit, Posting, Proof, Refusal, Route,
-    Sender, Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, sign_in, submit_as,
+    Delivery, Destination, DsnRequest, Evidence, Expanded, Moderated, Notify, Origin, Permit, Posting, Proof, Refusal,
+    Route, Sender, Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, sign_in, submit_as,
 };
 
 use super::build::{self, address};
@@ -157,6 +157,10 @@ impl<'world> Asked<'world> {
                 format!("{} at {address}{}", name_of(refusal), self.told(reverse_path, dsn, given))
             }
             Expanded::Dropped { address, why, .. } => format!("{why:?} dropped at {address}"),
+            Expanded::Moderated(moderated) => {
+                let Moderated { address, reverse_path, dsn, .. } = &**moderated;
+                format!("moderated {address}{}", self.told(reverse_path, dsn, given))
+            }
         }
     }
 

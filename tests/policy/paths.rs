@@ -68,6 +68,7 @@ pub(super) fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&
             },
             Expanded::Refused { path, refusal, .. } => format!("{path}: {refusal:?}"),
             Expanded::Dropped { address, why, .. } => format!("{address} dropped: {why:?}"),
+            Expanded::Moderated(moderated) => format!("{} waits", moderated.address),
         })
         .collect()
 }

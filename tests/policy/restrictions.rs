@@ -54,6 +54,7 @@ fn ends(snapshot: &Snapshot, origin: Origin, from: &str, head: &str, to: &[&str]
         },
         Expanded::Refused { address, refusal, .. } => format!("{}: {refusal:?}", name(&address)),
         Expanded::Dropped { address, .. } => format!("{} dropped", name(&address)),
+        Expanded::Moderated(moderated) => format!("{} waits", name(&moderated.address)),
     };
     found.into_iter().map(end).collect()
 }

@@ -37,7 +37,7 @@ fn live(
                     let events = job.targets.iter().map(|place| (*place, event.clone())).collect();
                     dispatcher.handle(now, Input::Recorded { id: job.id, events });
                 }
-                Effect::Forget(_) => {}
+                Effect::Forget(_) | Effect::Request { .. } | Effect::Branch { .. } => {}
             }
         } else if let Some(job) = dispatcher.next_job(now) {
             *attempts.entry(job.lane.to_string()).or_insert(0) += 1;

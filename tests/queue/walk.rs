@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use franking::model::queue::{DestinationName, Entry, Party, State, Suspendable, Suspension, Suspensions};
+use franking::model::queue::{
+    Decision, DestinationName, Entry, Party, State, Suspendable, Suspension, Suspensions, Verdict,
+};
 use franking::world::random::{Random as _, SeededRandom};
 use proptest::prelude::*;
 
@@ -14,6 +16,7 @@ enum Fact {
     Committed(EntryFacts),
     Expanded(QueueId, Vec<Target>),
     Moved(QueueId, Vec<(u32, Event)>),
+    Branched(QueueId, u32, Vec<Target>),
     Suspended(Suspensions),
 }
 
@@ -26,6 +29,7 @@ struct Walk {
     running: Vec<Job>,
     next_id: u64,
     reports: BTreeMap<(QueueId, u32, ReportKind), u32>,
+    requests: BTreeMap<(QueueId, u32), u32>,
     forgotten: BTreeSet<QueueId>,
 }
 
@@ -39,6 +43,7 @@ impl Walk {
             running: Vec::new(),
             next_id: 1,
             reports: BTreeMap::new(),
+            requests: BTreeMap::new(),
             forgotten: BTreeSet::new(),
         }
     }
@@ -66,6 +71,9 @@ impl Walk {
             _ => Notify::On { success: flag(), failure: flag(), delay: flag() },
         };
         let addressee = addressee(hop, reverse_path, notify);
+        if self.chance(4) {
+            return moderated(addressee, flag(), self.now);
+        }
         if self.chance(5) { Target::refused(addressee, attempt(self.now, 550)) } else { Target::new(addressee) }
     }
 
@@ -118,8 +126,41 @@ impl Walk {
                 self.record(job.id, places.iter().map(|place| (*place, event())).collect());
             }
             Some(Effect::Forget(id)) => assert!(self.forgotten.insert(id), "forgotten twice"),
+            // A worker that is lost: it is asked for again.
+            Some(Effect::Request { .. } | Effect::Branch { .. }) if self.chance(4) => {}
+            Some(Effect::Request { id, place }) => self.request(id, place),
+            Some(Effect::Branch { id, place }) => self.branch(id, place),
         }
         true
+    }
+
+    /// As the store does it: whoever was asked is not asked again.
+    fn request(&mut self, id: QueueId, place: u32) {
+        let target = self.dispatcher.entry(id).and_then(|entry| entry.target(place));
+        if target.is_some_and(|target| target.state == State::Moderated && !target.noticed) {
+            *self.requests.entry((id, place)).or_default() += 1;
+            self.record(id, vec![(place, Event::Requested)]);
+        }
+    }
+
+    /// As the store does it: the first answer stands.
+    fn branch(&mut self, id: QueueId, place: u32) {
+        let target = self.dispatcher.entry(id).and_then(|entry| entry.target(place));
+        if target.is_some_and(|target| target.state == State::Approved) {
+            let targets: Vec<Target> = (0..self.random.below(3)).map(|_| self.draw_target()).collect();
+            self.journal.push(Fact::Branched(id, place, targets.clone()));
+            self.dispatcher.handle(self.now, Input::Branched { id, place, targets });
+        }
+    }
+
+    fn decide(&mut self) {
+        let (id, place) = (QueueId(self.random.below(self.next_id + 1)), u32::try_from(self.random.below(5)).unwrap());
+        let verdict = if self.chance(3) { Verdict::Reject } else { Verdict::Approve };
+        let decision = Decision::new(self.now, "alice@contoso.example", "root", "");
+        let waits = self.dispatcher.entry(id).and_then(|entry| entry.target(place));
+        let waits = waits.is_some_and(|target| target.state == State::Moderated);
+        let decided = self.dispatcher.decide(id, place, verdict, decision);
+        assert!(waits || decided.is_err());
     }
 
     fn expand(&mut self, id: QueueId, targets: Vec<Target>) {
@@ -202,6 +243,9 @@ impl Walk {
                         let _ = entries.get_mut(id).unwrap().apply(*place, event);
                     }
                 }
+                Fact::Branched(id, place, targets) => {
+                    assert!(entries.get_mut(id).unwrap().branch(*place, targets.clone()));
+                }
                 Fact::Suspended(_) => {}
             }
         }
@@ -227,7 +271,7 @@ impl Walk {
     }
 
     fn step(&mut self) {
-        match self.random.below(24) {
+        match self.random.below(26) {
             0 | 1 => self.commit(),
             2..=9 => drop(self.effect()),
             10..=14 => self.running.extend(self.dispatcher.next_job(self.now)),
@@ -236,6 +280,7 @@ impl Walk {
             20 => self.pass_time(4_000),
             21 => self.command(),
             22 => drop(self.running.pop()),
+            23 | 24 => self.decide(),
             _ if self.chance(6) => self.crash(),
             _ => {}
         }
@@ -244,7 +289,12 @@ impl Walk {
     /// Lets everything come to its end, which it must in time.
     fn settle(&mut self) {
         let last = self.dispatcher.entries().map(|entry| entry.facts.accepted_at).max().unwrap_or(self.now);
-        let deadline = self.now.max(last.plus(Schedule::exchange_online().expiry)).plus(limits().lease * 3);
+        let moderated = |entry: &Entry| entry.targets().iter().any(|target| target.addressee.approval().is_some());
+        let any = self.dispatcher.entries().any(|entry| !entry.is_expanded() || moderated(entry));
+        // Whoever is drawn in here may wait for a moderator, and go on from there.
+        let more = if any { Duration::from_secs(4 * 24 * 3600) } else { Duration::ZERO };
+        let end = self.now.max(last.plus(Schedule::exchange_online().expiry)).plus(more);
+        let deadline = end.plus(limits().lease * 3);
         for _ in 0..200_000 {
             while self.effect() {}
             assert!(self.now <= deadline, "the time of everything was up long ago");
@@ -281,9 +331,22 @@ impl Walk {
                         let applied = entries.get_mut(id).unwrap().apply(*place, event).is_ok();
                         let ends = matches!(
                             event,
-                            Event::Delivered(_) | Event::Relayed { .. } | Event::Failed(_) | Event::Removed
+                            Event::Delivered(_)
+                                | Event::Relayed { .. }
+                                | Event::Failed(_)
+                                | Event::Removed
+                                | Event::Rejected(_)
                         );
                         *endings.entry((*id, *place)).or_default() += u32::from(applied && ends);
+                    }
+                }
+                Fact::Branched(id, place, targets) => {
+                    let entry = entries.get_mut(id).unwrap();
+                    let first = u32::try_from(entry.targets().len()).unwrap();
+                    assert!(entry.branch(*place, targets.clone()));
+                    *endings.entry((*id, *place)).or_default() += 1;
+                    for (place, target) in (first..).zip(targets) {
+                        endings.insert((*id, place), u32::from(!target.state.is_open()));
                     }
                 }
                 Fact::Suspended(_) => {}
@@ -309,7 +372,8 @@ proptest! {
             prop_assert!(walk.forgotten.contains(&id));
             for (place, target) in (0_u32..).zip(entry.targets()) {
                 let notify = target.addressee.dsn.notify;
-                let told: u32 = [ReportKind::Failed, ReportKind::Delivered, ReportKind::Relayed]
+                let kinds = [ReportKind::Failed, ReportKind::Delivered, ReportKind::Relayed, ReportKind::Rejected];
+                let told: u32 = kinds
                     .iter()
                     .filter_map(|kind| walk.reports.get(&(id, place, *kind)))
                     .sum();
@@ -318,7 +382,11 @@ proptest! {
                 prop_assert_eq!(told, u32::from(owed));
                 let null = target.addressee.reverse_path == ReversePath::Null;
                 prop_assert!(!(owed && null));
-                prop_assert!(target.state != State::Failed || null || !notify.wants_failure());
+                let silent = target.addressee.approval().is_some_and(|approval| !approval.waiting.notifies_sender);
+                let unheard = null || silent || !notify.wants_failure();
+                prop_assert!(!matches!(target.state, State::Failed | State::Rejected) || unheard);
+                let asked = walk.requests.get(&(id, place)).copied().unwrap_or(0);
+                prop_assert!(asked <= u32::from(target.addressee.approval().is_some()));
                 let noticed = walk.reports.get(&(id, place, ReportKind::Delayed)).copied().unwrap_or(0);
                 prop_assert!(noticed <= u32::from(notify.wants_delay() && !null));
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use franking::model::mail::ReversePath;
 use franking::model::policy::{Envelope, Origin};
-use franking::model::queue::target::transition;
+use franking::model::queue::state::transition;
 use franking::model::queue::{Addressee, EntryFacts, Event, Hop, QueueId, State, Target};
 use franking::store::queue::{Happened, Witness};
 
@@ -225,13 +225,13 @@ impl Witness for Ledger {
         }
     }
 
-    fn expanded(&self, sequence: u64, facts: &EntryFacts, targets: &[Target]) {
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, first: u32, targets: &[Target]) {
         let mut books = self.books();
         if !books.is_new(sequence) {
             return;
         }
         let (id, teller) = (facts.id, books.teller());
-        self.chronicle.note(&format!("expanded {id} into {}", targets.len()));
+        self.chronicle.note(&format!("expanded {id} from {first} into {}", targets.len()));
         let ending = |target: &Target| Ending {
             addressee: Arc::clone(&target.addressee),
             state: target.state,
@@ -243,6 +243,10 @@ impl Witness for Ledger {
             return books.violations.push(format!("{id} is expanded and was never durable"));
         };
         match &mut letter.endings {
+            // Those whom an approval led to.
+            Some(known) if first > 0 && usize::try_from(first) == Ok(known.len()) => {
+                known.extend(targets.iter().map(ending));
+            }
             None => letter.endings = Some(targets.iter().map(ending).collect()),
             Some(known) => {
                 // Written anew: the same recipients, as far as they have come; an administrator may have moved them.
@@ -280,5 +284,9 @@ fn word(event: &Event) -> String {
         Event::Reported => "reported".to_owned(),
         Event::Noticed => "noticed".to_owned(),
         Event::Redirected(route) => format!("redirected to {route:?}"),
+        Event::Requested => "requested".to_owned(),
+        Event::Approved(decision) => format!("approved by {}", decision.by),
+        Event::Rejected(decision) => format!("rejected by {}", decision.by),
+        Event::Branched(first) => format!("branched to {first:?}"),
     }
 }

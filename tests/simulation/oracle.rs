@@ -171,6 +171,7 @@ impl Oracle<'_> {
                 Hop::Mailbox(id) => End::Mailbox(*id),
                 Hop::Relay { address, .. } => End::Outside(address.to_string()),
                 Hop::Nowhere => End::Nowhere,
+                Hop::Approval(_) => return self.breach(format!("{id} waits for a moderator")),
                 Hop::SentItems(owner) => {
                     sent.insert(*owner);
                     continue;
@@ -304,7 +305,9 @@ impl Oracle<'_> {
             Hop::Mailbox(owner) => (MailboxName::of_recipient(*owner), false),
             Hop::SentItems(owner) => (MailboxName::of_recipient(*owner), true),
             Hop::Postmaster => (MailboxName::postmaster(), false),
-            Hop::Relay { .. } | Hop::Nowhere => return self.breach(format!("{id} is in {}", mail.place.display())),
+            Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => {
+                return self.breach(format!("{id} is in {}", mail.place.display()));
+            }
         };
         let mailbox = Path::new(MAIL).join(owner.as_str());
         let folders: &[&str] = if sent { &[".Sent Items/cur"] } else { &["new", "cur"] };
@@ -476,6 +479,14 @@ fn reported(ending: &Ending) -> Option<&'static str> {
         State::Failed => "Undeliverable",
         State::Delivered => "Delivered",
         State::Relayed => "Relayed",
-        State::Due | State::Deferred | State::Held | State::Removed | State::Reported => return None,
+        State::Rejected => "Rejected",
+        State::Due
+        | State::Deferred
+        | State::Held
+        | State::Removed
+        | State::Reported
+        | State::Moderated
+        | State::Approved
+        | State::Branched => return None,
     })
 }

@@ -9,6 +9,7 @@ mod domain;
 mod group;
 mod maintenance;
 mod membership;
+mod moderation;
 mod moderators;
 mod output;
 mod queue;
@@ -125,6 +126,9 @@ pub enum Command {
     /// Messages that wait
     #[command(subcommand)]
     Queue(queue::QueueCommand),
+    /// Mail that waits for a moderator
+    #[command(subcommand)]
+    Moderation(moderation::ModerationCommand),
     /// Who sent what to whom, when, and what became of it
     Trace(trace::TraceArgs),
     /// Copy everything that matters to a new directory

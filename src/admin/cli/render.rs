@@ -1,5 +1,6 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
+mod moderation;
 mod trace;
 
 use std::collections::HashSet;
@@ -89,6 +90,8 @@ pub(super) fn response(response: &Response) -> String {
         Response::QueueDestinations { destinations, suspended_senders } => {
             self::destinations(&mut page, destinations, suspended_senders);
         }
+        Response::Moderations { total, waiting } => moderation::list(&mut page, *total, waiting),
+        Response::Moderation(view) => moderation::one(&mut page, view),
         Response::Trace(found) => trace::list(&mut page, found),
         Response::TraceMessage(history) => trace::message(&mut page, history),
         Response::Explanation(explanation) => explained(&mut page, explanation),

@@ -165,6 +165,7 @@ impl Desk<'_> {
             Command::Group(own) => own.request(),
             Command::Organisation(own) => own.request(),
             Command::Queue(own) => own.request(),
+            Command::Moderation(own) => own.request(),
             Command::Trace(own) => own.request(),
             Command::Explain(own) => Request::Explain(own.query()),
             Command::Backup(own) => Request::Backup {

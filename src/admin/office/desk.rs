@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::failure::Failure;
+use super::moderation::ModerationDesk;
 use super::queue::{QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueSummary, SuspendedSender};
 use crate::model::directory::{Change, Snapshot};
-use crate::model::queue::{QueueId, Selection, Suspendable};
+use crate::model::queue::{ApprovalId, Decision, QueueId, Selection, Suspendable, Verdict};
+use crate::store::queue::{Decided, Moderation};
 
 /// Why a directory did not take a change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +128,24 @@ impl DirectoryDesk for MemoryDirectory {
 /// A queue in which there never is anything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EmptyQueue;
+
+impl ModerationDesk for EmptyQueue {
+    fn waiting(&self, _: usize) -> Result<(Vec<Moderation>, usize), String> {
+        Ok((Vec::new(), 0))
+    }
+
+    fn find(&self, _: ApprovalId) -> Result<Option<Moderation>, String> {
+        Ok(None)
+    }
+
+    fn subject(&self, _: ApprovalId) -> Result<String, String> {
+        Ok(String::new())
+    }
+
+    fn decide(&self, _: ApprovalId, _: Verdict, _: &Decision) -> Result<Decided, String> {
+        Ok(Decided::Unknown)
+    }
+}
 
 impl QueueDesk for EmptyQueue {
     fn list(&self, _: &Selection, _: Option<QueueId>, _: usize) -> Result<(Vec<QueueSummary>, usize), String> {

@@ -12,6 +12,7 @@ mod failure;
 mod groups;
 pub mod identity;
 mod import;
+mod moderation;
 mod queue;
 mod recipients;
 mod remote_domains;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
+pub use moderation::{ModerationDesk, ModerationView};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
 };
@@ -52,6 +54,8 @@ pub struct Office {
     pub settings: Arc<Settings>,
     /// The queue.
     pub queue: Arc<dyn QueueDesk>,
+    /// What of it waits for moderators.
+    pub moderation: Arc<dyn ModerationDesk>,
     /// The message trace.
     pub trace: Arc<dyn TraceDesk>,
     /// The time.
@@ -139,6 +143,12 @@ fn respond(
         Request::QueueDestinations => queue::destinations(&*office.queue),
         Request::QueueSuspend { what, reason } => queue::suspend(&*office.queue, what, &reason),
         Request::QueueResume { what } => queue::resume(&*office.queue, &what),
+        Request::ModerationList { limit } => moderation::list(office, limit),
+        Request::ModerationShow { id } => moderation::show(office, id),
+        Request::ModerationDecide { id, verdict, moderator, comment } => {
+            let asked = moderation::Asked { id, verdict, moderator: moderator.as_deref(), comment: &comment };
+            moderation::decide(office, actor, &asked)
+        }
         Request::Trace(query) => trace::search(office, *query, progress),
         Request::TraceMessage { id, recipient } => trace::history(office, id, recipient.as_ref(), progress),
         Request::Explain(query) => {

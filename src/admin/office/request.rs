@@ -10,7 +10,7 @@ use super::trace::TraceQuery;
 use crate::admin::explain::Query;
 use crate::model::directory::document::{OrganisationEntry, RemoteDomainEntry};
 use crate::model::directory::{DomainType, RecipientType, Right};
-use crate::model::queue::{Party, QueueId, Selection, Suspendable};
+use crate::model::queue::{ApprovalId, Party, QueueId, Selection, Suspendable, Verdict};
 
 /// A password in clear text on its way to being hashed, or to being shown once. Hidden in debug output.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,6 +229,27 @@ pub enum Request {
         /// Which.
         what: Suspendable,
     },
+    /// What waits for a moderator, oldest first.
+    ModerationList {
+        /// How many at most; 0 means all.
+        limit: usize,
+    },
+    /// One recipient of one message that is or was moderated.
+    ModerationShow {
+        /// Which.
+        id: ApprovalId,
+    },
+    /// Decides about it.
+    ModerationDecide {
+        /// Which.
+        id: ApprovalId,
+        /// How.
+        verdict: Verdict,
+        /// Whose decision it is; the administrator's without.
+        moderator: Option<String>,
+        /// Words for the sender; may be empty.
+        comment: String,
+    },
     /// Messages in the trace, one line for each recipient, the newest first.
     Trace(Box<TraceQuery>),
     /// Everything that happened to one message.
@@ -265,6 +286,8 @@ impl Request {
                 | Self::QueueList { .. }
                 | Self::QueueShow { .. }
                 | Self::QueueDestinations
+                | Self::ModerationList { .. }
+                | Self::ModerationShow { .. }
                 | Self::Trace(_)
                 | Self::TraceMessage { .. }
                 | Self::Explain(_)

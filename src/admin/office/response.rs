@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::moderation::ModerationView;
 use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender};
 use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
@@ -110,6 +111,15 @@ pub enum Response {
         /// Senders whose mail waits.
         suspended_senders: Vec<SuspendedSender>,
     },
+    /// What waits for a moderator.
+    Moderations {
+        /// How much there is.
+        total: usize,
+        /// The oldest of it.
+        waiting: Vec<ModerationView>,
+    },
+    /// One recipient of one message that is or was moderated.
+    Moderation(Box<ModerationView>),
     /// Lines of the message trace.
     Trace(Page),
     /// Everything that happened to one message.

@@ -133,6 +133,7 @@ pub(in crate::admin) fn office() -> Office {
         directory: Arc::new(MemoryDirectory::new(contoso())),
         settings: Arc::new(Settings::default()),
         queue: Arc::new(OneMessage::default()),
+        moderation: Arc::new(EmptyQueue),
         trace: Arc::new(OneTraced),
         clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),
         random: Arc::new(SeededRandom::new(1)),

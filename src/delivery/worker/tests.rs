@@ -1,5 +1,7 @@
 //! Messages on their whole way: from the queue into mailboxes, out of the house, and back as reports.
 
+mod moderation;
+
 use std::path::{Path, PathBuf};
 
 use super::super::mailbox_agent::{Occupancy, Unlimited};
@@ -75,6 +77,10 @@ struct House {
 
 impl House {
     fn new(outgoing: Option<Arc<dyn Outgoing>>, occupancy: Arc<dyn Occupancy>) -> Self {
+        Self::of(contoso(), outgoing, occupancy)
+    }
+
+    fn of(snapshot: Snapshot, outgoing: Option<Arc<dyn Outgoing>>, occupancy: Arc<dyn Occupancy>) -> Self {
         let disk = SimulatedDisk::new(1);
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let clock = Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap()));
@@ -89,7 +95,7 @@ impl House {
         let (queue, _) = Queue::open(Arc::clone(&shared), Path::new("/queue"), options, Arc::clone(&own)).unwrap();
         let store = MailboxStore::open(Arc::clone(&shared), Path::new("/mail"), "mx.contoso.example", 2).unwrap();
         let outbox = || Arc::new(Outbox::open(Arc::clone(&shared), Path::new("/outbox")).unwrap());
-        let snapshot = Arc::new(contoso());
+        let snapshot = Arc::new(snapshot);
         let agents = Agents {
             queue: Arc::new(queue),
             directory: Arc::new(move || Arc::clone(&snapshot)),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::envelope::DsnRequest;
+use super::moderation::Waiting;
 use super::refusal::Refusal;
 use crate::model::directory::RecipientId;
 use crate::model::mail::{Address, ForwardPath, ReversePath};
@@ -57,6 +58,23 @@ pub enum Suppression {
     AutoForward,
 }
 
+/// A branch that waits for a moderator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moderated {
+    /// The permitted path that led here.
+    pub path: ForwardPath,
+    /// The moderated recipient's primary address.
+    pub address: Address,
+    /// Who hears when it is not approved.
+    pub reverse_path: ReversePath,
+    /// The DSN parameters of the branch.
+    pub dsn: DsnRequest,
+    /// The mailbox that forwarded it.
+    pub resent_from: Option<Address>,
+    /// Who moderates, and what expansion needs to go on.
+    pub waiting: Waiting,
+}
+
 /// What became of one branch of the expansion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expanded {
@@ -86,4 +104,6 @@ pub enum Expanded {
         /// Who would hear of a failure.
         reverse_path: ReversePath,
     },
+    /// A branch that waits for a moderator.
+    Moderated(Box<Moderated>),
 }

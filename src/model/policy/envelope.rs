@@ -159,14 +159,31 @@ impl Envelope {
         to: &Address,
         parameters: MessageParameters,
     ) -> Option<Self> {
-        let path = ForwardPath::Mailbox(to.clone());
-        // Reports are never reported about, so nothing is asked for.
-        let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
-        let permit = admit(snapshot, settings, &Posting::own(), path, dsn, &mut Unrecorded).ok()?;
-        if matches!(permit.resolution(), Resolution::Unknown(_)) {
-            return None;
-        }
-        Self::new(&Sender::System, ReversePath::Null, parameters, vec![permit])
+        Self::to_readers(snapshot, settings, core::slice::from_ref(to), parameters)
+    }
+
+    /// The same for several readers, of whom those that exist get it, with what `content` needs.
+    pub fn notice(snapshot: &Snapshot, settings: &Settings, to: &[Address], content: &[u8]) -> Option<Self> {
+        let mut parameters = MessageParameters::needed_by(content, to.first()?);
+        parameters.smtputf8 |= !to.iter().all(Address::is_ascii);
+        Self::to_readers(snapshot, settings, to, parameters)
+    }
+
+    fn to_readers(
+        snapshot: &Snapshot,
+        settings: &Settings,
+        to: &[Address],
+        parameters: MessageParameters,
+    ) -> Option<Self> {
+        let permit = |to: &Address| {
+            let path = ForwardPath::Mailbox(to.clone());
+            // Reports are never reported about, so nothing is asked for.
+            let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
+            let permit = admit(snapshot, settings, &Posting::own(), path, dsn, &mut Unrecorded).ok()?;
+            (!matches!(permit.resolution(), Resolution::Unknown(_))).then_some(permit)
+        };
+        let permits = to.iter().filter_map(permit).collect();
+        Self::new(&Sender::System, ReversePath::Null, parameters, permits)
     }
 
     /// Who handed it in.

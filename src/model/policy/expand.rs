@@ -5,6 +5,8 @@
 //! groups that contain each other: what was visited is not visited again. A *broken* one only forwards: nobody would
 //! ever get the message, so it is refused with a report.
 
+mod approval;
+
 use std::collections::{HashMap, HashSet};
 
 use super::admit::{Permit, blind_copy, judge};
@@ -19,6 +21,8 @@ use super::srs;
 use super::trail::{Trail, Unrecorded};
 use crate::model::directory::{DomainType, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
+
+pub use approval::{Known, expand_approved};
 
 /// A node that waits to be expanded, with what it inherits from the way to it.
 #[derive(Clone)]
@@ -36,6 +40,8 @@ struct Branch {
     within: Vec<RecipientId>,
     /// Every group on the way here lets automatic replies of its members through.
     automatic_replies: bool,
+    /// An approval for a group above holds for the moderated groups within it.
+    nested_approved: bool,
 }
 
 struct Expansion<'world, T: Trail> {
@@ -61,6 +67,8 @@ struct Expansion<'world, T: Trail> {
     returned: Vec<RecipientId>,
     /// Of the present permit: a group that somebody forwards to, keeping nothing.
     relied_on: Option<Address>,
+    /// Whose moderators have approved.
+    passed: Option<RecipientId>,
     result: Vec<Expanded>,
 }
 
@@ -73,24 +81,7 @@ pub fn expand(
     now: Timestamp,
     trail: &mut impl Trail,
 ) -> Vec<Expanded> {
-    let mut expansion = Expansion {
-        snapshot,
-        settings,
-        posting,
-        now,
-        trail,
-        pending: Vec::new(),
-        seen: HashMap::new(),
-        place: 0,
-        ring: HashSet::new(),
-        outside: HashSet::new(),
-        postmaster: false,
-        named: HashSet::new(),
-        merged: false,
-        returned: Vec::new(),
-        relied_on: None,
-        result: Vec::with_capacity(permits.len()),
-    };
+    let mut expansion = Expansion::new(snapshot, settings, posting, now, trail);
     // Resolved again: the directory may have changed since RCPT.
     let resolved: Vec<_> =
         permits.iter().map(|permit| resolve(snapshot, settings, permit.path(), expansion.trail)).collect();
@@ -115,27 +106,61 @@ pub fn expand(
             forwarders: Vec::new(),
             within: Vec::new(),
             automatic_replies: true,
+            nested_approved: false,
         });
     }
     expansion.result
 }
 
-impl<T: Trail> Expansion<'_, T> {
-    /// Expands one permit to its ends. What leads nowhere, although a message was accepted for it, is not lost: the
-    /// postmaster's mail goes to the server's own mailbox, and who forwards to nobody is reported.
+impl<'world, T: Trail> Expansion<'world, T> {
+    fn new(
+        snapshot: &'world Snapshot,
+        settings: &'world Settings,
+        posting: &'world Posting<'world>,
+        now: Timestamp,
+        trail: &'world mut T,
+    ) -> Self {
+        Self {
+            snapshot,
+            settings,
+            posting,
+            now,
+            trail,
+            pending: Vec::new(),
+            seen: HashMap::new(),
+            place: 0,
+            ring: HashSet::new(),
+            outside: HashSet::new(),
+            postmaster: false,
+            named: HashSet::new(),
+            merged: false,
+            returned: Vec::new(),
+            relied_on: None,
+            passed: None,
+            result: Vec::new(),
+        }
+    }
+
     fn permit(&mut self, first: Branch) {
+        // The last of the restrictions: it holds for what the message names, and not for groups inside groups.
+        match blind_copy(self.snapshot, self.posting, &first.resolution, &first.path, self.trail) {
+            Ok(()) => self.follow(first),
+            Err(refusal) => self.refuse(first, refusal),
+        }
+    }
+
+    /// Expands to the ends. What leads nowhere, although a message was accepted for it, is not lost: the postmaster's
+    /// mail goes to the server's own mailbox, and who forwards to nobody is reported.
+    fn follow(&mut self, first: Branch) {
         let from = self.result.len();
         self.place += 1;
         (self.merged, self.returned, self.relied_on) = (false, Vec::new(), None);
-        // The last of the restrictions: it holds for what the message names, and not for groups inside groups.
-        if let Err(refusal) = blind_copy(self.snapshot, self.posting, &first.resolution, &first.path, self.trail) {
-            return self.refuse(first, refusal);
-        }
         self.pending.push(first.clone());
         while let Some(branch) = self.pending.pop() {
             self.step(branch);
         }
-        let arrived = self.result.iter().skip(from).any(|end| matches!(end, Expanded::Deliver(_)));
+        let arrived =
+            self.result.iter().skip(from).any(|end| matches!(end, Expanded::Deliver(_) | Expanded::Moderated(_)));
         if arrived || self.merged {
             return;
         }
@@ -155,6 +180,7 @@ impl<T: Trail> Expansion<'_, T> {
         if let Err(refusal) = self.judge(&branch) {
             return self.refuse(branch, refusal);
         }
+        let Some(branch) = self.moderate(branch) else { return };
         match branch.resolution.clone() {
             Resolution::Group(id) => self.group(id, branch),
             Resolution::Mailbox(id) => self.mailbox(id, branch),
@@ -235,6 +261,7 @@ impl<T: Trail> Expansion<'_, T> {
                     forwarders: branch.forwarders.clone(),
                     within: within.clone(),
                     automatic_replies,
+                    nested_approved: branch.nested_approved,
                 });
             }
         }

@@ -140,7 +140,7 @@ pub fn may_be_listed_later(snapshot: &Snapshot, posting: &Posting<'_>, recipient
 
 /// Whether one of `senders` is in a list of senders and groups: itself, or as a member of groups in it, nested ones and
 /// dynamic ones included. Ends for every graph of groups.
-fn is_listed(snapshot: &Snapshot, list: &[RecipientId], senders: &[RecipientId]) -> bool {
+pub(super) fn is_listed(snapshot: &Snapshot, list: &[RecipientId], senders: &[RecipientId]) -> bool {
     if list.is_empty() || senders.is_empty() {
         return false;
     }

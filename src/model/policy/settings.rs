@@ -1,5 +1,7 @@
 //! The two semantics profiles as data (decision D1). Every difference is a field, so each can be overridden alone.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::routes::RouteTable;
@@ -84,6 +86,8 @@ pub struct Settings {
     pub recipients_max: usize,
     /// Received fields that a message may carry before it counts as looping.
     pub hops_max: usize,
+    /// How long a message waits for a moderator (spec section 2.5: two days).
+    pub moderation_expiry: Duration,
     /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
     pub srs_keys: Vec<SrsKey>,
     /// The ways that the operator named for mail to other systems, in words.
@@ -127,6 +131,7 @@ impl Settings {
             recipients_max: 500,
             // Spec section 2.2 names about 20 passes of one server family; each pass adds up to three Received fields.
             hops_max: 60,
+            moderation_expiry: Duration::from_secs(2 * 24 * 3600),
             srs_keys: Vec::new(),
             routes: RouteTable::new(),
         }

@@ -8,6 +8,7 @@
 //! Every timer is removed when its reason goes, so what is kept grows with the queue and not with the traffic.
 
 mod attempts;
+mod moderation;
 mod reports;
 mod steering;
 
@@ -16,11 +17,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::entry::{Entry, QueueId};
 use super::lane::{LaneKey, Lanes, Limits};
 use super::retry::Schedule;
+use super::state::State;
 use super::suspension::Suspensions;
-use super::target::{Attempt, Event, ReportKind, State, Target};
+use super::target::{Attempt, Event, ReportKind, Target};
 use super::work::{Effect, Input, Lease};
 use crate::model::mail::{Reply, Timestamp};
 
+pub use moderation::Undecidable;
 pub use steering::Destination;
 
 /// Whether a recipient is spoken for, in this run of the server.
@@ -42,6 +45,8 @@ struct Live {
     phases: Vec<Phase>,
     /// Reports asked for and not yet recorded, by place.
     reporting: BTreeSet<(u32, ReportKind)>,
+    /// Moderated recipients for which something was asked and not yet recorded.
+    asked: BTreeSet<u32>,
     repeat_possible: bool,
     /// Since when it is here in this run of the server.
     since: Timestamp,
@@ -55,7 +60,8 @@ impl Live {
     fn new(entry: Entry, since: Timestamp, repeat_possible: bool) -> Self {
         let phases = vec![Phase::Idle; entry.targets().len()];
         let (ask_again, expire) = (Timestamp::EPOCH, Timestamp::EPOCH);
-        Self { entry, phases, reporting: BTreeSet::new(), repeat_possible, since, ask_again, expire }
+        let (reporting, asked) = (BTreeSet::new(), BTreeSet::new());
+        Self { entry, phases, reporting, asked, repeat_possible, since, ask_again, expire }
     }
 
     fn phase(&mut self, place: u32) -> Option<&mut Phase> {
@@ -135,6 +141,7 @@ impl Dispatcher {
                 self.await_expansion(now, id);
             }
             Input::Expanded { id, targets } => self.expanded(now, id, targets),
+            Input::Branched { id, place, targets } => self.branched(now, id, place, targets),
             Input::Unexpanded(id) => self.unexpanded(now, id),
             Input::Outcomes { lease, outcomes, jitter } => self.outcomes(now, lease, outcomes, jitter),
             Input::Recorded { id, events } => self.recorded(now, id, &events),
@@ -242,10 +249,11 @@ impl Dispatcher {
     /// Starts the timers of an expanded message and puts its recipients where they belong.
     fn begin(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get(&id) else { return };
-        let accepted_at = live.entry.facts.accepted_at;
         let count = live.phases.len();
-        self.timers.insert((self.schedule.notice_at(accepted_at), Timer::Notice(id)));
-        self.look_at_time(id, self.schedule.expires_at(accepted_at));
+        for since in live.entry.beginnings() {
+            self.timers.insert((self.schedule.notice_at(since), Timer::Notice(id)));
+        }
+        self.look_at_earliest(id);
         for place in 0..u32::try_from(count).unwrap_or(u32::MAX) {
             self.enlist(id, place);
         }
@@ -269,7 +277,16 @@ impl Dispatcher {
             State::Deferred => {
                 self.timers.insert((next_attempt, Timer::Due(id, place)));
             }
-            State::Held | State::Delivered | State::Relayed | State::Failed | State::Removed | State::Reported => {}
+            State::Held
+            | State::Delivered
+            | State::Relayed
+            | State::Failed
+            | State::Removed
+            | State::Reported
+            | State::Moderated
+            | State::Approved
+            | State::Branched
+            | State::Rejected => {}
         }
     }
 
@@ -294,6 +311,12 @@ impl Dispatcher {
                     if now >= self.schedule.expires_at(live.entry.facts.accepted_at) {
                         self.look_at_time(id, now);
                     }
+                }
+                Event::Requested | Event::Approved(_) | Event::Rejected(_) | Event::Branched(_) => {
+                    live.asked.remove(place);
+                    live.release(*place, |phase| phase == Phase::Settling);
+                    // Its time may have run out while this was made durable.
+                    self.look_at_earliest(id);
                 }
                 // What waits on its lane is passed over there; an attempt under way ends by itself.
                 Event::Held | Event::Removed | Event::Released | Event::Redirected(_) => {
@@ -328,7 +351,9 @@ impl Dispatcher {
         let Some(live) = self.entries.get_mut(&id) else { return };
         if live.entry.is_expanded() {
             live.reporting.clear();
-            self.report(now, id, Target::owes);
+            live.asked.clear();
+            self.report(now, id, |_, target| target.owes());
+            self.moderate(now, id);
         } else {
             self.ask_expansion(now, id);
         }

@@ -1,6 +1,6 @@
 //! One accepted message in the queue: what is known of it, and its recipients.
 //!
-//! Accepted, then expanded, then each recipient by the table of `target.rs`, then forgotten. A message is expanded in
+//! Accepted, then expanded, then each recipient by the table of `state.rs`, then forgotten. A message is expanded in
 //! one step, which is durable before any copy leaves; it is forgotten when nothing is left to do for any recipient.
 
 use core::fmt;
@@ -8,7 +8,8 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::target::{Event, Target, TransitionError};
+use super::state::TransitionError;
+use super::target::{Event, Target};
 use crate::model::mail::{LocalPart, ReversePath, Timestamp};
 use crate::model::policy::{Envelope, MessageParameters, Origin};
 
@@ -96,12 +97,14 @@ pub struct Entry {
     pub facts: EntryFacts,
     /// Its recipients; none before it is expanded.
     targets: Option<Vec<Target>>,
+    /// From which places on recipients were added by an approval, and since when their time runs.
+    added: Vec<(u32, Timestamp)>,
 }
 
 impl Entry {
     /// A message that has just been accepted.
     pub const fn accepted(facts: EntryFacts) -> Self {
-        Self { facts, targets: None }
+        Self { facts, targets: None, added: Vec::new() }
     }
 
     /// The recipients; empty before expansion.
@@ -121,7 +124,41 @@ impl Entry {
 
     /// Sets the recipients. A second expansion replaces the first: the replay of a present state written anew.
     pub fn expand(&mut self, targets: Vec<Target>) {
+        let begun = |target: &Target| {
+            let approval = target.addressee.approval()?;
+            Some((approval.first_below?, approval.decision.as_ref()?.1.at))
+        };
+        self.added = targets.iter().filter_map(begun).collect();
+        self.added.sort_unstable();
         self.targets = Some(targets);
+    }
+
+    /// Adds those whom the approval of the recipient at `place` led to; false when that one does not wait for them, or
+    /// not any more.
+    pub fn branch(&mut self, place: u32, below: Vec<Target>) -> bool {
+        let (Some(targets), Ok(index)) = (&mut self.targets, usize::try_from(place)) else { return false };
+        let first = u32::try_from(targets.len()).ok().filter(|_| !below.is_empty());
+        let Some(target) = targets.get_mut(index) else { return false };
+        if target.apply(&Event::Branched(first)).is_err() {
+            return false;
+        }
+        let decided = target.addressee.approval().and_then(|approval| approval.decision.as_ref());
+        let since = decided.map_or(self.facts.accepted_at, |(_, decision)| decision.at);
+        self.added.extend(first.map(|first| (first, since)));
+        targets.extend(below);
+        true
+    }
+
+    /// Since when the time of the recipient at `place` runs: its message's acceptance, or the approval that led there.
+    pub fn since(&self, place: u32) -> Timestamp {
+        let after = self.added.partition_point(|(first, _)| *first <= place);
+        let before = after.checked_sub(1).and_then(|index| self.added.get(index));
+        before.map_or(self.facts.accepted_at, |(_, since)| *since)
+    }
+
+    /// Since when the time of any recipient runs.
+    pub fn beginnings(&self) -> impl Iterator<Item = Timestamp> {
+        core::iter::once(self.facts.accepted_at).chain(self.added.iter().map(|(_, since)| *since))
     }
 
     /// Applies an event to a recipient. Unknown places are passed over: they can only come from a foreign record.

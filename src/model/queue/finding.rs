@@ -23,6 +23,10 @@ pub enum Finding {
     Unsaid,
     /// The copy was forwarded by a mailbox to a remote domain that takes no such mail: it is dropped without a report.
     AutoForwardSuppressed,
+    /// Its moderators rejected the message.
+    Rejected,
+    /// None of its moderators decided in time (spec section 1.5).
+    Unapproved,
     /// No host could be asked, or we noticed ourselves why one cannot take the message; it may pass.
     HostTrouble(EnhancedStatus, String),
     /// The same, for good.
@@ -49,6 +53,8 @@ impl Finding {
             Self::AutoForwardSuppressed => {
                 row(250, (2, 1, 5), "RESOLVER.MSGTYPE.AF; handled AutoForward addressed to external recipient")
             }
+            Self::Rejected => row(550, (5, 7, 1), "APPROVAL.Rejected; The message was rejected by a moderator"),
+            Self::Unapproved => row(550, (5, 6, 0), "APPROVAL.InvalidExpiry; Cannot read expiry policy"),
             Self::HostTrouble(status, text) => Reply::new(451, status, text),
             Self::HostUnfit(status, text) => Reply::new(550, status, text),
         }

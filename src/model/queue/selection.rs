@@ -10,7 +10,8 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, EntryFacts, QueueId};
-use super::target::{Hop, State, Target};
+use super::state::State;
+use super::target::{Hop, Target};
 use crate::model::mail::{Address, Domain, ReversePath, Timestamp};
 use crate::model::policy::Route;
 
@@ -137,7 +138,7 @@ impl DestinationName {
         match hop {
             Hop::Relay { route: Route::NextHost(host), .. } => self.is_host(host),
             Hop::Relay { address, route: Route::Domain } => self.is_domain(address.domain()),
-            Hop::Mailbox(_) | Hop::Postmaster | Hop::SentItems(_) | Hop::Nowhere => false,
+            Hop::Mailbox(_) | Hop::Postmaster | Hop::SentItems(_) | Hop::Nowhere | Hop::Approval(_) => false,
         }
     }
 

@@ -1,35 +1,17 @@
-//! One recipient of one message, and the table of what may become of it.
-//!
-//! | from | event | to | why |
-//! | --- | --- | --- | --- |
-//! | due, deferred | `Deferred` | deferred | it did not work now; another attempt is planned |
-//! | due, deferred, held | `Delivered` | delivered | the mailbox file is durable |
-//! | due, deferred, held | `Relayed` | relayed | the next host took responsibility |
-//! | due, deferred, held | `Failed` | failed | refused for good, or the time is up |
-//! | due, deferred | `Held` | held | an administrator stopped it |
-//! | held | `Deferred` | held | an attempt that was under way ended; the hold stays |
-//! | held, deferred | `Released` | due | an administrator lets it go on, or asks to try now |
-//! | due, deferred, held | `Removed` | removed | an administrator dropped it, without a report |
-//! | failed, delivered, relayed | `Reported` | reported | the report is a message of its own, durable in one batch |
-//! | due, deferred, held | `Noticed` | as before | the sender was told of the delay |
-//! | due, deferred | `Redirected` | due | an administrator gave it another next host |
-//! | held | `Redirected` | held | the same; the hold stays |
-//!
-//! Every arrow is one journal record. The arrow from deferred to due by the clock is written nowhere, since the time of
-//! the next attempt is known. Everything else is refused; delivered, relayed, failed, removed and reported never open
-//! again, so a recipient ends exactly once.
+//! One recipient of one message: who it is, what happens to it, and how it is reported about.
 
-use core::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::approval::{Approval, Decision, Verdict};
 use super::finding::Finding;
 use super::lane::LaneKey;
+use super::state::{State, TransitionError, transition};
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, Domain, ForwardPath, LocalPart, Reply, ReversePath, Timestamp};
 use crate::model::policy::delivery::{Delivery, Destination, Expanded, Route, Suppression};
-use crate::model::policy::{DsnRequest, Notify, Permit, Settings};
+use crate::model::policy::{DsnRequest, Moderated, Notify, Permit, Settings};
 
 /// Where a copy goes next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +31,8 @@ pub enum Hop {
     },
     /// Nowhere: expansion ended in a refusal, which is left to report.
     Nowhere,
+    /// To whomever it leads once a moderator has approved.
+    Approval(Box<Approval>),
 }
 
 impl Hop {
@@ -56,7 +40,7 @@ impl Hop {
     pub fn lane(&self) -> LaneKey {
         match self {
             Self::Mailbox(id) | Self::SentItems(id) => LaneKey::Mailbox(*id),
-            Self::Postmaster | Self::Nowhere => LaneKey::Postmaster,
+            Self::Postmaster | Self::Nowhere | Self::Approval(_) => LaneKey::Postmaster,
             Self::Relay { route: Route::NextHost(host), .. } => LaneKey::Host(host.clone()),
             Self::Relay { address, route: Route::Domain } => LaneKey::Domain(address.domain().clone()),
         }
@@ -66,7 +50,7 @@ impl Hop {
     pub fn is_on(&self, lane: &LaneKey) -> bool {
         match (self, lane) {
             (Self::Mailbox(id) | Self::SentItems(id), LaneKey::Mailbox(other)) => id == other,
-            (Self::Postmaster | Self::Nowhere, LaneKey::Postmaster) => true,
+            (Self::Postmaster | Self::Nowhere | Self::Approval(_), LaneKey::Postmaster) => true,
             (Self::Relay { route: Route::NextHost(host), .. }, LaneKey::Host(other)) => host == other,
             (Self::Relay { address, route: Route::Domain }, LaneKey::Domain(other)) => address.domain() == other,
             (_, LaneKey::Mailbox(_) | LaneKey::Postmaster | LaneKey::Host(_) | LaneKey::Domain(_)) => false,
@@ -165,100 +149,15 @@ pub enum Event {
     Noticed,
     /// Sent on another way by an administrator.
     Redirected(Route),
-}
-
-/// Where a recipient stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// To be tried now.
-    Due,
-    /// To be tried later.
-    Deferred,
-    /// Stopped until an administrator lets it go.
-    Held,
-    /// In its mailbox.
-    Delivered,
-    /// With another system.
-    Relayed,
-    /// Given up.
-    Failed,
-    /// Dropped, by an administrator or by a rule of the organisation.
-    Removed,
-    /// Ended, and the sender has been told.
-    Reported,
-}
-
-impl State {
-    /// Whether delivery has not ended yet.
-    pub const fn is_open(self) -> bool {
-        matches!(self, Self::Due | Self::Deferred | Self::Held)
-    }
-}
-
-/// A text that is no state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a recipient is due, deferred, held, delivered, relayed, failed, removed or reported")]
-pub struct StateError;
-
-impl FromStr for State {
-    type Err = StateError;
-
-    fn from_str(text: &str) -> Result<Self, StateError> {
-        match text {
-            "due" => Ok(Self::Due),
-            "deferred" => Ok(Self::Deferred),
-            "held" => Ok(Self::Held),
-            "delivered" => Ok(Self::Delivered),
-            "relayed" => Ok(Self::Relayed),
-            "failed" => Ok(Self::Failed),
-            "removed" => Ok(Self::Removed),
-            "reported" => Ok(Self::Reported),
-            _ => Err(StateError),
-        }
-    }
-}
-
-/// An event that cannot follow on a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a recipient that is {state:?} cannot become {event}")]
-pub struct TransitionError {
-    /// Where the recipient stands.
-    pub state: State,
-    /// The event's name.
-    pub event: &'static str,
-}
-
-/// The table at the head of this file.
-///
-/// # Errors
-/// Every pair that the table does not have.
-pub fn transition(state: State, event: &Event) -> Result<State, TransitionError> {
-    let refused = |event| Err(TransitionError { state, event });
-    match (event, state) {
-        (Event::Deferred { .. }, State::Due | State::Deferred) => Ok(State::Deferred),
-        (Event::Deferred { .. }, State::Held) => Ok(State::Held),
-        (Event::Delivered(_), State::Due | State::Deferred | State::Held) => Ok(State::Delivered),
-        (Event::Relayed { .. }, State::Due | State::Deferred | State::Held) => Ok(State::Relayed),
-        (Event::Failed(_), State::Due | State::Deferred | State::Held) => Ok(State::Failed),
-        (Event::Held, State::Due | State::Deferred) => Ok(State::Held),
-        (Event::Released, State::Held | State::Deferred) => Ok(State::Due),
-        (Event::Removed, State::Due | State::Deferred | State::Held) => Ok(State::Removed),
-        (Event::Reported, State::Failed | State::Delivered | State::Relayed) => Ok(State::Reported),
-        (Event::Noticed, State::Due | State::Deferred | State::Held) => Ok(state),
-        (Event::Redirected(_), State::Due | State::Deferred) => Ok(State::Due),
-        (Event::Redirected(_), State::Held) => Ok(State::Held),
-        (Event::Deferred { .. }, _) => refused("deferred"),
-        (Event::Delivered(_), _) => refused("delivered"),
-        (Event::Relayed { .. }, _) => refused("relayed"),
-        (Event::Failed(_), _) => refused("failed"),
-        (Event::Held, _) => refused("held"),
-        (Event::Released, _) => refused("due"),
-        (Event::Removed, _) => refused("removed"),
-        (Event::Reported, _) => refused("reported"),
-        (Event::Noticed, _) => refused("noticed"),
-        (Event::Redirected(_), _) => refused("redirected"),
-    }
+    /// The request to its moderators is in the queue.
+    Requested,
+    /// A moderator approved.
+    Approved(Decision),
+    /// A moderator rejected.
+    Rejected(Decision),
+    /// Those below it are recipients of their own, from this place on; none were found without one. Recorded together
+    /// with them.
+    Branched(Option<u32>),
 }
 
 /// What a report tells.
@@ -272,6 +171,8 @@ pub enum ReportKind {
     Delivered,
     /// Another system has it, which does not report success itself.
     Relayed,
+    /// A moderator rejected it.
+    Rejected,
 }
 
 /// One recipient of one message in the queue.
@@ -287,7 +188,7 @@ pub struct Target {
     pub next_attempt: Timestamp,
     /// How the last attempt went.
     pub last: Option<Box<Attempt>>,
-    /// The sender was told of the delay.
+    /// The sender was told of the delay; for a recipient that waits for them, its moderators were asked.
     pub noticed: bool,
     /// The next host reports success itself.
     dsn_passed_on: bool,
@@ -347,12 +248,22 @@ impl Target {
                 let addressee = Addressee::nowhere(address, path, reverse_path, dsn);
                 Self::dropped(addressee, Attempt { at: now, host: None, reply })
             }
+            Expanded::Moderated(moderated) => Self::moderated(*moderated, now, now.plus(settings.moderation_expiry)),
         }
     }
 
     /// A recipient that gets nothing, and of which nobody hears. Its last answer tells the trace why.
     fn dropped(addressee: Addressee, attempt: Attempt) -> Self {
         Self { state: State::Removed, last: Some(Box::new(attempt)), ..Self::new(addressee) }
+    }
+
+    /// A recipient that waits for a moderator until then.
+    pub fn moderated(moderated: Moderated, now: Timestamp, until: Timestamp) -> Self {
+        let Moderated { path, address, reverse_path, dsn, resent_from, waiting } = moderated;
+        let approval = Approval { waiting, since: now, until, decision: None, first_below: None };
+        let hop = Hop::Approval(Box::new(approval));
+        let addressee = Addressee { hop, resent_from, ..Addressee::nowhere(address, path, reverse_path, dsn) };
+        Self { state: State::Moderated, ..Self::new(addressee) }
     }
 
     /// The copy in the Sent Items of `owner`. Nobody hears of its failure.
@@ -382,6 +293,14 @@ impl Target {
             }
             Event::Noticed => self.noticed = true,
             Event::Redirected(route) => self.redirect(route),
+            Event::Requested => self.noticed = true,
+            Event::Approved(decision) => self.decided(Verdict::Approve, decision),
+            Event::Rejected(decision) => {
+                self.decided(Verdict::Reject, decision);
+                let reply = Finding::Rejected.reply();
+                self.last = Some(Box::new(Attempt { at: decision.at, host: None, reply }));
+            }
+            Event::Branched(first) => self.alter_approval(|approval| approval.first_below = *first),
             Event::Held | Event::Released | Event::Removed | Event::Reported => {}
         }
         Ok(())
@@ -395,6 +314,26 @@ impl Target {
         }
     }
 
+    fn decided(&mut self, verdict: Verdict, decision: &Decision) {
+        self.alter_approval(|approval| approval.decision = Some((verdict, decision.clone())));
+    }
+
+    fn alter_approval(&mut self, alter: impl FnOnce(&mut Approval)) {
+        if let Hop::Approval(approval) = &self.addressee.hop {
+            let mut approval = approval.clone();
+            alter(&mut approval);
+            self.addressee = Arc::new(Addressee { hop: Hop::Approval(approval), ..Addressee::clone(&self.addressee) });
+        }
+    }
+
+    /// Whether its end is one of which the moderated recipient wants its sender to hear nothing
+    /// (`SendModerationNotifications`). What an administrator gave up is reported all the same.
+    fn is_unspoken(&self) -> bool {
+        let silent = self.addressee.approval().is_some_and(|approval| !approval.waiting.notifies_sender);
+        let unapproved = || self.last.as_ref().is_some_and(|last| last.reply == Finding::Unapproved.reply());
+        silent && (self.state == State::Rejected || unapproved())
+    }
+
     fn attempted(&mut self, attempt: &Attempt) {
         self.attempts = self.attempts.saturating_add(1);
         self.last = Some(Box::new(attempt.clone()));
@@ -405,17 +344,28 @@ impl Target {
         // A null reverse-path never earns a report.
         self.addressee.reverse_path.address()?;
         let notify = self.addressee.dsn.notify;
+        if self.is_unspoken() {
+            return None;
+        }
         match self.state {
             State::Failed => notify.wants_failure().then_some(ReportKind::Failed),
             State::Delivered => notify.wants_success().then_some(ReportKind::Delivered),
             State::Relayed => (notify.wants_success() && !self.dsn_passed_on).then_some(ReportKind::Relayed),
-            State::Due | State::Deferred | State::Held | State::Removed | State::Reported => None,
+            State::Rejected => notify.wants_failure().then_some(ReportKind::Rejected),
+            State::Due
+            | State::Deferred
+            | State::Held
+            | State::Removed
+            | State::Reported
+            | State::Moderated
+            | State::Approved
+            | State::Branched => None,
         }
     }
 
-    /// Whether a notice of delay is due once its time has come.
+    /// Whether a notice of delay is due once its time has come. Waiting for a moderator is no delay.
     pub fn may_be_noticed(&self) -> bool {
-        self.state.is_open()
+        matches!(self.state, State::Due | State::Deferred | State::Held)
             && !self.noticed
             && self.addressee.reverse_path.address().is_some()
             && self.addressee.dsn.notify.wants_delay()

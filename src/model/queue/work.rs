@@ -70,6 +70,15 @@ pub enum Input {
         /// Recipients by place, and what happened to them.
         events: Vec<(u32, Event)>,
     },
+    /// The recipients below an approved one are known, and that is durable.
+    Branched {
+        /// The message.
+        id: QueueId,
+        /// The approved recipient.
+        place: u32,
+        /// Those below it.
+        targets: Vec<Target>,
+    },
     /// A message could not be expanded now.
     Unexpanded(QueueId),
     /// What is suspended has altered, and that is durable.
@@ -134,4 +143,19 @@ pub enum Effect {
     Report(ReportJob),
     /// Nothing is left to do: the message's content may go.
     Forget(QueueId),
+    /// Write a request to the moderators of a recipient and queue it; durable together with its `Requested` event,
+    /// which comes back as [`Input::Recorded`].
+    Request {
+        /// The message.
+        id: QueueId,
+        /// The recipient.
+        place: u32,
+    },
+    /// Expand below an approved recipient, and answer with [`Input::Branched`].
+    Branch {
+        /// The message.
+        id: QueueId,
+        /// The recipient.
+        place: u32,
+    },
 }

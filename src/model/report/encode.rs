@@ -4,7 +4,7 @@ use core::fmt;
 
 use base64::Engine as _;
 
-use super::ReportFacts;
+use crate::model::queue::QueueId;
 
 /// RFC 2045 section 6.7: at most 76 characters a line.
 const QUOTED_LINE_MAX: usize = 76;
@@ -16,11 +16,11 @@ const ENCODED_WORD_OCTETS: usize = 45;
 pub(super) struct Boundary(String);
 
 impl Boundary {
-    /// Finds one by counting up, from the facts alone.
-    pub(super) fn outside(facts: &ReportFacts<'_>, name: &str, content: &[u8]) -> Self {
+    /// Finds one by counting up, from the message's id and the content alone.
+    pub(super) fn outside(message: QueueId, name: &str, content: &[u8]) -> Self {
         let mut number = 0_u32;
         loop {
-            let text = format!("=_{}{name}{number}", facts.message.id);
+            let text = format!("=_{message}{name}{number}");
             // What is encoded as quoted-printable has no "=_".
             if memchr::memmem::find(content, text.as_bytes()).is_none() {
                 return Self(text);

@@ -37,7 +37,7 @@ impl Original<'_> {
     }
 
     /// The decoded subject on one line; empty when there is none.
-    pub(super) fn subject(&self) -> String {
+    pub fn subject(&self) -> String {
         let parsed = MessageParser::new().parse_headers(self.bounded_head());
         let subject = parsed.as_ref().and_then(|message| message.subject()).unwrap_or_default();
         one_line(subject, SUBJECT_CHARACTERS_MAX)
@@ -101,6 +101,7 @@ pub(super) fn subject(kind: ReportKind, original: &Original<'_>) -> String {
         ReportKind::Delayed => "Delivery delayed",
         ReportKind::Delivered => "Delivered",
         ReportKind::Relayed => "Relayed",
+        ReportKind::Rejected => "Rejected",
     };
     format!("{prefix}: {}", original.subject()).trim_end().to_owned()
 }
@@ -113,6 +114,7 @@ pub(super) fn write(facts: &ReportFacts<'_>, output: &mut Vec<u8>) {
         ReportKind::Delayed => "delayed",
         ReportKind::Delivered => "delivered",
         ReportKind::Relayed => "relayed",
+        ReportKind::Rejected => "rejected",
     };
     let first = facts.targets.first().map_or(0, |(place, _)| *place);
     line(output, "MIME-Version: 1.0");

@@ -1,4 +1,5 @@
-//! Reports to senders: why a message could not be delivered, that it waits, or that it arrived (RFC 3461, 3464, 6522).
+//! Reports to senders: why a message could not be delivered, that it waits, or that it arrived (RFC 3461, 3464, 6522);
+//! and the request to moderators that something waits for them.
 //!
 //! The form is Exchange's (spec section 6.2): for people as text and as HTML, for programs as delivery status, and the
 //! original or its header. Promises: the same facts make the same octets; whatever the original, the recipients and
@@ -8,6 +9,7 @@ mod automatic_reply;
 mod encode;
 mod header;
 mod people;
+mod request;
 mod status;
 mod words;
 
@@ -18,6 +20,7 @@ use crate::model::queue::{EntryFacts, ReportKind, Target};
 
 pub use automatic_reply::{AutomaticReplyFacts, compose_automatic_reply};
 pub use header::Original;
+pub use request::{RequestFacts, carries_body, compose_request};
 
 /// Originals up to this many octets are returned whole (spec section 6.2).
 pub const ORIGINAL_BYTES_MAX: u64 = 10 << 20;
@@ -60,13 +63,13 @@ pub fn returns_body(kind: ReportKind, message: &EntryFacts) -> bool {
     let lines = message.parameters.body != BodyKind::BinaryMime;
     let asked = message.parameters.ret != Some(Ret::Headers);
     // RFC 3461 section 4.3: RET is about failures; everything else carries the header only.
-    kind == ReportKind::Failed && lines && asked && message.bytes <= ORIGINAL_BYTES_MAX
+    matches!(kind, ReportKind::Failed | ReportKind::Rejected) && lines && asked && message.bytes <= ORIGINAL_BYTES_MAX
 }
 
 /// Whether the original asks not to be reported about (`X-Auto-Response-Suppress`, spec section 6.1).
 pub fn is_suppressed(kind: ReportKind, original: &Original<'_>) -> bool {
     let word = match kind {
-        ReportKind::Failed | ReportKind::Delayed => "NDR",
+        ReportKind::Failed | ReportKind::Delayed | ReportKind::Rejected => "NDR",
         ReportKind::Delivered | ReportKind::Relayed => "DR",
     };
     original.suppressed_responses().any(|found| found.eq_ignore_ascii_case(word) || found.eq_ignore_ascii_case("All"))
@@ -91,8 +94,8 @@ pub fn compose(facts: &ReportFacts<'_>) -> Vec<u8> {
     status::write(facts, &mut status);
     let returned = facts.original.returned(returns_body(facts.kind, facts.message));
     let eight_bit = !returned.content.is_ascii();
-    let mixed = encode::Boundary::outside(facts, "r", &returned.content);
-    let alternative = encode::Boundary::outside(facts, "a", &returned.content);
+    let mixed = encode::Boundary::outside(facts.message.id, "r", &returned.content);
+    let alternative = encode::Boundary::outside(facts.message.id, "a", &returned.content);
     let mut output = Vec::with_capacity(returned.content.len().saturating_add(16 << 10));
 
     header::write(facts, &mut output);

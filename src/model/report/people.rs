@@ -3,6 +3,7 @@
 use super::encode::{ascii_line, escape_html, one_line};
 use super::status::status_of;
 use super::{ReportFacts, words};
+use crate::model::mail::EnhancedStatus;
 use crate::model::queue::{ReportKind, Target};
 
 /// A piece of the outline.
@@ -21,6 +22,7 @@ fn outline(facts: &ReportFacts<'_>) -> Vec<Piece> {
             ReportKind::Delayed => words::DELAYED,
             ReportKind::Delivered => words::DELIVERED,
             ReportKind::Relayed => words::RELAYED,
+            ReportKind::Rejected => words::REJECTED,
         }
         .to_owned(),
     )];
@@ -44,7 +46,12 @@ fn explanation(facts: &ReportFacts<'_>, target: &Target) -> Vec<Piece> {
     let paragraph = |text: &str| Piece::Paragraph(text.to_owned());
     match facts.kind {
         ReportKind::Failed => {
-            let words = words::failure(status_of(facts.kind, target));
+            let unapproved = target.addressee.approval().is_some_and(|approval| approval.decision.is_none());
+            let status = status_of(facts.kind, target);
+            let words = match status {
+                EnhancedStatus(5, 6, 0) if unapproved => words::UNAPPROVED,
+                status => words::failure(status),
+            };
             vec![
                 paragraph(words.what),
                 paragraph(words.sender),
@@ -54,8 +61,21 @@ fn explanation(facts: &ReportFacts<'_>, target: &Target) -> Vec<Piece> {
         ReportKind::Delayed => {
             vec![Piece::Paragraph(format!("It will be tried until {}.", facts.expires_at.rfc5322()))]
         }
+        ReportKind::Rejected => rejection(target),
         ReportKind::Delivered | ReportKind::Relayed => Vec::new(),
     }
+}
+
+/// The moderator's words, line by line; which of the moderators it was is left out.
+fn rejection(target: &Target) -> Vec<Piece> {
+    let decision = target.addressee.approval().and_then(|approval| approval.decision.as_ref());
+    let comment = decision.map(|(_, decision)| &*decision.comment).unwrap_or_default();
+    let lines: Vec<String> = comment.lines().map(|text| one_line(text, 998)).collect();
+    let comment = lines.join("\n").trim().to_owned();
+    if comment.is_empty() {
+        return vec![Piece::Paragraph("The moderator left no comment.".to_owned())];
+    }
+    vec![Piece::Paragraph("The moderator's comment:".to_owned()), Piece::Lines(comment)]
 }
 
 /// Who the recipient is, as its sender knows it: the given path, and the address behind it where that is another.

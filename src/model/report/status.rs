@@ -30,7 +30,7 @@ fn recipient(facts: &ReportFacts<'_>, target: &Target, output: &mut Vec<u8>) {
     }
     line(output, &format!("Final-Recipient: {}", typed_address(&addressee.address)));
     let action = match facts.kind {
-        ReportKind::Failed => "failed",
+        ReportKind::Failed | ReportKind::Rejected => "failed",
         ReportKind::Delayed => "delayed",
         ReportKind::Delivered => "delivered",
         ReportKind::Relayed => "relayed",
@@ -55,7 +55,7 @@ fn recipient(facts: &ReportFacts<'_>, target: &Target, output: &mut Vec<u8>) {
 /// failure all the same; its own status says `4.4.7` (spec section 1.5) and is kept.
 pub(super) fn status_of(kind: ReportKind, target: &Target) -> EnhancedStatus {
     let class = match kind {
-        ReportKind::Failed => 5,
+        ReportKind::Failed | ReportKind::Rejected => 5,
         ReportKind::Delayed => 4,
         ReportKind::Delivered | ReportKind::Relayed => 2,
     };

@@ -120,5 +120,14 @@ pub(super) const DELIVERED: &str = "Your message has been delivered to these rec
 /// For a success that goes on elsewhere.
 pub(super) const RELAYED: &str = "Your message has been handed over for these recipients or groups, but the receiving \
                                   server won't tell whether it arrives:";
+/// For a message that a moderator rejected.
+pub(super) const REJECTED: &str = "A moderator rejected your message, so it wasn't delivered to these recipients or \
+                                   groups:";
+/// For a message that no moderator decided about in time.
+pub(super) const UNAPPROVED: Words = words(
+    "The message waited for a moderator's approval, and nobody decided about it in time.",
+    "Ask a moderator or the owner of the group, and send the message again.",
+    "Check that the recipient's moderators exist and read their mail.",
+);
 /// For a failure.
 pub(super) const FAILED: &str = "Delivery has failed to these recipients or groups:";

@@ -194,7 +194,7 @@ impl Queue {
     }
 
     /// Shows every message, oldest first, a slice under the lock at a time.
-    fn each(&self, mut show: impl FnMut(&Table, &Entry)) {
+    pub(super) fn each(&self, mut show: impl FnMut(&Table, &Entry)) {
         let mut next = Some(QueueId(0));
         while let Some(first) = next {
             let table = locked(&self.shared.table);

@@ -86,13 +86,20 @@ impl RecipientSummary {
         let last = dispatcher.last_attempt(target);
         Self {
             address: target.addressee.address.to_string(),
-            destination: target.addressee.hop.lane().to_string(),
+            destination: destination_of(target),
             state: target.state,
             attempts: target.attempts,
             next_attempt: dispatcher.next_attempt(target).map(|at| at.to_string()),
             last_host: last.and_then(|last| last.host.as_deref()).map(str::to_owned),
             last_reply: last.map(|last| last.reply.to_string()),
         }
+    }
+}
+
+fn destination_of(target: &Target) -> String {
+    match target.addressee.approval() {
+        Some(_) => "moderators".to_owned(),
+        None => target.addressee.hop.lane().to_string(),
     }
 }
 

@@ -16,6 +16,7 @@ mod content;
 mod control;
 mod failure;
 mod list;
+mod moderation;
 mod record;
 mod recorder;
 mod renewal;
@@ -51,6 +52,7 @@ pub use content::{StoredBody, StoredMessage};
 pub use control::{Obeyed, Order, Page, SuspendError, Unsettled};
 pub use failure::{CommitFailure, OpenError};
 pub use list::{DestinationSummary, RecipientSummary, Summary};
+pub use moderation::{Decided, Moderation};
 pub use record::RecordError;
 pub use witness::{Happened, Unwitnessed, Witness};
 
@@ -94,6 +96,10 @@ pub enum Work {
     Attempt(Job),
     /// Write a report, then [`Queue::reported`].
     Report(ReportJob),
+    /// Write a request to the moderators of the recipient at this place, then [`Queue::requested`].
+    Request(QueueId, u32),
+    /// Expand below the approved recipient at this place, then [`Queue::branched`].
+    Branch(QueueId, u32),
 }
 
 /// A message that the server writes itself.
@@ -258,6 +264,8 @@ impl Queue {
         match table.asked.pop_front() {
             Some(Asked::Expand(id)) => Some(Work::Expand(id)),
             Some(Asked::Report(job)) => Some(Work::Report(job)),
+            Some(Asked::Request(id, place)) => Some(Work::Request(id, place)),
+            Some(Asked::Branch(id, place)) => Some(Work::Branch(id, place)),
             // What a crash would repeat is not added to while the disk cannot keep up, or fails.
             None if self.shared.backlog.is_full() || self.shared.journal.failure().is_some() => None,
             None => table.dispatcher.next_job(now).map(Work::Attempt),
@@ -418,6 +426,8 @@ impl Shared {
             match effect {
                 Effect::Expand(id) => table.asked.push_back(Asked::Expand(id)),
                 Effect::Report(job) => table.asked.push_back(Asked::Report(job)),
+                Effect::Request { id, place } => table.asked.push_back(Asked::Request(id, place)),
+                Effect::Branch { id, place } => table.asked.push_back(Asked::Branch(id, place)),
                 Effect::Record { id, events } => {
                     let departs = events.iter().any(|(_, event)| matches!(event, Event::Relayed { .. }));
                     let unrecorded = departs.then(|| self.backlog.depart(&self.changed));

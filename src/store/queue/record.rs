@@ -1,7 +1,8 @@
 //! The queue's journal records: a version, a part in postcard, and for accepted messages head and body as they are.
 //!
-//! Five kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and
-//! once more whenever the present state is written anew); recipients were *moved* by events; destinations and senders
+//! Six kinds: a message was *committed*; its recipients were *expanded* (in pieces, complete with the last one, and
+//! once more whenever the present state is written anew); recipients were *moved* by events; a message has *grown* by
+//! those whom the approval of a recipient led to (in pieces, too); destinations and senders
 //! are *suspended* (all that are, the last record counts); the greatest id so far is *marked*, where no message tells
 //! it.
 
@@ -22,6 +23,9 @@ pub(super) const MOVED: u8 = 3;
 pub(super) const SUSPENDED: u8 = 4;
 /// The journal's kind of the greatest id of any message so far.
 pub(super) const MARKED: u8 = 5;
+
+/// The journal's kind of a piece of the recipients below an approved one.
+pub(super) const GROWN: u8 = 6;
 
 const VERSION: u8 = 2;
 
@@ -93,19 +97,41 @@ pub(super) struct Moved {
     pub(super) events: Vec<(u32, Event)>,
 }
 
+/// A piece of the recipients below an approved one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Grown {
+    pub(super) id: QueueId,
+    /// The approved recipient.
+    pub(super) place: u32,
+    /// How many of them came before; 0 begins anew and makes void what was not finished.
+    pub(super) first: u32,
+    /// With this piece they are complete, and the approved recipient is done.
+    pub(super) last: bool,
+    pub(super) targets: Vec<Target>,
+}
+
 /// Recipients of one piece of an expansion; each takes a few hundred octets, with a long last answer a few thousand.
 pub(super) const TARGETS_OF_A_PIECE: usize = 200;
 
 /// An expansion in pieces. There is always one, also for no recipients.
 pub(super) fn pieces(id: QueueId, targets: &[Target]) -> Result<Vec<Vec<u8>>, RecordError> {
+    in_pieces(targets, |first, last, targets| encode(&Expanded { id, first, last, targets }))
+}
+
+/// Recipients in pieces, at least one; `piece` writes one of them, given the place of its first and whether it is the
+/// last.
+pub(super) fn in_pieces(
+    targets: &[Target],
+    piece: impl Fn(u32, bool, Vec<Target>) -> Result<Vec<u8>, RecordError>,
+) -> Result<Vec<Vec<u8>>, RecordError> {
     let mut pieces = Vec::with_capacity(targets.len() / TARGETS_OF_A_PIECE + 1);
     let mut first = 0_usize;
     loop {
         let end = first.saturating_add(TARGETS_OF_A_PIECE).min(targets.len());
-        let piece = targets.get(first..end).unwrap_or_default().to_vec();
+        let own = targets.get(first..end).unwrap_or_default().to_vec();
         let last = end == targets.len();
         let place = u32::try_from(first).map_err(|_| RecordError::Content)?;
-        pieces.push(encode(&Expanded { id, first: place, last, targets: piece })?);
+        pieces.push(piece(place, last, own)?);
         if last {
             return Ok(pieces);
         }

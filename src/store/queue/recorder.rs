@@ -36,6 +36,18 @@ pub(super) enum Fact {
         report: Option<OwnMessage>,
         promise: Promise<Option<QueueId>, Stopped>,
     },
+    Request {
+        id: QueueId,
+        place: u32,
+        request: Option<OwnMessage>,
+        promise: Promise<Option<QueueId>, Stopped>,
+    },
+    Branched {
+        id: QueueId,
+        place: u32,
+        targets: Vec<Target>,
+        promise: Promise<(), Stopped>,
+    },
     Own {
         message: OwnMessage,
         promise: Promise<QueueId, CommitFailure>,
@@ -55,10 +67,11 @@ pub(super) enum Fact {
 }
 
 /// What follows when a record is durable.
-enum Then {
+pub(super) enum Then {
     Trace(QueueId),
     Expanded(QueueId, Vec<Target>, Promise<(), Stopped>),
     Moved(QueueId, Vec<(u32, Event)>),
+    Branched(QueueId, u32, Vec<Target>, Promise<(), Stopped>),
     Committed(Box<Own>),
     Answer(Promise<Option<QueueId>, Stopped>, Option<QueueId>),
     AnswerOwn(Promise<QueueId, CommitFailure>, QueueId),
@@ -69,7 +82,7 @@ enum Then {
 }
 
 /// A message of the server's own.
-struct Own {
+pub(super) struct Own {
     committed: Committed,
     head: Vec<u8>,
     body_bytes: u64,
@@ -80,9 +93,9 @@ pub(super) struct Recorder {
     inbox: Receiver<Fact>,
     hands: Hands,
     records: Vec<(u8, Vec<u8>)>,
-    bytes: usize,
+    pub(super) bytes: usize,
     /// For each record by its place, or after all records before it: what follows.
-    then: Vec<(Option<usize>, Then)>,
+    pub(super) then: Vec<(Option<usize>, Then)>,
     /// Messages whose records have become many.
     pub(super) overgrown: Vec<QueueId>,
     /// What is being written anew, a slice at a time.
@@ -165,6 +178,14 @@ impl Recorder {
                 self.flush();
                 self.report(&job, report, promise);
             }
+            Fact::Request { id, place, request, promise } => {
+                self.flush();
+                self.request(id, place, request, promise);
+            }
+            Fact::Branched { id, place, targets, promise } => {
+                self.flush();
+                self.branched(id, place, targets, promise);
+            }
             Fact::Own { message, promise } => match self.commit(message) {
                 Ok(id) => self.then.push((None, Then::AnswerOwn(promise, id))),
                 Err(failure) => promise.fulfil(Err(failure)),
@@ -184,7 +205,7 @@ impl Recorder {
         }
     }
 
-    fn push(&mut self, kind: u8, payload: Vec<u8>, then: Then) {
+    pub(super) fn push(&mut self, kind: u8, payload: Vec<u8>, then: Then) {
         self.bytes = self.bytes.saturating_add(payload.len());
         self.then.push((Some(self.records.len()), then));
         self.records.push((kind, payload));
@@ -233,7 +254,7 @@ impl Recorder {
         self.expanded(id, targets, ticket().0);
     }
 
-    fn moved(&mut self, id: QueueId, events: Vec<(u32, Event)>) {
+    pub(super) fn moved(&mut self, id: QueueId, events: Vec<(u32, Event)>) {
         for events in events.chunks(EVENTS_OF_A_RECORD) {
             let moved = Moved { id, events: events.to_vec() };
             match record::encode(&moved) {
@@ -247,7 +268,9 @@ impl Recorder {
     fn report(&mut self, job: &ReportJob, report: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped>) {
         let owed = |target: &Target| match job.kind {
             ReportKind::Delayed => target.may_be_noticed(),
-            ReportKind::Failed | ReportKind::Delivered | ReportKind::Relayed => target.owes() == Some(job.kind),
+            ReportKind::Failed | ReportKind::Delivered | ReportKind::Relayed | ReportKind::Rejected => {
+                target.owes() == Some(job.kind)
+            }
         };
         let table = locked(&self.shared.table);
         let entry = table.dispatcher.entry(job.id);
@@ -269,7 +292,7 @@ impl Recorder {
         self.then.push((None, Then::Answer(promise, id)));
     }
 
-    fn commit(&mut self, message: OwnMessage) -> Result<QueueId, CommitFailure> {
+    pub(super) fn commit(&mut self, message: OwnMessage) -> Result<QueueId, CommitFailure> {
         let id = self.shared.reserve_id();
         let OwnMessage { envelope, content } = message;
         let split = memchr::memmem::find(&content, b"\r\n\r\n").map_or(content.len(), |at| at.saturating_add(4));
@@ -298,7 +321,7 @@ impl Recorder {
     }
 
     /// Writes what has gathered, durable on return, and applies it.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let records = core::mem::take(&mut self.records);
         let then = core::mem::take(&mut self.then);
         self.bytes = 0;
@@ -314,7 +337,7 @@ impl Recorder {
     }
 
     /// Notes where a record about a message is.
-    fn note(&mut self, id: QueueId, location: Option<Location>) {
+    pub(super) fn note(&mut self, id: QueueId, location: Option<Location>) {
         let Some(location) = location else { return };
         let mut table = locked(&self.shared.table);
         let Table { dispatcher, stored, .. } = &mut *table;
@@ -336,7 +359,7 @@ impl Recorder {
                 self.note(id, location);
                 let facts = locked(&self.shared.table).dispatcher.entry(id).map(|entry| entry.facts.clone());
                 if let (Some(facts), Some(location)) = (facts, location) {
-                    self.shared.witness.expanded(location.sequence, &facts, &targets);
+                    self.shared.witness.expanded(location.sequence, &facts, 0, &targets);
                 }
                 self.shared.handle(Input::Expanded { id, targets });
                 promise.fulfil(Ok(()));
@@ -351,6 +374,10 @@ impl Recorder {
                     self.shared.witness.moved(location.sequence, &facts, &happened);
                 }
                 self.shared.handle(Input::Recorded { id, events });
+            }
+            Then::Branched(id, place, targets, promise) => {
+                self.grew(id, place, targets, location);
+                promise.fulfil(Ok(()));
             }
             Then::Committed(own) => {
                 if let Some(location) = location {

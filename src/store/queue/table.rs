@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::record::{self, COMMITTED, Committed, EXPANDED, Expanded, MARKED, MOVED, Moved, RecordError, SUSPENDED};
+use super::record::{
+    self, COMMITTED, Committed, EXPANDED, Expanded, GROWN, Grown, MARKED, MOVED, Moved, RecordError, SUSPENDED,
+};
 use super::{Happened, Witness};
 use crate::model::queue::{Dispatcher, Entry, QueueId, ReportJob, Suspensions, Target};
 use crate::store::journal::{LargeBody, Location, Record};
@@ -36,6 +38,10 @@ impl Stored {
 pub(super) enum Asked {
     Expand(QueueId),
     Report(ReportJob),
+    /// Of the recipient at this place.
+    Request(QueueId, u32),
+    /// Below the recipient at this place.
+    Branch(QueueId, u32),
 }
 
 /// What is behind the queue's lock.
@@ -79,6 +85,8 @@ struct Replayed {
     stored: Stored,
     /// Pieces of an expansion whose last one has not come yet.
     unfinished: Vec<Target>,
+    /// The same of those below an approved recipient.
+    growing: Vec<Target>,
 }
 
 /// Takes the journal's records in.
@@ -133,6 +141,7 @@ impl<'a> Replay<'a> {
             COMMITTED => self.committed(record.payload, location),
             EXPANDED => self.expanded(record.payload, location),
             MOVED => self.moved(record.payload, location),
+            GROWN => self.grown(record.payload, location),
             SUSPENDED => record::decode::<Suspensions>(record.payload).map(|(suspensions, _)| {
                 self.suspensions = suspensions;
                 self.needless.extend(self.suspended.replace(location));
@@ -164,7 +173,8 @@ impl<'a> Replay<'a> {
                     self.witness.committed(location.sequence, &entry.facts, &committed.envelope, head);
                 }
                 let stored = Stored::new(location, committed.large);
-                self.messages.insert(committed.id, Replayed { entry, stored, unfinished: Vec::new() });
+                let (unfinished, growing) = (Vec::new(), Vec::new());
+                self.messages.insert(committed.id, Replayed { entry, stored, unfinished, growing });
             }
         }
         Ok(())
@@ -188,7 +198,34 @@ impl<'a> Replay<'a> {
                 let first = !known.entry.is_expanded();
                 known.entry.expand(core::mem::take(&mut known.unfinished));
                 if first && location.sequence > self.seen {
-                    self.witness.expanded(location.sequence, &known.entry.facts, known.entry.targets());
+                    self.witness.expanded(location.sequence, &known.entry.facts, 0, known.entry.targets());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn grown(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
+        let (piece, _) = record::decode::<Grown>(payload)?;
+        let Some(known) = self.messages.get_mut(&piece.id) else {
+            self.needless.push(location);
+            return Ok(());
+        };
+        known.stored.facts.push(location);
+        if piece.first == 0 {
+            known.growing.clear();
+        }
+        if usize::try_from(piece.first) == Ok(known.growing.len()) {
+            known.growing.extend(piece.targets);
+            if piece.last {
+                let first = known.entry.targets().len();
+                let below = core::mem::take(&mut known.growing);
+                // What was refused in the running server is refused here.
+                let grew = known.entry.branch(piece.place, below);
+                if grew && location.sequence > self.seen {
+                    let targets = known.entry.targets().get(first..).unwrap_or_default();
+                    let first = u32::try_from(first).unwrap_or(u32::MAX);
+                    self.witness.expanded(location.sequence, &known.entry.facts, first, targets);
                 }
             }
         }

@@ -19,6 +19,7 @@ use crate::world::disk::SimulatedDisk;
 
 mod backlog;
 mod control;
+mod moderation;
 mod renewal;
 
 const PLACE: &str = "/queue";
@@ -150,6 +151,15 @@ async fn drive(queue: &Queue, seen: &mut Seen) {
                 let content = format!("Report-Of: {}\r\n\r\nbody", job.id).into_bytes();
                 let report = OwnMessage { envelope: envelope(ReversePath::Null), content };
                 drop(queue.reported(job, Some(report)));
+            }
+            Work::Request(id, place) => {
+                let content = format!("Request-Of: {id}\r\n\r\nbody").into_bytes();
+                let request = OwnMessage { envelope: envelope(ReversePath::Null), content };
+                drop(queue.requested(id, place, Some(request)));
+            }
+            // A mailbox that nobody else here leads to.
+            Work::Branch(id, place) => {
+                drop(queue.branched(id, place, vec![target(Hop::Mailbox(RecipientId(3)), sender())]));
             }
         }
     }
@@ -343,8 +353,8 @@ impl Witness for Listener {
         self.note(sequence, format!("committed {}", String::from_utf8_lossy(head).trim()));
     }
 
-    fn expanded(&self, sequence: u64, _: &EntryFacts, targets: &[Target]) {
-        self.note(sequence, format!("expanded {}", targets.len()));
+    fn expanded(&self, sequence: u64, _: &EntryFacts, first: u32, targets: &[Target]) {
+        self.note(sequence, format!("expanded {first} {}", targets.len()));
     }
 
     fn moved(&self, sequence: u64, _: &EntryFacts, happened: &[Happened]) {
@@ -384,7 +394,7 @@ fn the_witness_hears_everything_once_and_after_a_crash_what_it_missed() {
     });
     let told = locked(&witness.told).clone();
     let texts: Vec<&str> = told.iter().map(|(_, text)| text.as_str()).collect();
-    assert_eq!(texts[..2], ["committed Subject: x", "expanded 2"]);
+    assert_eq!(texts[..2], ["committed Subject: x", "expanded 0 2"]);
     assert!(texts.len() == 3 && texts[2].starts_with("moved ["), "{texts:?}");
     disk.cut_power_after(0);
     drop(queue);

@@ -211,8 +211,8 @@ impl Witness for Trace {
         record::accepted(sequence, facts, envelope, head, name, |item| self.push(item));
     }
 
-    fn expanded(&self, sequence: u64, facts: &EntryFacts, targets: &[Target]) {
-        record::expanded(sequence, facts.id, self.shared.clock.now(), targets, |item| self.push(item));
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, first: u32, targets: &[Target]) {
+        record::expanded(sequence, facts.id, self.shared.clock.now(), first, targets, |item| self.push(item));
     }
 
     fn moved(&self, sequence: u64, facts: &EntryFacts, happened: &[Happened]) {

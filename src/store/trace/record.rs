@@ -15,7 +15,7 @@ use super::heading::{Heading, bounded};
 use super::inbox::Item;
 use crate::model::mail::{Address, Domain, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::{Envelope, Origin, Route};
-use crate::model::queue::{Attempt, EntryFacts, Event, Hop, QueueId, State, Target};
+use crate::model::queue::{Attempt, Decision, EntryFacts, Event, Hop, QueueId, State, Target};
 use crate::store::queue::Happened;
 
 /// A message was accepted: part 0 says what it is, with its first recipients; those after it go on with the recipients.
@@ -83,6 +83,7 @@ pub(super) enum Way {
     Host(Box<str>),
     Domain(Domain),
     Nowhere,
+    Moderators,
 }
 
 impl Way {
@@ -94,6 +95,7 @@ impl Way {
             Hop::Relay { route: Route::NextHost(host), .. } => Self::Host(host.clone()),
             Hop::Relay { address, route: Route::Domain } => Self::Domain(address.domain().clone()),
             Hop::Nowhere => Self::Nowhere,
+            Hop::Approval(_) => Self::Moderators,
         }
     }
 }
@@ -107,6 +109,7 @@ impl fmt::Display for Way {
             Self::Host(host) => write!(formatter, "host {host}"),
             Self::Domain(domain) => write!(formatter, "domain {domain}"),
             Self::Nowhere => formatter.write_str("nowhere"),
+            Self::Moderators => formatter.write_str("moderators"),
         }
     }
 }
@@ -129,6 +132,15 @@ pub(super) struct Said {
 }
 
 impl Said {
+    /// Who decided, who entered that, and the comment.
+    fn by(decision: &Decision) -> Self {
+        let Decision { at, by, actor, comment } = decision;
+        let entered = if by == actor { String::new() } else { format!(", entered by {actor}") };
+        let comment = if comment.is_empty() { String::new() } else { format!(": {comment}") };
+        let text: String = format!("by {by}{entered}{comment}").chars().take(REPLY_CHARACTERS_MAX).collect();
+        Self { at: *at, host: None, reply: text.into() }
+    }
+
     fn of(attempt: &Attempt) -> Self {
         let reply: String = attempt.reply.to_string().chars().take(REPLY_CHARACTERS_MAX).collect();
         Self { at: attempt.at, host: attempt.host.as_deref().map(bounded), reply: reply.into() }
@@ -148,6 +160,10 @@ pub(super) enum Step {
     Reported,
     Noticed,
     Redirected(Box<str>),
+    Requested,
+    Approved(Said),
+    Rejected(Said),
+    Branched,
 }
 
 impl Step {
@@ -165,14 +181,30 @@ impl Step {
             Event::Noticed => Self::Noticed,
             Event::Redirected(Route::NextHost(host)) => Self::Redirected(host.clone()),
             Event::Redirected(Route::Domain) => Self::Redirected("mx".into()),
+            Event::Requested => Self::Requested,
+            Event::Approved(decision) => Self::Approved(Said::by(decision)),
+            Event::Rejected(decision) => Self::Rejected(Said::by(decision)),
+            Event::Branched(_) => Self::Branched,
         }
     }
 
     /// What was answered, if anything.
     pub(super) const fn said(&self) -> Option<&Said> {
         match self {
-            Self::Deferred(said, _) | Self::Delivered(said) | Self::Relayed(said) | Self::Failed(said) => Some(said),
-            Self::Held | Self::Released | Self::Removed | Self::Reported | Self::Noticed | Self::Redirected(_) => None,
+            Self::Deferred(said, _)
+            | Self::Delivered(said)
+            | Self::Relayed(said)
+            | Self::Failed(said)
+            | Self::Approved(said)
+            | Self::Rejected(said) => Some(said),
+            Self::Held
+            | Self::Released
+            | Self::Removed
+            | Self::Reported
+            | Self::Noticed
+            | Self::Redirected(_)
+            | Self::Requested
+            | Self::Branched => None,
         }
     }
 }
@@ -237,17 +269,24 @@ pub(super) fn accepted(
     }
 }
 
-/// Makes the records of an expansion; there is always one.
-pub(super) fn expanded(sequence: u64, id: QueueId, at: Timestamp, targets: &[Target], mut push: impl FnMut(Item)) {
-    let mut first = 0_u32;
+/// Makes the records of an expansion, from the place `first` on; there is always one.
+pub(super) fn expanded(
+    sequence: u64,
+    id: QueueId,
+    at: Timestamp,
+    first: u32,
+    targets: &[Target],
+    mut push: impl FnMut(Item),
+) {
+    let (mut begin, mut place) = (0_usize, first);
     for part in 0.. {
-        let begin = usize::try_from(first).unwrap_or(usize::MAX);
         let end = begin.saturating_add(RECIPIENTS_OF_A_RECORD).min(targets.len());
         let one =
             |target: &Target| (Recipient::of(&target.addressee), target.state, target.last.as_deref().map(Said::of));
         let recipients = targets.get(begin..end).unwrap_or_default().iter().map(one).collect();
-        push(item(EXPANDED, sequence, part, id, at, &Expanded { first, recipients }));
-        first = u32::try_from(end).unwrap_or(u32::MAX);
+        push(item(EXPANDED, sequence, part, id, at, &Expanded { first: place, recipients }));
+        place = place.saturating_add(u32::try_from(end.saturating_sub(begin)).unwrap_or(u32::MAX));
+        begin = end;
         if end >= targets.len() {
             return;
         }

@@ -133,6 +133,10 @@ impl Teller<'_> {
                 Step::Removed => ("removed", None),
                 Step::Reported => ("reported", None),
                 Step::Noticed => ("noticed", None),
+                Step::Requested => ("requested", None),
+                Step::Approved(_) => ("approved", None),
+                Step::Rejected(_) => ("rejected", None),
+                Step::Branched => ("branched", None),
                 Step::Redirected(host) => {
                     // By the domain's own way again, or over a host.
                     recipient.way = match &**host {

@@ -31,15 +31,24 @@ pub enum Status {
     Failed,
     /// Dropped by an administrator.
     Removed,
+    /// Waits for a moderator.
+    Moderated,
+    /// A moderator approved; those whom that led to have lines of their own.
+    Approved,
+    /// A moderator rejected.
+    Rejected,
 }
 
 /// A text that is no status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a status is one of accepted, expanded, due, deferred, held, delivered, relayed, failed, removed")]
+#[error(
+    "a status is one of accepted, expanded, due, deferred, held, delivered, relayed, failed, removed, moderated, \
+     approved, rejected"
+)]
 pub struct StatusError;
 
 impl Status {
-    const ALL: [(&'static str, Self); 9] = [
+    const ALL: [(&'static str, Self); 12] = [
         ("accepted", Self::Accepted),
         ("expanded", Self::Expanded),
         ("due", Self::Due),
@@ -49,6 +58,9 @@ impl Status {
         ("relayed", Self::Relayed),
         ("failed", Self::Failed),
         ("removed", Self::Removed),
+        ("moderated", Self::Moderated),
+        ("approved", Self::Approved),
+        ("rejected", Self::Rejected),
     ];
 
     /// The status after a step; none when the step leaves it as it was.
@@ -61,7 +73,9 @@ impl Status {
             Step::Held => Some(Self::Held),
             Step::Released => Some(Self::Due),
             Step::Removed => Some(Self::Removed),
-            Step::Reported | Step::Noticed | Step::Redirected(_) => None,
+            Step::Approved(_) | Step::Branched => Some(Self::Approved),
+            Step::Rejected(_) => Some(Self::Rejected),
+            Step::Reported | Step::Noticed | Step::Redirected(_) | Step::Requested => None,
         }
     }
 
@@ -76,6 +90,10 @@ impl Status {
             (State::Relayed, _) => Self::Relayed,
             (State::Failed, _) => Self::Failed,
             (State::Removed, _) => Self::Removed,
+            (State::Moderated, _) => Self::Moderated,
+            (State::Approved | State::Branched, _) => Self::Approved,
+            (State::Rejected, _) => Self::Rejected,
+            (State::Reported, Way::Moderators) => Self::Failed,
             // What was reported is told by the last answer.
             (State::Reported, _) if !succeeded => Self::Failed,
             (State::Reported, Way::Host(_) | Way::Domain(_)) => Self::Relayed,
@@ -187,7 +205,8 @@ pub struct Entry {
     /// When.
     pub at: String,
     /// What: `accepted`, `expanded`, `deferred`, `delivered`, `relayed`, `failed`, `held`, `released`, `removed`,
-    /// `reported` (a report is in the queue), `noticed` (a notice of delay is), or `redirected`.
+    /// `reported` (a report is in the queue), `noticed` (a notice of delay is), `redirected`, `moderated`, `requested`
+    /// (the request to moderators is in the queue), `approved`, `rejected`, or `branched`.
     pub event: String,
     /// The recipient it happened to; none when it is about the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,6 +245,6 @@ impl Entry {
 
     /// Whether an attempt ended so.
     pub fn is_attempt(&self) -> bool {
-        self.reply.is_some() && self.event != "expanded"
+        self.reply.is_some() && !matches!(&*self.event, "expanded" | "approved" | "rejected")
     }
 }

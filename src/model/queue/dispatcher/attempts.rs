@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::moderation::ends_at;
 use super::{Dispatcher, Phase, Running, Timer, expiry};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::finding::Finding;
 use crate::model::queue::lane::{LaneKey, Place, Reach};
-use crate::model::queue::target::{Attempt, Event, Outcome, State};
+use crate::model::queue::state::State;
+use crate::model::queue::target::{Attempt, Event, Outcome};
 use crate::model::queue::work::{Effect, Job, Lease};
 
 impl Dispatcher {
@@ -64,11 +66,11 @@ impl Dispatcher {
         let reach = self.reach(now, &running.lane, &outcomes, jitter);
         self.lanes.done(&running.lane, reach, &self.limits, &self.suspensions);
         let Some(live) = self.entries.get_mut(&running.id) else { return };
-        let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
         let mut said: BTreeMap<u32, Outcome> = outcomes.into_iter().collect();
         let mut events = Vec::with_capacity(running.places.len());
         for place in running.places {
             let Some(attempts) = live.entry.target(place).map(|target| target.attempts) else { continue };
+            let expires_at = self.schedule.expires_at(live.entry.since(place));
             let Some(phase) = live.phase(place) else { continue };
             *phase = Phase::Settling;
             let event = match said.remove(&place).unwrap_or_else(|| unsaid(now)) {
@@ -160,16 +162,29 @@ impl Dispatcher {
             return self.look_at_time(id, now.plus(self.limits.lease));
         }
         let suspended = self.suspensions.of_sender(&live.entry.facts).is_some();
-        let (mut events, mut untried) = (Vec::new(), false);
+        let (mut events, mut next) = (Vec::new(), None::<Timestamp>);
+        let mut again = |at: Timestamp| next = Some(next.map_or(at, |known| known.min(at)));
         for ((place, target), phase) in (0_u32..).zip(live.entry.targets()).zip(&mut live.phases) {
             if !target.state.is_open() || !matches!(phase, Phase::Idle | Phase::Queued) {
                 continue;
             }
+            let ends_at = ends_at(&self.schedule, &live.entry, place, target);
+            if now < ends_at {
+                again(ends_at);
+                continue;
+            }
+            if target.state == State::Moderated {
+                *phase = Phase::Settling;
+                let unapproved = Attempt { at: now, host: None, reply: Finding::Unapproved.reply() };
+                events.push((place, Event::Failed(unapproved)));
+                continue;
+            }
             let is_certain = !live.repeat_possible || target.last.as_ref().is_some_and(|last| last.at >= live.since);
             let tried = target.attempts > 0 && is_certain;
-            let had_its_turn = tried || target.state == State::Held || suspended || now >= patient_until;
+            let held = target.state == State::Held;
+            let had_its_turn = tried || held || suspended || now >= patient_until;
             if !had_its_turn {
-                untried = true;
+                again(patient_until);
                 continue;
             }
             *phase = Phase::Settling;
@@ -180,8 +195,8 @@ impl Dispatcher {
         if !events.is_empty() {
             self.effects.push_back(Effect::Record { id, events });
         }
-        if untried {
-            self.look_at_time(id, patient_until);
+        if let Some(at) = next {
+            self.look_at_time(id, at);
         }
     }
 }

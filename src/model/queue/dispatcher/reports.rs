@@ -11,12 +11,14 @@ impl Dispatcher {
     pub(super) fn conclude(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         if !live.entry.is_settled() {
-            return self.report(now, id, Target::owes);
+            self.report(now, id, |_, target| target.owes());
+            return self.moderate(now, id);
         }
-        let accepted_at = live.entry.facts.accepted_at;
         self.timers.remove(&(live.ask_again, Timer::AskAgain(id)));
         self.timers.remove(&(live.expire, Timer::Expire(id)));
-        self.timers.remove(&(self.schedule.notice_at(accepted_at), Timer::Notice(id)));
+        for since in live.entry.beginnings() {
+            self.timers.remove(&(self.schedule.notice_at(since), Timer::Notice(id)));
+        }
         self.entries.remove(&id);
         self.effects.push_back(Effect::Forget(id));
     }
@@ -24,18 +26,27 @@ impl Dispatcher {
     /// Tells of the delay, unless the time is up already, as after a long standstill: the end is near then, and a
     /// notice would promise attempts that are not made.
     pub(super) fn notice(&mut self, now: Timestamp, id: QueueId) {
-        let Some(live) = self.entries.get(&id) else { return };
-        if now < self.schedule.expires_at(live.entry.facts.accepted_at) {
-            self.report(now, id, |target| target.may_be_noticed().then_some(ReportKind::Delayed));
-        }
+        // Those that were added by an approval are told of later.
+        let schedule = self.schedule.clone();
+        self.report(now, id, |since, target| {
+            let is_time = schedule.notice_at(since) <= now && now < schedule.expires_at(since);
+            (is_time && target.may_be_noticed()).then_some(ReportKind::Delayed)
+        });
     }
 
     /// Asks for one report per reader and kind, about all recipients that `kind_of` names and none is asked for yet.
-    pub(super) fn report(&mut self, now: Timestamp, id: QueueId, kind_of: impl Fn(&Target) -> Option<ReportKind>) {
+    pub(super) fn report(
+        &mut self,
+        now: Timestamp,
+        id: QueueId,
+        kind_of: impl Fn(Timestamp, &Target) -> Option<ReportKind>,
+    ) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         let mut reports: Vec<ReportJob> = Vec::new();
         for (place, target) in (0_u32..).zip(live.entry.targets()) {
-            let (Some(kind), ReversePath::Mailbox(to)) = (kind_of(target), &target.addressee.reverse_path) else {
+            let since = live.entry.since(place);
+            let (Some(kind), ReversePath::Mailbox(to)) = (kind_of(since, target), &target.addressee.reverse_path)
+            else {
                 continue;
             };
             if !live.reporting.insert((place, kind)) {

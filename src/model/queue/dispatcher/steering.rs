@@ -4,8 +4,9 @@ use super::{Dispatcher, Live, Phase};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::lane::{LaneKey, Paused};
+use crate::model::queue::state::State;
 use crate::model::queue::suspension::{Suspension, Suspensions};
-use crate::model::queue::target::{Attempt, Event, Hop, State, Target};
+use crate::model::queue::target::{Attempt, Event, Hop, Target};
 use crate::model::queue::work::{Command, Effect};
 
 /// Where a destination stands.
@@ -35,6 +36,9 @@ impl Dispatcher {
         }
         let answers = self.answers(live, command, wanted);
         let obeyed = answers.len();
+        let ends = answers.iter().filter(|answer| answer.event.is_some()).map(|answer| answer.place);
+        let ends: Vec<u32> = ends.collect();
+        self.settle_moderated(id, &ends);
         let mut events = Vec::new();
         for Answer { place, event, lane } in answers {
             events.extend(event.map(|event| (place, event)));
@@ -95,7 +99,16 @@ impl Dispatcher {
         match target.state {
             State::Deferred => Some(target.next_attempt),
             State::Due => self.lanes.paused_until(&target.addressee.hop.lane()),
-            State::Held | State::Delivered | State::Relayed | State::Failed | State::Removed | State::Reported => None,
+            State::Held
+            | State::Delivered
+            | State::Relayed
+            | State::Failed
+            | State::Removed
+            | State::Reported
+            | State::Moderated
+            | State::Approved
+            | State::Branched
+            | State::Rejected => None,
         }
     }
 

@@ -14,8 +14,8 @@ pub(super) fn turn(queue: &Queue) {
     while queue.turn() {}
 }
 
-/// Commits a message to one recipient outside, and expands it.
-pub(super) fn wait_with(queue: &Queue, body: &[u8]) -> QueueId {
+/// Commits a message; an error when the disk does not take it.
+pub(super) fn commit_by_hand(queue: &Queue, body: &[u8]) -> Result<QueueId, CommitFailure> {
     let mut content = b"Subject: x\r\n\r\n".to_vec();
     content.extend_from_slice(body);
     let promise = queue.shared.reserve_id();
@@ -27,9 +27,15 @@ pub(super) fn wait_with(queue: &Queue, body: &[u8]) -> QueueId {
         let first = core::future::poll_fn(|context| core::task::Poll::Ready(commit.as_mut().poll(context))).await;
         assert!(first.is_pending());
         turn(queue);
-        commit.await.unwrap()
-    });
+        commit.await
+    })?;
     assert!(id > promise);
+    Ok(id)
+}
+
+/// Commits a message to one recipient outside, and expands it.
+pub(super) fn wait_with(queue: &Queue, body: &[u8]) -> QueueId {
+    let id = commit_by_hand(queue, body).unwrap();
     let Some(Work::Expand(asked)) = queue.take_work() else { panic!("nothing to expand") };
     let _ticket = queue.expanded(asked, vec![target(outside(), sender())]);
     turn(queue);
@@ -46,7 +52,7 @@ pub(super) fn defer_all(queue: &Queue) {
             }
             // Nobody is told here.
             Work::Report(job) => drop(queue.reported(job, None)),
-            Work::Expand(id) => panic!("{id} is expanded"),
+            Work::Expand(id) | Work::Request(id, _) | Work::Branch(id, _) => panic!("{id} needs something else"),
         }
         turn(queue);
     }

@@ -25,7 +25,7 @@ impl Witness for Everything {
         locked(&self.0).push((sequence, record::ACCEPTED, facts.id));
     }
 
-    fn expanded(&self, sequence: u64, facts: &EntryFacts, _: &[Target]) {
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, _: u32, _: &[Target]) {
         locked(&self.0).push((sequence, record::EXPANDED, facts.id));
     }
 
@@ -117,7 +117,7 @@ fn work(queue: &Queue, random: &SeededRandom) {
             let message = OwnMessage { envelope: envelope("", &[ANN]), content: SUBJECT.as_bytes().to_vec() };
             drop(queue.reported(job, Some(message)));
         }
-        None => {}
+        Some(Work::Request(..) | Work::Branch(..)) | None => {}
     }
 }
 

@@ -1,0 +1,113 @@
+//! Where a branch of the expansion stops for a moderator, and how it goes on after an approval.
+
+use super::{Branch, Expansion};
+use crate::model::directory::{RecipientId, Snapshot};
+use crate::model::mail::{AddressKey, Timestamp};
+use crate::model::policy::delivery::{Expanded, Moderated};
+use crate::model::policy::moderation::{Judged, Waiting, judge, nearest};
+use crate::model::policy::posting::Posting;
+use crate::model::policy::resolve::{Resolution, is_postmaster, resolve_object};
+use crate::model::policy::settings::Settings;
+use crate::model::policy::trail::Trail;
+
+/// What the recipients of a message came to before: nobody gets a second copy through an approval.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Known {
+    /// A mailbox, or somebody who is or was moderated.
+    Object(RecipientId),
+    /// An address outside.
+    Outside(AddressKey),
+    /// The server's own postmaster mailbox.
+    Postmaster,
+}
+
+/// Goes on below a recipient whose moderators approved, with the directory of this moment: everything but its own
+/// moderation is judged again. `known` is what the message's other recipients came to; the approved one is not in it.
+pub fn expand_approved(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    posting: &Posting<'_>,
+    approved: &Moderated,
+    known: impl IntoIterator<Item = Known>,
+    now: Timestamp,
+    trail: &mut impl Trail,
+) -> Vec<Expanded> {
+    let mut expansion = Expansion::new(snapshot, settings, posting, now, trail);
+    let waiting = &approved.waiting;
+    expansion.passed = Some(waiting.recipient);
+    expansion.named.extend(waiting.named.then_some(waiting.recipient));
+    for one in known {
+        match one {
+            Known::Object(id) => drop(expansion.seen.insert(id, 0)),
+            Known::Outside(key) => drop(expansion.outside.insert(key)),
+            Known::Postmaster => expansion.postmaster = true,
+        }
+    }
+    let found = resolve_object(snapshot, settings, waiting.recipient, expansion.trail);
+    // Whether it may be in Bcc was judged before it waited: a header does not alter.
+    expansion.follow(Branch {
+        resolution: found.unwrap_or_else(|| Resolution::Unknown(approved.address.clone())),
+        path: approved.path.clone(),
+        reverse_path: approved.reverse_path.clone(),
+        dsn: approved.dsn.clone(),
+        resent_from: approved.resent_from.clone(),
+        via: waiting.via.clone(),
+        forwarders: waiting.forwarders.clone(),
+        within: waiting.within.clone(),
+        automatic_replies: waiting.automatic_replies,
+        nested_approved: waiting.nested_approved,
+    });
+    expansion.result
+}
+
+impl<T: Trail> Expansion<'_, T> {
+    /// Gives the branch back unless it waits for a moderator. The postmaster always reaches someone, so mail to that
+    /// address is not kept waiting (RFC 5321 section 4.5.1).
+    pub(super) fn moderate(&mut self, mut branch: Branch) -> Option<Branch> {
+        let (Resolution::Mailbox(id) | Resolution::Group(id) | Resolution::Outside { owner: id, .. }) =
+            branch.resolution
+        else {
+            return Some(branch);
+        };
+        let Some(recipient) = self.snapshot.recipient(id).filter(|recipient| recipient.moderation.is_some()) else {
+            return Some(branch);
+        };
+        // Reports to groups are dropped, so nobody need look at them.
+        let dropped = matches!(branch.resolution, Resolution::Group(_)) && self.posting.is_delivery_report();
+        if dropped || is_postmaster(self.snapshot, &branch.path) {
+            return Some(branch);
+        }
+        match judge(self.snapshot, self.posting, recipient, self.passed, branch.nested_approved, self.trail) {
+            Judged::Passes { nested_approved } => {
+                branch.nested_approved = nested_approved;
+                Some(branch)
+            }
+            Judged::Waits { moderators, notifies_sender } => {
+                let address = recipient.primary().clone();
+                // Asked for once, however many ways lead there.
+                if !self.was_seen(id) {
+                    let waiting = Waiting {
+                        recipient: id,
+                        moderators,
+                        notifies_sender,
+                        via: branch.via,
+                        forwarders: nearest(&branch.forwarders),
+                        within: nearest(&branch.within),
+                        named: self.named.contains(&id),
+                        automatic_replies: branch.automatic_replies,
+                        nested_approved: branch.nested_approved,
+                    };
+                    self.result.push(Expanded::Moderated(Box::new(Moderated {
+                        path: branch.path,
+                        address,
+                        reverse_path: branch.reverse_path,
+                        dsn: branch.dsn,
+                        resent_from: branch.resent_from,
+                        waiting,
+                    })));
+                }
+                None
+            }
+        }
+    }
+}

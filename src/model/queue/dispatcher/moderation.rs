@@ -1,0 +1,135 @@
+//! Recipients that wait for a moderator: the requests and expansions they need, the decision, and whose time runs from
+//! when.
+
+use super::{Dispatcher, Phase, Timer};
+use crate::model::mail::Timestamp;
+use crate::model::queue::approval::{Decision, Verdict};
+use crate::model::queue::entry::{Entry, QueueId};
+use crate::model::queue::retry::Schedule;
+use crate::model::queue::state::State;
+use crate::model::queue::target::{Event, Target};
+use crate::model::queue::work::Effect;
+
+/// Why a recipient cannot be decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undecidable {
+    /// There is no such recipient in the queue.
+    #[error("there is no such recipient in the queue")]
+    Unknown,
+    /// It does not wait for a moderator, or not any more.
+    #[error("it does not wait for a moderator")]
+    NotWaiting,
+    /// Something was decided about it a moment ago, and that is not durable yet.
+    #[error("it is being decided")]
+    UnderWay,
+}
+
+impl Dispatcher {
+    /// Takes a moderator's decision in; it counts once it is recorded.
+    ///
+    /// # Errors
+    /// When there is nothing to decide; then nothing has changed.
+    pub fn decide(&mut self, id: QueueId, place: u32, verdict: Verdict, decision: Decision) -> Result<(), Undecidable> {
+        let live = self.entries.get_mut(&id).ok_or(Undecidable::Unknown)?;
+        let target = live.entry.target(place).ok_or(Undecidable::Unknown)?;
+        if target.state != State::Moderated {
+            return Err(Undecidable::NotWaiting);
+        }
+        let phase = live.phase(place).ok_or(Undecidable::Unknown)?;
+        if *phase != Phase::Idle {
+            return Err(Undecidable::UnderWay);
+        }
+        *phase = Phase::Settling;
+        let event = match verdict {
+            Verdict::Approve => Event::Approved(decision),
+            Verdict::Reject => Event::Rejected(decision),
+        };
+        self.effects.push_back(Effect::Record { id, events: vec![(place, event)] });
+        Ok(())
+    }
+
+    /// An administrator ends these: whoever waits for a moderator cannot be decided about any more.
+    pub(super) fn settle_moderated(&mut self, id: QueueId, places: &[u32]) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        for place in places {
+            let waits = live.entry.target(*place).is_some_and(|target| target.state == State::Moderated);
+            if let Some(phase) = live.phase(*place).filter(|_| waits) {
+                *phase = Phase::Settling;
+            }
+        }
+    }
+
+    /// Asks for what recipients that are moderated need next and was not asked for yet: a request to the moderators, or
+    /// the expansion below an approved one.
+    pub(super) fn moderate(&mut self, now: Timestamp, id: QueueId) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        let mut effects = Vec::new();
+        for (place, target) in (0_u32..).zip(live.entry.targets()) {
+            let effect = match target.state {
+                State::Moderated if !target.noticed => Effect::Request { id, place },
+                State::Approved => Effect::Branch { id, place },
+                State::Moderated
+                | State::Due
+                | State::Deferred
+                | State::Held
+                | State::Delivered
+                | State::Relayed
+                | State::Failed
+                | State::Removed
+                | State::Reported
+                | State::Branched
+                | State::Rejected => continue,
+            };
+            if live.asked.insert(place) {
+                effects.push(effect);
+            }
+        }
+        if !effects.is_empty() {
+            self.ask_again_at(id, now.plus(self.limits.lease));
+        }
+        self.effects.extend(effects);
+    }
+
+    /// Those below an approved recipient are known, and that is durable.
+    pub(super) fn branched(&mut self, now: Timestamp, id: QueueId, place: u32, targets: Vec<Target>) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        let first = live.phases.len();
+        // A second worker's answer comes too late.
+        if !live.entry.branch(place, targets) {
+            return;
+        }
+        live.asked.remove(&place);
+        live.phases.resize(live.entry.targets().len(), Phase::Idle);
+        let (since, count) = (live.entry.since(u32::try_from(first).unwrap_or(u32::MAX)), live.phases.len());
+        self.timers.insert((self.schedule.notice_at(since), Timer::Notice(id)));
+        self.look_at_earliest(id);
+        for place in first..count {
+            self.enlist(id, u32::try_from(place).unwrap_or(u32::MAX));
+        }
+        self.conclude(now, id);
+    }
+
+    /// Looks at the message when the time of the first of its recipients is up.
+    pub(super) fn look_at_earliest(&mut self, id: QueueId) {
+        let Some(live) = self.entries.get(&id) else { return };
+        let open = (0_u32..).zip(live.entry.targets()).filter(|(_, target)| target.state.is_open());
+        let earliest = open.map(|(place, target)| ends_at(&self.schedule, &live.entry, place, target)).min();
+        if let Some(at) = earliest {
+            self.look_at_time(id, at);
+        }
+    }
+}
+
+/// When the time of a recipient is up: its own, counted from when it was added, or that of its moderators.
+pub(super) fn ends_at(schedule: &Schedule, entry: &Entry, place: u32, target: &Target) -> Timestamp {
+    let approval = target.addressee.approval();
+    match (target.state, approval) {
+        (State::Moderated, Some(approval)) => approval.until,
+        // The expansion below it has as long as a message that was accepted then.
+        (State::Approved, Some(approval)) => {
+            let decided = approval.decision.as_ref().map_or(approval.since, |(_, decision)| decision.at);
+            schedule.expires_at(decided)
+        }
+        (_, _) => schedule.expires_at(entry.since(place)),
+    }
+}

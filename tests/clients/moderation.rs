@@ -1,0 +1,114 @@
+//! A moderated group in the hands of people: mail by SMTP, the request in a mailbox, decisions on the command line.
+
+use serde_json::Value;
+
+use crate::support::site::Site;
+use crate::support::smtp::Client;
+use crate::support::{Place, wait_for};
+
+/// A server whose group staff is moderated by bob, and open to strangers.
+fn moderated(place: &Place) -> Site {
+    let site = Site::set_up(place, &[], "");
+    let set = ["recipient", "set", "staff", "--moderation", "on", "--moderator", "bob"];
+    let (done, text) = site.franking(&[&set[..], &["--require-authentication", "no"]].concat());
+    assert!(done, "{text}");
+    site
+}
+
+fn send(site: &Site, token: &str) {
+    let content = format!("From: eve@fabrikam.example\r\nSubject: {token}\r\n\r\n{token}\r\n");
+    let mut client = Client::connect(site.inbound()).unwrap();
+    client.send("eve@fabrikam.example", &["staff@contoso.example"], &content).unwrap();
+}
+
+/// The id of the one that waits, once its moderators were asked.
+fn waiting(site: &Site, token: &str) -> String {
+    let found = wait_for("what waits for a moderator", || {
+        let list = site.json(&["moderation", "list"]);
+        let waiting = list["waiting"].as_array()?.clone();
+        waiting.into_iter().find(|one| one["subject"] == token && one["asked"] == true)
+    });
+    assert_eq!(found["moderators"], serde_json::json!(["bob@contoso.example"]), "{found}");
+    found["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn mail_to_a_moderated_group_is_decided_on_the_command_line_across_a_kill() {
+    let place = Place::new();
+    let site = moderated(&place);
+    let server = site.start(&place);
+    send(&site, "wanted");
+    let id = waiting(&site, "wanted");
+    let request = server.mailbox("bob").wait_for("Approval required: wanted");
+    assert!(request.contains(&format!("franking moderation approve {id} --moderator")), "{}", request.text());
+    assert_eq!(request.header("Auto-Submitted"), ["auto-generated"]);
+    assert!(server.mailbox("alice").messages().is_empty());
+
+    let explained = site.franking(&["explain", "--port", "25", "--from", "eve@fabrikam.example", "--to", "staff"]).1;
+    let waits = "staff@contoso.example is moderated: the message waits until bob@contoso.example approves it";
+    assert!(explained.contains(waits), "{explained}");
+    let show = site.json(&["queue", "show", &id[..16]]);
+    assert_eq!(show["recipients"][0]["state"], "moderated", "{show}");
+    let (held, text) = site.franking(&["queue", "hold", &id[..16]]);
+    assert!(held && text.contains("Nothing in the queue can be held"), "{text}");
+
+    let (done, text) = site.franking(&["moderation", "approve", &id, "--moderator", "alice"]);
+    assert!(!done && text.contains("alice@contoso.example does not moderate staff@contoso.example"), "{text}");
+    let (done, text) = site.franking(&["moderation", "approve", &id, "--moderator", "bob"]);
+    assert!(done && text.contains("is approved by bob@contoso.example"), "{text}");
+    // Between the decision and what follows from it, perhaps.
+    server.kill();
+    let server = site.start(&place);
+    server.mailbox("alice").wait_for("Subject: wanted");
+    let copies = |local: &str| {
+        let found = server.mailbox(local).messages();
+        found.into_iter().filter(|message| message.header("Subject") == ["wanted"]).count()
+    };
+    wait_for("bob's copy", || (copies("bob") == 1).then_some(()));
+    assert_eq!(copies("alice"), 1);
+
+    let told = site.franking(&["trace", "--id", &id[..16]]).1;
+    for words in ["moderated", "requested", "approved", "by bob@contoso.example"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_rejection_is_final_and_told_to_everybody_who_asks_again() {
+    let place = Place::new();
+    let site = moderated(&place);
+    let server = site.start(&place);
+    let mut alice = site.alice();
+    let content = "From: alice@contoso.example\r\nSubject: unwanted\r\n\r\nunwanted\r\n";
+    alice.send("alice@contoso.example", &["staff@contoso.example"], content).unwrap();
+    let id = waiting(&site, "unwanted");
+    let reject = ["moderation", "reject", &id, "--moderator", "bob", "--comment", "To sales only, please."];
+    let (done, text) = site.franking(&reject);
+    assert!(done && text.contains("Its sender gets a notice."), "{text}");
+    let notice = server.mailbox("alice").wait_for("Subject: Rejected: unwanted");
+    assert!(notice.contains("To sales only, please."), "{}", notice.text());
+    wait_for("the end of the message", || (site.queued() == 0).then_some(()));
+    let (done, text) = site.franking(&["moderation", "approve", &id]);
+    assert!(!done && text.contains("it was rejected by bob@contoso.example"), "{text}");
+    let list = site.json(&["moderation", "list"]);
+    assert_eq!((&list["total"], &list["waiting"]), (&Value::from(0), &serde_json::json!([])), "{list}");
+
+    // A server that does not run takes decisions as well; its next start goes on from there.
+    alice.send("alice@contoso.example", &["staff@contoso.example"], &content.replace("unwanted", "late")).unwrap();
+    let id = waiting(&site, "late");
+    server.kill();
+    let (done, text) = site.franking(&["moderation", "approve", &id]);
+    assert!(done && text.contains("is approved by administrator"), "{text}");
+    let (again, text) = site.franking(&["moderation", "approve", &id]);
+    assert!(again && text.contains("was already approved by administrator"), "{text}");
+    let (other, text) = site.franking(&["moderation", "reject", &id]);
+    assert!(!other && text.contains("was already approved by administrator"), "{text}");
+    let server = site.start(&place);
+    let copies = || {
+        let found = server.mailbox("alice").messages();
+        found.into_iter().filter(|message| message.header("Subject") == ["late"]).count()
+    };
+    wait_for("her copy", || (copies() == 1).then_some(()));
+    server.stop();
+}
