@@ -12,6 +12,7 @@ pub(super) enum Concern {
     Hands,
     Agents,
     Administrator,
+    Moderation,
 }
 
 /// Dice.

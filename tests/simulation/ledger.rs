@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use franking::model::mail::ReversePath;
 use franking::model::policy::{Envelope, Origin};
 use franking::model::queue::state::transition;
-use franking::model::queue::{Addressee, EntryFacts, Event, Hop, QueueId, State, Target};
+use franking::model::queue::{Addressee, EntryFacts, Event, Hop, QueueId, State, Target, Verdict};
 use franking::store::queue::{Happened, Witness};
 
 use super::clock::Chronicle;
@@ -23,6 +23,21 @@ pub(super) struct Ending {
     /// The life in which that became durable.
     pub(super) ended_in: u32,
     pub(super) noticed: bool,
+    /// Its moderators were asked.
+    pub(super) requested: bool,
+}
+
+impl Ending {
+    fn of(target: &Target, teller: u32) -> Self {
+        Self {
+            addressee: Arc::clone(&target.addressee),
+            state: target.state,
+            fate: (!target.state.is_open()).then_some(target.state),
+            ended_in: teller,
+            noticed: target.noticed && target.addressee.approval().is_none(),
+            requested: target.noticed && target.addressee.approval().is_some(),
+        }
+    }
 }
 
 /// What a report of the server says of itself in its header.
@@ -47,6 +62,8 @@ pub(super) struct Letter {
     pub(super) endings: Option<Vec<Ending>>,
     /// What administrators did to it, and it obeyed.
     pub(super) commands: BTreeSet<&'static str>,
+    /// What was decided about moderated recipients, by place, and answered.
+    pub(super) decided: BTreeMap<u32, Verdict>,
 }
 
 /// What another host did with a message.
@@ -172,6 +189,12 @@ impl Books {
             let hop = Hop::Relay { address: address.clone(), route: route.clone() };
             ending.addressee = Arc::new(Addressee { hop, ..Addressee::clone(&ending.addressee) });
         }
+        if happened.event == Event::Requested {
+            if ending.requested && !self.retold {
+                self.violations.push(format!("{id}: a second request about place {place}"));
+            }
+            ending.requested = true;
+        }
         if happened.event == Event::Noticed {
             if ending.noticed && !self.retold {
                 self.violations.push(format!("{id}: a second notice of delay about place {place}"));
@@ -225,39 +248,47 @@ impl Witness for Ledger {
         }
     }
 
-    fn expanded(&self, sequence: u64, facts: &EntryFacts, first: u32, targets: &[Target]) {
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, targets: &[Target]) {
         let mut books = self.books();
         if !books.is_new(sequence) {
             return;
         }
         let (id, teller) = (facts.id, books.teller());
-        self.chronicle.note(&format!("expanded {id} from {first} into {}", targets.len()));
-        let ending = |target: &Target| Ending {
-            addressee: Arc::clone(&target.addressee),
-            state: target.state,
-            fate: (!target.state.is_open()).then_some(target.state),
-            ended_in: teller,
-            noticed: target.noticed,
-        };
+        self.chronicle.note(&format!("expanded {id} into {}", targets.len()));
+        let ending = |target: &Target| Ending::of(target, teller);
         let Some(letter) = books.letters.get_mut(&id) else {
             return books.violations.push(format!("{id} is expanded and was never durable"));
         };
         match &mut letter.endings {
-            // Those whom an approval led to.
-            Some(known) if first > 0 && usize::try_from(first) == Ok(known.len()) => {
-                known.extend(targets.iter().map(ending));
-            }
             None => letter.endings = Some(targets.iter().map(ending).collect()),
             Some(known) => {
-                // Written anew: the same recipients, as far as they have come; an administrator may have moved them.
+                // Written anew: the same recipients, as far as they have come; an administrator may have moved them, and
+                // those below an approval may come again after this.
                 let who = |addressee: &Arc<Addressee>| (addressee.address.clone(), addressee.path.clone());
                 let known = known.iter().map(|known| who(&known.addressee));
-                let same = known.eq(targets.iter().map(|told| who(&told.addressee)));
+                let same = targets.len() <= known.len()
+                    && known.zip(targets).all(|(known, told)| known == who(&told.addressee));
                 if !same {
                     books.violations.push(format!("{id} has other recipients than before"));
                 }
             }
         }
+    }
+
+    fn branched(&self, sequence: u64, facts: &EntryFacts, place: u32, first: u32, targets: &[Target]) {
+        let mut books = self.books();
+        if !books.is_new(sequence) {
+            return;
+        }
+        let (id, teller) = (facts.id, books.teller());
+        self.chronicle.note(&format!("{id} {place} leads to {} more", targets.len()));
+        let known = books.letters.get_mut(&id).and_then(|letter| letter.endings.as_mut());
+        let Some(known) = known.filter(|known| known.len() == usize::try_from(first).unwrap()) else {
+            return books.violations.push(format!("{id} grows at the wrong place {first}"));
+        };
+        known.extend(targets.iter().map(|target| Ending::of(target, teller)));
+        let addressee = Arc::clone(&known[usize::try_from(place).unwrap()].addressee);
+        books.move_on(id, &Happened { place, addressee, event: Event::Branched(Some(first)) });
     }
 
     fn moved(&self, sequence: u64, facts: &EntryFacts, happened: &[Happened]) {

@@ -12,9 +12,9 @@ use std::time::Duration;
 use franking::delivery::worker;
 use franking::model::mail::{EnhancedStatus, Reply};
 use franking::model::policy::Route;
-use franking::model::queue::{Attempt, QueueId, Selection, Suspendable};
+use franking::model::queue::{Attempt, Decision, QueueId, Selection, Suspendable, Verdict};
 use franking::store::mailbox::MailboxName;
-use franking::store::queue::{self, OpenError};
+use franking::store::queue::{self, Decided, OpenError};
 use franking::world::clock::Clock as _;
 use franking::world::disk::Disk as _;
 use tokio::runtime::Builder;
@@ -110,6 +110,7 @@ async fn inside(world: &Arc<World>, life: &Life, pending: &Pending, quiet: Arc<Q
         others.push(tokio::spawn(sessions(Arc::clone(world), Arc::clone(&house), Arc::clone(pending))));
     }
     others.extend(life.orders.iter().map(|order| tokio::spawn(obey(Arc::clone(world), Arc::clone(&house), *order))));
+    others.push(tokio::spawn(moderate(Arc::clone(world), Arc::clone(&house))));
     others.extend(life.readings.iter().map(|at| tokio::spawn(read_later(Arc::clone(world), *at))));
     others.extend(life.clock.iter().map(|(at, by)| tokio::spawn(set_clock(Arc::clone(world), *at, *by))));
     others.extend(life.ailment.map(|ailment| tokio::spawn(fall_ill(Arc::clone(world), ailment))));
@@ -326,6 +327,28 @@ async fn obey(world: Arc<World>, house: Arc<House>, (at, order): (Duration, Orde
     }
     let obeyed = house.queue.order(&selection, &given, false, &mut |_, _| {});
     world.chronicle.note(&format!("administrator: {name} {:?} {:?}: {obeyed:?}", selection.ids, selection.destination));
+}
+
+/// Decides, sooner or later, about what waits for a moderator.
+async fn moderate(world: Arc<World>, house: Arc<House>) {
+    loop {
+        sleep(Duration::from_secs(600)).await;
+        for one in house.queue.moderations(10).0.into_iter().filter(|one| one.target.noticed) {
+            let verdict = match world.moderator.below(4) {
+                0 => continue,
+                1 => Verdict::Reject,
+                _ => Verdict::Approve,
+            };
+            let decision = Decision::new(world.clock.now(), "info@contoso.example", "moderator", "");
+            let decided = house.queue.decide(one.id(), verdict, &decision);
+            let is_own = matches!(decided, Ok(Decided::Now(_))) && world.disk.has_power();
+            world.chronicle.note(&format!("moderator: {verdict:?} {}: answered {is_own}", one.id()));
+            if is_own {
+                let mut books = world.ledger.books();
+                books.letters.entry(one.message).or_default().decided.insert(one.place, verdict);
+            }
+        }
+    }
 }
 
 /// Lets every destination go on.

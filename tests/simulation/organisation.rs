@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use franking::model::directory::{
-    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Group, Organisation, Recipient,
-    RecipientId, RecipientType, Right, Snapshot,
+    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Group, Moderation, Organisation,
+    Recipient, RecipientId, RecipientType, Right, Snapshot,
 };
 use franking::model::mail::Address;
 
@@ -15,6 +15,7 @@ pub(super) const CAROL: RecipientId = RecipientId(4);
 pub(super) const INFO: RecipientId = RecipientId(5);
 const PARTNER: RecipientId = RecipientId(6);
 const PROJECT: RecipientId = RecipientId(7);
+const COUNCIL: RecipientId = RecipientId(9);
 pub(super) const SALES: RecipientId = RecipientId(8);
 /// Those who have mailboxes.
 pub(super) const MAILBOXES: [RecipientId; 5] = [ALICE, BOB, CAROL, INFO, SALES];
@@ -30,6 +31,8 @@ pub(super) enum End {
     Mailbox(RecipientId),
     Outside(String),
     Nowhere,
+    /// Before a moderator, and from there to [`COUNCIL_MEMBERS`].
+    Moderators,
 }
 
 /// Where `path` leads. Every path that the scenario uses stands here.
@@ -44,6 +47,7 @@ pub(super) fn ends(path: &str) -> Vec<End> {
         "project@contoso.example" => {
             vec![mailbox(ALICE), mailbox(INFO), End::Outside(PARTNER_ADDRESS.to_owned())]
         }
+        "council@contoso.example" => vec![End::Moderators],
         "nobody@contoso.example" => vec![End::Nowhere],
         outside => vec![End::Outside(outside.to_owned())],
     }
@@ -69,8 +73,12 @@ fn group(id: RecipientId, name: &str, members: Vec<RecipientId>) -> Recipient {
     recipient
 }
 
+/// The moderated group has these.
+pub(super) const COUNCIL_MEMBERS: [RecipientId; 2] = [BOB, INFO];
+
 /// Alice, Bob and Carol, who keeps a copy and forwards outside; info, in whose name Alice may send; sales, on whose
-/// behalf Bob may; two groups, one with a contact.
+/// behalf Bob may; two groups, one with a contact; and a council that info
+/// moderates.
 pub(super) fn contoso() -> Arc<Snapshot> {
     let domain = AcceptedDomain {
         domain: "contoso.example".parse().unwrap(),
@@ -105,7 +113,11 @@ pub(super) fn contoso() -> Arc<Snapshot> {
         put(partner),
     ];
     let groups = [put(info), put(sales), put(group(STAFF, "staff", vec![ALICE, BOB]))];
-    let last = [put(group(PROJECT, "project", vec![ALICE, PARTNER, INFO]))];
+    let mut council = group(COUNCIL, "council", COUNCIL_MEMBERS.to_vec());
+    let set = Moderation { enabled: true, moderated_by: vec![INFO], ..Moderation::default() };
+    council.moderation = Some(Box::new(set));
+    council.restrictions.get_or_insert_default().require_sender_authentication = Some(false);
+    let last = [put(group(PROJECT, "project", vec![ALICE, PARTNER, INFO])), put(council)];
     let snapshot = Snapshot::default().apply(&first).unwrap().apply(&groups).unwrap().apply(&last).unwrap();
     Arc::new(snapshot)
 }

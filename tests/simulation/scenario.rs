@@ -80,7 +80,7 @@ pub(super) fn drafts(seed: u64, size: Size, snapshot: &Snapshot, settings: &Sett
     while (drafts.len() as u64) < count {
         token += 1;
         let at = Duration::from_millis(dice.below(60_000 + hours * 3_600_000));
-        drafts.extend(draft(&dice, token, at, size, snapshot, settings));
+        drafts.extend(draft(&dice, (seed, token), at, size, snapshot, settings));
     }
     drafts.sort_by_key(|draft| (draft.at, draft.token));
     drafts
@@ -88,7 +88,7 @@ pub(super) fn drafts(seed: u64, size: Size, snapshot: &Snapshot, settings: &Sett
 
 fn draft(
     dice: &Dice,
-    token: usize,
+    (seed, token): (u64, usize),
     at: Duration,
     size: Size,
     snapshot: &Snapshot,
@@ -124,6 +124,10 @@ fn draft(
         if !paths.iter().any(|known| known == path) {
             paths.push((*path).to_owned());
         }
+    }
+    // Drawn apart, so that everything else of a seed stays as it was.
+    if Dice::new(seed.wrapping_add(token as u64), Concern::Moderation).chance(4) {
+        paths.push("council@contoso.example".to_owned());
     }
     let dsn = DsnRequest { notify, original_recipient: None };
     let reverse_path = if null { ReversePath::Null } else { ReversePath::Mailbox(address(author)) };

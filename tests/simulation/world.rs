@@ -48,6 +48,7 @@ pub(super) struct World {
     pub(super) journal: JournalOptions,
     pub(super) hands: Dice,
     pub(super) administrator: Dice,
+    pub(super) moderator: Dice,
     random: Arc<SeededRandom>,
 }
 
@@ -107,6 +108,7 @@ impl World {
             journal,
             hands: Dice::new(seed, Concern::Hands),
             administrator: Dice::new(seed, Concern::Administrator),
+            moderator: Dice::new(seed, Concern::Moderation),
             random: Arc::new(SeededRandom::new(dice.below(u64::MAX))),
         }
     }

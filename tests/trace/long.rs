@@ -62,7 +62,7 @@ fn fill(place: &Path, clock: &Arc<ManualClock>, count: u32) -> QueueId {
         id = QueueId::after(id, clock.now());
         let facts = EntryFacts::new(id, clock.now(), &envelope, 1_000);
         trace.committed(sequence + 1, &facts, &envelope, format!("Subject: number {number}\r\n\r\n").as_bytes());
-        trace.expanded(sequence + 2, &facts, 0, &targets);
+        trace.expanded(sequence + 2, &facts, &targets);
         let deferred = Event::Deferred { attempt: attempt(451), next_attempt: clock.now() };
         let relayed = Event::Relayed { attempt: attempt(250), dsn_passed_on: false };
         for event in [deferred, relayed] {

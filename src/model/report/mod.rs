@@ -83,7 +83,7 @@ pub fn is_kept_back(kind: ReportKind, snapshot: &Snapshot, to: &Address) -> bool
     }
     let remote = snapshot.remote_domain(to.domain());
     match kind {
-        ReportKind::Failed | ReportKind::Delayed => !remote.ndr_enabled,
+        ReportKind::Failed | ReportKind::Delayed | ReportKind::Rejected => !remote.ndr_enabled,
         ReportKind::Delivered | ReportKind::Relayed => !remote.delivery_report_enabled,
     }
 }

@@ -237,7 +237,7 @@ impl Recorder {
         drop(table);
         if let (Some((facts, first)), Some(location)) = (before, location) {
             let first = u32::try_from(first).unwrap_or(u32::MAX);
-            self.shared.witness.expanded(location.sequence, &facts, first, &targets);
+            self.shared.witness.branched(location.sequence, &facts, place, first, &targets);
         }
         self.shared.handle(Input::Branched { id, place, targets });
     }

@@ -359,7 +359,7 @@ impl Recorder {
                 self.note(id, location);
                 let facts = locked(&self.shared.table).dispatcher.entry(id).map(|entry| entry.facts.clone());
                 if let (Some(facts), Some(location)) = (facts, location) {
-                    self.shared.witness.expanded(location.sequence, &facts, 0, &targets);
+                    self.shared.witness.expanded(location.sequence, &facts, &targets);
                 }
                 self.shared.handle(Input::Expanded { id, targets });
                 promise.fulfil(Ok(()));

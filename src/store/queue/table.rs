@@ -198,7 +198,7 @@ impl<'a> Replay<'a> {
                 let first = !known.entry.is_expanded();
                 known.entry.expand(core::mem::take(&mut known.unfinished));
                 if first && location.sequence > self.seen {
-                    self.witness.expanded(location.sequence, &known.entry.facts, 0, known.entry.targets());
+                    self.witness.expanded(location.sequence, &known.entry.facts, known.entry.targets());
                 }
             }
         }
@@ -225,7 +225,7 @@ impl<'a> Replay<'a> {
                 if grew && location.sequence > self.seen {
                     let targets = known.entry.targets().get(first..).unwrap_or_default();
                     let first = u32::try_from(first).unwrap_or(u32::MAX);
-                    self.witness.expanded(location.sequence, &known.entry.facts, first, targets);
+                    self.witness.branched(location.sequence, &known.entry.facts, piece.place, first, targets);
                 }
             }
         }

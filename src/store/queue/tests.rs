@@ -353,8 +353,12 @@ impl Witness for Listener {
         self.note(sequence, format!("committed {}", String::from_utf8_lossy(head).trim()));
     }
 
-    fn expanded(&self, sequence: u64, _: &EntryFacts, first: u32, targets: &[Target]) {
-        self.note(sequence, format!("expanded {first} {}", targets.len()));
+    fn expanded(&self, sequence: u64, _: &EntryFacts, targets: &[Target]) {
+        self.note(sequence, format!("expanded {}", targets.len()));
+    }
+
+    fn branched(&self, sequence: u64, _: &EntryFacts, place: u32, first: u32, targets: &[Target]) {
+        self.note(sequence, format!("branched {place} {first} {}", targets.len()));
     }
 
     fn moved(&self, sequence: u64, _: &EntryFacts, happened: &[Happened]) {
@@ -394,7 +398,7 @@ fn the_witness_hears_everything_once_and_after_a_crash_what_it_missed() {
     });
     let told = locked(&witness.told).clone();
     let texts: Vec<&str> = told.iter().map(|(_, text)| text.as_str()).collect();
-    assert_eq!(texts[..2], ["committed Subject: x", "expanded 0 2"]);
+    assert_eq!(texts[..2], ["committed Subject: x", "expanded 2"]);
     assert!(texts.len() == 3 && texts[2].starts_with("moved ["), "{texts:?}");
     disk.cut_power_after(0);
     drop(queue);

@@ -22,8 +22,11 @@ pub trait Witness: Send + Sync + fmt::Debug {
     /// A message was accepted. `head` is its header.
     fn committed(&self, sequence: u64, facts: &EntryFacts, envelope: &Envelope, head: &[u8]);
 
-    /// Its recipients are known; or, where `first` is not 0, those whom an approval led to, from that place on.
-    fn expanded(&self, sequence: u64, facts: &EntryFacts, first: u32, targets: &[Target]);
+    /// Its recipients are known.
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, targets: &[Target]);
+
+    /// Those whom the approval of the recipient at `place` led to are known; they have the places from `first` on.
+    fn branched(&self, sequence: u64, facts: &EntryFacts, place: u32, first: u32, targets: &[Target]);
 
     /// Something happened to recipients.
     fn moved(&self, sequence: u64, facts: &EntryFacts, happened: &[Happened]);
@@ -68,7 +71,9 @@ impl Witness for Unwitnessed {
 
     fn committed(&self, _: u64, _: &EntryFacts, _: &Envelope, _: &[u8]) {}
 
-    fn expanded(&self, _: u64, _: &EntryFacts, _: u32, _: &[Target]) {}
+    fn expanded(&self, _: u64, _: &EntryFacts, _: &[Target]) {}
+
+    fn branched(&self, _: u64, _: &EntryFacts, _: u32, _: u32, _: &[Target]) {}
 
     fn moved(&self, _: u64, _: &EntryFacts, _: &[Happened]) {}
 }

@@ -211,8 +211,15 @@ impl Witness for Trace {
         record::accepted(sequence, facts, envelope, head, name, |item| self.push(item));
     }
 
-    fn expanded(&self, sequence: u64, facts: &EntryFacts, first: u32, targets: &[Target]) {
-        record::expanded(sequence, facts.id, self.shared.clock.now(), first, targets, |item| self.push(item));
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, targets: &[Target]) {
+        record::expanded(sequence, facts.id, self.shared.clock.now(), 0, targets, |item| self.push(item));
+    }
+
+    fn branched(&self, sequence: u64, facts: &EntryFacts, _: u32, first: u32, targets: &[Target]) {
+        // That nobody was found is no news: it was approved.
+        if !targets.is_empty() {
+            record::expanded(sequence, facts.id, self.shared.clock.now(), first, targets, |item| self.push(item));
+        }
     }
 
     fn moved(&self, sequence: u64, facts: &EntryFacts, happened: &[Happened]) {

@@ -52,8 +52,9 @@ struct Teller<'party> {
     history: History,
     /// Parts of the recipients given that are known.
     given: HashSet<u32>,
-    /// Parts of the expansion that are known, by their first places.
+    /// Recipients that are known, by their places, and that the message was expanded at all.
     expanded: HashSet<u32>,
+    is_expanded: bool,
     /// Records of steps that are known, by sequence and part.
     moved: HashSet<(u64, u32)>,
 }
@@ -106,13 +107,15 @@ impl Teller<'_> {
     }
 
     fn expanded(&mut self, prefix: Prefix, expanded: Expanded) {
-        if !self.expanded.insert(expanded.first) {
-            return;
-        }
-        if expanded.recipients.is_empty() && self.recipient.is_none() {
+        let first = !core::mem::replace(&mut self.is_expanded, true);
+        if first && expanded.recipients.is_empty() && self.recipient.is_none() {
             self.event(Entry { at: prefix.at.to_string(), event: "expanded".to_owned(), ..Entry::nothing() });
         }
-        for (recipient, state, said) in expanded.recipients {
+        // What was written anew is divided otherwise when recipients came later.
+        for (place, (recipient, state, said)) in (expanded.first..).zip(expanded.recipients) {
+            if !self.expanded.insert(place) {
+                continue;
+            }
             let event = match Status::of(state, &recipient.way, said.as_ref()) {
                 Status::Due => "expanded".to_owned(),
                 status => status.to_string(),

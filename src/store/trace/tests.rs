@@ -117,7 +117,7 @@ impl Rig {
     fn expand(&mut self, facts: &EntryFacts, to: &[(&str, &str)]) {
         let targets: Vec<Target> = to.iter().map(|(to, given)| Target::new(addressee(to, given))).collect();
         let sequence = self.sequence();
-        self.trace.expanded(sequence, facts, 0, &targets);
+        self.trace.expanded(sequence, facts, &targets);
         self.trace.settled(sequence);
     }
 
@@ -294,7 +294,7 @@ fn a_message_that_came_to_nobody_and_a_refused_recipient_are_seen() {
     let refused = rig.accept("alice@contoso.example", &[ANN], SUBJECT);
     let target = Target::refused(Addressee { hop: Hop::Nowhere, ..addressee(ANN, ANN) }, attempt(start(), 550));
     let sequence = rig.sequence();
-    rig.trace.expanded(sequence, &refused, 0, &[target]);
+    rig.trace.expanded(sequence, &refused, &[target]);
     let page = rig.find(&rig.everything());
     assert_eq!(outcomes(&page)[0], (ANN, Status::Failed));
     assert_eq!(page.lines[0].reply.as_deref(), Some("550 5.1.1 said so"));
@@ -314,7 +314,7 @@ fn what_is_told_twice_appears_once() {
     let envelope = envelope("alice@contoso.example", &[ANN, "team@fabrikam.example"]);
     rig.trace.committed(1, &facts, &envelope, SUBJECT.as_bytes());
     let targets = [Target::new(addressee(ANN, ANN)), Target::new(addressee(BEN, "team@fabrikam.example"))];
-    rig.trace.expanded(2, &facts, 0, &targets);
+    rig.trace.expanded(2, &facts, &targets);
     for (sequence, place) in [(3, 0), (4, 1)] {
         let event = Event::Deferred { attempt: attempt(start(), 451), next_attempt: start() };
         let (to, given) = [(ANN, ANN), (BEN, "team@fabrikam.example")][usize::try_from(place).unwrap()];
@@ -330,7 +330,7 @@ fn what_is_told_twice_appears_once() {
     later.last = Some(Box::new(attempt(start(), 451)));
     let mut ended = targets[0].clone();
     (ended.state, ended.last) = (State::Reported, Some(Box::new(attempt(start(), 250))));
-    rig.trace.expanded(8, &facts, 0, &[ended, later]);
+    rig.trace.expanded(8, &facts, &[ended, later]);
     assert_eq!(outcomes(&rig.find(&rig.everything())), outcomes(&page));
     assert_eq!(rig.history(facts.id).unwrap().events, told.events);
     assert_eq!(rig.find(&rig.everything()).lines.len(), 2);
@@ -352,7 +352,7 @@ fn a_group_of_a_hundred_thousand_makes_small_records() {
     assert_eq!(*locked(&count), 2_000);
     assert!(*locked(&largest) < 10_000, "{largest:?}");
     let sequence = rig.sequence();
-    rig.trace.expanded(sequence, &facts, 0, &targets);
+    rig.trace.expanded(sequence, &facts, &targets);
     let one = Query { recipient: party("member77777@fabrikam.example"), ..rig.everything() };
     let (page, scanned) = search(&rig.disk, Path::new(PLACE), &one, &mut |_, _| {}).unwrap();
     assert!(page.lines.is_empty() || scanned.held_max == 1);

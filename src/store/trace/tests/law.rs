@@ -25,7 +25,9 @@ impl Witness for Everything {
         locked(&self.0).push((sequence, record::ACCEPTED, facts.id));
     }
 
-    fn expanded(&self, sequence: u64, facts: &EntryFacts, _: u32, _: &[Target]) {
+    fn branched(&self, _: u64, _: &EntryFacts, _: u32, _: u32, _: &[Target]) {}
+
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, _: &[Target]) {
         locked(&self.0).push((sequence, record::EXPANDED, facts.id));
     }
 
