@@ -67,6 +67,7 @@ fn shown(snapshot: &Snapshot, found: &[Expanded]) -> String {
             Destination::Relay { address, .. } => address.to_string(),
         },
         Expanded::Refused { address, .. } => format!("refused {address}"),
+        Expanded::Dropped { address, .. } => format!("dropped {address}"),
         Expanded::Moderated(moderated) => {
             let waiting = &moderated.waiting;
             let names: Vec<String> = waiting.moderators.iter().map(|id| local(snapshot, *id)).collect();
@@ -132,7 +133,7 @@ fn each_moderated_recipient_is_asked_for_once_and_the_postmaster_is_not_kept_wai
 fn waiting(found: &[Expanded]) -> Vec<Moderated> {
     let one = |expanded: &Expanded| match expanded {
         Expanded::Moderated(moderated) => Some(Moderated::clone(moderated)),
-        Expanded::Deliver(_) | Expanded::Refused { .. } => None,
+        Expanded::Deliver(_) | Expanded::Refused { .. } | Expanded::Dropped { .. } => None,
     };
     found.iter().filter_map(one).collect()
 }
@@ -145,7 +146,7 @@ fn known(found: &[Expanded]) -> Vec<Known> {
             Destination::Relay { address, .. } => Known::Outside(address.key()),
         }),
         Expanded::Moderated(moderated) => Some(Known::Object(moderated.waiting.recipient)),
-        Expanded::Refused { .. } => None,
+        Expanded::Refused { .. } | Expanded::Dropped { .. } => None,
     };
     found.iter().filter_map(one).collect()
 }
@@ -213,7 +214,7 @@ fn the_trail_says_why_a_message_waits_or_does_not() {
 fn places(found: &[Expanded]) -> BTreeSet<String> {
     let one = |expanded: &Expanded| match expanded {
         Expanded::Deliver(delivery) => Some(format!("{:?}", delivery.to)),
-        Expanded::Refused { .. } | Expanded::Moderated(_) => None,
+        Expanded::Refused { .. } | Expanded::Dropped { .. } | Expanded::Moderated(_) => None,
     };
     found.iter().filter_map(one).collect()
 }

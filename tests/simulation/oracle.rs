@@ -12,7 +12,7 @@ use franking::store::mailbox::MailboxName;
 use franking::world::disk::Disk as _;
 
 use super::ledger::{Books, Ending, Letter, Receipt};
-use super::organisation::{ALICE, BOB, COUNCIL_MEMBERS, End, INFO, MAILBOXES, SALES, ends};
+use super::organisation::{ALICE, BOB, End, INFO, MAILBOXES, SALES, ends};
 use super::scenario::Draft;
 use super::world::{MAIL, QUEUE, World};
 
@@ -168,10 +168,7 @@ impl Oracle<'_> {
             return;
         }
         let mut expected: BTreeSet<End> = draft.paths.iter().flat_map(|path| ends(path)).collect();
-        // Whoever is named and a member of the council as well has one copy.
-        if endings.iter().any(|ending| ending.fate == Some(State::Branched)) {
-            expected.extend(COUNCIL_MEMBERS.map(End::Mailbox));
-        }
+        expected.extend(moderation::members(endings));
         let copies = copies_of(draft);
         let mut sent = BTreeSet::new();
         for ending in endings {

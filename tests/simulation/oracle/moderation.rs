@@ -4,7 +4,13 @@ use franking::model::queue::{Hop, QueueId, State, Verdict};
 
 use super::Oracle;
 use crate::simulation::ledger::{Ending, Letter};
-use crate::simulation::organisation::HOST;
+use crate::simulation::organisation::{COUNCIL_MEMBERS, End, HOST};
+
+/// Where an approval leads. Whoever is named and a member of the council as well has one copy.
+pub(super) fn members(endings: &[Ending]) -> Vec<End> {
+    let approved = endings.iter().any(|ending| ending.fate == Some(State::Branched));
+    if approved { COUNCIL_MEMBERS.map(End::Mailbox).to_vec() } else { Vec::new() }
+}
 
 impl Oracle<'_> {
     /// A decision that was answered stands, unless an administrator ended the message; moderators are asked once.
