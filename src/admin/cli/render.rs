@@ -14,7 +14,7 @@ use crate::admin::office::{
     Failure, ImportReport, PermissionView, QueueDestination, QueueDetail, QueueSummary, RecipientSummary,
     RecipientView, Response, SuspendedSender,
 };
-use crate::model::directory::document::RemoteDomainEntry;
+use crate::model::directory::document::{DomainEntry, RemoteDomainEntry};
 
 /// Text that is put together line by line, each made visible.
 #[derive(Default)]
@@ -53,19 +53,7 @@ pub(super) fn response(response: &Response) -> String {
         }
         Response::Permissions { recipient, granted, held } => permissions(&mut page, recipient, granted, held),
         Response::Domains { domains } => {
-            let rows: Vec<Vec<String>> = domains
-                .iter()
-                .map(|domain| {
-                    let kind = domain.domain_type.unwrap_or_default();
-                    let marks = [
-                        domain.default.unwrap_or(false).then_some("default"),
-                        domain.match_subdomains.unwrap_or(false).then_some("with subdomains"),
-                    ];
-                    let marks: Vec<&str> = marks.into_iter().flatten().collect();
-                    let next = domain.next_host.as_deref().unwrap_or_default().to_owned();
-                    vec![domain.domain.to_string(), format!("{kind:?}"), marks.join(", "), next]
-                })
-                .collect();
+            let rows: Vec<Vec<String>> = domains.iter().map(domain).collect();
             page.block(&table(&["DOMAIN", "TYPE", "MARKS", "NEXT HOST"], &rows));
         }
         Response::RemoteDomains { remote_domains } => {
@@ -104,6 +92,17 @@ pub(super) fn response(response: &Response) -> String {
         Response::Failed(failure) => return self::failure(failure),
     }
     page.0
+}
+
+fn domain(own: &DomainEntry) -> Vec<String> {
+    let kind = own.domain_type.unwrap_or_default();
+    let marks = [
+        own.default.unwrap_or(false).then_some("default"),
+        own.match_subdomains.unwrap_or(false).then_some("with subdomains"),
+    ];
+    let marks: Vec<&str> = marks.into_iter().flatten().collect();
+    let next = own.next_host.as_deref().unwrap_or_default().to_owned();
+    vec![own.domain.to_string(), format!("{kind:?}"), marks.join(", "), next]
 }
 
 /// What went wrong and what to do.
