@@ -83,16 +83,55 @@ pub enum Mailboxes {
 /// Reads a mailbox list (RFC 5322 section 3.4) strictly: comments and quoted strings are understood, groups, routes and
 /// anything after an address that is not a comment are not. Takes time in proportion to the length.
 pub fn mailboxes(value: &[u8]) -> Mailboxes {
-    let tokens = core::str::from_utf8(value).ok().and_then(tokens);
-    let Some(tokens) = tokens else {
-        return Mailboxes::Unreadable;
-    };
-    let elements = tokens.split(|token| matches!(token.kind, Kind::Comma));
-    let list: Option<Vec<Address>> = elements.take(MAILBOXES_MAX + 1).map(mailbox).collect();
-    match list {
-        Some(list) if list.len() <= MAILBOXES_MAX => Mailboxes::List(list),
-        Some(_) | None => Mailboxes::Unreadable,
+    match elements(value) {
+        Some(list) => Mailboxes::List(list.into_iter().map(|element| element.address).collect()),
+        None => Mailboxes::Unreadable,
     }
+}
+
+/// One mailbox of a list, and the text that it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element<'value> {
+    /// What stands between the commas, comments and folding included.
+    pub raw: &'value str,
+    /// The display name as it stands, up to the angle bracket; none for a bare address.
+    pub phrase: Option<&'value str>,
+    /// The address as it is written, without what stands around it.
+    pub spec: String,
+    /// The address.
+    pub address: Address,
+}
+
+/// Reads a mailbox list as [`mailboxes`] does, with the text of each; `None` for what is unreadable.
+pub fn elements(value: &[u8]) -> Option<Vec<Element<'_>>> {
+    // A reader that takes the field for GBK or Shift-JIS joins these two to one character, and a quoted string would
+    // end elsewhere for it.
+    if value.windows(2).any(|pair| matches!(pair, [128..=255, b'\\'])) {
+        return None;
+    }
+    let text = core::str::from_utf8(value).ok()?;
+    let tokens = tokens(text)?;
+    if tokens.last().is_none_or(|last| matches!(last.kind, Kind::Comma)) {
+        return None;
+    }
+    let mut list = Vec::new();
+    let mut from = 0;
+    for part in tokens.split_inclusive(|token| matches!(token.kind, Kind::Comma)) {
+        let (element, to) = match part.split_last() {
+            Some((Token { kind: Kind::Comma, at, .. }, element)) => (element, *at),
+            Some(_) | None => (part, text.len()),
+        };
+        let angle = element.last().filter(|token| matches!(token.kind, Kind::Angle(_)));
+        let phrase = angle.and_then(|angle| text.get(from..angle.at));
+        let spec = spec(element)?;
+        let address = Address::parse(&spec).ok()?;
+        list.push(Element { raw: text.get(from..to)?, phrase, spec, address });
+        if list.len() > MAILBOXES_MAX {
+            return None;
+        }
+        from = to.saturating_add(1);
+    }
+    Some(list)
 }
 
 /// More mailboxes in one field than any honest author list has.
@@ -104,6 +143,8 @@ struct Token<'text> {
     kind: Kind<'text>,
     /// A blank or a comment stands before it.
     apart: bool,
+    /// Where it begins, in octets from the beginning of the value.
+    at: usize,
 }
 
 enum Kind<'text> {
@@ -119,12 +160,12 @@ enum Kind<'text> {
     Comma,
 }
 
-/// One element of a list: `name-addr` or `addr-spec`.
-fn mailbox(element: &[Token<'_>]) -> Option<Address> {
+/// The address in one element of a list, `name-addr` or `addr-spec`.
+fn spec(element: &[Token<'_>]) -> Option<String> {
     if let Some((Token { kind: Kind::Angle(inside), .. }, phrase)) = element.split_last() {
         // A phrase: words, quoted strings, and the dots of obsolete ones (`A. Liddell`).
         let is_phrase = |token: &Token<'_>| matches!(token.kind, Kind::Word(_) | Kind::Quoted(_) | Kind::Dot);
-        return if phrase.iter().all(is_phrase) { Address::parse(inside.trim()).ok() } else { None };
+        return phrase.iter().all(is_phrase).then(|| inside.trim().to_owned());
     }
     // An addr-spec is one run of octets: readers differ about blanks inside it.
     if element.iter().skip(1).any(|token| token.apart) {
@@ -139,7 +180,7 @@ fn mailbox(element: &[Token<'_>]) -> Option<Address> {
             Kind::Angle(_) | Kind::Comma => return None,
         }
     }
-    Address::parse(&text).ok()
+    Some(text)
 }
 
 /// Takes a field's value apart; `None` for what is no list of mailboxes whatever stands around it.
@@ -172,7 +213,7 @@ fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
             _ if raw.chars().any(char::is_control) => return None,
             _ => Kind::Word(raw),
         };
-        found.push(Token { kind, apart });
+        found.push(Token { kind, apart, at: text.len() - rest.len() });
         rest = after;
     }
 }

@@ -7,6 +7,7 @@ pub mod domain_pattern;
 pub mod header;
 pub mod path;
 pub mod reply;
+pub mod second_reader;
 pub mod time;
 
 pub use address::{Address, AddressError, AddressKey, Domain, LocalPart};
