@@ -18,6 +18,7 @@ mod power_cut;
 mod properties;
 mod queue;
 mod reports;
+mod shared_mailbox;
 mod simulation;
 mod support;
 mod tidy;

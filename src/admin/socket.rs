@@ -70,7 +70,11 @@ pub enum SocketError {
     #[error("no server answers at {}", .0.display())]
     NotRunning(PathBuf),
     /// It may not be opened.
-    #[error("{} may be opened by its owner and root only; try again with sudo, or as the server's user", .0.display())]
+    #[error(
+        "You do not have permission to access this page or perform this action: {} may be opened by its owner and root \
+         only; try again with sudo, or as the server's user",
+        .0.display()
+    )]
     Forbidden(PathBuf),
     /// The system failed.
     #[error("{}: {source}", path.display())]

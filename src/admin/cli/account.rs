@@ -114,8 +114,9 @@ Exchange: Add-RecipientPermission, Add-MailboxPermission, Set-Mailbox -GrantSend
 Examples:
   franking permission grant info@contoso.example --to alice@contoso.example --right send-as
   franking permission grant sales@contoso.example --to bob@contoso.example --right send-on-behalf
+  franking permission grant info --to alice --right full-access --no-automapping
   franking permission grant info --to bob --right full-access --deny")]
-    Grant(PermissionArgs),
+    Grant(GrantArgs),
     /// Revoke a right
     #[command(after_help = "\
 Exchange: Remove-RecipientPermission, Remove-MailboxPermission
@@ -132,7 +133,30 @@ Examples:
     List(IdentityArgs),
 }
 
-/// `permission grant` and `permission revoke`.
+/// `permission grant`.
+#[derive(Debug, Args)]
+pub struct GrantArgs {
+    #[command(flatten)]
+    entry: PermissionArgs,
+    /// With full-access: Outlook does not open the mailbox by itself
+    #[arg(long, conflicts_with = "deny")]
+    no_automapping: bool,
+    /// With full-access: Outlook opens the mailbox by itself again [a new grant does]
+    #[arg(long, conflicts_with_all = ["deny", "no_automapping"])]
+    automapping: bool,
+}
+
+impl GrantArgs {
+    const fn wish(&self) -> Option<bool> {
+        match (self.automapping, self.no_automapping) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        }
+    }
+}
+
+/// What `permission grant` and `permission revoke` are about.
 #[derive(Debug, Args)]
 pub struct PermissionArgs {
     /// The recipient that the right is on
@@ -151,12 +175,15 @@ pub struct PermissionArgs {
 
 impl PermissionCommand {
     pub(super) fn request(self) -> Request {
-        let (args, grant) = match self {
-            Self::Grant(args) => (args, true),
-            Self::Revoke(args) => (args, false),
+        let (args, automapping, grant) = match self {
+            Self::Grant(args) => {
+                let wish = args.wish();
+                (args.entry, wish, true)
+            }
+            Self::Revoke(args) => (args, None, false),
             Self::List(args) => return Request::PermissionList { identity: args.identity },
         };
         let PermissionArgs { owner, to, right, deny } = args;
-        Request::Permission(PermissionEdit { owner, trustee: to, right, deny, grant })
+        Request::Permission(PermissionEdit { owner, trustee: to, right, deny, automapping, grant })
     }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod auto_reply;
+mod convert;
 mod domain;
 mod group;
 mod maintenance;

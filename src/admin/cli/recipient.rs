@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueHint};
 
 use super::auto_reply::AutoReplyArgs;
+use super::convert::ConvertArgs;
 use super::membership::MembershipProperties;
 use super::moderators::ModerationProperties;
 use super::values::{Allowance, Choice, Toggle, custom_attribute, list, recipient_type};
@@ -52,6 +53,16 @@ Examples:
   franking recipient auto-reply info --internal Closed --external Closed --external-audience known
   franking recipient auto-reply alice --state disabled")]
     AutoReply(AutoReplyArgs),
+    /// Make a mailbox one of another type; contents, addresses and permissions stay
+    #[command(after_help = "\
+Shared, room and equipment mailboxes are blocked from signing in. A user mailbox needs a licence where licences count.
+
+Exchange: Set-Mailbox -Type
+
+Examples:
+  franking recipient convert dora@contoso.example --to shared
+  franking recipient convert info@contoso.example --to user")]
+    Convert(ConvertArgs),
     /// Show everything about a recipient
     #[command(after_help = "\
 A recipient is named by an address, a login or a name; the local part alone means the default domain.
@@ -434,6 +445,7 @@ impl RecipientCommand {
                 password,
             },
             Self::Set(args) => Request::RecipientSet { identity: args.identity, edit: args.properties.edit() },
+            Self::Convert(args) => args.request(),
             Self::Show(args) => Request::RecipientShow { identity: args.identity },
             Self::List(args) => Request::RecipientList(ListQuery {
                 recipient_type: args.recipient_type,

@@ -133,6 +133,12 @@ fn recipient(page: &mut Page, view: &RecipientView) {
         page.line(&format!("  AUTH would get: {reply}"));
         page.line(&format!("  why: franking explain --as {}", view.properties.address));
     }
+    if !view.automapping.is_empty() {
+        page.line(&format!("Outlook opens it by itself for: {}", view.automapping.join(", ")));
+    }
+    if !view.automapped_mailboxes.is_empty() {
+        page.line(&format!("Outlook opens by itself: {}", view.automapped_mailboxes.join(", ")));
+    }
     if !view.member_of.is_empty() {
         page.line(&format!("member of: {}", view.member_of.join(", ")));
     }
@@ -164,7 +170,11 @@ fn summaries(page: &mut Page, recipients: &[RecipientSummary]) {
 
 fn permissions(page: &mut Page, recipient: &str, granted: &[PermissionView], held: &[PermissionView]) {
     let row = |view: &PermissionView, who: &str| {
-        let kind = if view.deny { "denied" } else { "granted" };
+        let kind = match (view.deny, view.automapping) {
+            (true, _) => "denied",
+            (false, Some(true)) => "granted, opens by itself",
+            (false, Some(false) | None) => "granted",
+        };
         vec![view.right.to_string(), kind.to_owned(), who.to_owned()]
     };
     page.line(&format!("On {recipient}:"));

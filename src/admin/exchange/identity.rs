@@ -27,7 +27,8 @@ impl Holder {
 
     /// Whether permissions can be granted to it (spec section 4.1).
     pub(super) fn is_trustee(&self) -> bool {
-        self.has_account || self.recipient_type.is_some_and(RecipientType::is_security_principal_group)
+        let inside = self.has_account && self.recipient_type != Some(RecipientType::GuestMailUser);
+        inside || self.recipient_type.is_some_and(RecipientType::is_security_principal_group)
     }
 }
 

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
 use super::{Office, change, identity};
-use crate::model::directory::{Change, Grant, Lifecycle, PasswordHash, Recipient, RecipientType, Snapshot};
+use crate::model::directory::{Change, Grant, Lifecycle, PasswordHash, Recipient, RecipientType, Right, Snapshot};
 use crate::model::mail::Timestamp;
 use crate::world::password::{self, PASSWORD_BYTES_MAX};
 use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
@@ -155,15 +155,21 @@ pub(super) fn relicense(recipient: &mut Recipient, now: Timestamp, notes: &mut V
 }
 
 pub(super) fn permission(office: &Office, actor: &str, edit: &PermissionEdit) -> Result<Response, Failure> {
-    let (_, message) = change(office, actor, |snapshot| {
-        let mut owner = Recipient::clone(identity::find(snapshot, &edit.owner)?);
+    if edit.automapping.is_some() && (edit.right != Right::FullAccess || edit.deny || !edit.grant) {
+        return Err(Failure::refused(
+            "Outlook opens a mailbox by itself for who is granted full-access, nothing else.",
+        ));
+    }
+    let (_, (message, notes)) = change(office, actor, |snapshot| {
+        let former = identity::find(snapshot, &edit.owner)?;
+        let mut owner = Recipient::clone(former);
         let trustee = identity::find(snapshot, &edit.trustee)?;
         let (of, to) = (owner.primary().clone(), trustee.primary());
         let grant = Grant { right: edit.right, trustee: trustee.id, deny: edit.deny };
         let kind = if edit.deny { "deny " } else { "" };
         let has = owner.grants.contains(&grant);
         let message = match (edit.grant, has) {
-            (true, true) => return Ok((Vec::new(), format!("{to} already has {kind}{} on {of}.", edit.right))),
+            (true, true) => format!("{to} already has {kind}{} on {of}.", edit.right),
             (true, false) => {
                 owner.grants.push(grant);
                 owner.grants.sort_unstable();
@@ -178,9 +184,34 @@ pub(super) fn permission(office: &Office, actor: &str, edit: &PermissionEdit) ->
                 return Err(failure.cured_by(format!("franking permission list {of}")));
             }
         };
-        Ok((vec![Change::PutRecipient(Box::new(owner))], message))
+        let notes = automapping(&mut owner, trustee, edit);
+        if owner == **former {
+            return Ok((Vec::new(), (message, notes)));
+        }
+        Ok((vec![Change::PutRecipient(Box::new(owner))], (message, notes)))
     })?;
-    Ok(Response::Done { message, notes: Vec::new(), password: None })
+    Ok(Response::Done { message, notes, password: None })
+}
+
+/// Keeps the list of those for whom Outlook does not open the mailbox by itself: as asked, and without those who hold
+/// nothing any more, so that a later grant begins anew.
+fn automapping(owner: &mut Recipient, trustee: &Recipient, edit: &PermissionEdit) -> Vec<String> {
+    if edit.automapping == Some(false) && !owner.not_automapped.contains(&trustee.id) {
+        owner.not_automapped.push(trustee.id);
+        owner.not_automapped.sort_unstable();
+    }
+    let gone = !owner.trustees(Right::FullAccess, false).any(|holder| holder == trustee.id);
+    if edit.automapping == Some(true) || gone {
+        owner.not_automapped.retain(|excepted| *excepted != trustee.id);
+    }
+    let granted = edit.grant && !edit.deny && edit.right == Right::FullAccess;
+    if granted && trustee.recipient_type.is_security_principal_group() {
+        return vec![
+            "Outlook opens the mailbox by itself for nobody in a group: grant full-access to each of them for that."
+                .to_owned(),
+        ];
+    }
+    Vec::new()
 }
 
 pub(super) fn permissions(snapshot: &Snapshot, identity: &str) -> Result<Response, Failure> {
@@ -193,6 +224,7 @@ pub(super) fn permissions(snapshot: &Snapshot, identity: &str) -> Result<Respons
             trustee_type: trustee.recipient_type,
             right: grant.right,
             deny: grant.deny,
+            automapping: (grant.right == Right::FullAccess && !grant.deny).then(|| owner.automaps(trustee)),
         })
     };
     let granted = recipient.grants.iter().filter_map(|grant| view(recipient, grant)).collect();

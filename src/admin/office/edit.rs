@@ -193,6 +193,9 @@ impl RecipientEdit {
             return Ok(());
         }
         let mut forwarding = recipient.forwarding.take().unwrap_or_default();
+        for target in [&self.forward_to, &self.forward_to_smtp].into_iter().flatten() {
+            one_target(target)?;
+        }
         if let Some(target) = &self.forward_to {
             forwarding.forwarding_address = match target.trim() {
                 "" => None,
@@ -348,6 +351,18 @@ impl RecipientEdit {
         recipient.custom_attributes = Some(attributes).filter(|attributes| !attributes.is_empty());
         Ok(())
     }
+}
+
+/// Forwarding has one target; several are a group (spec S3-7).
+fn one_target(text: &str) -> Result<(), Failure> {
+    if !text.contains([',', ';']) {
+        return Ok(());
+    }
+    let failure = Failure::refused("A mailbox forwards to one address only; for several, forward to a group of them.");
+    let members: Vec<&str> = text.split([',', ';']).map(str::trim).filter(|member| !member.is_empty()).collect();
+    let members = members.join(",");
+    let made = "franking recipient new GROUP@DOMAIN --type MailUniversalDistributionGroup";
+    Err(failure.cured_by(format!("{made} --member {members}; then --forward-to GROUP@DOMAIN")))
 }
 
 /// An empty text clears.

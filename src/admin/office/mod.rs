@@ -106,6 +106,9 @@ fn respond(
             recipients::create(office, actor, &address, recipient_type, &edit, password)
         }
         Request::RecipientSet { identity, edit } => recipients::set(office, actor, &identity, &edit),
+        Request::RecipientConvert { identity, recipient_type } => {
+            recipients::convert(office, actor, &identity, recipient_type)
+        }
         Request::RecipientShow { identity } => recipients::show(&snapshot(), &office.settings, &identity),
         Request::RecipientList(query) => recipients::list(&snapshot(), &office.settings, &query),
         Request::RecipientRemove { identity, permanently } => recipients::remove(office, actor, &identity, permanently),

@@ -6,7 +6,7 @@ use super::request::{ListQuery, Secret};
 use super::response::Response;
 use super::view::{RecipientSummary, RecipientView};
 use super::{Office, accounts, change, identity};
-use crate::model::directory::{Change, Filter, Lifecycle, Recipient, RecipientType, Snapshot};
+use crate::model::directory::{Change, ChangeError, Filter, Licensing, Lifecycle, Recipient, RecipientType, Snapshot};
 use crate::model::policy::Settings;
 
 pub(super) fn create(
@@ -28,7 +28,9 @@ pub(super) fn create(
     let (hash, shown) = made.map_or((None, None), |made| (Some(made.hash), made.generated));
     let (_, notes) = change(office, actor, |snapshot| {
         if let Some(holder) = snapshot.find_by_address(&primary) {
-            let failure = Failure::refused(format!("{primary} already belongs to \"{}\".", holder.name));
+            // The directory would say the same, and not where to look.
+            let (address, name) = (primary.clone(), holder.name.clone());
+            let failure = Failure::refused(ChangeError::ProxyAddressInUse { address, holder: name }.to_string());
             return Err(failure.cured_by(format!("franking recipient show {}", holder.primary())));
         }
         let name = free_name(snapshot, primary.local().as_str(), &primary.to_string());
@@ -80,6 +82,7 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
             accounts::relicense(&mut recipient, now, &mut notes);
         }
         if edit.recipient_type.is_some() {
+            licensed_enough(former, &recipient, &office.settings)?;
             notes.extend(advice(&recipient));
         }
         let primary = recipient.primary().clone();
@@ -89,6 +92,51 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
     })?;
     Ok(Response::Done { message: format!("{primary} is set."), notes, password: None })
+}
+
+/// Makes a mailbox one of another type, as `Set-Mailbox -Type` does (spec T22): contents, addresses, permissions and
+/// forwarding stay as they are.
+pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: RecipientType) -> Result<Response, Failure> {
+    let (_, (primary, notes)) = change(office, actor, |snapshot| {
+        let former = identity::find(snapshot, identity)?;
+        let (primary, was) = (former.primary().clone(), former.recipient_type);
+        if !was.is_mailbox() || was == RecipientType::GroupMailbox {
+            return Err(Failure::refused(format!("{primary} is a {was}, and only mailboxes are converted.")));
+        }
+        if was == kind {
+            return Ok((Vec::new(), (primary, vec!["It already was so.".to_owned()])));
+        }
+        if !former.lifecycle.is_active() {
+            let state = former.lifecycle;
+            let failure = Failure::refused(format!("The mailbox of {primary} is not in use: it is {state}."));
+            return Err(failure.cured_by(format!("franking recipient show {primary}")));
+        }
+        let mut recipient = Recipient::clone(former);
+        let edit = RecipientEdit { recipient_type: Some(kind), ..RecipientEdit::default() };
+        let mut notes = edit.apply(snapshot, &mut recipient)?;
+        licensed_enough(former, &recipient, &office.settings)?;
+        if was == RecipientType::UserMailbox && recipient.is_licensed() {
+            notes.push(format!(
+                "Up to 50 GB it needs no licence: franking licence remove {primary} takes one away, and the mailbox \
+                 stays."
+            ));
+        }
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
+    })?;
+    Ok(Response::Done { message: format!("{primary} is a {kind} now."), notes, password: None })
+}
+
+/// A mailbox that becomes a user's needs a licence first, where licences count: without one it would close (spec T22).
+fn licensed_enough(former: &Recipient, recipient: &Recipient, settings: &Settings) -> Result<(), Failure> {
+    let becomes_user = former.recipient_type.is_mailbox()
+        && former.recipient_type != RecipientType::UserMailbox
+        && recipient.recipient_type == RecipientType::UserMailbox;
+    if !becomes_user || settings.licensing() == Licensing::Ignored || recipient.is_licensed() {
+        return Ok(());
+    }
+    let primary = recipient.primary();
+    let failure = Failure::refused(format!("{primary} needs a licence to become a UserMailbox."));
+    Err(failure.cured_by(format!("franking licence assign {primary}")))
 }
 
 pub(super) fn show(snapshot: &Snapshot, settings: &Settings, identity: &str) -> Result<Response, Failure> {

@@ -59,6 +59,13 @@ pub enum Request {
         /// What changes.
         edit: Box<RecipientEdit>,
     },
+    /// Makes a mailbox one of another type.
+    RecipientConvert {
+        /// Which.
+        identity: String,
+        /// What it becomes: a user, shared, room or equipment mailbox.
+        recipient_type: RecipientType,
+    },
     /// One recipient with all its properties.
     RecipientShow {
         /// Which.
@@ -338,6 +345,9 @@ pub struct PermissionEdit {
     pub right: Right,
     /// A deny entry.
     pub deny: bool,
+    /// Whether Outlook opens the mailbox by itself; unset leaves it as it is, which at first is yes. FullAccess only.
+    #[serde(default)]
+    pub automapping: Option<bool>,
     /// True grants, false revokes.
     pub grant: bool,
 }

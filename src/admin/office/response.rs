@@ -145,6 +145,9 @@ pub struct PermissionView {
     pub right: Right,
     /// A deny entry.
     pub deny: bool,
+    /// Of a grant of FullAccess: whether Outlook opens the mailbox for the trustee by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automapping: Option<bool>,
 }
 
 /// What an import did, or would do.

@@ -221,8 +221,14 @@ fn a_removed_mailbox_can_be_restored_and_a_permanently_removed_one_is_gone() {
 #[test]
 fn permissions_are_granted_listed_and_revoked() {
     let office = office();
-    let edit =
-        |grant| PermissionEdit { owner: name("info"), trustee: name("bob"), right: Right::SendAs, deny: false, grant };
+    let edit = |grant| PermissionEdit {
+        owner: name("info"),
+        trustee: name("bob"),
+        right: Right::SendAs,
+        deny: false,
+        automapping: None,
+        grant,
+    };
     ask(&office, Request::Permission(edit(true)));
     let listed = ask(&office, Request::PermissionList { identity: name("bob") });
     let Response::Permissions { held, .. } = listed else { panic!("a list") };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::directory::document::RecipientEntry;
-use crate::model::directory::{Lifecycle, Recipient, RecipientType, Snapshot};
+use crate::model::directory::{Lifecycle, Recipient, RecipientId, RecipientType, Right, Snapshot};
 use crate::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
 use crate::store::mailbox::MailboxName;
 
@@ -55,6 +55,12 @@ pub struct RecipientView {
     /// Why not: the reply that AUTH would get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_with: Option<String>,
+    /// For whom Outlook opens the mailbox by itself: those who hold FullAccess directly, not through a group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub automapping: Vec<String>,
+    /// The mailboxes that Outlook opens for it by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub automapped_mailboxes: Vec<String>,
     /// Groups it is a direct member of, by address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub member_of: Vec<String>,
@@ -73,6 +79,12 @@ impl RecipientView {
         let mut member_of: Vec<String> =
             snapshot.groups_of(recipient.id).map(|group| group.primary().to_string()).collect();
         member_of.sort_unstable();
+        let related = |ids: &mut dyn Iterator<Item = RecipientId>, is: &dyn Fn(&Recipient) -> bool| {
+            let found = ids.filter_map(|id| snapshot.recipient(id)).filter(|other| is(other));
+            found.map(|other| other.primary().to_string()).collect()
+        };
+        let mut holders = recipient.trustees(Right::FullAccess, false);
+        let mut owners = snapshot.referrers(recipient.id).iter().copied();
         let has_password = account.is_some_and(|account| account.password.is_some());
         Self {
             id: recipient.id.0,
@@ -85,6 +97,8 @@ impl RecipientView {
             has_password,
             may_submit: has_password && refusal.is_none(),
             refused_with: refusal,
+            automapping: related(&mut holders, &|trustee| recipient.automaps(trustee)),
+            automapped_mailboxes: related(&mut owners, &|owner| owner.automaps(recipient)),
             member_of,
         }
     }

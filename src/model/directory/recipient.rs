@@ -141,6 +141,9 @@ pub struct Recipient {
     /// Permissions that others hold on this recipient, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Grant>,
+    /// Direct holders of FullAccess for whom Outlook does not open the mailbox by itself (`-AutoMapping $false`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_automapped: Vec<RecipientId>,
     /// The group half, where the type has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Box<Group>>,
@@ -182,6 +185,7 @@ impl Recipient {
             restrictions: None,
             moderation: None,
             grants: Vec::new(),
+            not_automapped: Vec::new(),
             group: recipient_type.is_group().then(Box::default),
             quota: None,
             sent_items: SentItemsCopies::default(),
@@ -218,6 +222,21 @@ impl Recipient {
         self.grants.iter().filter(move |grant| grant.right == right && grant.deny == deny).map(|grant| grant.trustee)
     }
 
+    /// Whether Outlook opens this mailbox for `trustee` by itself: a mailbox user that holds FullAccess directly, not
+    /// through a group, undenied, and for whom the administrator did not switch it off (spec section 4.1, S3-5).
+    pub fn automaps(&self, trustee: &Self) -> bool {
+        let holds = |deny| self.trustees(Right::FullAccess, deny).any(|id| id == trustee.id);
+        let user = trustee.account.is_some() && trustee.recipient_type.is_mailbox();
+        user && holds(false) && !holds(true) && !self.not_automapped.contains(&trustee.id)
+    }
+
+    /// Whether permissions can be granted to it: to accounts of this organisation, and to groups that are security
+    /// principals. A contact has nobody who could sign in, and a guest is from outside (spec S3-11).
+    pub fn can_hold_permissions(&self) -> bool {
+        let inside = self.account.is_some() && self.recipient_type != RecipientType::GuestMailUser;
+        inside || self.recipient_type.is_security_principal_group()
+    }
+
     /// Every object that this one refers to; duplicates are possible.
     pub fn references(&self) -> impl Iterator<Item = RecipientId> {
         let group = self.group.as_deref().into_iter().flat_map(|group| {
@@ -236,7 +255,8 @@ impl Recipient {
         let forwarding = self.forwarding.as_deref().and_then(|forwarding| forwarding.forwarding_address);
         let moderation = self.moderation.as_deref().into_iter().flat_map(Moderation::references);
         let others = restrictions.chain(moderation).chain(forwarding);
-        self.grants.iter().map(|grant| grant.trustee).chain(group).chain(others)
+        let trustees = self.grants.iter().map(|grant| grant.trustee);
+        trustees.chain(self.not_automapped.iter().copied()).chain(group).chain(others)
     }
 }
 

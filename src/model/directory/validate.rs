@@ -86,6 +86,7 @@ fn group_rules(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeE
 /// Takes every reference to `gone` out of a recipient.
 pub(super) fn drop_references(recipient: &mut Recipient, gone: RecipientId) {
     recipient.grants.retain(|grant| grant.trustee != gone);
+    recipient.not_automapped.retain(|trustee| *trustee != gone);
     if let Some(group) = &mut recipient.group {
         group.remove_members(&[gone]);
         group.managed_by.retain(|owner| *owner != gone);
@@ -249,8 +250,7 @@ fn references(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeEr
     }
     for grant in &recipient.grants {
         if let Some(trustee) = snapshot.recipient(grant.trustee) {
-            // Accounts, and groups that are security principals; a contact has nobody who could sign in.
-            if trustee.account.is_none() && !trustee.recipient_type.is_security_principal_group() {
+            if !trustee.can_hold_permissions() {
                 return Err(ChangeError::NotATrustee { trustee: trustee.name.clone() });
             }
         }

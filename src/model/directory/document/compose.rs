@@ -155,6 +155,9 @@ pub(super) fn base(
             recipient.grants.retain(|grant| grant.right != right || grant.deny != deny);
         }
     }
+    if entry.no_automapping.is_some() {
+        recipient.not_automapped.clear();
+    }
     Ok(recipient)
 }
 
@@ -416,6 +419,7 @@ pub(super) fn has_references(entry: &RecipientEntry) -> bool {
     entry.forward_to.as_ref().is_some_and(|target| !target.is_empty())
         || [&entry.members, &entry.owners, &entry.subscribers, &entry.accept_only_from, &entry.reject_from]
             .into_iter()
+            .chain([&entry.no_automapping])
             .chain(moderation::lists(entry))
             .chain([&entry.membership_requests])
             .map(|list| list.as_deref())
@@ -439,6 +443,11 @@ pub(super) fn link(entry: &RecipientEntry, recipient: &mut Recipient, directory:
     }
     recipient.grants.sort_unstable();
     recipient.grants.dedup();
+    if entry.no_automapping.is_some() {
+        recipient.not_automapped = resolve("no_automapping", entry.no_automapping.as_deref())?;
+        recipient.not_automapped.sort_unstable();
+        recipient.not_automapped.dedup();
+    }
     if let Some(target) = entry.forward_to.as_deref().filter(|target| !target.is_empty()) {
         recipient.forwarding.get_or_insert_default().forwarding_address = Some(find("forward_to", target)?);
     }

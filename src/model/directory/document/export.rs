@@ -136,6 +136,7 @@ fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> Recipi
         deny_send_as: grants(Right::SendAs, true),
         deny_send_on_behalf: grants(Right::SendOnBehalf, true),
         deny_full_access: grants(Right::FullAccess, true),
+        no_automapping: addresses(&recipient.not_automapped),
         client_access: differing(client_access(&recipient.client_access), &ClientAccessEntry::default()),
         quota: recipient.quota.as_deref().and_then(quota),
         sent_items: differing(sent_items(recipient.sent_items), &SentItemsEntry::default()),

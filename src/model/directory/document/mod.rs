@@ -266,6 +266,9 @@ pub struct RecipientEntry {
     /// Who may not open its mailbox, whatever else is granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny_full_access: Option<Vec<Box<str>>>,
+    /// Holders of FullAccess for whom Outlook does not open the mailbox by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_automapping: Option<Vec<Box<str>>>,
     /// Direct members of a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Box<str>>>,
