@@ -38,6 +38,7 @@ fn session(settings: &Settings) -> Session {
         session_id: "08DE4C0000000001".into(),
         peer: "192.0.2.7".parse().unwrap(),
         peer_name: None,
+        known_source: false,
         tls: TlsState::Active(facts),
         auth_without_tls: false,
         emulate_exchange_online: false,

@@ -45,14 +45,15 @@ pub(in super::super) fn author(world: &World, account: &str, letter: &Letter) ->
     if by_envelope == "null" && !letter.report {
         return "InvalidSenderAddress".to_owned();
     }
-    let how = capacity(world, account, answering.unwrap_or(&authors[0]));
-    // What several people sign is left as they wrote it.
-    let from: Vec<String> =
-        if authors.len() > 1 { authors.clone() } else { authors.iter().map(|address| shown(world, address)).collect() };
-    let sender = match (how.as_str(), authors.len()) {
-        (how, 1) if how.starts_with("on behalf of") => own,
-        (_, 1) => "absent".to_owned(),
-        _ => answering.unwrap_or_default().to_owned(),
+    // Whoever writes for somebody else shows in Sender, also when others sign with them.
+    let behalf = authors.iter().map(|address| capacity(world, account, address));
+    let behalf = behalf.into_iter().find(|how| how.starts_with("on behalf of"));
+    let how = behalf.unwrap_or_else(|| capacity(world, account, answering.unwrap_or(&authors[0])));
+    let from: Vec<String> = authors.iter().map(|address| shown(world, address)).collect();
+    let sender = match answering {
+        _ if how.starts_with("on behalf of") => own,
+        Some(answering) => shown(world, answering),
+        None => "absent".to_owned(),
     };
     let leaves = leaves_as(world, account, letter, &by_envelope, &how, !readable);
     format!("{how}; leaves as {leaves}; From {}; Sender {sender}", from.join(", "))
