@@ -249,10 +249,10 @@ fn references(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeEr
         snapshot.recipient(id).ok_or(ChangeError::UnknownRecipient(id))?;
     }
     for grant in &recipient.grants {
-        if let Some(trustee) = snapshot.recipient(grant.trustee) {
-            if !trustee.can_hold_permissions() {
-                return Err(ChangeError::NotATrustee { trustee: trustee.name.clone() });
-            }
+        if let Some(trustee) = snapshot.recipient(grant.trustee)
+            && !trustee.can_hold_permissions()
+        {
+            return Err(ChangeError::NotATrustee { trustee: trustee.name.clone() });
         }
     }
     Ok(())
