@@ -168,7 +168,7 @@ impl Oracle<'_> {
             return;
         }
         let mut expected: BTreeSet<End> = draft.paths.iter().flat_map(|path| ends(path)).collect();
-        expected.extend(moderation::members(endings));
+        moderation::lead_on(&mut expected, draft, endings);
         let copies = copies_of(draft);
         let mut sent = BTreeSet::new();
         for ending in endings {

@@ -1,15 +1,21 @@
 //! What was decided about moderated recipients, against what became of them.
 
+use std::collections::BTreeSet;
+
 use franking::model::queue::{Hop, QueueId, State, Verdict};
 
 use super::Oracle;
 use crate::simulation::ledger::{Ending, Letter};
 use crate::simulation::organisation::{COUNCIL_MEMBERS, End, HOST};
+use crate::simulation::scenario::Draft;
 
-/// Where an approval leads. Whoever is named and a member of the council as well has one copy.
-pub(super) fn members(endings: &[Ending]) -> Vec<End> {
-    let approved = endings.iter().any(|ending| ending.fate == Some(State::Branched));
-    if approved { COUNCIL_MEMBERS.map(End::Mailbox).to_vec() } else { Vec::new() }
+/// Where an approval leads; what is sent as the moderator itself needs none. Whoever is named and a member of the council
+/// as well has one copy.
+pub(super) fn lead_on(expected: &mut BTreeSet<End>, draft: &Draft, endings: &[Ending]) {
+    let own = draft.author == "info@contoso.example" && expected.remove(&End::Moderators);
+    if own || endings.iter().any(|ending| ending.fate == Some(State::Branched)) {
+        expected.extend(COUNCIL_MEMBERS.map(End::Mailbox));
+    }
 }
 
 impl Oracle<'_> {
