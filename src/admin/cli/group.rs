@@ -31,6 +31,7 @@ Examples:
     ListMembers(GroupArgs),
     /// Join a group as its rules permit; where an owner decides, ask for it
     #[command(after_help = "\
+Exchange: \"Join group\" in Outlook; the rule: Set-DistributionGroup -MemberJoinRestriction
 Who may join is the group's MemberJoinRestriction: franking recipient set GROUP --join-restriction RULE
 
 Examples:
@@ -38,6 +39,7 @@ Examples:
     Join(SelfArgs),
     /// Leave a group as its rules permit
     #[command(after_help = "\
+Exchange: \"Leave group\" in Outlook; the rule: Set-DistributionGroup -MemberDepartRestriction
 Who may leave is the group's MemberDepartRestriction: franking recipient set GROUP --depart-restriction RULE
 
 Examples:
@@ -45,16 +47,22 @@ Examples:
     Leave(SelfArgs),
     /// List who asked to join and waits for an owner
     #[command(after_help = "\
+Exchange: the requests in an owner's inbox
+
 Examples:
   franking group list-requests hikers@contoso.example")]
     ListRequests(GroupArgs),
     /// Grant a request to join
     #[command(after_help = "\
+Exchange: \"Approve\" in the owner's inbox; Add-DistributionGroupMember
+
 Examples:
-  franking group approve-member hikers@contoso.example alice@contoso.example --as bob@contoso.example")]
+  franking group approve-member hikers alice@contoso.example --as bob@contoso.example")]
     ApproveMember(DecisionArgs),
     /// Refuse a request to join
     #[command(after_help = "\
+Exchange: \"Reject\" in the owner's inbox
+
 Examples:
   franking group refuse-member hikers@contoso.example alice@contoso.example")]
     RefuseMember(DecisionArgs),
