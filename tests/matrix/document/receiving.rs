@@ -88,7 +88,8 @@ fn reached(text: &mut String) {
                         _ => {}
                     }
                 });
-                let bob = Thing::new("bob", "SharedMailbox");
+                // A room list holds rooms.
+                let bob = Thing::new("bob", if kind == "RoomList" { "RoomMailbox" } else { "SharedMailbox" });
                 let world = World::new(profile, vec![Thing::new("alice", "UserMailbox"), bob, it]);
                 let asked = Asked::new(&world);
                 let answers = [From::Stranger, ALICE, From::System]
