@@ -161,13 +161,9 @@ fn outside(text: &mut String) {
 
 fn groups(text: &mut String) {
     let mut sheet = Sheet::new(&["Type", "copies"]);
-    for kind in [
-        "MailUniversalDistributionGroup",
-        "MailUniversalSecurityGroup",
-        "RoomList",
-        "DynamicDistributionGroup",
-        "GroupMailbox",
-    ] {
+    for kind in
+        ["MailUniversalDistributionGroup", "MailUniversalSecurityGroup", "DynamicDistributionGroup", "GroupMailbox"]
+    {
         let everybody = vec!["bob", "carol", "partner", "remote", "gone"];
         let it = Thing::new("it", kind).with(|thing| match kind {
             "DynamicDistributionGroup" => thing.filter_kind = "UserMailbox",
@@ -257,14 +253,14 @@ fn rewriting(text: &mut String) {
         ),
         (
             "to a group with a contact",
-            Thing::new("it", "RoomList").with(|thing| {
+            Thing::new("it", "MailUniversalDistributionGroup").with(|thing| {
                 thing.members = vec!["partner"];
                 thing.authentication = "false";
             }),
         ),
         (
             "to a group with a contact, reports to its owner",
-            Thing::new("it", "RoomList").with(|thing| {
+            Thing::new("it", "MailUniversalDistributionGroup").with(|thing| {
                 (thing.members, thing.owners, thing.reports) = (vec!["partner"], vec!["bob"], "manager");
                 thing.authentication = "false";
             }),
