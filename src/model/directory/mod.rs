@@ -11,6 +11,7 @@ pub mod change;
 pub mod document;
 pub mod filter;
 pub mod group;
+mod index;
 pub mod lifecycle;
 pub mod membership;
 pub mod moderation;

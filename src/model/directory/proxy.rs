@@ -56,7 +56,15 @@ impl ProxyAddresses {
 
     /// Whether one of the SMTP addresses has this key.
     pub fn contains(&self, key: &AddressKey) -> bool {
-        self.smtp().any(|address| address.key() == *key)
+        self.smtp().any(|address| address.has_key(key))
+    }
+
+    /// Lets `share` put shared parts into each address, and gives back memory that is not needed.
+    pub(super) fn compact(&mut self, mut share: impl FnMut(&mut Address)) {
+        share(&mut self.primary);
+        self.secondary.iter_mut().for_each(share);
+        self.secondary.shrink_to_fit();
+        self.other.shrink_to_fit();
     }
 
     /// Adds a secondary address; nothing happens when an equal one is there.

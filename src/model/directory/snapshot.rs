@@ -13,6 +13,7 @@ use super::accepted_domain::AcceptedDomain;
 use super::auto_reply;
 use super::change::{Change, ChangeError};
 use super::filter::Filter;
+use super::index::{Index, Recipients};
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
 use super::validate;
@@ -26,13 +27,14 @@ pub struct Snapshot {
     organisation: Arc<Organisation>,
     domains: Arc<BTreeMap<Domain, AcceptedDomain>>,
     remote_domains: Arc<BTreeMap<DomainPattern, RemoteDomain>>,
-    recipients: HashTrieMapSync<RecipientId, Arc<Recipient>>,
-    addresses: HashTrieMapSync<AddressKey, RecipientId>,
-    others: HashTrieMapSync<Box<str>, RecipientId>,
+    recipients: Recipients,
+    addresses: Index,
+    others: Index,
     /// Addresses outside and the objects that stand for them. A set of pairs, since any number may share an address.
     externals: RedBlackTreeSetSync<(AddressKey, RecipientId)>,
-    logins: HashTrieMapSync<AddressKey, RecipientId>,
-    names: HashTrieMapSync<Box<str>, RecipientId>,
+    /// Logins that are no address of their own account; the others are found as addresses.
+    logins: Index,
+    names: Index,
     referrers: HashTrieMapSync<RecipientId, Arc<Vec<RecipientId>>>,
     filters: HashTrieMapSync<RecipientId, Arc<Filter>>,
 }
@@ -45,12 +47,12 @@ impl Default for Snapshot {
             organisation: Arc::default(),
             domains: Arc::default(),
             remote_domains: Arc::default(),
-            recipients: HashTrieMapSync::new_sync(),
-            addresses: HashTrieMapSync::new_sync(),
-            others: HashTrieMapSync::new_sync(),
+            recipients: Recipients::new(),
+            addresses: Index::new(),
+            others: Index::new(),
             externals: RedBlackTreeSetSync::new_sync(),
-            logins: HashTrieMapSync::new_sync(),
-            names: HashTrieMapSync::new_sync(),
+            logins: Index::new(),
+            names: Index::new(),
             referrers: HashTrieMapSync::new_sync(),
             filters: HashTrieMapSync::new_sync(),
         }
@@ -84,7 +86,7 @@ impl Snapshot {
             ..Self::default()
         };
         for recipient in objects.recipients {
-            snapshot.put(Arc::new(recipient));
+            snapshot.put(recipient);
         }
         snapshot.next_id = snapshot.next_id.max(next_id);
         snapshot
@@ -147,17 +149,17 @@ impl Snapshot {
 
     /// Every recipient, in no particular order.
     pub fn recipients(&self) -> impl Iterator<Item = &Arc<Recipient>> {
-        self.recipients.values()
+        self.recipients.iter()
     }
 
     /// How many recipients there are.
     pub fn recipient_count(&self) -> usize {
-        self.recipients.size()
+        self.recipients.len()
     }
 
     /// The recipient with this id.
     pub fn recipient(&self, id: RecipientId) -> Option<&Arc<Recipient>> {
-        self.recipients.get(&id)
+        self.recipients.get(id)
     }
 
     /// The recipient that has this address, literally: no plus addressing, no lifecycle.
@@ -167,7 +169,8 @@ impl Snapshot {
 
     /// The recipient that has the address of this key.
     pub fn find_by_key(&self, key: &AddressKey) -> Option<&Arc<Recipient>> {
-        self.recipient(*self.addresses.get(key)?)
+        let has = |found: &&Arc<Recipient>| found.addresses.contains(key);
+        self.addresses.find(key.as_str(), |id| self.recipient(id).filter(has))
     }
 
     /// Whether the directory has an object for this address outside: a contact, mail user or guest that leads to it, or
@@ -196,15 +199,15 @@ impl Snapshot {
     /// The recipient whose account has this login; an account can also sign in by any of its addresses.
     pub fn find_by_login(&self, login: &Address) -> Option<&Arc<Recipient>> {
         let key = login.key();
-        if let Some(id) = self.logins.get(&key) {
-            return self.recipient(*id);
-        }
-        self.find_by_key(&key).filter(|recipient| recipient.account.is_some())
+        let by_login = self.find_by_own_login(&key);
+        by_login.or_else(|| self.find_by_key(&key).filter(|recipient| recipient.account.is_some()))
     }
 
     /// The recipient with this `Name`, letter case aside.
     pub fn find_by_name(&self, name: &str) -> Option<&Arc<Recipient>> {
-        self.recipient(*self.names.get(name.to_lowercase().as_str())?)
+        let name = name.to_lowercase();
+        let has = |found: &&Arc<Recipient>| found.name.to_lowercase() == name;
+        self.names.find(&name, |id| self.recipient(id).filter(has))
     }
 
     /// Objects that refer to `id`: groups it is a member or owner of, recipients that grant it something or forward to
@@ -244,11 +247,11 @@ impl Snapshot {
                 validate::recipient(self, recipient)?;
                 let mut recipient = Recipient::clone(recipient);
                 auto_reply::date(
-                    self.recipients.get(&recipient.id).map(|former| &**former),
+                    self.recipients.get(recipient.id).map(|former| &**former),
                     &mut recipient,
                     self.version,
                 );
-                self.put(Arc::new(recipient));
+                self.put(recipient);
             }
             Change::RemoveRecipient(id) => self.remove_recipient(*id)?,
             Change::AddMembers { group, members } => {
@@ -300,7 +303,7 @@ impl Snapshot {
         if !self.domains.contains_key(domain) {
             return Err(ChangeError::UnknownDomain(domain.clone()));
         }
-        let user = self.recipients.values().find(|recipient| {
+        let user = self.recipients.iter().find(|recipient| {
             !recipient.recipient_type.is_external()
                 && recipient.addresses.smtp().any(|address| address.domain().is_within(domain))
         });
@@ -314,66 +317,69 @@ impl Snapshot {
     fn edit(&mut self, id: RecipientId, alter: impl FnOnce(&mut Recipient)) -> Result<(), ChangeError> {
         let mut recipient = Recipient::clone(self.recipient(id).ok_or(ChangeError::UnknownRecipient(id))?);
         alter(&mut recipient);
-        self.put(Arc::new(recipient));
+        self.put(recipient);
         Ok(())
     }
 
     /// Puts a validated recipient in and keeps every index right.
-    fn put(&mut self, recipient: Arc<Recipient>) {
+    fn put(&mut self, mut recipient: Recipient) {
+        compact(&mut recipient, &self.domains);
         let id = recipient.id;
-        let former = self.recipients.get(&id).cloned();
+        let former = self.recipients.get(id).cloned();
         if let Some(former) = &former {
             self.forget_keys(former);
         }
         self.move_references(id, former.as_deref(), Some(&recipient));
         for address in recipient.addresses.smtp() {
-            self.addresses.insert_mut(address.key(), id);
+            self.addresses.insert(address.key().as_str(), id);
         }
         for other in recipient.addresses.other() {
-            self.others.insert_mut(validate::other_key(other), id);
+            self.others.insert(&validate::other_key(other), id);
         }
         if let Some(external) = &recipient.external_address {
             self.externals.insert_mut((external.key(), id));
         }
-        if let Some(account) = &recipient.account {
-            self.logins.insert_mut(account.login.key(), id);
+        if let Some(login) = recipient.account.as_ref().map(|account| account.login.key())
+            && !recipient.addresses.contains(&login)
+        {
+            self.logins.insert(login.as_str(), id);
         }
-        self.names.insert_mut(recipient.name.to_lowercase().into(), id);
+        self.names.insert(&recipient.name.to_lowercase(), id);
         let filter =
             recipient.group.as_deref().and_then(|group| Filter::parse(group.recipient_filter.as_deref()?).ok());
         if let Some(filter) = filter {
             self.filters.insert_mut(id, Arc::new(filter));
         }
         self.next_id = self.next_id.max(RecipientId(id.0.saturating_add(1)));
-        self.recipients.insert_mut(id, recipient);
+        self.recipients.insert(Arc::new(recipient));
     }
 
     fn remove_recipient(&mut self, id: RecipientId) -> Result<(), ChangeError> {
-        let former = self.recipients.get(&id).cloned().ok_or(ChangeError::UnknownRecipient(id))?;
+        let former = self.recipients.get(id).cloned().ok_or(ChangeError::UnknownRecipient(id))?;
         for referrer in self.referrers(id).to_vec() {
             self.edit(referrer, |recipient| validate::drop_references(recipient, id))?;
         }
         self.forget_keys(&former);
         self.move_references(id, Some(&former), None);
         self.referrers.remove_mut(&id);
-        self.recipients.remove_mut(&id);
+        self.recipients.remove(id);
         Ok(())
     }
 
     fn forget_keys(&mut self, former: &Recipient) {
         for address in former.addresses.smtp() {
-            self.addresses.remove_mut(&address.key());
+            self.addresses.remove(address.key().as_str(), former.id);
         }
         for other in former.addresses.other() {
-            self.others.remove_mut(&validate::other_key(other));
+            self.others.remove(&validate::other_key(other), former.id);
         }
         if let Some(external) = &former.external_address {
             self.externals.remove_mut(&(external.key(), former.id));
         }
         if let Some(account) = &former.account {
-            self.logins.remove_mut(&account.login.key());
+            self.logins.remove(account.login.key().as_str(), former.id);
         }
-        self.names.remove_mut(former.name.to_lowercase().as_str());
+        self.names.remove(&former.name.to_lowercase(), former.id);
         self.filters.remove_mut(&former.id);
     }
 
@@ -409,14 +415,38 @@ impl Snapshot {
     }
 
     pub(super) fn holder_of_address(&self, key: &AddressKey) -> Option<RecipientId> {
-        self.addresses.get(key).copied()
+        self.find_by_key(key).map(|found| found.id)
     }
 
     pub(super) fn holder_of_other(&self, key: &str) -> Option<RecipientId> {
-        self.others.get(key).copied()
+        let has =
+            |found: &&Arc<Recipient>| found.addresses.other().iter().any(|other| *validate::other_key(other) == *key);
+        self.others.find(key, |id| self.recipient(id).filter(has)).map(|found| found.id)
     }
 
     pub(super) fn holder_of_login(&self, key: &AddressKey) -> Option<RecipientId> {
-        self.logins.get(key).copied()
+        self.find_by_own_login(key).map(|found| found.id)
+    }
+
+    /// The recipient whose account has a login that is no address of it.
+    fn find_by_own_login(&self, key: &AddressKey) -> Option<&Arc<Recipient>> {
+        let has = |found: &&Arc<Recipient>| found.account.as_ref().is_some_and(|account| account.login.has_key(key));
+        self.logins.find(key.as_str(), |id| self.recipient(id).filter(has))
+    }
+}
+
+/// Gives back what growing lists left over, and keeps the name of an accepted domain once instead of once for each
+/// address in it: at a million recipients that is several hundred million octets.
+fn compact(recipient: &mut Recipient, domains: &BTreeMap<Domain, AcceptedDomain>) {
+    let share = |address: &mut Address| {
+        if let Some(accepted) = domains.get(address.domain()) {
+            address.share_domain(&accepted.domain);
+        }
+    };
+    recipient.addresses.compact(share);
+    recipient.grants.shrink_to_fit();
+    if let Some(account) = recipient.account.as_deref_mut() {
+        share(&mut account.login);
+        account.licences.shrink_to_fit();
     }
 }

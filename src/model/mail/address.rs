@@ -7,6 +7,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -90,8 +92,8 @@ impl fmt::Display for LocalPart {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Domain {
-    /// A host name in lower-case A-labels, without a final dot.
-    Name(Box<str>),
+    /// A host name in lower-case A-labels, without a final dot. Copies share it.
+    Name(Arc<str>),
     /// An address literal: `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
     Literal(IpAddr),
 }
@@ -224,6 +226,23 @@ impl Address {
     /// The key under which all spellings of this address are the same.
     pub fn key(&self) -> AddressKey {
         AddressKey::of(&self.local, &self.domain)
+    }
+
+    /// Whether this is the key of the address, which is mostly seen without making one.
+    pub fn has_key(&self, key: &AddressKey) -> bool {
+        match (&self.domain, key.0.rsplit_once('@')) {
+            (Domain::Name(name), Some((local, domain))) if self.local.0.is_ascii() => {
+                *domain == **name && local.eq_ignore_ascii_case(&self.local.0)
+            }
+            _ => self.key() == *key,
+        }
+    }
+
+    /// Uses the memory of an equal domain from here on.
+    pub fn share_domain(&mut self, domain: &Domain) {
+        if self.domain == *domain {
+            self.domain = domain.clone();
+        }
     }
 
     /// The same address without `+tag`; `None` when it has none.

@@ -46,7 +46,7 @@ impl FromStr for DomainPattern {
             None if text == "*" => Ok(Self::All),
             None => Domain::parse(text).map(Self::One),
             Some(parent) => match Domain::parse(parent)? {
-                Domain::Name(parent) => Ok(Self::Below(parent)),
+                Domain::Name(parent) => Ok(Self::Below((&*parent).into())),
                 Domain::Literal(_) => Err(AddressError::Domain),
             },
         }

@@ -82,14 +82,14 @@ fn reached(text: &mut String) {
                         thing.outside = "elsewhere@fabrikam.example";
                     }
                     match kind {
-                        "DynamicDistributionGroup" => thing.filter_kind = "SharedMailbox",
+                        "DynamicDistributionGroup" => thing.filter_kind = "RoomMailbox",
                         "GroupMailbox" => (thing.members, thing.subscribers) = (vec!["bob"], vec!["bob"]),
                         _ if kind.contains("Group") || kind == "RoomList" => thing.members = vec!["bob"],
                         _ => {}
                     }
                 });
-                // A room list holds rooms.
-                let bob = Thing::new("bob", if kind == "RoomList" { "RoomMailbox" } else { "SharedMailbox" });
+                // A room, since a room list takes no others.
+                let bob = Thing::new("bob", "RoomMailbox");
                 let world = World::new(profile, vec![Thing::new("alice", "UserMailbox"), bob, it]);
                 let asked = Asked::new(&world);
                 let answers = [From::Stranger, ALICE, From::System]

@@ -1,0 +1,258 @@
+//! Persistent hash tables for a million recipients: a copy costs nothing, the next version shares all but what changed,
+//! and an entry takes little more than its own octets. (A hash trie with a node for each entry took 170 octets of
+//! memory where 20 do.)
+//!
+//! A table is three levels of shared pointers: the table, pages of [`PAGE`] buckets, buckets of a few entries. To alter
+//! one entry copies one bucket, one page of pointers and the table's pointers to pages, and where nobody shares them
+//! not even that. The table doubles when buckets fill up; the work of that is shared by as many insertions.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use super::recipient::{Recipient, RecipientId};
+
+/// Buckets of one page.
+const PAGE: usize = 256;
+/// Entries of a bucket on average at which a table doubles.
+const BUCKET_ENTRIES_MAX: usize = 24;
+
+/// Something that has its place by a hash.
+trait Entry: Clone {
+    /// The same for the life of the entry; its highest bits name the bucket.
+    fn hash(&self) -> u32;
+}
+
+type Bucket<E> = Arc<Vec<E>>;
+
+/// A persistent hash table that may have several entries under one hash.
+#[derive(Clone, Debug)]
+struct Table<E> {
+    pages: Arc<Vec<Arc<Vec<Bucket<E>>>>>,
+    /// The table has two to the power of this many buckets.
+    bits: u32,
+    entries: usize,
+}
+
+impl<E: Entry> Table<E> {
+    fn new() -> Self {
+        Self::with_bits(0)
+    }
+
+    /// An empty table of `1 << bits` buckets, all of which share one empty bucket until they are used.
+    fn with_bits(bits: u32) -> Self {
+        let empty = Bucket::<E>::default();
+        let buckets = 1_usize << bits;
+        let page = Arc::new(vec![empty; buckets.min(PAGE)]);
+        Self { pages: Arc::new(vec![page; buckets.div_ceil(PAGE)]), bits, entries: 0 }
+    }
+
+    /// Page and place of the bucket for a hash.
+    fn place(&self, hash: u32) -> (usize, usize) {
+        let bucket = usize::try_from(u64::from(hash) << self.bits >> 32).unwrap_or(0);
+        (bucket / PAGE, bucket % PAGE)
+    }
+
+    fn bucket(&self, hash: u32) -> &[E] {
+        let (page, place) = self.place(hash);
+        self.pages.get(page).and_then(|page| page.get(place)).map_or(&[], |bucket| bucket.as_slice())
+    }
+
+    fn alter(&mut self, hash: u32, alter: impl FnOnce(&mut Vec<E>)) {
+        let (page, place) = self.place(hash);
+        let page = Arc::make_mut(&mut self.pages).get_mut(page);
+        if let Some(bucket) = page.and_then(|page| Arc::make_mut(page).get_mut(place)) {
+            let bucket = Arc::make_mut(bucket);
+            let before = bucket.len();
+            alter(bucket);
+            self.entries = self.entries + bucket.len() - before;
+        }
+    }
+
+    fn insert(&mut self, entry: E) {
+        if self.entries >= BUCKET_ENTRIES_MAX << self.bits && self.bits < 31 {
+            self.double();
+        }
+        self.alter(entry.hash(), |bucket| {
+            // A few at a time: half of a million buckets empty is what this table is there to avoid.
+            if bucket.len() == bucket.capacity() {
+                bucket.reserve_exact(4);
+            }
+            bucket.push(entry);
+        });
+    }
+
+    fn remove(&mut self, hash: u32, is: impl Fn(&E) -> bool) {
+        if self.bucket(hash).iter().any(&is) {
+            self.alter(hash, |bucket| bucket.retain(|entry| !is(entry)));
+        }
+    }
+
+    fn double(&mut self) {
+        let mut next = Self::with_bits(self.bits + 1);
+        for entry in self.iter() {
+            next.insert(entry.clone());
+        }
+        *self = next;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &E> {
+        self.pages.iter().flat_map(|page| page.iter()).flat_map(|bucket| bucket.iter())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    hash: u32,
+    id: RecipientId,
+}
+
+impl Entry for Named {
+    fn hash(&self) -> u32 {
+        self.hash
+    }
+}
+
+/// From a text to whose it is. The text itself is not kept: who looks something up says whether a candidate has it.
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    table: Table<Named>,
+    hasher: RandomState,
+}
+
+impl Index {
+    pub(super) fn new() -> Self {
+        Self { table: Table::new(), hasher: RandomState::new() }
+    }
+
+    /// The one of whom `has` says that the text is its own.
+    pub(super) fn find<'found, T>(
+        &self,
+        text: &str,
+        has: impl Fn(RecipientId) -> Option<&'found T>,
+    ) -> Option<&'found T> {
+        let hash = self.hash(text);
+        let candidates = self.table.bucket(hash).iter().filter(|entry| entry.hash == hash);
+        candidates.into_iter().find_map(|entry| has(entry.id))
+    }
+
+    /// Notes that the text is the recipient's own. The same twice is kept twice, so it has to be removed before.
+    pub(super) fn insert(&mut self, text: &str, id: RecipientId) {
+        self.table.insert(Named { hash: self.hash(text), id });
+    }
+
+    /// Forgets that the text is the recipient's own.
+    pub(super) fn remove(&mut self, text: &str, id: RecipientId) {
+        let hash = self.hash(text);
+        self.table.remove(hash, |entry| entry.hash == hash && entry.id == id);
+    }
+
+    fn hash(&self, text: &str) -> u32 {
+        // The upper half: any will do, and a table never needs more bits.
+        (self.hasher.hash_one(text) >> 32) as u32
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    id: RecipientId,
+    recipient: Arc<Recipient>,
+}
+
+/// Spreads ids, which are given one after the other, over all buckets.
+const fn spread(id: RecipientId) -> u32 {
+    // Fibonacci hashing: the golden ratio of 64 bits.
+    (id.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+}
+
+impl Entry for Kept {
+    fn hash(&self) -> u32 {
+        spread(self.id)
+    }
+}
+
+/// Every recipient by its identity.
+#[derive(Clone, Debug)]
+pub(super) struct Recipients(Table<Kept>);
+
+impl Recipients {
+    pub(super) fn new() -> Self {
+        Self(Table::new())
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.0.entries
+    }
+
+    pub(super) fn get(&self, id: RecipientId) -> Option<&Arc<Recipient>> {
+        self.0.bucket(spread(id)).iter().find(|kept| kept.id == id).map(|kept| &kept.recipient)
+    }
+
+    /// Puts a recipient in, in the place of the one with its id.
+    pub(super) fn insert(&mut self, recipient: Arc<Recipient>) {
+        let id = recipient.id;
+        self.remove(id);
+        self.0.insert(Kept { id, recipient });
+    }
+
+    pub(super) fn remove(&mut self, id: RecipientId) {
+        self.0.remove(spread(id), |kept| kept.id == id);
+    }
+
+    /// All of them, in no particular order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Recipient>> {
+        self.0.iter().map(|kept| &kept.recipient)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_index_answers_like_a_set_and_earlier_copies_stay_as_they_were(
+            steps in prop::collection::vec((any::<bool>(), 0_u64..200), 0..600),
+        ) {
+            let (mut index, mut set) = (Index::new(), BTreeSet::new());
+            let mut copies = Vec::new();
+            for (number, (adds, id)) in steps.into_iter().enumerate() {
+                let text = format!("text {id}");
+                index.remove(&text, RecipientId(id));
+                set.remove(&id);
+                if adds {
+                    index.insert(&text, RecipientId(id));
+                    set.insert(id);
+                }
+                if number % 50 == 0 {
+                    copies.push((index.clone(), set.clone()));
+                }
+            }
+            copies.push((index, set));
+            let ids: Vec<RecipientId> = (0..200).map(RecipientId).collect();
+            for (index, set) in copies {
+                prop_assert_eq!(index.table.entries, set.len());
+                prop_assert_eq!(index.table.iter().count(), set.len());
+                for id in &ids {
+                    let found = index.find(&format!("text {id}"), |candidate| ids.get(candidate.0 as usize));
+                    prop_assert_eq!(found.is_some(), set.contains(&id.0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_doubles_before_its_buckets_grow_long() {
+        let mut table = Table::new();
+        for number in 0..100_000_u64 {
+            let id = RecipientId(number);
+            table.insert(Named { hash: spread(id), id });
+        }
+        let longest = table.pages.iter().flat_map(|page| page.iter()).map(|bucket| bucket.len()).max();
+        assert!(longest.is_some_and(|longest| longest < 4 * BUCKET_ENTRIES_MAX), "{longest:?}");
+        assert_eq!(table.iter().count(), 100_000);
+    }
+}
