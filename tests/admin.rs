@@ -6,7 +6,9 @@ use std::sync::Arc;
 use clap::Parser as _;
 use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
-use franking::admin::office::{DirectoryDesk, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, Office, Progress};
+use franking::admin::office::{
+    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, Office, Progress,
+};
 use franking::admin::socket;
 use franking::config::Config;
 use franking::model::directory::document::Document;
@@ -40,6 +42,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         settings: Arc::new(Settings::default()),
         queue: Arc::new(EmptyQueue),
         moderation: Arc::new(EmptyQueue),
+        mailboxes: Arc::new(EmptyMailboxes),
         trace: Arc::new(EmptyTrace),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SeededRandom::new(7)),
@@ -116,7 +119,7 @@ fn answers_in_json_keep_their_form() {
     };
     assert_eq!(keys(&["recipient", "list"]), "recipients result total");
     let show = keys(&["recipient", "show", "alice"]);
-    assert_eq!(show, "has_password id maildir may_submit member_of properties result state");
+    assert_eq!(show, "has_password id mailbox maildir may_submit member_of properties result state");
     assert_eq!(keys(&["permission", "list", "info"]), "granted held recipient result");
     assert_eq!(keys(&["domain", "list"]), "domains result");
     assert_eq!(keys(&["group", "list-members", "staff"]), "group members result");

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use franking::model::directory::Snapshot;
 use franking::model::mail::Timestamp;
-use franking::model::policy::{Evidence, Proof, Settings, SubmitAs};
+use franking::model::policy::{Evidence, Proof, Settings, SubmitAs, Uncounted};
 use franking::model::smtp::{
     Action, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts, TlsState, Verdict,
 };
@@ -56,7 +56,7 @@ fn submit(snapshot: &Snapshot, settings: &Settings, content: &[u8]) -> Outcome {
     let commands = "EHLO laptop\r\nAUTH PLAIN AGFsaWNlQGNvbnRvc28uZXhhbXBsZQBkZW1vLWFsaWNl\r\n\
                     MAIL FROM:<alice@contoso.example>\r\nRCPT TO:<partner@fabrikam.example>\r\nDATA\r\n";
     for octets in [commands.as_bytes(), content, b".\r\n"] {
-        session.handle(Timestamp::EPOCH, snapshot, Input::Received(octets));
+        session.handle(Timestamp::EPOCH, snapshot, &Uncounted, Input::Received(octets));
         while let Some(action) = session.poll_action() {
             let answer = match action {
                 Action::Send(octets) => {
@@ -72,7 +72,7 @@ fn submit(snapshot: &Snapshot, settings: &Settings, content: &[u8]) -> Outcome {
                 }
                 Action::StartTls | Action::Body(_) | Action::DiscardBody | Action::Delay(_) | Action::Close => continue,
             };
-            session.handle(Timestamp::EPOCH, snapshot, answer);
+            session.handle(Timestamp::EPOCH, snapshot, &Uncounted, answer);
         }
     }
     let said = String::from_utf8(said).unwrap();

@@ -60,10 +60,15 @@ fn the_second_model_knows_nothing_of_the_product() {
 }
 
 /// Refusals that policy can give and the matrix has no cell for, each with the reason.
-const NOT_IN_THE_MATRIX: [(&str, &str); 4] = [
+const NOT_IN_THE_MATRIX: [(&str, &str); 9] = [
     ("DirectSendNotAllowed", "it depends on where the client is; recipients/direct-send.smtp"),
     ("GroupInBcc", "it depends on To and Cc; tests/policy/restrictions.rs"),
     ("SenderSendSizeLimit", "its place among the restrictions is fixed in tests/policy/restrictions.rs"),
+    ("MessageRateExceeded", "it depends on what was counted; profiles/too-soon-server.smtp"),
+    ("SenderToRecipientRateExceeded", "it depends on what was counted; recipients/received-too-much.smtp"),
+    ("RecipientRateExceeded", "it depends on what was counted; recipients/received-too-much.smtp"),
+    ("RecipientMailboxFull", "it depends on what was counted; recipients/mailbox-full-inbound.smtp"),
+    ("SenderQuotaExceeded", "it depends on what was counted; src/app/intake/tests.rs"),
     ("OrganisationSendSizeLimit", "its place among the restrictions is fixed in tests/policy/restrictions.rs"),
 ];
 

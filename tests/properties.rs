@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use franking::model::directory::Snapshot;
 use franking::model::mail::Timestamp;
-use franking::model::policy::{Evidence, Proof, Settings};
+use franking::model::policy::{Evidence, Proof, Settings, Uncounted};
 use franking::model::smtp::data::DotReader;
 use franking::model::smtp::grammar::{self, Command};
 use franking::model::smtp::{
@@ -83,7 +83,7 @@ impl Stage {
     }
 
     fn tell(&mut self, input: Input<'_>) {
-        self.session.handle(NOW, &self.snapshot, input);
+        self.session.handle(NOW, &self.snapshot, &Uncounted, input);
     }
 }
 

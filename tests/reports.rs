@@ -6,10 +6,12 @@ mod moderation;
 
 use std::path::Path;
 
+use franking::model::directory::RecipientId;
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
+use franking::model::policy::quota::{KIOSK, PLAN_1, Thresholds, Usage};
 use franking::model::policy::{BodyKind, DsnRequest, MessageParameters, Notify, Origin, Refusal, Ret, Route, Settings};
 use franking::model::queue::{Addressee, Attempt, EntryFacts, Event, Hop, QueueId, ReportKind, Target};
-use franking::model::report::{self, HEADER_BYTES_MAX, Original, ReportFacts, Reporter};
+use franking::model::report::{self, HEADER_BYTES_MAX, NoticeFacts, Original, ReportFacts, Reporter, quota_notice};
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 
@@ -307,4 +309,28 @@ fn a_null_reverse_path_never_earns_a_report() {
             assert!(target.is_settled());
         }
     }
+}
+
+fn notice(name: &str, bytes: u64, thresholds: Thresholds) -> Option<Vec<u8>> {
+    quota_notice(&NoticeFacts {
+        reporter: &reporter(),
+        to: &address("info@contoso.example"),
+        name,
+        mailbox: RecipientId(7),
+        usage: Usage { bytes, messages: 81_234 },
+        thresholds,
+        at: at("2026-01-05T09:00:06Z"),
+    })
+}
+
+#[test]
+fn the_owner_of_a_mailbox_that_fills_up_is_told_what_follows() {
+    let send = PLAN_1.prohibit_send.unwrap();
+    let receive = KIOSK.prohibit_send_receive.unwrap();
+    golden("quota-warning.eml", &notice("Info", PLAN_1.issue_warning.unwrap(), PLAN_1).unwrap());
+    golden("quota-send.eml", &notice("Info", send, PLAN_1).unwrap());
+    golden("quota-receive.eml", &notice("Zoë\r\nBcc: eve@fabrikam.example", receive, KIOSK).unwrap());
+    assert_eq!(notice("Info", PLAN_1.issue_warning.unwrap() - 1, PLAN_1), None);
+    let hostile = notice("Zoë\r\nBcc: eve@fabrikam.example", receive, KIOSK).unwrap();
+    assert!(MessageParser::default().parse(&hostile).unwrap().bcc().is_none());
 }

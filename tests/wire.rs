@@ -5,6 +5,7 @@
 
 mod bombs;
 mod client;
+mod counted;
 mod dialogue;
 mod ending;
 mod hostile;

@@ -4,7 +4,8 @@
 //! format           the version of all that follows, a number and a line end
 //! directory/       the change log and its index
 //! queue/           the journal of accepted messages, their large bodies, the spool
-//! mailboxes/       one Maildir++ for each mailbox
+//! mailboxes/       one Maildir++ for each mailbox, and .occupancy: what each of them holds
+//! limits/          what accounts and mailboxes have used up of their hours and days
 //! trace/           who sent what to whom, by day; may be deleted while the server is stopped
 //! keys/            secrets that this server made for itself
 //! mta-sts/         what other domains have promised about the way to them
@@ -129,6 +130,11 @@ impl DataDirectory {
     /// Maildirs.
     pub fn mailboxes(&self) -> PathBuf {
         self.root.join("mailboxes")
+    }
+
+    /// What accounts and mailboxes have used up.
+    pub fn limits(&self) -> PathBuf {
+        self.root.join("limits")
     }
 
     /// The message trace.

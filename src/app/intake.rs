@@ -1,16 +1,27 @@
-//! Leads accepted messages from a session into the queue.
+//! Leads accepted messages from a session into the queue, past what can only be counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use arc_swap::ArcSwap;
+
+use super::counts::Counters;
+use crate::model::directory::RecipientId;
+use crate::model::policy::limits::limits_of;
+use crate::model::policy::{Origin, Refusal, Settings, Tallies, TooSoon, quota};
 use crate::model::smtp::{CommitFailure, QueuedAs, Submission};
 use crate::server::Acceptor;
+use crate::store::live::LiveDirectory;
 use crate::store::queue::{CommitFailure as QueueFailure, Queue};
 use crate::store::spool::SpooledBody;
+use crate::store::tally::{Hold, Turn};
 
 /// The queue as sessions see it.
 pub(super) struct Intake {
     queue: Arc<Queue>,
+    directory: Arc<LiveDirectory>,
+    settings: ArcSwap<Settings>,
+    counters: Counters,
     room: AtomicBool,
     /// Looks since there was room.
     looks_in_vain: AtomicU32,
@@ -20,9 +31,16 @@ pub(super) struct Intake {
 const LOOKS_PER_REMINDER: u32 = 60;
 
 impl Intake {
-    pub(super) fn new(queue: Arc<Queue>) -> Self {
+    pub(super) fn new(
+        queue: Arc<Queue>,
+        directory: Arc<LiveDirectory>,
+        settings: Arc<Settings>,
+        counters: Counters,
+    ) -> Self {
         // As if there were room, so that the first look tells when there is none.
-        let intake = Self { queue, room: AtomicBool::new(true), looks_in_vain: AtomicU32::new(0) };
+        let (room, looks_in_vain) = (AtomicBool::new(true), AtomicU32::new(0));
+        let settings = ArcSwap::new(settings);
+        let intake = Self { queue, directory, settings, counters, room, looks_in_vain };
         intake.look();
         intake
     }
@@ -45,18 +63,101 @@ impl Intake {
             None => {}
         }
     }
+
+    /// Goes by these settings from now on.
+    pub(super) fn obey(&self, settings: Arc<Settings>) {
+        self.settings.store(settings);
+    }
+
+    /// Whether the account's own mailbox is too full to send. Before it is refused its directories are looked at: the
+    /// owner may just have made room.
+    async fn may_send(&self, account: RecipientId) -> Result<(), Refusal> {
+        let (snapshot, settings) = (self.directory.current(), self.settings.load_full());
+        let recipient = snapshot.recipient(account).filter(|own| own.has_open_mailbox(settings.licensing()));
+        let Some(recipient) = recipient else { return Ok(()) };
+        let judge = |usage| quota::may_send(recipient, &settings, usage);
+        if let Some(usage) = self.counters.usage(account)
+            && judge(usage).is_ok()
+        {
+            return Ok(());
+        }
+        match self.counters.mailboxes.examine(account).await {
+            Ok(usage) => judge(usage),
+            Err(error) => {
+                tracing::warn!(%error, "what the mailbox of a sender holds cannot be counted; the message is taken");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What is held for a message until it is accepted.
+#[derive(Default)]
+pub(super) struct Admitted {
+    /// None for mail from other servers.
+    account: Option<(Hold, Turn)>,
 }
 
 impl Acceptor for Intake {
+    type Admitted = Admitted;
+
     fn has_room(&self) -> bool {
         self.room.load(Ordering::Relaxed)
     }
 
-    async fn commit(&self, submission: Submission, body: SpooledBody) -> Result<QueuedAs, CommitFailure> {
+    fn tallies(&self) -> &dyn Tallies {
+        &self.counters
+    }
+
+    async fn admit(&self, submission: &Submission, earlier_sessions: usize) -> Result<Admitted, Refusal> {
+        let account = match submission.envelope.origin() {
+            Origin::Account(account) => account,
+            Origin::Anonymous | Origin::System => return Ok(Admitted::default()),
+        };
+        let settings = self.settings.load_full();
+        let snapshot = self.directory.current();
+        let recipient = snapshot.recipient(account);
+        let limits = recipient.map_or(settings.limits, |recipient| limits_of(recipient, &settings));
+        if limits.sessions.is_some_and(|sessions| earlier_sessions >= usize::try_from(sessions).unwrap_or(usize::MAX)) {
+            return Err(Refusal::ConcurrentSessionsExceeded);
+        }
+        self.may_send(account).await?;
+        let (tally, recipients) = (&self.counters.tally, submission.envelope.permits().len());
+        let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
+        let hold = tally.hold(account, recipients, limits.recipients_per_day);
+        let hold = hold.map_err(|left| {
+            tracing::info!(recipients, left, "the account has used up its recipients of the day");
+            Refusal::DailyRecipientsExceeded
+        })?;
+        let turn = tally.turn(account, limits.messages_per_minute).map_err(|_| Refusal::MessageRateExceeded)?;
+        if !turn.wait().is_zero() {
+            match settings.too_soon {
+                TooSoon::Refuse => return Err(Refusal::MessageRateExceeded),
+                TooSoon::Delay => {
+                    tracing::info!(seconds = turn.wait().as_secs(), "the message waits for its turn");
+                    tokio::time::sleep(turn.wait()).await;
+                }
+            }
+        }
+        Ok(Admitted { account: Some((hold, turn)) })
+    }
+
+    async fn commit(
+        &self,
+        admitted: Admitted,
+        submission: Submission,
+        body: SpooledBody,
+    ) -> Result<QueuedAs, CommitFailure> {
         let Submission { envelope, head, message_id, .. } = submission;
         let id = self.queue.reserve_id();
+        if let Some((hold, _)) = &admitted.account {
+            hold.bind(id);
+        }
         match self.queue.commit(id, envelope, head, body).await {
             Ok(id) => {
+                if let Some((_, turn)) = admitted.account {
+                    turn.keep();
+                }
                 tracing::info!(queue_id = %id, %message_id, "accepted");
                 Ok(QueuedAs { queue_id: id.to_string() })
             }
@@ -72,3 +173,6 @@ impl Acceptor for Intake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

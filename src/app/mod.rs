@@ -1,12 +1,15 @@
 //! Puts everything together, in sight and in order; decides nothing.
 
+mod counts;
 pub mod data;
 pub mod demo;
 mod desks;
 mod guide;
 mod intake;
 mod logging;
+mod mailboxes;
 mod premises;
+mod quotas;
 mod ready;
 pub mod routes;
 pub mod serve;

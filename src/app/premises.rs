@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use super::data::DataDirectory;
 use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
-use super::stores::{Stores, StoresError, World, open_directory, open_queue, open_trace};
+use super::mailboxes::{MailboxCounter, MailboxesAtRest};
+use super::stores::{Stores, StoresError, World, open_directory, open_queue, open_tally, open_trace};
 use super::trace::TraceCounter;
 use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
 use crate::admin::office::{Failure, Office, Progress};
 use crate::config::Config;
+use crate::store::Hands;
 use crate::store::directory::{DirectoryStore, OpenError, log_options};
 use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repair};
+use crate::store::mailbox::MailboxStore;
 use crate::world::disk::{Disk, RealDisk, runs_as_root};
 
 /// The program itself.
@@ -34,15 +37,18 @@ impl Premises for Program {
         let queue = Arc::new(QueueAtRest::new(move || {
             let data = DataDirectory::open(&rest.data).map_err(|error| error.to_string())?;
             let trace = open_trace(&own, &rest, &data, &own_directory).map_err(|error| error.to_string())?;
-            let opened = open_queue(&own, &rest, &data, &policy, trace.as_ref());
+            let tally = open_tally(&own, &data);
+            let opened = open_queue(&own, &rest, &data, &policy, trace.as_ref(), &tally);
             let (queue, _) = opened.map_err(|error| error.to_string())?;
             Ok(QueueCounter { queue: Arc::new(queue), settings: Arc::clone(&policy), clock: Arc::clone(&own.clock) })
         }));
+        let (at_rest, place, hostname) = (world.clone(), data.clone(), config.hostname.to_string());
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
             settings,
             moderation: Arc::<QueueAtRest>::clone(&queue),
             queue,
+            mailboxes: Arc::new(MailboxesAtRest::new(move || mailboxes_at_rest(&at_rest, &place, &hostname))),
             trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
             random: world.random,
@@ -97,6 +103,13 @@ impl Premises for Program {
         }
         Ok(defects)
     }
+}
+
+fn mailboxes_at_rest(world: &World, data: &DataDirectory, hostname: &str) -> Result<MailboxCounter, String> {
+    let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&world.clock));
+    let opened = MailboxStore::open_with(disk, &data.mailboxes(), hostname, 1, Hands::Caller);
+    let mailboxes = Arc::new(opened.map_err(|error| error.to_string())?);
+    Ok(MailboxCounter { mailboxes, tally: open_tally(world, data), clock })
 }
 
 /// Where a repair lost something, in words.
@@ -160,6 +173,11 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
         settings: Arc::clone(&stores.settings),
         moderation: Arc::<QueueCounter>::clone(&queue),
         queue,
+        mailboxes: Arc::new(MailboxCounter {
+            mailboxes: Arc::clone(&stores.mailboxes),
+            tally: Arc::clone(&stores.tally),
+            clock: Arc::clone(&world.clock),
+        }),
         trace: Arc::new(TraceCounter {
             disk: Arc::clone(&world.disk),
             directory: stores.data.trace(),

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::net::UnixListener;
 
+use super::counts::Counters;
 use super::intake::Intake;
 use super::premises;
+use super::quotas::QuotaKeeper;
 use super::routes::{self, PasswordError};
 use super::signals::{Asked, Signals};
 use super::stores::{Stores, StoresError, World};
@@ -19,7 +21,7 @@ use crate::admin::office::Office;
 use crate::admin::socket::{self, SocketError};
 use crate::config::{Config, ListenerRole, ListenerTls};
 use crate::delivery::exchanger::ExchangerOptions;
-use crate::delivery::mailbox_agent::{MailboxAgent, Unlimited};
+use crate::delivery::mailbox_agent::MailboxAgent;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::outgoing::{Outgoing, Relay};
 use crate::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls as AgentTls};
@@ -133,7 +135,12 @@ impl Server {
         // Before the certificates, which may be made within the data directory.
         let stores = Stores::open(&world, &config)?;
         let certificates = certificates(&world, &config, &options.certificates)?;
-        let intake = Arc::new(Intake::new(Arc::clone(&stores.queue)));
+        let intake = Arc::new(Intake::new(
+            Arc::clone(&stores.queue),
+            stores.directory.live(),
+            Arc::clone(&stores.settings),
+            Counters { mailboxes: Arc::clone(&stores.mailboxes), tally: Arc::clone(&stores.tally) },
+        ));
         let spool = SpoolDirectory::open(
             Arc::clone(&world.disk),
             &stores.data.spool(),
@@ -216,8 +223,14 @@ impl Server {
         let sessions =
             tokio::spawn(serve(core::mem::take(&mut self.listeners), Arc::clone(&self.services), stop.clone(), drain));
         let delivery = tokio::spawn(worker::run(Arc::clone(&self.agents), asked(delivery_stop), drain));
-        let rounds =
-            tokio::spawn(rounds(Arc::clone(&self.intake), Arc::clone(&self.certificates), self.world.clone(), stop));
+        let quotas = Arc::new(self.quota_keeper());
+        let rounds = tokio::spawn(rounds(
+            Arc::clone(&self.intake),
+            Arc::clone(&self.certificates),
+            quotas,
+            self.world.clone(),
+            stop,
+        ));
         supervise(sd_notify::NotifyState::Ready);
         loop {
             match self.signals.next().await {
@@ -250,6 +263,17 @@ impl Server {
 }
 
 impl Server {
+    fn quota_keeper(&self) -> QuotaKeeper {
+        QuotaKeeper {
+            mailboxes: Arc::clone(&self.stores.mailboxes),
+            tally: Arc::clone(&self.stores.tally),
+            directory: self.stores.directory.live(),
+            settings: Arc::clone(&self.stores.settings),
+            clock: Arc::clone(&self.world.clock),
+            host: self.config.hostname.to_string().into(),
+        }
+    }
+
     /// Reads the configuration again: new sessions go by its limits and rules. Listeners, data directory, queue
     /// and routes need a restart. A configuration with a fault changes nothing.
     fn reload_settings(&self) {
@@ -263,6 +287,7 @@ impl Server {
                 let mut policy = config.settings;
                 policy.srs_keys.clone_from(&self.stores.settings.srs_keys);
                 settings.policy = Arc::new(policy);
+                self.intake.obey(Arc::clone(&settings.policy));
                 self.services.settings.store(Arc::new(settings));
                 tracing::info!(path = %path.display(), "the configuration was read again; new sessions go by it");
             }
@@ -279,8 +304,15 @@ async fn asked(mut stop: Stop) {
     stop.asked().await;
 }
 
-/// What is looked at regularly: the room on the disk, renewed certificates, and the service manager's watchdog.
-async fn rounds(intake: Arc<Intake>, certificates: Arc<CertificateStore>, world: World, mut stop: Stop) {
+/// What is looked at regularly: the room on the disk, mailboxes that readers may have changed, renewed certificates,
+/// and the service manager's watchdog.
+async fn rounds(
+    intake: Arc<Intake>,
+    certificates: Arc<CertificateStore>,
+    quotas: Arc<QuotaKeeper>,
+    world: World,
+    mut stop: Stop,
+) {
     let mut round = 0_u32;
     loop {
         tokio::select! {
@@ -288,8 +320,10 @@ async fn rounds(intake: Arc<Intake>, certificates: Arc<CertificateStore>, world:
             () = tokio::time::sleep(ROUND) => {
                 round = round.wrapping_add(1);
                 let (intake, certificates, world) = (Arc::clone(&intake), Arc::clone(&certificates), world.clone());
+                let quotas = Arc::clone(&quotas);
                 let looked = tokio::task::spawn_blocking(move || {
                     intake.look();
+                    quotas.round();
                     if round.is_multiple_of(ROUNDS_PER_CERTIFICATE_LOOK) {
                         reload_certificates(&certificates, &world);
                     }
@@ -345,7 +379,8 @@ fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> 
         directory: Arc::new(move || directory.snapshot()),
         settings: Arc::clone(&stores.settings),
         schedule: stores.schedule.clone(),
-        mailboxes: MailboxAgent::new(Arc::clone(&stores.mailboxes), Arc::new(Unlimited)),
+        tally: Arc::clone(&stores.tally),
+        mailboxes: MailboxAgent::new(Arc::clone(&stores.mailboxes)),
         outgoing,
         disk: Arc::clone(&world.disk),
         clock: Arc::clone(&world.clock),

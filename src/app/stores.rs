@@ -16,7 +16,8 @@ use crate::store::directory::{DirectoryStore, IndexState, OpenError as Directory
 use crate::store::engine::EmbeddedEngine;
 use crate::store::journal::{JournalOptions, Recovery};
 use crate::store::mailbox::MailboxStore;
-use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Unwitnessed, Witness};
+use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Witness, Witnesses};
+use crate::store::tally::Tally;
 use crate::store::trace::{self, Trace, TraceOptions};
 use crate::world::disk::{Disk, RealDisk};
 use crate::world::{Clock, Random, SystemClock, SystemRandom};
@@ -79,6 +80,8 @@ pub struct Stores {
     pub queue: Arc<Queue>,
     /// Who sent what to whom; none when nothing is traced.
     pub trace: Option<Arc<Trace>>,
+    /// What accounts and mailboxes have used up of their limits.
+    pub tally: Arc<Tally>,
     /// What was delivered.
     pub mailboxes: Arc<MailboxStore>,
     /// The policy of the configuration, with this server's keys.
@@ -125,7 +128,8 @@ impl Stores {
         let mut settings = config.settings.clone();
         settings.srs_keys = data.srs_keys(&*world.random)?;
         let trace = open_trace(world, config, &data, &directory)?;
-        let (queue, schedule) = open_queue(world, config, &data, &settings, trace.as_ref())?;
+        let tally = open_tally(world, &data);
+        let (queue, schedule) = open_queue(world, config, &data, &settings, trace.as_ref(), &tally)?;
         let hostname = config.hostname.to_string();
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
         mailboxes.keep_free(config.queue.free_bytes_min / 2);
@@ -134,6 +138,7 @@ impl Stores {
             directory,
             queue: Arc::new(queue),
             trace,
+            tally,
             mailboxes: Arc::new(mailboxes),
             settings: Arc::new(settings),
             schedule,
@@ -168,7 +173,12 @@ pub fn open_trace(
     opened.map(|trace| Some(Arc::new(trace))).map_err(StoresError::Trace)
 }
 
-/// Opens the queue with the times of the configuration; `trace` hears what happens in it.
+/// Opens the counts of what accounts and mailboxes have used up. A disk that fails is no error.
+pub fn open_tally(world: &World, data: &DataDirectory) -> Arc<Tally> {
+    Arc::new(Tally::open(Arc::clone(&world.disk), &data.limits(), Arc::clone(&world.clock)))
+}
+
+/// Opens the queue with the times of the configuration; `trace` and `tally` hear what happens in it.
 ///
 /// # Errors
 /// `Queue`, also when a running server has it.
@@ -178,10 +188,12 @@ pub fn open_queue(
     data: &DataDirectory,
     settings: &Settings,
     trace: Option<&Arc<Trace>>,
+    tally: &Arc<Tally>,
 ) -> Result<(Queue, Schedule), StoresError> {
+    let tally: Arc<dyn Witness> = Arc::<Tally>::clone(tally);
     let witness: Arc<dyn Witness> = match trace {
-        Some(trace) => Arc::<Trace>::clone(trace),
-        None => Arc::new(Unwitnessed),
+        Some(trace) => Arc::new(Witnesses::new(Arc::<Trace>::clone(trace), tally)),
+        None => tally,
     };
     let schedule = Schedule {
         delays: config.queue.retry_delays.clone(),

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayTls, RouteTls};
 use crate::model::policy::settings::Wording;
-use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn};
+use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn, TooSoon};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub(super) listener: Option<Vec<RawListener>>,
     pub(super) tls: RawTls,
     pub(super) limits: RawLimits,
+    pub(super) quota: RawQuota,
     pub(super) relay: RawRelay,
     pub(super) route: Vec<RawRoute>,
     pub(super) queue: RawQueue,
@@ -76,7 +77,7 @@ pub(super) struct RawTls {
     pub(super) key: Option<Spanned<Vec<PathBuf>>>,
 }
 
-/// What clients may use.
+/// What clients and accounts may use.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLimits {
@@ -85,6 +86,21 @@ pub(super) struct RawLimits {
     pub(super) command_timeout_seconds: Option<Spanned<u64>>,
     pub(super) data_timeout_seconds: Option<Spanned<u64>>,
     pub(super) handshake_timeout_seconds: Option<Spanned<u64>>,
+    pub(super) sessions_per_account_max: Option<Spanned<u64>>,
+    pub(super) messages_per_minute: Option<Spanned<u64>>,
+    pub(super) too_soon: Option<TooSoon>,
+    pub(super) recipients_per_day: Option<Spanned<u64>>,
+    pub(super) received_per_hour: Option<Spanned<u64>>,
+    pub(super) received_from_one_per_hour: Option<Spanned<u64>>,
+}
+
+/// What a mailbox may hold that has no values of its own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawQuota {
+    pub(super) warning_bytes: Option<Spanned<u64>>,
+    pub(super) send_bytes: Option<Spanned<u64>>,
+    pub(super) receive_bytes: Option<Spanned<u64>>,
 }
 
 /// The smart host, and what is heeded of the demands of recipients' domains.

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Raw, RawLimits, RawListener, RawPolicy, RawQueue, RawTimeouts, RawTls, RawTrace};
+use super::raw::{Raw, RawListener, RawPolicy, RawQueue, RawQuota, RawTimeouts, RawTls, RawTrace};
 use super::{
-    Config, ConfigError, ConfigErrors, Limits, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network,
-    NetworkError, QueueConfig, RouteWay, TraceConfig,
+    Config, ConfigError, ConfigErrors, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network, NetworkError,
+    QueueConfig, RouteWay, TraceConfig,
 };
 use crate::model::mail::Domain;
-use crate::model::policy::{Profile, RouteTable, Settings};
+use crate::model::policy::{AccountLimits, Profile, RouteTable, Settings, TooSoon};
 use crate::model::smtp::client::Patience;
 use crate::world::tls::CertificatePaths;
 
+mod limits;
 mod outbound;
+mod quota;
 mod transport;
 
 const DATA_DEFAULT: &str = "/var/lib/franking";
@@ -53,16 +55,18 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let transport = judge.transport(&mut raw.relay);
     let timeouts = judge.timeouts(core::mem::take(&mut raw.relay.timeouts));
     let routes = judge.routes(raw.relay, raw.route);
+    let profile = Settings::of(raw.profile);
+    let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
     let config = Config {
         hostname: judge.hostname(raw.hostname),
         data: judge.beside(&raw.data.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))),
         profile: raw.profile,
         known_sources: judge.networks(&raw.policy.known_sources),
-        settings: judge.settings(raw.profile, raw.policy, &routes),
+        settings: judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes),
         emulate: raw.emulate,
         listeners: judge.listeners(raw.listener),
         certificates: judge.certificates(raw.tls),
-        limits: judge.limits(raw.limits),
+        limits,
         routes,
         transport,
         timeouts,
@@ -123,7 +127,14 @@ impl Judge<'_> {
         })
     }
 
-    fn settings(&mut self, profile: Profile, raw: RawPolicy, routes: &RouteTable<RouteWay>) -> Settings {
+    fn settings(
+        &mut self,
+        profile: Profile,
+        raw: RawPolicy,
+        quota: RawQuota,
+        (limits, too_soon): (AccountLimits, TooSoon),
+        routes: &RouteTable<RouteWay>,
+    ) -> Settings {
         let own = Settings::of(profile);
         Settings {
             mailbox_required: raw.mailbox_required.unwrap_or(own.mailbox_required),
@@ -149,6 +160,9 @@ impl Judge<'_> {
                 own.moderation_expiry.as_secs(),
                 60..=WEEK_SECONDS,
             ),
+            limits,
+            too_soon,
+            quota: self.quota(own.quota, quota),
             srs_keys: own.srs_keys,
             routes: routes.map(|way| way.to_string().into()),
         }
@@ -265,17 +279,6 @@ impl Judge<'_> {
         }
         let pairs = certificates.iter().zip(&keys);
         pairs.map(|(own, key)| CertificatePaths { certificate: self.beside(own), key: self.beside(key) }).collect()
-    }
-
-    fn limits(&mut self, raw: RawLimits) -> Limits {
-        // Spec section 2.3: 20 sessions from one address, 5,000 in all; decision D6 for what one account may do.
-        Limits {
-            sessions_max: self.count(raw.sessions_max, 5_000, 1..=COUNT_MAX),
-            sessions_per_address_max: self.count(raw.sessions_per_address_max, 20, 1..=COUNT_MAX),
-            command_timeout: self.seconds(raw.command_timeout_seconds, 300, 1..=HOUR_SECONDS),
-            data_timeout: self.seconds(raw.data_timeout_seconds, 600, 1..=HOUR_SECONDS),
-            handshake_timeout: self.seconds(raw.handshake_timeout_seconds, 30, 1..=HOUR_SECONDS),
-        }
     }
 
     fn timeouts(&mut self, raw: RawTimeouts) -> Patience {

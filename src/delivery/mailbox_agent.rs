@@ -1,13 +1,14 @@
 //! The MDA: puts one copy into one local mailbox and says what became of it.
 //!
 //! The recipient is judged again, since it may have been disabled since the message was expanded. A copy counts as
-//! delivered only once its file is durable. Its name is a function of queue id and place, so a second delivery changes
-//! nothing.
+//! delivered only once its file is durable. Whether the mailbox is full is judged where it is written, one message
+//! after another. Its name is a function of queue id and place, so a second delivery changes nothing.
 
 use std::sync::Arc;
 
-use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::directory::Snapshot;
 use crate::model::mail::{ReversePath, Timestamp};
+use crate::model::policy::quota::thresholds;
 use crate::model::policy::{Refusal, Settings};
 use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome};
 use crate::store::mailbox::{
@@ -19,31 +20,9 @@ use crate::store::queue::{StoredBody, StoredMessage};
 /// Dovecot by `mailbox "Sent Items" { special_use = \Sent }`.
 pub const SENT_FOLDER: &str = "Sent Items";
 
-/// Counts what mailboxes hold, for quotas (decision D5).
-pub trait Occupancy: Send + Sync {
-    /// Whether a mailbox takes another message of `bytes` octets.
-    fn admits(&self, recipient: &Recipient, bytes: u64) -> bool;
-
-    /// A message of `bytes` octets is in the mailbox. Called once for each, except after a crash between the two.
-    fn added(&self, mailbox: RecipientId, bytes: u64);
-}
-
-/// Every mailbox takes everything.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Unlimited;
-
-impl Occupancy for Unlimited {
-    fn admits(&self, _: &Recipient, _: u64) -> bool {
-        true
-    }
-
-    fn added(&self, _: RecipientId, _: u64) {}
-}
-
 /// Delivers to local mailboxes.
 pub struct MailboxAgent {
     mailboxes: Arc<MailboxStore>,
-    occupancy: Arc<dyn Occupancy>,
 }
 
 /// One copy on its way into a mailbox.
@@ -61,18 +40,18 @@ pub struct Copy<'a> {
 
 impl MailboxAgent {
     /// An agent for these mailboxes.
-    pub fn new(mailboxes: Arc<MailboxStore>, occupancy: Arc<dyn Occupancy>) -> Self {
-        Self { mailboxes, occupancy }
+    pub const fn new(mailboxes: Arc<MailboxStore>) -> Self {
+        Self { mailboxes }
     }
 
     /// Delivers one copy; the answer comes when its file is durable, or when it is known that it will not be.
     pub async fn deliver(&self, copy: Copy<'_>, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Outcome {
         let attempt = |reply| Attempt { at: now, host: None, reply };
-        let (mailbox, holder) = match self.judge(copy, snapshot, settings) {
+        let (mailbox, full_at) = match judge(copy, snapshot, settings) {
             Ok(judged) => judged,
             Err(refusal) => return Outcome::Failed(attempt(refusal.bare_reply(settings))),
         };
-        let delivery = match delivery_of(copy, mailbox) {
+        let delivery = match delivery_of(copy, mailbox, full_at) {
             Ok(delivery) => delivery,
             Err(error) => {
                 tracing::error!(queue_id = %copy.message.id, %error, "a mailbox has no name");
@@ -84,45 +63,33 @@ impl MailboxAgent {
             Err(failure) => Err(failure),
         };
         match delivered {
-            Ok(delivered) => {
-                if let Some(holder) = holder.filter(|_| !delivered.was_there) {
-                    self.occupancy.added(holder, delivered.bytes);
-                }
-                Outcome::Delivered(attempt(Finding::Delivered.reply()))
-            }
+            Ok(_) => Outcome::Delivered(attempt(Finding::Delivered.reply())),
+            Err(MailboxFailure::Full) => Outcome::Failed(attempt(Refusal::RecipientMailboxFull.bare_reply(settings))),
             Err(failure) => {
                 tracing::warn!(queue_id = %copy.message.id, %failure, "a mailbox cannot be written");
                 Outcome::Deferred(attempt(refused_by_disk(&failure).reply()))
             }
         }
     }
+}
 
-    /// Which mailbox, and whose.
-    fn judge(
-        &self,
-        copy: Copy<'_>,
-        snapshot: &Snapshot,
-        settings: &Settings,
-    ) -> Result<(MailboxName, Option<RecipientId>), Refusal> {
-        let gone = || Refusal::RecipientNotFound(copy.addressee.address.clone());
-        match &copy.addressee.hop {
-            Hop::Mailbox(id) | Hop::SentItems(id) => {
-                let recipient = snapshot.recipient(*id).ok_or_else(gone)?;
-                if !recipient.has_open_mailbox(settings.licensing()) {
-                    return Err(gone());
-                }
-                if !self.occupancy.admits(recipient, copy.message.bytes()) {
-                    return Err(Refusal::RecipientMailboxFull);
-                }
-                Ok((MailboxName::of_recipient(*id), Some(*id)))
+/// Which mailbox, and with how many octets it is full.
+fn judge(copy: Copy<'_>, snapshot: &Snapshot, settings: &Settings) -> Result<(MailboxName, Option<u64>), Refusal> {
+    let gone = || Refusal::RecipientNotFound(copy.addressee.address.clone());
+    match &copy.addressee.hop {
+        Hop::Mailbox(id) | Hop::SentItems(id) => {
+            let recipient = snapshot.recipient(*id).ok_or_else(gone)?;
+            if !recipient.has_open_mailbox(settings.licensing()) {
+                return Err(gone());
             }
-            Hop::Postmaster => Ok((MailboxName::postmaster(), None)),
-            Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => Err(gone()),
+            Ok((MailboxName::of_recipient(*id), thresholds(recipient, settings).prohibit_send_receive))
         }
+        Hop::Postmaster => Ok((MailboxName::postmaster(), None)),
+        Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => Err(gone()),
     }
 }
 
-fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameError> {
+fn delivery_of(copy: Copy<'_>, mailbox: MailboxName, full_at: Option<u64>) -> Result<Delivery, NameError> {
     let Copy { message, place, addressee, repeat_possible } = copy;
     let sent = matches!(addressee.hop, Hop::SentItems(_));
     // The author's own copy tells who else got the message.
@@ -140,6 +107,7 @@ fn delivery_of(copy: Copy<'_>, mailbox: MailboxName) -> Result<Delivery, NameErr
         message: content,
         flags: if sent { Flags::SEEN } else { Flags::NONE },
         repeat: if repeat_possible { Repeat::Possible } else { Repeat::Never },
+        full_at,
     })
 }
 
@@ -163,7 +131,7 @@ pub(super) fn resent_line(addressee: &Addressee) -> String {
 /// What the disk said names paths of this machine: it goes to the log, not into reports.
 const fn refused_by_disk(failure: &MailboxFailure) -> Finding {
     match failure {
-        MailboxFailure::NoRoom { .. } => Finding::NoRoom,
+        MailboxFailure::NoRoom { .. } | MailboxFailure::Full => Finding::NoRoom,
         MailboxFailure::Disk { .. } | MailboxFailure::Closed => Finding::MailboxFailed,
         MailboxFailure::Message { .. } => Finding::MessageUnreadable,
     }

@@ -10,4 +10,5 @@ pub mod outbox;
 pub mod outgoing;
 pub mod relay_agent;
 mod reporting;
+mod throttle;
 pub mod worker;

@@ -15,11 +15,13 @@ use tokio::task::{Id, JoinSet};
 use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
+use super::throttle::throttle;
 use super::{moderation, reporting};
 use crate::model::directory::Snapshot;
 use crate::model::policy::{Posting, Settings, Unrecorded, expand};
 use crate::model::queue::{Attempt, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::queue::{Queue, StoredMessage, Work};
+use crate::store::tally::Tally;
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
 use crate::world::offload;
@@ -47,6 +49,8 @@ pub struct Agents {
     pub settings: Arc<Settings>,
     /// The times, for reports; the same that the queue has.
     pub schedule: Schedule,
+    /// What mailboxes have taken in this hour.
+    pub tally: Arc<Tally>,
     /// Local mailboxes.
     pub mailboxes: MailboxAgent,
     /// The way out.
@@ -187,6 +191,7 @@ fn targets_of(agents: &Agents, message: &StoredMessage) -> Vec<Target> {
     let (now, envelope) = (agents.clock.now(), &message.envelope);
     let posting = Posting::of(&snapshot, envelope, &message.head, message.bytes());
     let found = expand(&snapshot, settings, &posting, envelope.permits(), now, &mut Unrecorded);
+    let found = throttle(agents, &snapshot, settings, message, found);
     let mut targets: Vec<Target> =
         found.into_iter().map(|expanded| Target::of(expanded, &snapshot, settings, now)).collect();
     // A keeper that is gone by now has no mailbox to put a copy into; nobody is told.

@@ -1,8 +1,11 @@
-//! Who is in: open sessions are counted in all and by where they come from, and no more are let in than fit.
+//! Who is in: open sessions are counted in all, by where they come from, and by the account that signed in; no more are
+//! let in than fit.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::directory::RecipientId;
 
 /// Where a client comes from, as far as counting goes. Whoever has an IPv6 address has its whole network of 64 bits, so
 /// that network counts as one.
@@ -26,6 +29,9 @@ impl Origin {
 struct Count {
     total: usize,
     by_origin: HashMap<Origin, usize>,
+    /// The seats of each account that is signed in, in the order of their coming.
+    by_account: HashMap<RecipientId, Vec<u64>>,
+    seats: u64,
 }
 
 /// Counts open sessions.
@@ -39,6 +45,41 @@ pub struct Admission {
 pub(super) struct Slot {
     admission: Arc<Admission>,
     origin: Origin,
+}
+
+/// The place of a session among those of its account; dropping it lets the later ones move up.
+#[derive(Debug)]
+pub(super) struct Seat {
+    admission: Arc<Admission>,
+    account: RecipientId,
+    number: u64,
+}
+
+impl Seat {
+    /// Whose it is.
+    pub(super) const fn account(&self) -> RecipientId {
+        self.account
+    }
+
+    /// How many sessions of the account signed in before this one and are open still.
+    pub(super) fn earlier(&self) -> usize {
+        self.admission.locked(|count| {
+            let seats = count.by_account.get(&self.account).map_or(&[] as &[u64], Vec::as_slice);
+            seats.iter().take_while(|number| **number != self.number).count()
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.admission.locked(|count| {
+            let Some(seats) = count.by_account.get_mut(&self.account) else { return };
+            seats.retain(|number| *number != self.number);
+            if seats.is_empty() {
+                count.by_account.remove(&self.account);
+            }
+        });
+    }
 }
 
 /// There is no room for this client.
@@ -70,6 +111,16 @@ impl Admission {
             count.total += 1;
             count.by_origin.insert(origin, own + 1);
             Ok(Slot { admission: Arc::clone(self), origin })
+        })
+    }
+
+    /// Takes a seat for a session that an account has signed in on. There are as many as sessions: those that are too
+    /// many are refused at the end of their messages (spec section 1.6, row D4).
+    pub(super) fn sign_in(self: &Arc<Self>, account: RecipientId) -> Seat {
+        self.locked(|count| {
+            count.seats = count.seats.wrapping_add(1);
+            count.by_account.entry(account).or_default().push(count.seats);
+            Seat { admission: Arc::clone(self), account, number: count.seats }
         })
     }
 
@@ -120,6 +171,21 @@ mod tests {
         let _one = admission.admit(peer("2001:db8::1"), 9, 1).unwrap();
         assert_eq!(admission.admit(peer("2001:db8::ffff:1"), 9, 1).unwrap_err(), Full::ForAddress);
         assert!(admission.admit(peer("2001:db8:0:1::1"), 9, 1).is_ok());
+    }
+
+    #[test]
+    fn sessions_of_an_account_move_up_when_an_earlier_one_ends() {
+        let admission = Arc::new(Admission::default());
+        let (alice, bob) = (RecipientId(1), RecipientId(2));
+        let seats: Vec<Seat> = (0..4).map(|_| admission.sign_in(alice)).collect();
+        assert_eq!(seats.iter().map(Seat::earlier).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(admission.sign_in(bob).earlier(), 0);
+        let mut seats = seats.into_iter();
+        drop(seats.nth(1));
+        let left: Vec<Seat> = seats.collect();
+        assert_eq!(left.iter().map(Seat::earlier).collect::<Vec<_>>(), [0, 1]);
+        drop(left);
+        assert!(admission.locked(|count| count.by_account.is_empty()));
     }
 
     #[test]

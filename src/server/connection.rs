@@ -5,6 +5,8 @@
 //! a line when the client leaves, one for each message, one for each refusal. A message whose client vanishes before
 //! its end was never there.
 
+mod message;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::admission::Seat;
 use super::body::BodyIntake;
 use super::stop::Stop;
 use super::stream::{Stream, handshake};
@@ -21,10 +24,7 @@ use super::visible::Visible;
 use super::{Acceptor, ServerSettings, Services};
 use crate::config::{ListenerConfig, ListenerRole, ListenerTls};
 use crate::model::mail::Timestamp;
-use crate::model::smtp::{
-    Action, CommitFailure, Credentials, Input, QueuedAs, Role, Session, SessionOptions, Submission, TlsState, Verdict,
-    Waiting,
-};
+use crate::model::smtp::{Action, Credentials, Input, Role, Session, SessionOptions, TlsState, Verdict, Waiting};
 use crate::world::Clock;
 
 /// The read buffer of a session that is idle, and of one that sends as fast as it can. Under TLS a record is no larger.
@@ -116,6 +116,10 @@ struct Connection<A: Acceptor> {
     buffer: Vec<u8>,
     output: Vec<u8>,
     body: BodyIntake,
+    /// The place among the sessions of the account that is signed in.
+    seat: Option<Seat>,
+    /// What the client sent while its message waited to be admitted.
+    ahead: Vec<u8>,
     stop: Stop,
     has_room: bool,
     drains: bool,
@@ -172,6 +176,8 @@ impl<A: Acceptor> Connection<A> {
             buffer: vec![0; IDLE_BUFFER_BYTES],
             output: Vec::new(),
             body,
+            seat: None,
+            ahead: Vec::new(),
             stop,
             has_room: true,
             drains: false,
@@ -219,7 +225,7 @@ impl<A: Acceptor> Connection<A> {
                 }
             }
             Action::DiscardBody => self.body.discard().await,
-            Action::Commit(submission) => self.commit(*submission).await,
+            Action::Commit(submission) => self.commit(*submission).await?,
             Action::Delay(duration) => {
                 self.write_out().await?;
                 sleep(duration).await;
@@ -232,7 +238,11 @@ impl<A: Acceptor> Connection<A> {
     fn tell(&mut self, input: Input<'_>) {
         // Taken anew each time: a change of the directory is in force for the very next command.
         let snapshot = self.services.directory.current();
-        self.session.handle(self.time.now(), &snapshot, input);
+        self.session.handle(self.time.now(), &snapshot, self.services.acceptor.tallies(), input);
+        let account = self.session.account();
+        if account != self.seat.as_ref().map(Seat::account) {
+            self.seat = account.map(|account| self.services.admission.sign_in(account));
+        }
     }
 
     /// How long until the session wants to hear that time is up.
@@ -262,26 +272,13 @@ impl<A: Acceptor> Connection<A> {
         self.tell(Input::CredentialsJudged(verdict));
     }
 
-    async fn commit(&mut self, submission: Submission) {
-        let record = MessageRecord::of(&submission);
-        let body = self.body.finish().await;
-        let acceptor = Arc::clone(&self.services.acceptor);
-        let outcome = match body {
-            Ok(body) => timeout(self.patience(), acceptor.commit(submission, body)).await,
-            Err(_) => Ok(Err(CommitFailure::Temporary)),
-        };
-        let Ok(outcome) = outcome else {
-            tracing::error!("the message was not made durable in time");
-            self.tell(Input::TimedOut);
-            return;
-        };
-        self.tally.messages += u32::from(outcome.is_ok());
-        record.log(&outcome);
-        self.tell(Input::Committed(outcome));
-    }
-
     /// Waits for the client, for the session's deadline, or for the end of the server.
     async fn listen(&mut self) -> Result<(), End> {
+        let ahead = core::mem::take(&mut self.ahead);
+        if !ahead.is_empty() {
+            self.hand_in(&ahead);
+            return Ok(());
+        }
         let patience = self.patience();
         let stream = self.stream.as_mut().ok_or(End::Left)?;
         tokio::select! {
@@ -297,22 +294,22 @@ impl<A: Acceptor> Connection<A> {
                 if count == 0 {
                     return Err(End::Left);
                 }
-                self.hand_in(count);
+                let buffer = core::mem::take(&mut self.buffer);
+                self.hand_in(buffer.get(..count).unwrap_or(&buffer));
+                self.buffer = resized(buffer, count);
             }
         }
         Ok(())
     }
 
-    fn hand_in(&mut self, count: usize) {
-        self.tally.received_bytes = self.tally.received_bytes.saturating_add(count as u64);
+    fn hand_in(&mut self, octets: &[u8]) {
+        self.tally.received_bytes = self.tally.received_bytes.saturating_add(octets.len() as u64);
         let has_room = self.services.acceptor.has_room();
         if has_room != self.has_room {
             self.has_room = has_room;
             self.tell(Input::RoomChanged(has_room));
         }
-        let buffer = core::mem::take(&mut self.buffer);
-        self.tell(Input::Received(buffer.get(..count).unwrap_or(&buffer)));
-        self.buffer = resized(buffer, count);
+        self.tell(Input::Received(octets));
     }
 
     /// Writes what is pending, with one call where the socket takes it.
@@ -374,37 +371,5 @@ fn resized(mut buffer: Vec<u8>, count: usize) -> Vec<u8> {
 fn log_refusals(bytes: &[u8]) {
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| matches!(line.first(), Some(b'4' | b'5'))) {
         tracing::info!(reply = %Visible(String::from_utf8_lossy(line).trim_end()), "refused");
-    }
-}
-
-/// What the log says about a message.
-struct MessageRecord {
-    message_id: String,
-    reverse_path: String,
-    recipients: usize,
-    bytes: u64,
-}
-
-impl MessageRecord {
-    fn of(submission: &Submission) -> Self {
-        Self {
-            message_id: submission.message_id.clone(),
-            reverse_path: submission.envelope.reverse_path().to_string(),
-            recipients: submission.envelope.permits().len(),
-            bytes: submission.body_bytes.saturating_add(submission.head.len() as u64),
-        }
-    }
-
-    fn log(&self, outcome: &Result<QueuedAs, CommitFailure>) {
-        let Self { message_id, reverse_path, recipients, bytes } = self;
-        let (message_id, reverse_path) = (Visible(message_id), Visible(reverse_path));
-        match outcome {
-            Ok(QueuedAs { queue_id }) => {
-                tracing::info!(%queue_id, %message_id, %reverse_path, recipients, bytes, "message accepted");
-            }
-            Err(failure) => {
-                tracing::warn!(?failure, %message_id, %reverse_path, recipients, bytes, "message not accepted");
-            }
-        }
     }
 }

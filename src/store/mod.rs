@@ -1,5 +1,5 @@
 //! What must survive a crash: the journal, the engines that index it, mailboxes, the spool of incoming bodies,
-//! and the message trace.
+//! the message trace, and what is counted.
 //!
 //! All of it runs on threads of its own. Async code hands work over and awaits a [`Ticket`]; nothing here blocks an
 //! async worker, except where a function says that it blocks.
@@ -12,7 +12,9 @@ pub mod journal;
 pub mod live;
 pub mod mailbox;
 pub mod queue;
+mod slip;
 pub mod spool;
+pub mod tally;
 mod ticket;
 pub mod trace;
 

@@ -30,6 +30,16 @@ pub struct Space {
     pub free_inodes: u64,
 }
 
+/// Tells one state of the names in a directory from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectoryStamp {
+    /// Another number after names were added, removed or renamed; the same while nothing was.
+    pub mark: u64,
+    /// It was changed so lately that a further change might bear the same number: clocks of file systems tick every few
+    /// milliseconds, or every second or two.
+    pub recent: bool,
+}
+
 /// A file that only grows.
 pub trait AppendFile: Send + fmt::Debug {
     /// Writes all `bytes` at the end.
@@ -143,6 +153,12 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// `NotFound`, else the system's.
     fn length(&self, path: &Path) -> io::Result<u64>;
+
+    /// Which state the names in a directory are in. Cheap: it does not read them.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn stamp(&self, path: &Path) -> io::Result<DirectoryStamp>;
 
     /// What is left on the file system of an existing path.
     ///

@@ -2,12 +2,17 @@
 
 use core::fmt::Write as _;
 use core::time::Duration;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use franking::model::directory::{Document, Snapshot};
-use franking::model::mail::{Domain, Timestamp};
+use franking::model::directory::{Document, RecipientId, Snapshot};
+use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
+use franking::model::policy::limits::Received;
+use franking::model::policy::quota::Usage;
 use franking::model::policy::sign_in::find_account;
-use franking::model::policy::{Evidence, NoMailboxStep, Permit, Profile, Proof, Resolution, Settings, SharedSignIn};
+use franking::model::policy::{
+    Evidence, NoMailboxStep, Permit, Profile, Proof, Refusal, Resolution, Settings, SharedSignIn, Tallies,
+};
 use franking::model::smtp::{
     Action, CommitFailure, Credentials, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts,
     TlsState, Verdict,
@@ -25,6 +30,29 @@ struct Stage {
     text: String,
     next_check_fails: bool,
     next_commit: Option<CommitFailure>,
+    counts: Told,
+}
+
+/// What the stores would have counted, as the dialogue says.
+#[derive(Default)]
+struct Told {
+    usage: HashMap<RecipientId, Usage>,
+    received: HashMap<RecipientId, Received>,
+    submitted: HashMap<RecipientId, u32>,
+}
+
+impl Tallies for Told {
+    fn usage(&self, mailbox: RecipientId) -> Option<Usage> {
+        self.usage.get(&mailbox).copied()
+    }
+
+    fn received(&self, mailbox: RecipientId, _: &ReversePath, _: Timestamp) -> Received {
+        self.received.get(&mailbox).copied().unwrap_or_default()
+    }
+
+    fn submitted(&self, account: RecipientId) -> u32 {
+        self.submitted.get(&account).copied().unwrap_or(0)
+    }
 }
 
 /// The dialogue as it really goes.
@@ -34,7 +62,8 @@ pub(super) fn hold(script: &Script) -> String {
     let mut text = script.head.join("\n");
     text.push('\n');
     let session = Session::new(options(script), now);
-    let mut stage = Stage { session, snapshot, now, text, next_check_fails: false, next_commit: None };
+    let mut stage =
+        Stage { session, snapshot, now, text, next_check_fails: false, next_commit: None, counts: Told::default() };
     // What is set up before the client says anything stands before the banner.
     let set_up = script.steps.iter().position(|step| matches!(step, Step::Client { .. })).unwrap_or(0);
     for (index, step) in script.steps.iter().enumerate() {
@@ -87,12 +116,28 @@ impl Stage {
             ["next-check", "fails"] => self.next_check_fails = true,
             ["next-commit", "temporary"] => self.next_commit = Some(CommitFailure::Temporary),
             ["next-commit", "no-room"] => self.next_commit = Some(CommitFailure::NoRoom),
+            ["next-commit", reason] => self.next_commit = Some(CommitFailure::Refused(counted(reason))),
+            ["received", mailbox, all, pair] => {
+                let received = Received { of_all: all.parse().unwrap(), of_pair: pair.parse().unwrap() };
+                self.counts.received.insert(self.named(mailbox), received);
+            }
+            ["submitted", account, count] => {
+                self.counts.submitted.insert(self.named(account), count.parse().unwrap());
+            }
+            ["holds", mailbox, bytes] => {
+                let usage = Usage { bytes: bytes.parse().unwrap(), messages: 1 };
+                self.counts.usage.insert(self.named(mailbox), usage);
+            }
             other => panic!("unknown event {other:?}"),
         }
     }
 
+    fn named(&self, address: &str) -> RecipientId {
+        self.snapshot.find_by_address(&Address::parse(address).unwrap()).unwrap().id
+    }
+
     fn tell(&mut self, input: Input<'_>) {
-        self.session.handle(self.now, &self.snapshot, input);
+        self.session.handle(self.now, &self.snapshot, &self.counts, input);
     }
 
     fn drain(&mut self) {
@@ -170,6 +215,16 @@ impl Stage {
             Resolution::Foreign(address) => format!("Foreign {address}"),
             Resolution::Unknown(address) => format!("Unknown {address}"),
         }
+    }
+}
+
+/// What only the stores can count.
+fn counted(reason: &str) -> Refusal {
+    match reason {
+        "sessions" => Refusal::ConcurrentSessionsExceeded,
+        "quota" => Refusal::SenderQuotaExceeded,
+        "recipients" => Refusal::DailyRecipientsExceeded,
+        other => panic!("unknown reason {other}"),
     }
 }
 

@@ -10,8 +10,10 @@
 //!
 //! `C:` is a line of the client; lines without another kind between them arrive as one piece. `R:` is the same without
 //! CRLF. Both know `\r \n \0 \\ \xNN`, and `{base64 …}`. `X:` changes the directory, `E:` is an event: `handshake`,
-//! `silence SECONDS`, `drain`, `room BOOL`, `body-fails`, `next-check fails`, `next-commit temporary|no-room`. `S:` is
-//! what the server said and `Q:` what it queued; those two are rewritten by `BLESS=1`. `# set: key=value,…` may follow.
+//! `silence SECONDS`, `drain`, `room BOOL`, `body-fails`, `next-check fails`, `holds MAILBOX OCTETS`, `received
+//! MAILBOX COUNT FROM-SENDER`, `submitted ACCOUNT COUNT`, `next-commit temporary|no-room|sessions|quota|recipients`.
+//! `S:` is what the server said and `Q:` what it queued; those two are rewritten by `BLESS=1`. `# set: key=value,…` may
+//! follow.
 
 use base64::Engine as _;
 

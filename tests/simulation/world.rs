@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use franking::delivery::exchanger::ExchangerOptions;
-use franking::delivery::mailbox_agent::{MailboxAgent, Unlimited};
+use franking::delivery::mailbox_agent::MailboxAgent;
 use franking::delivery::outgoing::{Closing, Outcomes, Outgoing, Parcel, Relay};
 use franking::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls};
 use franking::delivery::worker::Agents;
@@ -18,6 +18,7 @@ use franking::store::journal::JournalOptions;
 use franking::store::mailbox::MailboxStore;
 use franking::store::queue::{OpenError, Opened, Queue, QueueOptions, Witness};
 use franking::store::spool::{SpoolDirectory, SpoolLimits};
+use franking::store::tally::Tally;
 use franking::world::clock::Clock;
 use franking::world::disk::{Disk, SimulatedDisk};
 use franking::world::random::{Random, SeededRandom};
@@ -143,7 +144,8 @@ impl House {
             directory: Arc::new(move || Arc::clone(&snapshot)),
             settings: Arc::clone(&world.settings),
             schedule: world.schedule.clone(),
-            mailboxes: MailboxAgent::new(Arc::clone(&mailboxes), Arc::new(Unlimited)),
+            tally: Arc::new(Tally::unkept(Arc::clone(&clock))),
+            mailboxes: MailboxAgent::new(Arc::clone(&mailboxes)),
             outgoing: Arc::new(Fragile {
                 relay: relay(world, Arc::clone(&random)),
                 world: Arc::clone(world),

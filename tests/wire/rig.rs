@@ -11,6 +11,7 @@ use franking::model::directory::{
     AcceptedDomain, Change, DomainType, PasswordHash, Recipient, RecipientType, Snapshot,
 };
 use franking::model::mail::{Address, Domain};
+use franking::model::policy::{Refusal, Tallies, Uncounted};
 use franking::model::smtp::{CommitFailure, QueuedAs, Submission};
 use franking::server::{
     Acceptor, Authenticator, Drained, Listener, ServerSettings, ServiceParts, Services, StopHandle, serve,
@@ -21,6 +22,7 @@ use franking::world::disk::RealDisk;
 use franking::world::tls::{CertificateStore, ensure_development_certificates, server_config};
 use franking::world::{Clock as _, SeededRandom, SystemClock, SystemRandom, password};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::client::PATIENCE;
@@ -43,14 +45,35 @@ pub(super) struct Inbox {
     pub(super) accepted: Mutex<Vec<Accepted>>,
     pub(super) is_full: AtomicBool,
     pub(super) commits: AtomicUsize,
+    pub(super) admissions: AtomicUsize,
+    /// Messages wait here before they are committed, if set.
+    pub(super) waits: Mutex<Option<Arc<Notify>>>,
 }
 
 impl Acceptor for Inbox {
+    type Admitted = ();
+
     fn has_room(&self) -> bool {
         !self.is_full.load(Ordering::SeqCst)
     }
 
-    async fn commit(&self, submission: Submission, body: SpooledBody) -> Result<QueuedAs, CommitFailure> {
+    fn tallies(&self) -> &dyn Tallies {
+        &Uncounted
+    }
+
+    async fn admit(&self, _: &Submission, earlier_sessions: usize) -> Result<(), Refusal> {
+        self.admissions.fetch_add(1, Ordering::SeqCst);
+        if earlier_sessions >= 3 {
+            return Err(Refusal::ConcurrentSessionsExceeded);
+        }
+        let waiting = self.waits.lock().unwrap().clone();
+        if let Some(released) = waiting {
+            released.notified().await;
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, _: (), submission: Submission, body: SpooledBody) -> Result<QueuedAs, CommitFailure> {
         let number = self.commits.fetch_add(1, Ordering::SeqCst);
         let head = String::from_utf8(submission.head).unwrap();
         assert!(!head.contains("Subject: panic"), "this message was sent to make the session panic");

@@ -8,6 +8,8 @@ mod auto_reply;
 mod convert;
 mod domain;
 mod group;
+mod limits;
+mod mailbox;
 mod maintenance;
 mod membership;
 mod moderation;
@@ -117,6 +119,12 @@ pub enum Command {
     /// Members of groups
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// What accounts and mailboxes may do, and have used up
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
+    /// How full mailboxes are
+    #[command(subcommand)]
+    Mailbox(mailbox::MailboxCommand),
     /// Settings of the whole organisation
     #[command(subcommand, visible_alias = "organization")]
     Organisation(domain::OrganisationCommand),

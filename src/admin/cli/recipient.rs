@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueHint};
 
 use super::auto_reply::AutoReplyArgs;
 use super::convert::ConvertArgs;
+use super::limits::LimitProperties;
 use super::membership::MembershipProperties;
 use super::moderators::ModerationProperties;
 use super::values::{Allowance, Choice, Toggle, custom_attribute, list, recipient_type};
@@ -193,6 +194,8 @@ pub(super) struct Properties {
     #[command(flatten)]
     flow: FlowProperties,
     #[command(flatten)]
+    limits: LimitProperties,
+    #[command(flatten)]
     moderation: ModerationProperties,
     #[command(flatten)]
     membership: MembershipProperties,
@@ -252,13 +255,13 @@ struct FlowProperties {
     /// The largest message it sends
     #[arg(long, value_name = "SIZE")]
     send_bytes_max: Option<Limit>,
-    /// When the owner is warned (quotas are kept, not enforced yet)
+    /// When the owner is warned; "unlimited" leaves each of the three to the licence
     #[arg(long, value_name = "SIZE")]
     quota_warning: Option<Limit>,
-    /// When it may no longer send (not enforced yet)
+    /// When it may no longer send
     #[arg(long, value_name = "SIZE")]
     quota_send: Option<Limit>,
-    /// When it may no longer receive either (not enforced yet)
+    /// When it may no longer receive either
     #[arg(long, value_name = "SIZE")]
     quota_receive: Option<Limit>,
     /// Keep a copy of what others send as it
@@ -384,6 +387,7 @@ impl Properties {
                 prohibit_send: flow.quota_send,
                 prohibit_send_receive: flow.quota_receive,
             },
+            limits: self.limits.entry(),
             sent_items: SentItemsEntry {
                 sent_as: on(flow.sent_as_copy),
                 sent_on_behalf: on(flow.sent_on_behalf_copy),

@@ -1,5 +1,6 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
+mod mailbox;
 mod moderation;
 mod trace;
 
@@ -70,6 +71,15 @@ pub(super) fn response(response: &Response) -> String {
             page.line(&format!("{group}: {} ask to join", members.len()));
             summaries(&mut page, members);
         }
+        Response::Limits(view) => mailbox::limits(&mut page, view),
+        Response::Mailboxes { mailboxes } => mailbox::list(&mut page, mailboxes),
+        Response::Recounted { counted, mailboxes } => {
+            if !mailboxes.is_empty() {
+                mailbox::list(&mut page, mailboxes);
+            }
+            let others = mailboxes.iter().filter(|view| view.was.is_some()).count();
+            page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
+        }
         Response::Imported(report) => imported(&mut page, report),
         Response::Directory { document } => page.block(&fields(document)),
         Response::Queue { total, messages } => queue(&mut page, *total, messages),
@@ -126,6 +136,9 @@ fn recipient(page: &mut Page, view: &RecipientView) {
     page.line(&format!("mailbox: {}", if view.state.is_empty() { "none" } else { &view.state }));
     if let Some(maildir) = &view.maildir {
         page.line(&format!("maildir: {maildir}, in the data directory"));
+    }
+    if let Some(mailbox) = &view.mailbox {
+        mailbox::line(page, mailbox);
     }
     page.line(&format!("password set: {}", yes(view.has_password)));
     page.line(&format!("may submit: {}", yes(view.may_submit)));

@@ -163,6 +163,8 @@ impl Desk<'_> {
             Command::Domain(own) => own.request(),
             Command::RemoteDomain(own) => own.request(),
             Command::Group(own) => own.request(),
+            Command::Limits(own) => own.request(),
+            Command::Mailbox(own) => own.request(),
             Command::Organisation(own) => own.request(),
             Command::Queue(own) => own.request(),
             Command::Moderation(own) => own.request(),

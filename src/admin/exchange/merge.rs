@@ -203,6 +203,7 @@ impl Draft {
             auto_subscribe_new_members,
             client_access,
             quota,
+            limits,
             sent_items,
             custom_attributes,
         );

@@ -6,10 +6,10 @@ use super::Options;
 use super::references::{Field, Pending};
 use super::table::{Cell, Row};
 use crate::model::directory::document::{
-    AutoReplyEntry, ClientAccessEntry, Limit, QuotaEntry, RecipientEntry, SentItemsEntry,
+    AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, QuotaEntry, RecipientEntry, SentItemsEntry,
 };
 use crate::model::directory::{
-    DepartRestriction, ExternalOofOptions, JoinRestriction, ModerationNotifications, RecipientType,
+    Cap, DepartRestriction, ExternalOofOptions, JoinRestriction, ModerationNotifications, OwnCap, RecipientType,
 };
 use crate::model::mail::Address;
 
@@ -234,6 +234,11 @@ fn mailbox(row: &Row<'_>, entry: &mut RecipientEntry) -> Result<(), String> {
             prohibit_send_receive: limit(row, "ProhibitSendReceiveQuota")?,
         };
         entry.quota = (quota != QuotaEntry::default()).then(|| Box::new(quota));
+    }
+    // "Unlimited" leaves it to the organisation.
+    let own = row.text("RecipientLimits").map(|text| text.parse::<OwnCap>().map_err(|error| error.to_string()));
+    if let Some(own @ OwnCap::Own(Cap::Count(_))) = own.transpose()? {
+        entry.limits = Some(Box::new(LimitsEntry { recipients_per_message: Some(own), ..LimitsEntry::default() }));
     }
     let copies = SentItemsEntry {
         sent_as: row.flag("MessageCopyForSentAsEnabled")?,

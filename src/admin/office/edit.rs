@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::identity;
-use crate::model::directory::document::{AutoReplyEntry, ClientAccessEntry, Limit, QuotaEntry, SentItemsEntry};
+use crate::model::directory::document::{
+    AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, QuotaEntry, SentItemsEntry,
+};
 use crate::model::directory::{
     Account, ClientAccess, Forwarding, Group, Lifecycle, Quota, Recipient, RecipientType, Restrictions, Snapshot,
 };
@@ -76,6 +78,7 @@ pub struct RecipientEdit {
     pub smtp_auth: Option<Switch>,
     pub hidden: Option<bool>,
     pub quota: QuotaEntry,
+    pub limits: LimitsEntry,
     pub sent_items: SentItemsEntry,
     pub smtp_copy: Option<Switch>,
     pub auto_reply: AutoReplyEntry,
@@ -117,6 +120,9 @@ impl RecipientEdit {
         self.switches(recipient);
         self.quota(recipient);
         self.membership.apply(recipient)?;
+        let mut limits = recipient.limits.take().unwrap_or_default();
+        self.limits.apply(&mut limits);
+        recipient.limits = Some(limits).filter(|limits| **limits != Default::default());
         self.group(snapshot, recipient)?;
         self.moderation.apply(snapshot, recipient, &mut notes)?;
         self.auto_reply(recipient)?;

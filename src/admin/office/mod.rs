@@ -12,6 +12,8 @@ mod failure;
 mod groups;
 pub mod identity;
 mod import;
+mod limits;
+mod mailboxes;
 mod moderation;
 mod queue;
 mod recipients;
@@ -29,6 +31,8 @@ use std::sync::Arc;
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
+pub use limits::{LimitsView, Measure, Used};
+pub use mailboxes::{EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
@@ -56,6 +60,8 @@ pub struct Office {
     pub queue: Arc<dyn QueueDesk>,
     /// What of it waits for moderators.
     pub moderation: Arc<dyn ModerationDesk>,
+    /// What was delivered.
+    pub mailboxes: Arc<dyn MailboxDesk>,
     /// The message trace.
     pub trace: Arc<dyn TraceDesk>,
     /// The time.
@@ -109,7 +115,7 @@ fn respond(
         Request::RecipientConvert { identity, recipient_type } => {
             recipients::convert(office, actor, &identity, recipient_type)
         }
-        Request::RecipientShow { identity } => recipients::show(&snapshot(), &office.settings, &identity),
+        Request::RecipientShow { identity } => recipients::show(office, &identity),
         Request::RecipientList(query) => recipients::list(&snapshot(), &office.settings, &query),
         Request::RecipientRemove { identity, permanently } => recipients::remove(office, actor, &identity, permanently),
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
@@ -128,6 +134,9 @@ fn respond(
         Request::GroupMembership(order) => groups::membership(office, actor, &order),
         Request::GroupRequests { group } => groups::requests(&snapshot(), &office.settings, &group),
         Request::GroupList { group } => groups::list(&snapshot(), &office.settings, &group),
+        Request::LimitsShow { identity } => limits::show(office, &identity),
+        Request::MailboxShow { identity } => mailboxes::show(office, &identity),
+        Request::MailboxRecount { identity } => mailboxes::recount(office, identity.as_deref(), progress),
         Request::OrganisationShow => Ok(domains::organisation(&snapshot())),
         Request::OrganisationSet(entry) => domains::set_organisation(office, actor, &entry),
         Request::Import { name, form, text, all_or_nothing, dry_run } => {

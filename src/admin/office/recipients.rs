@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::request::{ListQuery, Secret};
 use super::response::Response;
 use super::view::{RecipientSummary, RecipientView};
-use super::{Office, accounts, change, identity};
+use super::{Office, accounts, change, identity, mailboxes};
 use crate::model::directory::{Change, ChangeError, Filter, Licensing, Lifecycle, Recipient, RecipientType, Snapshot};
 use crate::model::policy::Settings;
 
@@ -139,9 +139,11 @@ fn licensed_enough(former: &Recipient, recipient: &Recipient, settings: &Setting
     Err(failure.cured_by(format!("franking licence assign {primary}")))
 }
 
-pub(super) fn show(snapshot: &Snapshot, settings: &Settings, identity: &str) -> Result<Response, Failure> {
-    let recipient = identity::find(snapshot, identity)?;
-    Ok(Response::Recipient(Box::new(RecipientView::of(recipient, snapshot, settings))))
+pub(super) fn show(office: &Office, identity: &str) -> Result<Response, Failure> {
+    let snapshot = office.directory.snapshot();
+    let recipient = identity::find(&snapshot, identity)?;
+    let mailbox = mailboxes::view(office, recipient)?;
+    Ok(Response::Recipient(Box::new(RecipientView::of(recipient, &snapshot, &office.settings, mailbox))))
 }
 
 pub(super) fn list(snapshot: &Snapshot, settings: &Settings, query: &ListQuery) -> Result<Response, Failure> {

@@ -164,6 +164,21 @@ pub enum Request {
         /// The group.
         group: String,
     },
+    /// The limits of a recipient, and what it has used up.
+    LimitsShow {
+        /// Which.
+        identity: String,
+    },
+    /// How full a mailbox is.
+    MailboxShow {
+        /// Which.
+        identity: String,
+    },
+    /// Counts a mailbox anew, or all of them.
+    MailboxRecount {
+        /// Which; none means all.
+        identity: Option<String>,
+    },
     /// The organisation's settings.
     OrganisationShow,
     /// Changes the organisation's settings; what is not given stays.
@@ -288,6 +303,8 @@ impl Request {
                 | Self::RemoteDomainList
                 | Self::GroupList { .. }
                 | Self::GroupRequests { .. }
+                | Self::LimitsShow { .. }
+                | Self::MailboxShow { .. }
                 | Self::OrganisationShow
                 | Self::Export { .. }
                 | Self::QueueList { .. }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::limits::LimitsView;
+use super::mailboxes::MailboxView;
 use super::moderation::ModerationView;
 use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender};
 use super::request::Secret;
@@ -76,6 +78,20 @@ pub enum Response {
         group: String,
         /// Its members by address; for a dynamic group those that its filter matches now.
         members: Vec<RecipientSummary>,
+    },
+    /// What a recipient may do and has done.
+    Limits(LimitsView),
+    /// How full mailboxes are.
+    Mailboxes {
+        /// The mailboxes by address.
+        mailboxes: Vec<MailboxView>,
+    },
+    /// Mailboxes were counted.
+    Recounted {
+        /// How many.
+        counted: u64,
+        /// Of one that was asked for by name, or those of which something else was known, by address.
+        mailboxes: Vec<MailboxView>,
     },
     /// What an import did.
     Imported(ImportReport),

@@ -3,9 +3,10 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::model::directory::document::Document;
-use crate::model::directory::{Lifecycle, PasswordHash, Recipient, RecipientType, Right};
+use crate::model::directory::document::{Document, LimitsEntry};
+use crate::model::directory::{Lifecycle, PasswordHash, Recipient, RecipientId, RecipientType, Right};
 use crate::model::mail::Timestamp;
+use crate::model::policy::quota::{Stage, Usage};
 use crate::model::queue::{Party, QueueId, Selection, Suspendable};
 use crate::store::trace::{Entry, History, Line, Page, Query, Status};
 use crate::world::{ManualClock, SeededRandom};
@@ -134,6 +135,7 @@ pub(in crate::admin) fn office() -> Office {
         settings: Arc::new(Settings::default()),
         queue: Arc::new(OneMessage::default()),
         moderation: Arc::new(EmptyQueue),
+        mailboxes: Arc::new(EmptyMailboxes),
         trace: Arc::new(OneTraced),
         clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),
         random: Arc::new(SeededRandom::new(1)),
@@ -381,4 +383,64 @@ fn a_message_of_the_queue_is_shown_with_its_attempts() {
     assert_eq!(detail.attempts.iter().map(|entry| entry.event.as_str()).collect::<Vec<_>>(), ["deferred"]);
     let unknown = Request::TraceMessage { id: QueueId(7), recipient: None };
     assert!(matches!(ask(&office(), unknown), Response::Failed(Failure { kind: FailureKind::NotFound, .. })));
+}
+
+/// A mailbox that holds more than was known.
+struct Grown;
+
+impl MailboxDesk for Grown {
+    fn usage(&self, _: RecipientId) -> Result<Usage, String> {
+        Ok(Usage { bytes: 53_150_220_288, messages: 70_000 })
+    }
+
+    fn recount(&self, mailbox: RecipientId) -> Result<(Option<Usage>, Usage), String> {
+        self.usage(mailbox).map(|usage| (Some(Usage { messages: 1, ..usage }), usage))
+    }
+
+    fn used(&self, _: RecipientId) -> Result<Used, String> {
+        Ok(Used { messages_of_minute: 3, recipients_of_day: 9_990, received_of_hour: 7 })
+    }
+}
+
+#[test]
+fn how_full_a_mailbox_is_is_told_with_what_follows() {
+    let office = Office { mailboxes: Arc::new(Grown), ..office() };
+    let Response::Recipient(shown) = ask(&office, Request::RecipientShow { identity: name("alice") }) else { panic!() };
+    let view = shown.mailbox.as_ref().unwrap();
+    assert_eq!((view.stage, view.usage.messages), (Stage::ProhibitSend, 70_000));
+    let json = serde_json::to_value(&shown).unwrap();
+    assert_eq!(json["mailbox"]["prohibit_send"], 53_150_220_288_u64);
+    assert_eq!(json["mailbox"]["stage"], "prohibit-send");
+    let all = ask(&office, Request::MailboxRecount { identity: None });
+    let Response::Recounted { counted, mailboxes } = all else { panic!("{all:?}") };
+    assert!(counted > 1 && mailboxes.len() as u64 == counted);
+    assert_eq!(mailboxes[0].was.unwrap().messages, 1);
+    let refused = ask(&office, Request::MailboxShow { identity: name("staff") });
+    assert!(matches!(refused, Response::Failed(_)), "{refused:?}");
+}
+
+#[test]
+fn what_is_left_of_limits_is_told() {
+    let office = Office { mailboxes: Arc::new(Grown), ..office() };
+    let limits = LimitsEntry {
+        sessions: Some("unlimited".parse().unwrap()),
+        recipients_per_message: Some("100".parse().unwrap()),
+        ..LimitsEntry::default()
+    };
+    let edit = Box::new(RecipientEdit { limits, ..RecipientEdit::default() });
+    let set = ask(&office, Request::RecipientSet { identity: name("alice"), edit });
+    assert!(matches!(set, Response::Done { .. }), "{set:?}");
+    let Response::Limits(view) = ask(&office, Request::LimitsShow { identity: name("alice") }) else { panic!() };
+    assert_eq!((view.recipients_per_message, view.sessions), (100, None));
+    assert_eq!(view.recipients_per_day, Measure { used: 9_990, bound: Some(10_000) });
+    assert_eq!(view.received_per_hour.to_string(), "7 of 3600");
+    // A rate of nothing, and more than Exchange permits, are refused.
+    for (recipients_per_message, sessions) in [(Some("1001"), None), (None, Some("0"))] {
+        let cap = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+        let (recipients_per_message, sessions) = (cap(recipients_per_message), cap(sessions));
+        let limits = LimitsEntry { recipients_per_message, sessions, ..LimitsEntry::default() };
+        let edit = Box::new(RecipientEdit { limits, ..RecipientEdit::default() });
+        let set = ask(&office, Request::RecipientSet { identity: name("alice"), edit });
+        assert!(matches!(set, Response::Failed(_)), "{set:?}");
+    }
 }

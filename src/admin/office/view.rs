@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::mailboxes::MailboxView;
 use crate::model::directory::document::RecipientEntry;
 use crate::model::directory::{Lifecycle, Recipient, RecipientId, RecipientType, Right, Snapshot};
 use crate::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
@@ -48,6 +49,9 @@ pub struct RecipientView {
     /// Its Maildir, relative to the data directory; made with the first message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maildir: Option<String>,
+    /// What its mailbox holds and may hold, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<MailboxView>,
     /// Whether a password is set.
     pub has_password: bool,
     /// Whether it may sign in to submit mail, given the right password.
@@ -67,8 +71,8 @@ pub struct RecipientView {
 }
 
 impl RecipientView {
-    /// Everything about a recipient.
-    pub fn of(recipient: &Recipient, snapshot: &Snapshot, settings: &Settings) -> Self {
+    /// Everything about a recipient, with what its mailbox holds.
+    pub fn of(recipient: &Recipient, snapshot: &Snapshot, settings: &Settings, mailbox: Option<MailboxView>) -> Self {
         let account = recipient.account.as_deref();
         let evidence = Evidence::Right(Proof::Password);
         let refusal = account
@@ -94,6 +98,7 @@ impl RecipientView {
                 .recipient_type
                 .is_mailbox()
                 .then(|| format!("mailboxes/{}", MailboxName::of_recipient(recipient.id).as_str())),
+            mailbox,
             has_password,
             may_submit: has_password && refusal.is_none(),
             refused_with: refusal,

@@ -4,12 +4,12 @@ mod moderation;
 
 use std::path::{Path, PathBuf};
 
-use super::super::mailbox_agent::{Occupancy, Unlimited};
 use super::super::outbox::Outbox;
 use super::super::outgoing::{Closing, Outcomes};
 use super::*;
 use crate::model::directory::{
-    AcceptedDomain, Change, DomainType, Forwarding, Grant, Group, Recipient, RecipientId, RecipientType, Right,
+    AcceptedDomain, Cap, Change, DomainType, Forwarding, Grant, Group, Quota, Recipient, RecipientId, RecipientLimits,
+    RecipientType, Right,
 };
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use crate::model::policy::{
@@ -20,7 +20,7 @@ use crate::model::queue::Limits;
 use crate::store::journal::JournalOptions;
 use crate::store::mailbox::MailboxName;
 use crate::store::mailbox::MailboxStore;
-use crate::store::queue::{OwnMessage, QueueOptions, Unwitnessed};
+use crate::store::queue::{OwnMessage, QueueOptions};
 use crate::store::spool::SpooledBody;
 use crate::world::clock::ManualClock;
 use crate::world::disk::SimulatedDisk;
@@ -76,20 +76,21 @@ struct House {
 }
 
 impl House {
-    fn new(outgoing: Option<Arc<dyn Outgoing>>, occupancy: Arc<dyn Occupancy>) -> Self {
-        Self::of(contoso(), outgoing, occupancy)
+    fn new(outgoing: Option<Arc<dyn Outgoing>>) -> Self {
+        Self::of(contoso(), outgoing)
     }
 
-    fn of(snapshot: Snapshot, outgoing: Option<Arc<dyn Outgoing>>, occupancy: Arc<dyn Occupancy>) -> Self {
+    fn of(snapshot: Snapshot, outgoing: Option<Arc<dyn Outgoing>>) -> Self {
         let disk = SimulatedDisk::new(1);
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let clock = Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap()));
+        let tally = Arc::new(Tally::unkept(Arc::<ManualClock>::clone(&clock)));
         let options = QueueOptions {
             journal: JournalOptions { free_bytes_floor: 0, free_inodes_floor: 0, ..JournalOptions::new(7) },
             schedule: Schedule::exchange_online(),
             limits: Limits::default(),
             expired: Refusal::MessageExpired.bare_reply(&Settings::default()),
-            witness: Arc::new(Unwitnessed),
+            witness: Arc::<Tally>::clone(&tally),
         };
         let own: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let (queue, _) = Queue::open(Arc::clone(&shared), Path::new("/queue"), options, Arc::clone(&own)).unwrap();
@@ -101,7 +102,8 @@ impl House {
             directory: Arc::new(move || Arc::clone(&snapshot)),
             settings: Arc::new(Settings::default()),
             schedule: Schedule::exchange_online(),
-            mailboxes: MailboxAgent::new(Arc::new(store), occupancy),
+            tally: Arc::clone(&tally),
+            mailboxes: MailboxAgent::new(Arc::new(store)),
             outgoing: outgoing.unwrap_or_else(|| outbox()),
             disk: shared,
             clock: own,
@@ -177,7 +179,7 @@ fn in_runtime(test: impl Future<Output = ()>) {
 #[test]
 fn a_group_gets_one_copy_each_and_the_sender_one_in_sent_items() {
     in_runtime(async {
-        let house = House::new(None, Arc::new(Unlimited));
+        let house = House::new(None);
         house.submit("alice@contoso.example", &["staff@contoso.example", "bob@contoso.example"]).await;
         house.settle().await;
         for (id, name) in [(ALICE, "alice"), (BOB, "bob")] {
@@ -196,7 +198,7 @@ fn a_group_gets_one_copy_each_and_the_sender_one_in_sent_items() {
 #[test]
 fn forwarded_mail_names_who_forwarded_it_and_a_shared_mailbox_keeps_what_is_sent_as_it() {
     in_runtime(async {
-        let house = House::new(None, Arc::new(Unlimited));
+        let house = House::new(None);
         house.submit("info@contoso.example", &["carol@contoso.example"]).await;
         house.settle().await;
         assert!(house.inbox(CAROL).is_empty());
@@ -209,7 +211,7 @@ fn forwarded_mail_names_who_forwarded_it_and_a_shared_mailbox_keeps_what_is_sent
 #[test]
 fn mail_for_others_is_written_to_the_outbox_with_its_envelope() {
     in_runtime(async {
-        let house = House::new(None, Arc::new(Unlimited));
+        let house = House::new(None);
         let id = house.submit("alice@contoso.example", &["partner@fabrikam.example", "x@fabrikam.example"]).await;
         house.settle().await;
         let [(eml, mail), (json, envelope)] = house.files("/outbox").try_into().unwrap();
@@ -225,7 +227,7 @@ fn mail_for_others_is_written_to_the_outbox_with_its_envelope() {
 #[test]
 fn what_fails_comes_back_as_a_report_and_a_report_never_begets_another() {
     in_runtime(async {
-        let house = House::new(None, Arc::new(Unlimited));
+        let house = House::new(None);
         house.submit("alice@contoso.example", &["nobody@contoso.example", "bob@contoso.example"]).await;
         house.settle().await;
         let [report] = house.inbox(ALICE).try_into().unwrap();
@@ -251,26 +253,21 @@ fn what_fails_comes_back_as_a_report_and_a_report_never_begets_another() {
     });
 }
 
-/// Mailboxes that are full.
-struct Full;
-
-impl Occupancy for Full {
-    fn admits(&self, recipient: &Recipient, _: u64) -> bool {
-        recipient.id != BOB
-    }
-
-    fn added(&self, _: RecipientId, _: u64) {}
-}
-
 #[test]
-fn a_full_mailbox_is_reported_to_the_sender() {
+fn a_full_mailbox_takes_nothing_and_the_sender_hears_of_it() {
     in_runtime(async {
-        let house = House::new(None, Arc::new(Full));
-        house.submit("alice@contoso.example", &["bob@contoso.example"]).await;
-        house.settle().await;
+        let snapshot = contoso();
+        let mut bob = Recipient::clone(snapshot.recipient(BOB).unwrap());
+        bob.quota = Some(Box::new(Quota { prohibit_send_receive: Some(1), ..Quota::default() }));
+        let house = House::of(snapshot.apply(&[Change::PutRecipient(Box::new(bob))]).unwrap(), None);
+        // The first message is larger than what is left, and arrives; it fills the mailbox.
+        for _ in 0..2 {
+            house.submit("alice@contoso.example", &["bob@contoso.example"]).await;
+            house.settle().await;
+        }
         let [report] = house.inbox(ALICE).try_into().unwrap();
         assert!(report.contains("\nStatus: 5.2.2\n"), "{report}");
-        assert!(house.inbox(BOB).is_empty());
+        assert_eq!(house.inbox(BOB).len(), 1);
     });
 }
 
@@ -290,7 +287,7 @@ impl Outgoing for Blocked {
 #[test]
 fn what_cannot_leave_is_announced_after_hours_and_given_up_after_a_day() {
     in_runtime(async {
-        let house = House::new(Some(Arc::new(Blocked)), Arc::new(Unlimited));
+        let house = House::new(Some(Arc::new(Blocked)));
         let id = house.submit("alice@contoso.example", &["partner@fabrikam.example"]).await;
         house.settle().await;
         let summary = house.agents.queue.show(id).unwrap();
@@ -340,7 +337,7 @@ impl Outgoing for Lingering {
 fn the_way_out_is_closed_at_once_when_told_to_stop_and_again_when_the_last_delivery_has_ended() {
     in_runtime(async {
         let lingering = Arc::new(Lingering::default());
-        let house = House::new(Some(Arc::clone(&lingering) as Arc<dyn Outgoing>), Arc::new(Unlimited));
+        let house = House::new(Some(Arc::clone(&lingering) as Arc<dyn Outgoing>));
         house.submit("alice@contoso.example", &["partner@fabrikam.example"]).await;
         run(Arc::clone(&house.agents), lingering.busy.notified(), Duration::from_secs(60)).await;
         assert_eq!(*lingering.events.lock().unwrap(), ["closed", "carried", "closed"]);
@@ -362,7 +359,7 @@ impl Outgoing for Hanging {
 fn a_worker_that_hangs_keeps_its_message_for_hours_and_not_for_ever() {
     in_runtime(async {
         let hanging = Arc::new(Hanging::default());
-        let house = House::new(Some(Arc::<Hanging>::clone(&hanging)), Arc::new(Unlimited));
+        let house = House::new(Some(Arc::<Hanging>::clone(&hanging)));
         house.submit("alice@contoso.example", &["partner@fabrikam.example"]).await;
         let attempts = || hanging.0.load(std::sync::atomic::Ordering::Relaxed);
         let (agents, clock) = (Arc::clone(&house.agents), Arc::clone(&house.clock));
@@ -380,5 +377,29 @@ fn a_worker_that_hangs_keeps_its_message_for_hours_and_not_for_ever() {
             assert!((60..=125).contains(&minutes), "tried again after {minutes} minutes");
         };
         run(Arc::clone(&house.agents), watch, Duration::from_millis(1)).await;
+    });
+}
+
+#[test]
+fn a_mailbox_takes_so_many_messages_an_hour_and_the_sender_hears_of_the_others() {
+    in_runtime(async {
+        let snapshot = contoso();
+        let mut bob = Recipient::clone(snapshot.recipient(BOB).unwrap());
+        let received_per_hour = Some(Cap::Count(2));
+        bob.limits = Some(Box::new(RecipientLimits { received_per_hour, ..RecipientLimits::default() }));
+        let house = House::of(snapshot.apply(&[Change::PutRecipient(Box::new(bob))]).unwrap(), None);
+        for _ in 0..3 {
+            house.submit("alice@contoso.example", &["bob@contoso.example"]).await;
+            house.settle().await;
+        }
+        let [report] = house.inbox(ALICE).try_into().unwrap();
+        assert!(report.contains("\nStatus: 5.2.122\n"), "{report}");
+        assert_eq!(house.inbox(BOB).len(), 2);
+        // The report to alice, this server's own, is not counted; and the next hour begins anew.
+        assert_eq!(house.agents.tally.received(ALICE, &ReversePath::Null, house.clock.now()).of_all, 0);
+        house.clock.advance(Duration::from_secs(3_600));
+        house.submit("alice@contoso.example", &["bob@contoso.example"]).await;
+        house.settle().await;
+        assert_eq!(house.inbox(BOB).len(), 3);
     });
 }

@@ -135,6 +135,9 @@ pub enum ChangeError {
         /// How many are permitted.
         max: usize,
     },
+    /// A limit outside of its range (spec section 2.1).
+    #[error("Recipients per message must be 1 to 1000, and every other limit at least 1, or \"unlimited\".")]
+    LimitRange,
     /// Quota thresholds must rise (decision D5).
     #[error("Quota values must satisfy warning ≤ send ≤ send and receive.")]
     QuotaOrder,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{Account, ClientAccess};
 use super::auto_forwarding::{self, AutoForwardingMode};
 use super::auto_reply::{AutoReply, SENDERS_DEFAULT};
+use super::cap::RecipientLimits;
 use super::group::Group;
 use super::lifecycle::Lifecycle;
 use super::moderation::Moderation;
@@ -150,6 +151,9 @@ pub struct Recipient {
     /// Quota, where it differs from the licence's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Box<Quota>>,
+    /// Limits, where they differ from the configuration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Box<RecipientLimits>>,
     /// Copies in Sent Items.
     #[serde(default)]
     pub sent_items: SentItemsCopies,
@@ -188,6 +192,7 @@ impl Recipient {
             not_automapped: Vec::new(),
             group: recipient_type.is_group().then(Box::default),
             quota: None,
+            limits: None,
             sent_items: SentItemsCopies::default(),
             auto_reply: None,
             custom_attributes: None,

@@ -1,6 +1,7 @@
 //! What makes a recipient valid in the directory it is to join. Called by `Snapshot::apply` only.
 
 use super::auto_reply;
+use super::cap::Cap;
 use super::change::ChangeError;
 use super::filter::Filter;
 use super::lifecycle::Lifecycle;
@@ -27,6 +28,7 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     login(snapshot, recipient)?;
     shape(recipient)?;
     quota(recipient)?;
+    limits(recipient)?;
     moderation(snapshot, recipient)?;
     auto_reply::judge(recipient)?;
     references(snapshot, recipient)?;
@@ -242,6 +244,23 @@ fn moderation(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeEr
         Some(group) => Err(ChangeError::NotAModerator { moderator: group.name.clone() }),
         None => Ok(()),
     }
+}
+
+/// Spec section 2.1: `RecipientLimits` is 1 to 1000. A rate of nothing would be a block that looks like a fault.
+fn limits(recipient: &Recipient) -> Result<(), ChangeError> {
+    let Some(limits) = recipient.limits.as_deref() else {
+        return Ok(());
+    };
+    let per_message = limits.recipients_per_message.is_none_or(|count| (1..=1_000).contains(&count));
+    let others = [
+        limits.messages_per_minute,
+        limits.recipients_per_day,
+        limits.sessions,
+        limits.received_per_hour,
+        limits.received_from_one_per_hour,
+    ];
+    let zero = others.into_iter().flatten().any(|cap| cap == Cap::Count(0));
+    if per_message && !zero { Ok(()) } else { Err(ChangeError::LimitRange) }
 }
 
 fn references(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {

@@ -11,8 +11,10 @@ pub mod delivery;
 pub mod envelope;
 pub mod expand;
 pub mod forwarding;
+pub mod limits;
 pub mod moderation;
 pub mod posting;
+pub mod quota;
 pub mod refusal;
 pub mod resolve;
 pub mod restrictions;
@@ -30,6 +32,7 @@ pub use auto_reply::{Audience, AutomaticReply, History, NoReply, Occasion, auto_
 pub use delivery::{Delivery, Destination, Expanded, Moderated, Route, Suppression};
 pub use envelope::{BodyKind, DsnRequest, Envelope, MessageParameters, Notify, Origin, Ret};
 pub use expand::{Known, expand, expand_approved};
+pub use limits::{AccountLimits, Tallies, TooSoon, Uncounted};
 pub use moderation::Waiting;
 pub use posting::Posting;
 pub use refusal::{Refusal, Trailer};

@@ -165,6 +165,12 @@ pub enum Refusal {
     BareNewlineInMessage,
     /// The sender's own mailbox is at its send quota.
     SenderQuotaExceeded,
+    /// MAIL FROM: the account's messages of the minute are used up, where such are refused.
+    MessageRateExceeded,
+    /// A mailbox that has taken as many messages in this hour as it may.
+    RecipientRateExceeded,
+    /// The same from this sender.
+    SenderToRecipientRateExceeded,
     /// The account's recipients of the day are used up.
     DailyRecipientsExceeded,
     /// More sessions of one account than may submit at once.
@@ -207,6 +213,7 @@ impl Refusal {
                 | Self::SessionTimedOut
                 | Self::TooManyErrors
                 | Self::TooManyCommands
+                | Self::MessageRateExceeded
         )
     }
 
@@ -357,6 +364,20 @@ impl Refusal {
             Self::DailyRecipientsExceeded => {
                 row(554, (5, 2, 0), "STOREDRV.Submission.Exception:SubmissionQuotaExceededException")
             }
+            Self::MessageRateExceeded => {
+                row(421, (4, 4, 2), "Message submission rate for this client has exceeded the configured limit")
+            }
+            Self::RecipientRateExceeded => row(
+                554,
+                (5, 2, 122),
+                "The recipient has exceeded their limit for the number of messages they can receive per hour.",
+            ),
+            Self::SenderToRecipientRateExceeded => row(
+                554,
+                (5, 2, 121),
+                "The sender has exceeded the limit for the number of messages they can send to this recipient per \
+                 hour.",
+            ),
             Self::ConcurrentSessionsExceeded => row(
                 432,
                 (4, 3, 2),

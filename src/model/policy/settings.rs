@@ -4,6 +4,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{AccountLimits, TooSoon};
+use super::quota::{self, Thresholds};
 use super::routes::RouteTable;
 use crate::model::directory::Licensing;
 
@@ -88,6 +90,12 @@ pub struct Settings {
     pub hops_max: usize,
     /// How long a message waits for a moderator (spec section 2.5: two days).
     pub moderation_expiry: Duration,
+    /// What a recipient may do that has no bounds of its own (decision D6).
+    pub limits: AccountLimits,
+    /// What becomes of messages that come too soon.
+    pub too_soon: TooSoon,
+    /// What a mailbox may hold that has no values of its own; `None` leaves it to its licence.
+    pub quota: Option<Thresholds>,
     /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
     pub srs_keys: Vec<SrsKey>,
     /// The ways that the operator named for mail to other systems, in words.
@@ -132,6 +140,10 @@ impl Settings {
             // Spec section 2.2 names about 20 passes of one server family; each pass adds up to three Received fields.
             hops_max: 60,
             moderation_expiry: Duration::from_secs(2 * 24 * 3600),
+            limits: AccountLimits::of(profile),
+            too_soon: if cloud { TooSoon::Delay } else { TooSoon::Refuse },
+            // Spec section 2.4: licences in the cloud, the defaults of the database on premises.
+            quota: if cloud { None } else { Some(quota::DATABASE) },
             srs_keys: Vec::new(),
             routes: RouteTable::new(),
         }

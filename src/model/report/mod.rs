@@ -8,6 +8,7 @@
 mod automatic_reply;
 mod encode;
 mod header;
+mod notice;
 mod people;
 mod request;
 mod status;
@@ -20,6 +21,7 @@ use crate::model::queue::{EntryFacts, ReportKind, Target};
 
 pub use automatic_reply::{AutomaticReplyFacts, compose_automatic_reply};
 pub use header::Original;
+pub use notice::{NoticeFacts, quota_notice};
 pub use request::{RequestFacts, carries_body, compose_request};
 
 /// Originals up to this many octets are returned whole (spec section 6.2).

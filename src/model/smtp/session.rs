@@ -16,9 +16,9 @@ use super::outbox::Outbox;
 use super::replies::Answer;
 use super::sasl;
 use super::transaction::Transaction;
-use crate::model::directory::Snapshot;
+use crate::model::directory::{RecipientId, Snapshot};
 use crate::model::mail::{Domain, Timestamp};
-use crate::model::policy::{Refusal, SignedIn, Trailer};
+use crate::model::policy::{Refusal, SignedIn, Tallies, Trailer};
 
 /// One session.
 #[derive(Debug)]
@@ -85,6 +85,7 @@ struct Counts {
 struct Moment<'a> {
     now: Timestamp,
     snapshot: &'a Snapshot,
+    tallies: &'a dyn Tallies,
 }
 
 impl Session {
@@ -121,8 +122,8 @@ impl Session {
 
     /// Takes one input; what follows from it is then drained with [`poll_action`](Self::poll_action). An input that the
     /// session does not wait for changes nothing.
-    pub fn handle(&mut self, now: Timestamp, snapshot: &Snapshot, input: Input<'_>) {
-        let moment = Moment { now, snapshot };
+    pub fn handle(&mut self, now: Timestamp, snapshot: &Snapshot, tallies: &dyn Tallies, input: Input<'_>) {
+        let moment = Moment { now, snapshot, tallies };
         if self.waits == Waiting::Nothing {
             return;
         }
@@ -171,6 +172,11 @@ impl Session {
     /// What the session waits for.
     pub const fn waits(&self) -> Waiting {
         self.waits
+    }
+
+    /// The account that is signed in.
+    pub fn account(&self) -> Option<RecipientId> {
+        self.signed_in.as_ref().map(SignedIn::account)
     }
 
     /// Octets held in memory, for the proof that they are bounded.

@@ -11,10 +11,14 @@
 //! CRLF. A carriage return without line feed is content and stays. The name carries both sizes (`S=` as stored, `W=`
 //! with CRLF), so that Dovecot's quota and a recount need not open the file.
 //!
-//! Every failure is transient: the message stays in the queue and is tried again, with [`Repeat::Possible`].
+//! What each mailbox holds is known without counting, see `occupancy`; [`MailboxStore::usage`] answers at once.
+//!
+//! Every failure but a full mailbox is transient: the message stays in the queue and is tried again, with
+//! [`Repeat::Possible`].
 
 use core::hash::{Hash as _, Hasher as _};
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,16 +30,19 @@ use super::ticket::{Stopped, Ticket, ticket};
 use crate::world::disk::Disk;
 
 mod count;
+mod log;
 mod message;
 mod name;
+mod occupancy;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod writer;
 
-pub use count::Usage;
 pub use message::Message;
 pub use name::{DeliveryName, Flags, Folder, MailboxName, NameError};
 
+use occupancy::Occupancy;
 use writer::{Job, Writer};
 
 /// Whether a delivery may have been made before.
@@ -65,6 +72,9 @@ pub struct Delivery {
     pub flags: Flags,
     /// Whether it may be there already.
     pub repeat: Repeat,
+    /// Refuse it when the mailbox holds so many octets already; only for mailboxes of recipients. Judged by the one
+    /// thread that writes there, so of any number of deliveries at once no more than one crosses the line.
+    pub full_at: Option<u64>,
 }
 
 /// A message that is durably in its mailbox.
@@ -78,9 +88,12 @@ pub struct Delivered {
     pub was_there: bool,
 }
 
-/// Why a message is not in its mailbox. All of these are transient.
+/// Why a message is not in its mailbox. All of these are transient but `Full`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxFailure {
+    /// The mailbox holds what it may.
+    #[error("the mailbox is full")]
+    Full,
     /// The file system is full, or the quota that it keeps is.
     #[error("no room for the mailbox: {reason}")]
     NoRoom {
@@ -131,8 +144,10 @@ pub struct MailboxStore {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     free_bytes_min: Arc<AtomicU64>,
+    occupancy: Arc<Occupancy>,
     intakes: Vec<Intake<Job>>,
     workers: Vec<Worker<Writer>>,
+    hands: Hands,
 }
 
 impl MailboxStore {
@@ -162,8 +177,10 @@ impl MailboxStore {
             disk: Arc::clone(&disk),
             root: root.to_owned(),
             free_bytes_min: Arc::default(),
+            occupancy: Arc::new(Occupancy::open(Arc::clone(&disk), root)),
             intakes: Vec::new(),
             workers: Vec::new(),
+            hands,
         };
         for _ in 0..writers.max(1) {
             let intake = Intake::new(QUEUE);
@@ -173,10 +190,14 @@ impl MailboxStore {
                 hostname: Arc::clone(&hostname),
                 free_bytes_min: Arc::clone(&store.free_bytes_min),
                 intake: intake.clone(),
+                occupancy: Arc::clone(&store.occupancy),
+                counts: BTreeMap::new(),
+                unmeasured: None,
             };
             store.intakes.push(intake);
             store.workers.push(Worker::start(hands, "mailbox", writer)?);
         }
+        store.take_up();
         Ok(store)
     }
 
@@ -219,7 +240,7 @@ impl MailboxStore {
         let (promise, ticket) = ticket();
         let bytes = delivery.message.bytes_in_memory();
         let intake = self.intake(&delivery.mailbox)?;
-        intake.push(Job { delivery, promise }, bytes).await.map_err(|_| MailboxFailure::Closed)?;
+        intake.push(Job::Deliver(delivery, promise), bytes).await.map_err(|_| MailboxFailure::Closed)?;
         Ok(ticket)
     }
 
@@ -231,7 +252,7 @@ impl MailboxStore {
         let (promise, ticket) = ticket();
         let bytes = delivery.message.bytes_in_memory();
         let intake = self.intake(&delivery.mailbox)?;
-        intake.push_blocking(Job { delivery, promise }, bytes).map_err(|_| MailboxFailure::Closed)?;
+        intake.push_blocking(Job::Deliver(delivery, promise), bytes).map_err(|_| MailboxFailure::Closed)?;
         Ok(ticket)
     }
 
@@ -241,14 +262,6 @@ impl MailboxStore {
     /// The system's.
     pub fn create(&self, mailbox: &MailboxName) -> io::Result<()> {
         writer::create_folder(&*self.disk, &self.path_of(mailbox), &Folder::Inbox)
-    }
-
-    /// Counts what a mailbox holds in all its folders; nothing when it does not exist. Blocks, and reads every name.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn recount(&self, mailbox: &MailboxName) -> io::Result<Usage> {
-        count::count(&*self.disk, &self.path_of(mailbox))
     }
 }
 

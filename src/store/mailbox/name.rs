@@ -77,6 +77,13 @@ impl MailboxName {
         Ok(Self(name.into()))
     }
 
+    /// The recipient whose mailbox it is, if it is one's.
+    pub fn recipient(&self) -> Option<RecipientId> {
+        let number = self.0.strip_prefix("recipient-")?.parse().ok()?;
+        // No other spelling of the number names the same directory.
+        Some(RecipientId(number)).filter(|id| Self::of_recipient(*id) == *self)
+    }
+
     /// The name of the directory.
     pub fn as_str(&self) -> &str {
         &self.0

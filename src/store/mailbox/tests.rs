@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::policy::quota::Usage;
 use crate::world::disk::{RealDisk, SimulatedDisk};
+
+mod usage;
 
 const ROOT: &str = "/mail";
 
@@ -26,6 +29,7 @@ fn delivery(queue_id: &str, message: &[u8]) -> Delivery {
         message: Message::Bytes(message.into()),
         flags: Flags::NONE,
         repeat: Repeat::Never,
+        full_at: None,
     }
 }
 
@@ -183,22 +187,26 @@ fn many_messages_for_one_mailbox_share_its_synchronisation() {
 #[test]
 fn a_message_twice_in_one_group_arrives_once() {
     let disk = SimulatedDisk::new(6);
-    let writer = Writer {
+    let mut writer = Writer {
         disk: Arc::new(disk.clone()),
         root: ROOT.into(),
         hostname: "mx.contoso.example".into(),
         free_bytes_min: Arc::default(),
         intake: Intake::new(QUEUE),
+        occupancy: Arc::new(Occupancy::open(Arc::new(disk.clone()), Path::new(ROOT))),
+        counts: BTreeMap::new(),
+        unmeasured: None,
     };
     let ids = ["a1", "a2", "a1", "a3", "a1"];
     let (jobs, tickets): (Vec<Job>, Vec<DeliveryTicket>) = ids
         .map(|id| {
             let (promise, ticket) = ticket();
-            (Job { delivery: Delivery { repeat: Repeat::Possible, ..delivery(id, b"x\r\n") }, promise }, ticket)
+            let delivery = Delivery { repeat: Repeat::Possible, ..delivery(id, b"x\r\n") };
+            (Job::Deliver(delivery, promise), ticket)
         })
         .into_iter()
         .unzip();
-    writer.deliver(jobs);
+    writer.work(jobs);
     let was_there: Vec<bool> = tickets.into_iter().map(|ticket| ticket.wait().unwrap().was_there).collect();
     assert_eq!(was_there, [false, false, true, false, true]);
     assert_eq!((names(&disk, "new").len(), names(&disk, "tmp").len()), (3, 0));

@@ -10,18 +10,34 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::count::{Count, Stamps};
 use super::message::Sizes;
-use super::name::{file_name, is_message, stored_bytes};
+use super::name::{MailboxName, file_name, is_message, stored_bytes};
+use super::occupancy::Occupancy;
 use super::{Delivered, Delivery, Flags, Folder, MailboxFailure, Repeat};
+use crate::model::directory::RecipientId;
+use crate::model::policy::quota::Usage;
 use crate::store::hands::{Labour, Turned};
 use crate::store::intake::{Bounds, Gathered, Intake, Patience};
 use crate::store::ticket::Promise;
 use crate::world::disk::{AppendFile, Disk};
 
+/// What a writer is asked.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) delivery: Delivery,
-    pub(super) promise: Promise<Delivered, MailboxFailure>,
+pub(super) enum Job {
+    /// To put a message into a mailbox.
+    Deliver(Delivery, Promise<Delivered, MailboxFailure>),
+    /// To compare the entry of a mailbox with its directories.
+    Look(Look),
+}
+
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) mailbox: RecipientId,
+    /// Count every directory, whatever its stamp says.
+    pub(super) anew: bool,
+    /// None when nobody waits for the answer.
+    pub(super) promise: Option<Promise<Usage, MailboxFailure>>,
 }
 
 /// A message under its final name, and who waits for that name to be durable.
@@ -29,12 +45,21 @@ type Placed = (Promise<Delivered, MailboxFailure>, Delivered);
 
 /// A message that is written and not durable yet.
 struct Written {
+    mailbox: Option<RecipientId>,
     promise: Promise<Delivered, MailboxFailure>,
     file: Box<dyn AppendFile>,
     folder: PathBuf,
     unique: String,
     sizes: Sizes,
     flags: Flags,
+}
+
+/// What has come of the jobs that were taken together.
+struct Round {
+    /// In `tmp`, in order.
+    written: Vec<Written>,
+    /// Under their final names, by directory.
+    placed: BTreeMap<PathBuf, Vec<Placed>>,
 }
 
 /// What writing came to.
@@ -51,7 +76,17 @@ pub(super) struct Writer {
     pub(super) hostname: Arc<str>,
     pub(super) free_bytes_min: Arc<AtomicU64>,
     pub(super) intake: Intake<Job>,
+    pub(super) occupancy: Arc<Occupancy>,
+    /// The counts of mailboxes that were looked at lately, by directory.
+    pub(super) counts: BTreeMap<RecipientId, Count>,
+    /// Octets written since the room on the disk was last asked for; none in a round that has not asked yet.
+    pub(super) unmeasured: Option<u64>,
 }
+
+/// Counts of so many mailboxes are kept at once; each takes about 200 octets for each folder.
+const COUNTS_MAX: usize = 1_024;
+/// The room on the disk is asked for once a round, and after as many octets.
+const UNMEASURED_BYTES_MAX: u64 = 16 << 20;
 
 /// As many messages share the synchronisation of a directory at most; the first of them waits for the last.
 const GROUP: Bounds = Bounds { items: 64, bytes: 16 << 20 };
@@ -123,7 +158,7 @@ impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
         match self.intake.gather(GROUP, patience) {
             Gathered::Items(jobs) => {
-                self.deliver(jobs);
+                self.work(jobs);
                 Turned::Worked
             }
             Gathered::Nothing => Turned::Idle,
@@ -133,27 +168,25 @@ impl Labour for Writer {
 }
 
 impl Writer {
-    pub(super) fn deliver(&self, jobs: Vec<Job>) {
-        let mut written: Vec<Written> = Vec::with_capacity(jobs.len());
-        let mut placed: BTreeMap<PathBuf, Vec<Placed>> = BTreeMap::new();
-        for Job { delivery, promise } in jobs {
-            let folder = self.folder(&delivery);
-            let unique = delivery.name.unique(&self.hostname);
-            // The same message twice: the second must find what became of the first.
-            let twice = written.iter().any(|other| other.unique == unique && other.folder == folder);
-            if twice || written.len() >= WRITTEN_MAX {
-                self.place_all(core::mem::take(&mut written), &mut placed);
-            }
-            match self.write(&delivery, &folder, &unique) {
-                Ok(Begun::Written(file, sizes)) => {
-                    written.push(Written { promise, file, folder, unique, sizes, flags: delivery.flags });
+    pub(super) fn work(&mut self, jobs: Vec<Job>) {
+        let mut round = Round { written: Vec::with_capacity(jobs.len()), placed: BTreeMap::new() };
+        self.unmeasured = None;
+        for job in jobs {
+            match job {
+                Job::Deliver(delivery, promise) => self.deliver(delivery, promise, &mut round),
+                Job::Look(look) => {
+                    let usage = self.look(look.mailbox, look.anew);
+                    if let Err(error) = &usage {
+                        tracing::warn!(%error, "what a mailbox holds cannot be counted");
+                    }
+                    if let Some(promise) = look.promise {
+                        promise.fulfil(usage.map_err(|error| MailboxFailure::of_disk(&error)));
+                    }
                 }
-                Ok(Begun::There(directory, found)) => placed.entry(directory).or_default().push((promise, found)),
-                Err(failure) => promise.fulfil(Err(failure)),
             }
         }
-        self.place_all(written, &mut placed);
-        for (directory, deliveries) in placed {
+        self.place_all(&mut round);
+        for (directory, deliveries) in round.placed {
             // Also for a message that was there already: the attempt that put it there may have ended just before this.
             let durable = self.disk.synchronize_directory(&directory);
             let durable = durable.map_err(|error| MailboxFailure::of_disk(&error));
@@ -161,6 +194,109 @@ impl Writer {
                 promise.fulfil(durable.clone().map(|()| delivered));
             }
         }
+    }
+
+    fn deliver(&mut self, delivery: Delivery, promise: Promise<Delivered, MailboxFailure>, round: &mut Round) {
+        let mailbox = delivery.mailbox.recipient();
+        let folder = self.folder(&delivery);
+        let unique = delivery.name.unique(&self.hostname);
+        // The same message twice: the second must find what became of the first.
+        let twice = round.written.iter().any(|other| other.unique == unique && other.folder == folder);
+        if twice || round.written.len() >= WRITTEN_MAX {
+            self.place_all(round);
+        }
+        let begun = self.judge(mailbox, &delivery, &folder, &unique, round).and_then(|found| match found {
+            Some(begun) => Ok(begun),
+            None => self.write(&delivery, &folder, &unique),
+        });
+        match begun {
+            Ok(Begun::Written(file, sizes)) => {
+                let flags = delivery.flags;
+                round.written.push(Written { mailbox, promise, file, folder, unique, sizes, flags });
+            }
+            Ok(Begun::There(directory, found)) => round.placed.entry(directory).or_default().push((promise, found)),
+            Err(failure) => promise.fulfil(Err(failure)),
+        }
+    }
+
+    /// Refuses what finds no room, on the disk or in the mailbox, unless it was delivered before.
+    fn judge(
+        &mut self,
+        mailbox: Option<RecipientId>,
+        delivery: &Delivery,
+        folder: &Path,
+        unique: &str,
+        round: &mut Round,
+    ) -> Result<Option<Begun>, MailboxFailure> {
+        let failed = |error: io::Error| MailboxFailure::of_disk(&error);
+        self.measure()?;
+        if let Some(mailbox) = mailbox.filter(|mailbox| !self.occupancy.is_verified(*mailbox)) {
+            // A folder that cannot be read must not keep mail out of the others: it is tried again the next time.
+            if let Err(error) = self.look(mailbox, false) {
+                tracing::warn!(%error, "what a mailbox holds cannot be counted");
+            }
+        }
+        if delivery.repeat == Repeat::Possible
+            && let Some((directory, found)) = self.find(folder, unique).map_err(failed)?
+        {
+            return Ok(Some(Begun::There(directory, found)));
+        }
+        if let (Some(mailbox), Some(full_at)) = (mailbox, delivery.full_at)
+            && self.is_full(mailbox, full_at, round)
+        {
+            return Err(MailboxFailure::Full);
+        }
+        Ok(None)
+    }
+
+    /// Whether a mailbox holds so much. What is under way in this round counts: it is put in its place first, so that
+    /// nothing is refused for the sake of a message that does not arrive. Nor for what a reader has removed.
+    fn is_full(&mut self, mailbox: RecipientId, full_at: u64, round: &mut Round) -> bool {
+        let reached = |bytes: u64| bytes >= full_at;
+        let own = round.written.iter().filter(|message| message.mailbox == Some(mailbox));
+        let under_way = own.fold(0_u64, |sum, message| sum.saturating_add(message.sizes.bytes));
+        let holds = self.occupancy.usage(mailbox).unwrap_or_default().bytes;
+        if !reached(holds.saturating_add(under_way)) {
+            return false;
+        }
+        self.place_all(round);
+        let holds = self.occupancy.usage(mailbox).unwrap_or_default();
+        reached(holds.bytes) && reached(self.look(mailbox, false).unwrap_or(holds).bytes)
+    }
+
+    /// Compares the entry of a mailbox with its directories, and counts what has changed.
+    fn look(&mut self, mailbox: RecipientId, anew: bool) -> io::Result<Usage> {
+        let path = self.root.join(MailboxName::of_recipient(mailbox).as_str());
+        let stamps = Stamps::of(&*self.disk, &path)?;
+        let fingerprint = stamps.fingerprint();
+        if !anew && self.occupancy.confirm(mailbox, fingerprint) {
+            return Ok(self.occupancy.usage(mailbox).unwrap_or_default());
+        }
+        let known = self.counts.remove(&mailbox).filter(|_| !anew).unwrap_or_default();
+        let count = Count::of(&*self.disk, &path, &stamps, &known)?;
+        let usage = count.usage();
+        self.occupancy.counted(mailbox, usage, fingerprint, stamps.are_settled());
+        if self.counts.len() >= COUNTS_MAX {
+            // Any one will do: it costs reading its names once more.
+            self.counts.pop_first();
+        }
+        self.counts.insert(mailbox, count);
+        Ok(usage)
+    }
+
+    /// Whether the disk has the room that is to be kept free.
+    fn measure(&mut self) -> Result<(), MailboxFailure> {
+        let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
+        if free_bytes_min == 0 || self.unmeasured.is_some_and(|bytes| bytes < UNMEASURED_BYTES_MAX) {
+            return Ok(());
+        }
+        let space = self.disk.space(&self.root).map_err(|error| MailboxFailure::of_disk(&error))?;
+        if space.free_bytes < free_bytes_min {
+            let reason = format!("fewer than {free_bytes_min} octets are free at {}", self.root.display()).into();
+            return Err(MailboxFailure::NoRoom { reason });
+        }
+        self.unmeasured = Some(0);
+        Ok(())
     }
 
     fn folder(&self, delivery: &Delivery) -> PathBuf {
@@ -171,24 +307,17 @@ impl Writer {
         }
     }
 
-    /// Writes a message to `tmp`, unless it was delivered before. Nothing of it is durable.
-    fn write(&self, delivery: &Delivery, folder: &Path, unique: &str) -> Result<Begun, MailboxFailure> {
+    /// Writes a message to `tmp`. Nothing of it is durable.
+    fn write(&mut self, delivery: &Delivery, folder: &Path, unique: &str) -> Result<Begun, MailboxFailure> {
         let failed = |error: io::Error| MailboxFailure::of_disk(&error);
-        let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
-        if free_bytes_min > 0 && self.disk.space(&self.root).map_err(failed)?.free_bytes < free_bytes_min {
-            let reason = format!("fewer than {free_bytes_min} octets are free at {}", self.root.display()).into();
-            return Err(MailboxFailure::NoRoom { reason });
-        }
-        if delivery.repeat == Repeat::Possible
-            && let Some((directory, found)) = self.find(folder, unique).map_err(failed)?
-        {
-            return Ok(Begun::There(directory, found));
-        }
         let mailbox = self.root.join(delivery.mailbox.as_str());
         let temporary = folder.join("tmp").join(unique);
         let mut file = self.create(&mailbox, &delivery.folder, &temporary).map_err(failed)?;
         match delivery.message.write(&*self.disk, &delivery.head, &mut *file) {
-            Ok(sizes) => Ok(Begun::Written(file, sizes)),
+            Ok(sizes) => {
+                self.unmeasured = self.unmeasured.map(|bytes| bytes.saturating_add(sizes.bytes));
+                Ok(Begun::Written(file, sizes))
+            }
             Err(failure) => {
                 self.abandon(&temporary);
                 Err(failure)
@@ -197,20 +326,26 @@ impl Writer {
     }
 
     /// Makes what is written durable and gives it its names; these are durable once their directories are synchronised.
-    fn place_all(&self, mut written: Vec<Written>, placed: &mut BTreeMap<PathBuf, Vec<Placed>>) {
+    fn place_all(&self, round: &mut Round) {
+        let mut written = core::mem::take(&mut round.written);
         if written.len() > 1 {
             written.iter_mut().for_each(|message| message.file.begin_synchronizing());
         }
         for message in written {
-            let Written { promise, mut file, folder, unique, sizes, flags } = message;
+            let Written { mailbox, promise, mut file, folder, unique, sizes, flags } = message;
             let temporary = folder.join("tmp").join(&unique);
             let (part, name) = file_name(&unique, sizes.bytes, sizes.wire_bytes, flags);
             let directory = folder.join(part);
             let path = directory.join(name);
             match file.synchronize().and_then(|()| self.disk.rename(&temporary, &path)) {
                 Ok(()) => {
+                    // Whatever comes of the directory: a count would find the message, too, and an attempt that repeats
+                    // this one finds it there.
+                    if let Some(mailbox) = mailbox {
+                        self.occupancy.added(mailbox, sizes.bytes);
+                    }
                     let delivered = Delivered { path, bytes: sizes.bytes, was_there: false };
-                    placed.entry(directory).or_default().push((promise, delivered));
+                    round.placed.entry(directory).or_default().push((promise, delivered));
                 }
                 Err(error) => {
                     self.abandon(&temporary);

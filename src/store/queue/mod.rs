@@ -54,7 +54,7 @@ pub use failure::{CommitFailure, OpenError};
 pub use list::{DestinationSummary, RecipientSummary, Summary};
 pub use moderation::{Decided, Moderation};
 pub use record::RecordError;
-pub use witness::{Happened, Unwitnessed, Witness};
+pub use witness::{Happened, Unwitnessed, Witness, Witnesses};
 
 use backlog::Backlog;
 use content::Recent;

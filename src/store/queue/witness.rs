@@ -1,6 +1,7 @@
 //! Somebody who is told of everything that becomes durable in the queue: the message trace.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use crate::model::policy::Envelope;
@@ -35,6 +36,56 @@ pub trait Witness: Send + Sync + fmt::Debug {
     /// whenever it grows; several threads may overtake each other with it.
     fn settled(&self, sequence: u64) {
         let _ = sequence;
+    }
+}
+
+/// Two of them. Of what the replay tells each hears what it has not seen itself.
+#[derive(Debug)]
+pub struct Witnesses {
+    all: [(Arc<dyn Witness>, u64); 2],
+    /// The replay is over. A queue that was begun anew may count from the beginning again.
+    replayed: AtomicBool,
+}
+
+impl Witnesses {
+    /// Both of these.
+    pub fn new(first: Arc<dyn Witness>, second: Arc<dyn Witness>) -> Self {
+        // What they have seen before the queue tells them anything.
+        let all = [first, second].map(|own| (Arc::clone(&own), own.seen()));
+        Self { all, replayed: AtomicBool::new(false) }
+    }
+
+    fn told_of(&self, sequence: u64) -> impl Iterator<Item = &dyn Witness> {
+        let replayed = self.replayed.load(Ordering::Relaxed);
+        let all = self.all.iter().filter(move |(_, seen)| replayed || sequence > *seen);
+        all.map(|(own, _)| &**own)
+    }
+}
+
+impl Witness for Witnesses {
+    fn seen(&self) -> u64 {
+        self.all.iter().map(|(own, _)| own.seen()).min().unwrap_or(0)
+    }
+
+    fn committed(&self, sequence: u64, facts: &EntryFacts, envelope: &Envelope, head: &[u8]) {
+        self.told_of(sequence).for_each(|own| own.committed(sequence, facts, envelope, head));
+    }
+
+    fn expanded(&self, sequence: u64, facts: &EntryFacts, targets: &[Target]) {
+        self.told_of(sequence).for_each(|own| own.expanded(sequence, facts, targets));
+    }
+
+    fn branched(&self, sequence: u64, facts: &EntryFacts, place: u32, first: u32, targets: &[Target]) {
+        self.told_of(sequence).for_each(|own| own.branched(sequence, facts, place, first, targets));
+    }
+
+    fn moved(&self, sequence: u64, facts: &EntryFacts, happened: &[Happened]) {
+        self.told_of(sequence).for_each(|own| own.moved(sequence, facts, happened));
+    }
+
+    fn settled(&self, sequence: u64) {
+        self.replayed.store(true, Ordering::Relaxed);
+        self.all.iter().for_each(|(own, _)| own.settled(sequence));
     }
 }
 

@@ -3,15 +3,19 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 
-use super::{AppendFile, DirectoryLock, Disk, ReadFile, Space, in_context};
+use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, ReadFile, Space, in_context};
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+
+/// The coarsest clock of a common file system ticks every two seconds.
+const TICK: Duration = Duration::from_secs(2);
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -172,6 +176,18 @@ impl Disk for RealDisk {
         Ok(metadata.len())
     }
 
+    fn stamp(&self, path: &Path) -> io::Result<DirectoryStamp> {
+        let metadata = fs::metadata(path).map_err(|error| in_context("examine", path, error))?;
+        // Both times: a copy may bring the time of change of its original along, and is another directory all the same.
+        let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
+        let facts = times.into_iter().map(i64::cast_unsigned).chain([metadata.dev(), metadata.ino()]);
+        // FNV-1a (draft-eastlake-fnv), an octet at a time.
+        let mark = facts
+            .flat_map(u64::to_le_bytes)
+            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01B3));
+        Ok(DirectoryStamp { mark, recent: is_recent(metadata.ctime(), metadata.ctime_nsec()) })
+    }
+
     fn space(&self, path: &Path) -> io::Result<Space> {
         let numbers =
             rustix::fs::statvfs(path).map_err(|error| in_context("measure the space of", path, error.into()))?;
@@ -197,6 +213,19 @@ impl Disk for RealDisk {
             Err(TryLockError::Error(error)) => Err(in_context("lock", path, error)),
         }
     }
+}
+
+/// Whether a change at this time of the file system might be followed by one at the same. A clock that was set back
+/// makes changes of the future: they count as recent until it gets there.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the file system's times are the system clock's, whatever clock tests use"
+)]
+fn is_recent(seconds: i64, nanoseconds: i64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let changed = seconds.saturating_add(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)));
+    changed.saturating_add(TICK) >= now
 }
 
 /// Whether this process may open every file, and makes files that only root can open.
@@ -238,6 +267,24 @@ mod tests {
         std::os::unix::fs::symlink(&file, &link).unwrap();
         assert_eq!(read_regular(&link, 5).unwrap(), b"12345");
         assert_eq!(read_regular(&link, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_directory_has_another_stamp_after_every_change_of_its_names() {
+        let place = tempfile::tempdir().unwrap();
+        let stamp = || RealDisk.stamp(place.path()).unwrap();
+        let first = stamp();
+        assert!(first.recent && stamp() == first);
+        // A change within the same tick may keep the mark; that is what `recent` says.
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(place.path().join("one"), "").unwrap();
+        let second = stamp();
+        std::thread::sleep(Duration::from_millis(20));
+        fs::rename(place.path().join("one"), place.path().join("two")).unwrap();
+        let third = stamp();
+        assert!(first.mark != second.mark && second.mark != third.mark);
+        assert!(!is_recent(1_767_603_600, 0) && is_recent(i64::MAX, 0));
+        assert_eq!(RealDisk.stamp(&place.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

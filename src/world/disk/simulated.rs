@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{AppendFile, DirectoryLock, Disk, ReadFile, Space, in_context};
+use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, ReadFile, Space, in_context};
 
 pub use lies::Lie;
 
@@ -30,6 +30,8 @@ struct State {
     files: BTreeMap<Inode, Content>,
     directories: BTreeSet<PathBuf>,
     seen: BTreeMap<PathBuf, Inode>,
+    /// How often the names in a directory were changed.
+    changes: BTreeMap<PathBuf, u64>,
     durable: BTreeMap<PathBuf, Inode>,
     pending: Vec<NameChange>,
     locks: BTreeSet<PathBuf>,
@@ -93,6 +95,7 @@ impl SimulatedDisk {
             files: BTreeMap::new(),
             directories: BTreeSet::from([PathBuf::from("/")]),
             seen: BTreeMap::new(),
+            changes: BTreeMap::new(),
             durable: BTreeMap::new(),
             pending: Vec::new(),
             locks: BTreeSet::new(),
@@ -238,6 +241,14 @@ impl State {
         Ok(())
     }
 
+    /// The names in the directory of this path are others now.
+    fn renamed(&mut self, path: &Path) {
+        if let Some(directory) = path.parent() {
+            let count = self.changes.entry(directory.to_owned()).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
     fn inode(&self, path: &Path) -> io::Result<Inode> {
         self.seen.get(path).copied().ok_or_else(not_found)
     }
@@ -362,6 +373,10 @@ impl State {
             }
         }
         self.seen = self.durable.clone();
+        // Any change may have been undone, so every directory counts as another one.
+        for directory in self.directories.clone() {
+            self.renamed(&directory.join("any"));
+        }
         let linked: BTreeSet<Inode> = self.durable.values().copied().collect();
         self.files.retain(|inode, _| linked.contains(inode));
         for content in self.files.values_mut() {

@@ -13,7 +13,7 @@ fn moderated(moderators: &[RecipientId], notifications: ModerationNotifications)
     let set = Moderation { enabled: true, moderated_by, notifications, ..Moderation::default() };
     staff.moderation = Some(Box::new(set));
     let snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(staff))]).unwrap();
-    House::of(snapshot, None, Arc::new(Unlimited))
+    House::of(snapshot, None)
 }
 
 impl House {

@@ -140,6 +140,11 @@ pub(super) fn base(
     moderation::base(entry, &mut recipient);
     group(entry, &mut recipient)?;
     quota(entry, &mut recipient);
+    if let Some(given) = &entry.limits {
+        let mut next = recipient.limits.take().unwrap_or_default();
+        given.apply(&mut next);
+        recipient.limits = Some(next).filter(|limits| **limits != Default::default());
+    }
     if let Some(copies) = &entry.sent_items {
         set(&mut recipient.sent_items.sent_as, copies.sent_as);
         set(&mut recipient.sent_items.sent_on_behalf, copies.sent_on_behalf);

@@ -1,8 +1,8 @@
 //! Writes a directory as a document. Only what differs from the defaults of a type is written.
 
 use super::{
-    AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, OrganisationEntry, QuotaEntry,
-    RecipientEntry, RemoteDomainEntry, SentItemsEntry, membership, moderation,
+    AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, LimitsEntry, OrganisationEntry,
+    QuotaEntry, RecipientEntry, RemoteDomainEntry, SentItemsEntry, membership, moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
@@ -139,6 +139,7 @@ fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> Recipi
         no_automapping: addresses(&recipient.not_automapped),
         client_access: differing(client_access(&recipient.client_access), &ClientAccessEntry::default()),
         quota: recipient.quota.as_deref().and_then(quota),
+        limits: recipient.limits.as_deref().and_then(LimitsEntry::of),
         sent_items: differing(sent_items(recipient.sent_items), &SentItemsEntry::default()),
         auto_reply: recipient
             .auto_reply

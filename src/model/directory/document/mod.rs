@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
 use super::auto_forwarding::{self, AutoForwardingMode};
+use super::cap::{Cap, OwnCap, RecipientLimits};
 use super::membership::{DepartRestriction, JoinRestriction};
 use super::moderation::ModerationNotifications;
 use super::recipient_type::RecipientType;
@@ -314,6 +315,9 @@ pub struct RecipientEntry {
     /// Mailbox quota.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<Box<QuotaEntry>>,
+    /// Limits on what it submits and receives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Box<LimitsEntry>>,
     /// Copies in Sent Items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_items: Option<SentItemsEntry>,
@@ -388,6 +392,64 @@ pub struct QuotaEntry {
     /// `ProhibitSendReceiveQuota`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prohibit_send_receive: Option<Limit>,
+}
+
+/// Limits: whole numbers, `"unlimited"`, or `"default"` to follow the configuration again; see
+/// [`RecipientLimits`](super::RecipientLimits).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsEntry {
+    /// `RecipientLimits`; here without a limit means the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipients_per_message: Option<OwnCap>,
+    /// `MessageRateLimit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_per_minute: Option<OwnCap>,
+    /// `RecipientRateLimit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipients_per_day: Option<OwnCap>,
+    /// Sessions at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<OwnCap>,
+    /// Messages for its mailbox in an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_per_hour: Option<OwnCap>,
+    /// Messages for its mailbox in an hour from one sender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_from_one_per_hour: Option<OwnCap>,
+}
+
+impl LimitsEntry {
+    /// Sets what is given.
+    pub fn apply(&self, limits: &mut RecipientLimits) {
+        let set = |own: &mut Option<Cap>, given: Option<OwnCap>| {
+            if let Some(given) = given {
+                *own = given.own();
+            }
+        };
+        if let Some(given) = self.recipients_per_message {
+            limits.recipients_per_message = given.own().and_then(Cap::count);
+        }
+        set(&mut limits.messages_per_minute, self.messages_per_minute);
+        set(&mut limits.recipients_per_day, self.recipients_per_day);
+        set(&mut limits.sessions, self.sessions);
+        set(&mut limits.received_per_hour, self.received_per_hour);
+        set(&mut limits.received_from_one_per_hour, self.received_from_one_per_hour);
+    }
+
+    /// What is set; none when nothing is.
+    pub fn of(limits: &RecipientLimits) -> Option<Box<Self>> {
+        let own = |cap: Option<Cap>| cap.map(OwnCap::Own);
+        let entry = Self {
+            recipients_per_message: own(limits.recipients_per_message.map(Cap::Count)),
+            messages_per_minute: own(limits.messages_per_minute),
+            recipients_per_day: own(limits.recipients_per_day),
+            sessions: own(limits.sessions),
+            received_per_hour: own(limits.received_per_hour),
+            received_from_one_per_hour: own(limits.received_from_one_per_hour),
+        };
+        (entry != Self::default()).then(|| Box::new(entry))
+    }
 }
 
 /// Copies in Sent Items; see [`SentItemsCopies`](super::SentItemsCopies).

@@ -10,7 +10,7 @@ use super::{Chunk, Greeting, Moment, Phase, Session};
 use crate::model::directory::Snapshot;
 use crate::model::mail::Domain;
 use crate::model::policy::{
-    BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, sign_in,
+    BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, limits, sign_in,
 };
 
 impl Session {
@@ -64,6 +64,7 @@ impl Session {
             return Err(Refusal::InsufficientSystemResources);
         }
         let settings = &self.options.settings;
+        limits::may_begin(moment.snapshot, settings, moment.tallies, &sender)?;
         let bytes_max = bytes_max(settings, moment.snapshot, &sender);
         if mail.declared_bytes > bytes_max {
             return Err(Refusal::MessageTooLarge);
@@ -121,11 +122,17 @@ impl Session {
         if rcpt.in_utf8 && !transaction.parameters.smtputf8 {
             return Err(Refusal::Utf8WithoutSmtpUtf8);
         }
-        if transaction.permits.len() >= settings.recipients_max {
+        if transaction.permits.len() >= limits::recipients_max(moment.snapshot, settings, &transaction.sender) {
             return Err(Refusal::TooManyRecipients);
         }
         let posting = transaction.announced(moment.snapshot, self.options.known_source);
-        match admit(moment.snapshot, settings, &posting, rcpt.path, rcpt.dsn, &mut Unrecorded) {
+        let admitted = admit(moment.snapshot, settings, &posting, rcpt.path, rcpt.dsn, &mut Unrecorded);
+        let counted = admitted.and_then(|permit| {
+            let (snapshot, tallies) = (moment.snapshot, moment.tallies);
+            let (sender, from) = (&transaction.sender, &transaction.reverse_path);
+            limits::receive(snapshot, settings, tallies, sender, from, &permit, moment.now).map(|()| permit)
+        });
+        match counted {
             Ok(permit) => {
                 let alone = awaits_author(moment.snapshot, &posting, &permit);
                 transaction.add(permit, alone)?;

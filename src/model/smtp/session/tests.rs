@@ -8,7 +8,7 @@ use super::super::limits::Limits;
 use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientId, RecipientType};
 use crate::model::mail::Address;
-use crate::model::policy::{Evidence, Proof, Settings};
+use crate::model::policy::{Evidence, Proof, Settings, Uncounted};
 
 const NOW: Timestamp = Timestamp::EPOCH;
 
@@ -56,7 +56,7 @@ fn tell(session: &mut Session, now: Timestamp, octets: &[u8]) -> Vec<Action> {
 }
 
 fn hand(session: &mut Session, now: Timestamp, input: Input<'_>) -> Vec<Action> {
-    session.handle(now, &snapshot(), input);
+    session.handle(now, &snapshot(), &Uncounted, input);
     core::iter::from_fn(|| session.poll_action()).collect()
 }
 
@@ -115,7 +115,7 @@ fn a_message_is_acknowledged_only_when_it_is_durable() {
 #[test]
 fn a_commit_that_has_not_begun_is_taken_back_when_the_spool_fails() {
     let mut session = session(Role::Inbound);
-    session.handle(NOW, &snapshot(), Input::Received(&[ENVELOPE, MESSAGE, b"NOOP\r\n"].concat()));
+    session.handle(NOW, &snapshot(), &Uncounted, Input::Received(&[ENVELOPE, MESSAGE, b"NOOP\r\n"].concat()));
     assert!(matches!(session.poll_action(), Some(Action::Send(_))));
     assert!(matches!(session.poll_action(), Some(Action::Body(_))));
     assert_eq!(kinds(&hand(&mut session, NOW, Input::BodyFailed)), "discard 452+250");
@@ -219,6 +219,6 @@ fn debug_output_shows_no_password_on_its_way() {
     tell(&mut session, NOW, b"EHLO x\r\nAUTH LOGIN\r\nYWxpY2U=\r\naHVudGVyMg=");
     let octets = format!("{:?}", b"aHVudGVyMg").trim_matches(['[', ']']).to_owned();
     assert!(!shown(&session).contains(&octets));
-    session.handle(NOW, &snapshot(), Input::Received(b"=\r\n"));
+    session.handle(NOW, &snapshot(), &Uncounted, Input::Received(b"=\r\n"));
     assert!(!shown(&session).contains("hunter2"));
 }

@@ -76,7 +76,11 @@ impl SimulatedDisk {
 impl Disk for SimulatedDisk {
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         let mut state = self.begin(Access::Change, "create directory", path)?;
-        state.directories.extend(path.ancestors().map(Path::to_owned));
+        for directory in path.ancestors() {
+            if state.directories.insert(directory.to_owned()) {
+                state.renamed(directory);
+            }
+        }
         Ok(())
     }
 
@@ -92,6 +96,7 @@ impl Disk for SimulatedDisk {
         let inode = state.files.keys().next_back().map_or(1, |last| last.saturating_add(1));
         state.files.insert(inode, Content::default());
         state.seen.insert(path.to_owned(), inode);
+        state.renamed(path);
         state.pending.push(NameChange::Create { path: path.to_owned(), inode });
         Ok(Box::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), inode, life: state.life }))
     }
@@ -129,6 +134,8 @@ impl Disk for SimulatedDisk {
         }
         let change = NameChange::Rename { from: from.to_owned(), to: to.to_owned(), inode };
         change.apply(&mut state.seen);
+        state.renamed(from);
+        state.renamed(to);
         state.pending.push(change);
         Ok(())
     }
@@ -138,6 +145,7 @@ impl Disk for SimulatedDisk {
         state.inode(path).map_err(|error| in_context("remove", path, error))?;
         let change = NameChange::Remove { path: path.to_owned() };
         change.apply(&mut state.seen);
+        state.renamed(path);
         state.pending.push(change);
         Ok(())
     }
@@ -168,6 +176,14 @@ impl Disk for SimulatedDisk {
         let mut state = self.begin(Access::Look, "examine", path)?;
         let result = state.inode(path).and_then(|inode| state.content(inode));
         Ok(result.map_err(|error| in_context("examine", path, error))?.seen.len() as u64)
+    }
+
+    fn stamp(&self, path: &Path) -> io::Result<DirectoryStamp> {
+        let state = self.begin(Access::Look, "examine", path)?;
+        if !state.directories.contains(path) {
+            return Err(in_context("examine", path, not_found()));
+        }
+        Ok(DirectoryStamp { mark: state.changes.get(path).copied().unwrap_or(0), recent: false })
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {

@@ -1,0 +1,60 @@
+//! How full mailboxes are and what is used up of limits, as text.
+
+use super::Page;
+use crate::admin::cli::output::{size, table};
+use crate::admin::office::{LimitsView, MailboxView};
+
+/// A threshold for people.
+fn threshold(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "never".to_owned(), size)
+}
+
+/// One line about one mailbox, for the page of its recipient.
+pub(super) fn line(page: &mut Page, view: &MailboxView) {
+    page.line(&format!("holds: {} in {} messages, {}", size(view.usage.bytes), view.usage.messages, view.stage));
+    let thresholds = &view.thresholds;
+    page.line(&format!(
+        "quota: warning at {}, no sending at {}, no receiving at {}",
+        threshold(thresholds.issue_warning),
+        threshold(thresholds.prohibit_send),
+        threshold(thresholds.prohibit_send_receive)
+    ));
+}
+
+/// A table of mailboxes.
+pub(super) fn list(page: &mut Page, mailboxes: &[MailboxView]) {
+    let rows: Vec<Vec<String>> = mailboxes
+        .iter()
+        .map(|view| {
+            let thresholds = &view.thresholds;
+            let was = view.was.map_or_else(String::new, |was| format!("{} in {}", size(was.bytes), was.messages));
+            vec![
+                view.address.clone(),
+                size(view.usage.bytes),
+                view.usage.messages.to_string(),
+                view.stage.to_string(),
+                threshold(thresholds.issue_warning),
+                threshold(thresholds.prohibit_send),
+                threshold(thresholds.prohibit_send_receive),
+                was,
+            ]
+        })
+        .collect();
+    let heading = ["MAILBOX", "HOLDS", "MESSAGES", "STAGE", "WARNING AT", "NO SENDING AT", "NO RECEIVING AT", "WAS"];
+    page.block(&table(&heading, &rows));
+}
+
+/// What a recipient may do and has done.
+pub(super) fn limits(page: &mut Page, view: &LimitsView) {
+    let bound = |bound: Option<u32>| bound.map_or_else(|| "without limit".to_owned(), |bound| bound.to_string());
+    page.line(&view.address);
+    let rows = [
+        ("recipients of one message", view.recipients_per_message.to_string()),
+        ("sessions at the same time", bound(view.sessions)),
+        ("messages of this minute", view.messages_per_minute.to_string()),
+        ("recipients of this day", view.recipients_per_day.to_string()),
+        ("received in this hour", view.received_per_hour.to_string()),
+        ("received in an hour from one sender", bound(view.received_from_one_per_hour)),
+    ];
+    rows.iter().for_each(|(what, how)| page.line(&format!("  {what}: {how}")));
+}

@@ -1,0 +1,66 @@
+//! Gives the administrators' office what mailboxes hold, with a running server and without one.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::admin::office::{MailboxDesk, Used};
+use crate::model::directory::RecipientId;
+use crate::model::mail::ReversePath;
+use crate::model::policy::quota::Usage;
+use crate::store::mailbox::{MailboxName, MailboxStore};
+use crate::store::tally::{Sent, Tally};
+use crate::world::Clock;
+
+/// The mailboxes and counts of a running server as the office sees them.
+pub(super) struct MailboxCounter {
+    pub(super) mailboxes: Arc<MailboxStore>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl MailboxDesk for MailboxCounter {
+    fn usage(&self, mailbox: RecipientId) -> Result<Usage, String> {
+        self.mailboxes.examine_blocking(mailbox).map_err(|error| error.to_string())
+    }
+
+    fn recount(&self, mailbox: RecipientId) -> Result<(Option<Usage>, Usage), String> {
+        let was = self.mailboxes.usage(mailbox);
+        let counted = self.mailboxes.recount(&MailboxName::of_recipient(mailbox));
+        counted.map(|usage| (was, usage)).map_err(|error| error.to_string())
+    }
+
+    fn used(&self, recipient: RecipientId) -> Result<Used, String> {
+        let Sent { messages_of_minute, recipients_of_day } = self.tally.sent(recipient);
+        let received = self.tally.received(recipient, &ReversePath::Null, self.clock.now());
+        Ok(Used { messages_of_minute, recipients_of_day, received_of_hour: received.of_all })
+    }
+}
+
+/// Those of a server that does not run, opened when a command first asks for them.
+pub(super) struct MailboxesAtRest {
+    open: Box<dyn Fn() -> Result<MailboxCounter, String> + Send + Sync>,
+    opened: OnceLock<Result<MailboxCounter, String>>,
+}
+
+impl MailboxesAtRest {
+    pub(super) fn new(open: impl Fn() -> Result<MailboxCounter, String> + Send + Sync + 'static) -> Self {
+        Self { open: Box::new(open), opened: OnceLock::new() }
+    }
+
+    fn counter(&self) -> Result<&MailboxCounter, String> {
+        self.opened.get_or_init(|| (self.open)()).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl MailboxDesk for MailboxesAtRest {
+    fn usage(&self, mailbox: RecipientId) -> Result<Usage, String> {
+        self.counter()?.usage(mailbox)
+    }
+
+    fn recount(&self, mailbox: RecipientId) -> Result<(Option<Usage>, Usage), String> {
+        self.counter()?.recount(mailbox)
+    }
+
+    fn used(&self, recipient: RecipientId) -> Result<Used, String> {
+        self.counter()?.used(recipient)
+    }
+}

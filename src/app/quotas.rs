@@ -1,0 +1,231 @@
+//! Warns the owners of mailboxes that fill up, at most once a day each (decision D5).
+//!
+//! The notice goes straight into the mailbox, whatever its quota: it is the one message that a full mailbox must take.
+//! It is put there first and recorded as said afterwards; its file name is a function of mailbox and day, so a crash
+//! between the two makes no second one. What it costs is bounded: a few notices a round, the others wait.
+
+use std::sync::Arc;
+
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::mail::{Address, Timestamp};
+use crate::model::policy::Settings;
+use crate::model::policy::quota::{Stage, notice_is_due, thresholds};
+use crate::model::report::{NoticeFacts, Reporter, quota_notice};
+use crate::store::live::LiveDirectory;
+use crate::store::mailbox::{
+    Delivery, DeliveryName, Flags, Folder, MailboxFailure, MailboxName, MailboxStore, Message, Repeat,
+};
+use crate::store::tally::Tally;
+use crate::world::Clock;
+
+/// Each takes some synchronisations of the disk.
+const NOTICES_OF_A_ROUND: usize = 16;
+const DAY_SECONDS: u64 = 86_400;
+
+/// Looks after what mailboxes hold and what accounts have used up.
+pub(super) struct QuotaKeeper {
+    pub(super) mailboxes: Arc<MailboxStore>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) directory: Arc<LiveDirectory>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) host: Box<str>,
+}
+
+impl QuotaKeeper {
+    /// One round: mailboxes that readers may have changed are looked at, counts are kept, and owners are warned.
+    /// Blocks.
+    pub(super) fn round(&self) {
+        self.mailboxes.tend();
+        self.tally.tend();
+        let (snapshot, now) = (self.directory.current(), self.clock.now());
+        let mut notices = 0;
+        for id in self.mailboxes.take_judged() {
+            let Some(recipient) = snapshot.recipient(id).filter(|recipient| self.must_be_told(recipient, now)) else {
+                continue;
+            };
+            if notices >= NOTICES_OF_A_ROUND {
+                self.mailboxes.attend(id);
+                continue;
+            }
+            notices += 1;
+            match self.tell(&snapshot, recipient, now) {
+                Ok(()) => {
+                    tracing::info!(mailbox = %recipient.primary(), "the owner of a mailbox is told that it is full")
+                }
+                Err(error) => tracing::warn!(%error, "a notice of quota could not be delivered; it is tried again"),
+            }
+        }
+    }
+
+    fn must_be_told(&self, recipient: &Recipient, now: Timestamp) -> bool {
+        let usage = self.mailboxes.usage(recipient.id).unwrap_or_default();
+        recipient.has_open_mailbox(self.settings.licensing())
+            && thresholds(recipient, &self.settings).stage(usage.bytes) > Stage::Normal
+            && notice_is_due(self.mailboxes.warned_at(recipient.id), now)
+    }
+
+    fn tell(&self, snapshot: &Snapshot, recipient: &Recipient, now: Timestamp) -> Result<(), MailboxFailure> {
+        let domain = snapshot.default_domain().map_or_else(|| self.host.to_string(), ToString::to_string);
+        let failed = |reason: String| MailboxFailure::Message { reason: reason.into() };
+        let author = Address::parse(&format!("postmaster@{domain}")).map_err(|error| failed(error.to_string()))?;
+        let facts = NoticeFacts {
+            reporter: &Reporter { host: self.host.clone(), author },
+            to: recipient.primary(),
+            name: recipient.display_name.as_deref().unwrap_or(&recipient.name),
+            mailbox: recipient.id,
+            usage: self.mailboxes.usage(recipient.id).unwrap_or_default(),
+            thresholds: thresholds(recipient, &self.settings),
+            at: now,
+        };
+        let Some(notice) = quota_notice(&facts) else { return Ok(()) };
+        let day = now.unix_seconds() / DAY_SECONDS;
+        let name = DeliveryName::new(&format!("quota-{}", recipient.id), 0, day.saturating_mul(DAY_SECONDS));
+        let delivery = Delivery {
+            mailbox: MailboxName::of_recipient(recipient.id),
+            folder: Folder::Inbox,
+            name: name.map_err(|error| failed(error.to_string()))?,
+            head: format!("Return-Path: <>\r\nDelivered-To: {}\r\n", recipient.primary()).into_bytes(),
+            message: Message::Bytes(notice.into()),
+            flags: Flags::NONE,
+            repeat: Repeat::Possible,
+            full_at: None,
+        };
+        self.mailboxes.deliver_blocking(delivery)?.wait()?;
+        self.warned(recipient.id, now)
+    }
+
+    fn warned(&self, mailbox: RecipientId, now: Timestamp) -> Result<(), MailboxFailure> {
+        let recorded = self.mailboxes.warn(mailbox, now);
+        recorded.map_err(|error| MailboxFailure::Disk { reason: error.to_string().into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::directory::{AcceptedDomain, Change, DomainType, Quota, RecipientType};
+    use crate::model::mail::Domain;
+    use crate::world::ManualClock;
+    use crate::world::disk::{Disk, SimulatedDisk};
+
+    const INFO: RecipientId = RecipientId(1);
+
+    struct Scene {
+        disk: SimulatedDisk,
+        clock: Arc<ManualClock>,
+        keeper: QuotaKeeper,
+    }
+
+    fn contoso() -> Snapshot {
+        let domain = AcceptedDomain {
+            domain: Domain::parse("contoso.example").unwrap(),
+            domain_type: DomainType::Authoritative,
+            match_subdomains: false,
+            default: true,
+            next_host: None,
+        };
+        let primary = Address::parse("info@contoso.example").unwrap();
+        let mut info = Recipient::new(INFO, RecipientType::SharedMailbox, "info", primary);
+        let (issue_warning, prohibit_send_receive) = (Some(1_000), Some(3_000));
+        info.quota = Some(Box::new(Quota { issue_warning, prohibit_send: Some(2_000), prohibit_send_receive }));
+        let changes = [Change::PutDomain(domain), Change::PutRecipient(Box::new(info))];
+        Snapshot::default().apply(&changes).unwrap()
+    }
+
+    fn keeper(disk: &SimulatedDisk, clock: &Arc<ManualClock>) -> QuotaKeeper {
+        let mailboxes = MailboxStore::open(Arc::new(disk.clone()), Path::new("/mail"), "mx", 1).unwrap();
+        QuotaKeeper {
+            mailboxes: Arc::new(mailboxes),
+            tally: Arc::new(Tally::unkept(Arc::<ManualClock>::clone(clock))),
+            directory: Arc::new(LiveDirectory::new(Arc::new(contoso()))),
+            settings: Arc::default(),
+            clock: Arc::<ManualClock>::clone(clock),
+            host: "mx.contoso.example".into(),
+        }
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let disk = SimulatedDisk::new(1);
+            let start = Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap();
+            let clock = Arc::new(ManualClock::new(start));
+            let keeper = keeper(&disk, &clock);
+            Self { disk, clock, keeper }
+        }
+
+        fn receive(&self, id: &str, bytes: usize) {
+            let delivery = Delivery {
+                mailbox: MailboxName::of_recipient(INFO),
+                folder: Folder::Inbox,
+                name: DeliveryName::new(id, 0, 1).unwrap(),
+                head: Vec::new(),
+                message: Message::Bytes(b"x".repeat(bytes).into()),
+                flags: Flags::NONE,
+                repeat: Repeat::Never,
+                full_at: None,
+            };
+            self.keeper.mailboxes.deliver_blocking(delivery).unwrap().wait().unwrap();
+        }
+
+        /// Subjects of the notices that are there.
+        fn subjects(&self) -> Vec<String> {
+            let new = Path::new("/mail").join(MailboxName::of_recipient(INFO).as_str()).join("new");
+            let names = self.disk.list(&new).unwrap_or_default();
+            let texts = names.iter().map(|name| String::from_utf8(self.disk.read(&new.join(name)).unwrap()).unwrap());
+            texts.filter_map(|text| Some(text.split_once("Subject: ")?.1.lines().next()?.to_owned())).collect()
+        }
+
+        fn restart(&mut self) {
+            self.keeper = keeper(&SimulatedDisk::new(9), &self.clock);
+            self.disk.crash();
+            self.keeper = keeper(&self.disk, &self.clock);
+        }
+    }
+
+    #[test]
+    fn an_owner_is_told_at_most_once_a_day_over_restarts_and_as_long_as_it_is_so() {
+        let mut scene = Scene::new();
+        scene.receive("a1", 999);
+        scene.keeper.round();
+        assert!(scene.subjects().is_empty());
+        scene.receive("a2", 1);
+        scene.keeper.round();
+        assert_eq!(scene.subjects(), ["Your mailbox is almost full"]);
+        // Fuller on the same day, and after a power cut: nothing more is said.
+        scene.receive("a3", 2_000);
+        scene.keeper.round();
+        scene.restart();
+        scene.clock.advance(Duration::from_secs(23 * 3_600));
+        for _ in 0..8 {
+            scene.keeper.round();
+        }
+        assert_eq!(scene.subjects().len(), 1);
+        // The next day, into a mailbox that takes nothing else.
+        scene.clock.advance(Duration::from_secs(3_600));
+        scene.keeper.mailboxes.attend(INFO);
+        for _ in 0..3 {
+            scene.keeper.round();
+            scene.keeper.mailboxes.examine_blocking(INFO).unwrap();
+        }
+        let mut subjects = scene.subjects();
+        subjects.sort_unstable();
+        assert_eq!(subjects.len(), 2);
+        assert_eq!(subjects[1], "Your mailbox is full: you can't send or receive messages");
+    }
+
+    #[test]
+    fn a_notice_that_was_put_there_before_a_crash_is_not_put_there_again() {
+        let scene = Scene::new();
+        scene.receive("a1", 1_000);
+        let snapshot = scene.keeper.directory.current();
+        let info = snapshot.recipient(INFO).unwrap();
+        scene.keeper.tell(&snapshot, info, scene.clock.now()).unwrap();
+        // As if the record of it had been lost.
+        scene.keeper.tell(&snapshot, info, scene.clock.now()).unwrap();
+        assert_eq!(scene.subjects().len(), 1);
+    }
+}

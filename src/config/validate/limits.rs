@@ -1,0 +1,39 @@
+//! What clients, and what accounts, may use.
+
+use super::{COUNT_MAX, HOUR_SECONDS, Judge};
+use crate::config::Limits;
+use crate::config::raw::RawLimits;
+use crate::model::policy::{AccountLimits, TooSoon};
+use toml::Spanned;
+
+impl Judge<'_> {
+    /// Bounds on clients, and those of accounts without bounds of their own; zero is without.
+    pub(super) fn limits(
+        &mut self,
+        raw: RawLimits,
+        usual: (AccountLimits, TooSoon),
+    ) -> (Limits, (AccountLimits, TooSoon)) {
+        // Spec section 2.3: 20 sessions from one address, 5,000 in all.
+        let limits = Limits {
+            sessions_max: self.count(raw.sessions_max, 5_000, 1..=COUNT_MAX),
+            sessions_per_address_max: self.count(raw.sessions_per_address_max, 20, 1..=COUNT_MAX),
+            command_timeout: self.seconds(raw.command_timeout_seconds, 300, 1..=HOUR_SECONDS),
+            data_timeout: self.seconds(raw.data_timeout_seconds, 600, 1..=HOUR_SECONDS),
+            handshake_timeout: self.seconds(raw.handshake_timeout_seconds, 30, 1..=HOUR_SECONDS),
+        };
+        let (own, too_soon) = usual;
+        let accounts = AccountLimits {
+            messages_per_minute: self.bound(raw.messages_per_minute, own.messages_per_minute),
+            recipients_per_day: self.bound(raw.recipients_per_day, own.recipients_per_day),
+            sessions: self.bound(raw.sessions_per_account_max, own.sessions),
+            received_per_hour: self.bound(raw.received_per_hour, own.received_per_hour),
+            received_from_one_per_hour: self.bound(raw.received_from_one_per_hour, own.received_from_one_per_hour),
+        };
+        (limits, (accounts, raw.too_soon.unwrap_or(too_soon)))
+    }
+
+    fn bound(&mut self, value: Option<Spanned<u64>>, usual: Option<u32>) -> Option<u32> {
+        let number = self.number(value, usual.map_or(0, u64::from), 0..=COUNT_MAX);
+        u32::try_from(number).ok().filter(|number| *number > 0)
+    }
+}

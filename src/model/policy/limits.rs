@@ -1,0 +1,205 @@
+//! What is counted about recipients, and what follows from it at each step (decisions D6 and D9).
+//!
+//! The counting itself belongs to the stores; policy sees it through [`Tallies`], which answers at once. Everything is
+//! counted when a message is accepted or expanded, once, over restarts. Automatic replies, reports and notices are not
+//! counted: they are this server's own. A group is one recipient of its sender's day, and each of its members is one
+//! receiver.
+
+use super::admit::{Permit, Sender};
+use super::quota::{self, Usage};
+use super::refusal::Refusal;
+use super::resolve::Resolution;
+use super::settings::{Profile, Settings};
+use crate::model::directory::{Cap, Recipient, RecipientId, Snapshot};
+use crate::model::mail::{ReversePath, Timestamp};
+
+/// The bounds of one recipient; `None` is without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// Messages submitted in a minute.
+    pub messages_per_minute: Option<u32>,
+    /// Recipients of everything submitted in a rolling day, an hour at a time.
+    pub recipients_per_day: Option<u32>,
+    /// Sessions that may submit at the same time.
+    pub sessions: Option<u32>,
+    /// Messages taken in an hour of the clock.
+    pub received_per_hour: Option<u32>,
+    /// The same from one sender.
+    pub received_from_one_per_hour: Option<u32>,
+}
+
+/// What becomes of a message that comes too soon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooSoon {
+    /// Its final reply is held back until it is time (spec section 1.6, row D3).
+    #[default]
+    Delay,
+    /// It is refused at MAIL FROM with `421 4.4.2`, as on premises.
+    Refuse,
+}
+
+impl AccountLimits {
+    /// The bounds of a profile (spec section 2.1).
+    pub const fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::ExchangeOnline => Self {
+                messages_per_minute: Some(30),
+                recipients_per_day: Some(10_000),
+                sessions: Some(3),
+                received_per_hour: Some(3_600),
+                received_from_one_per_hour: Some(3_600),
+            },
+            Profile::ExchangeServer => Self {
+                messages_per_minute: Some(5),
+                recipients_per_day: None,
+                sessions: None,
+                received_per_hour: None,
+                received_from_one_per_hour: None,
+            },
+        }
+    }
+}
+
+/// The bounds that apply to a recipient: each of its own, else those of the configuration.
+pub fn limits_of(recipient: &Recipient, settings: &Settings) -> AccountLimits {
+    let usual = settings.limits;
+    let Some(own) = recipient.limits.as_deref() else {
+        return usual;
+    };
+    let of = |own: Option<Cap>, usual: Option<u32>| own.map_or(usual, Cap::count);
+    AccountLimits {
+        messages_per_minute: of(own.messages_per_minute, usual.messages_per_minute),
+        recipients_per_day: of(own.recipients_per_day, usual.recipients_per_day),
+        sessions: of(own.sessions, usual.sessions),
+        received_per_hour: of(own.received_per_hour, usual.received_per_hour),
+        received_from_one_per_hour: of(own.received_from_one_per_hour, usual.received_from_one_per_hour),
+    }
+}
+
+/// What a mailbox has taken in this hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// From anybody.
+    pub of_all: u32,
+    /// From the sender in question.
+    pub of_pair: u32,
+}
+
+/// The counts of this moment, read without waiting.
+pub trait Tallies: Send + Sync {
+    /// What a mailbox holds, as far as is known.
+    fn usage(&self, mailbox: RecipientId) -> Option<Usage>;
+
+    /// What a mailbox has taken in the hour of `now`.
+    fn received(&self, mailbox: RecipientId, sender: &ReversePath, now: Timestamp) -> Received;
+
+    /// Messages that an account has submitted within the last minute.
+    fn submitted(&self, account: RecipientId) -> u32;
+}
+
+/// Nothing was ever counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uncounted;
+
+impl Tallies for Uncounted {
+    fn usage(&self, _: RecipientId) -> Option<Usage> {
+        None
+    }
+
+    fn received(&self, _: RecipientId, _: &ReversePath, _: Timestamp) -> Received {
+        Received::default()
+    }
+
+    fn submitted(&self, _: RecipientId) -> u32 {
+        0
+    }
+}
+
+/// Whether a number that grew to `count` has used up its bound.
+fn is_used_up(count: u32, bound: Option<u32>) -> bool {
+    bound.is_some_and(|bound| count >= bound)
+}
+
+/// Whether a mailbox takes one more message in this hour.
+///
+/// # Errors
+/// `SenderToRecipientRateExceeded` and `RecipientRateExceeded`, for RCPT and for reports.
+pub fn may_take(limits: &AccountLimits, received: Received) -> Result<(), Refusal> {
+    if is_used_up(received.of_pair, limits.received_from_one_per_hour) {
+        return Err(Refusal::SenderToRecipientRateExceeded);
+    }
+    if is_used_up(received.of_all, limits.received_per_hour) {
+        return Err(Refusal::RecipientRateExceeded);
+    }
+    Ok(())
+}
+
+/// Whether an account may begin a message, where messages that come too soon are refused.
+///
+/// # Errors
+/// `MessageRateExceeded`, for MAIL FROM.
+pub fn may_begin(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    tallies: &dyn Tallies,
+    sender: &Sender,
+) -> Result<(), Refusal> {
+    let account = match sender {
+        Sender::Account(signed_in) => signed_in.account(),
+        Sender::Anonymous | Sender::System => return Ok(()),
+    };
+    let Some(recipient) = snapshot.recipient(account).filter(|_| settings.too_soon == TooSoon::Refuse) else {
+        return Ok(());
+    };
+    let bound = limits_of(recipient, settings).messages_per_minute;
+    if is_used_up(tallies.submitted(account), bound) { Err(Refusal::MessageRateExceeded) } else { Ok(()) }
+}
+
+/// How many recipients a message of this sender may have.
+pub fn recipients_max(snapshot: &Snapshot, settings: &Settings, sender: &Sender) -> usize {
+    let own = match sender {
+        Sender::Account(signed_in) => snapshot.recipient(signed_in.account()),
+        Sender::Anonymous | Sender::System => None,
+    };
+    let own = own.and_then(|account| account.limits.as_deref()?.recipients_per_message);
+    own.and_then(|count| usize::try_from(count).ok()).unwrap_or(settings.recipients_max)
+}
+
+/// Judges one permitted recipient by what is counted about its mailbox, at RCPT: a stranger is refused there and then
+/// with the text of the report that nobody would write to him (decision D9); an account is told by a report, unless
+/// early refusal is on (decision D1). The members of a group are judged when the message is expanded and delivered.
+///
+/// # Errors
+/// `RecipientMailboxFull`, and those of [`may_take`].
+pub fn receive(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    tallies: &dyn Tallies,
+    sender: &Sender,
+    reverse_path: &ReversePath,
+    permit: &Permit,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let at_once = match sender {
+        Sender::Anonymous => true,
+        Sender::Account(_) => settings.refuse_early,
+        Sender::System => false,
+    };
+    let mailbox = match permit.resolution() {
+        Resolution::Mailbox(mailbox) if at_once => snapshot.recipient(*mailbox),
+        Resolution::Mailbox(_)
+        | Resolution::Group(_)
+        | Resolution::Outside { .. }
+        | Resolution::PostmasterMailbox
+        | Resolution::InternalRelay(_)
+        | Resolution::Rewritten(_)
+        | Resolution::Foreign(_)
+        | Resolution::Unknown(_) => None,
+    };
+    let Some(mailbox) = mailbox else {
+        return Ok(());
+    };
+    quota::may_receive(mailbox, settings, tallies.usage(mailbox.id).unwrap_or_default())?;
+    may_take(&limits_of(mailbox, settings), tallies.received(mailbox.id, reverse_path, now))
+}

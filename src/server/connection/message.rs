@@ -1,0 +1,102 @@
+//! The end of a message: it is admitted, which may take its time, made durable, and told to the session and the log.
+
+use core::pin::pin;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+
+use super::{BUSY_BUFFER_BYTES, Connection, End};
+use crate::model::policy::Refusal;
+use crate::model::smtp::{CommitFailure, Input, QueuedAs, Submission};
+use crate::server::Acceptor;
+use crate::server::visible::Visible;
+
+/// What a client may send ahead while its message waits; then it is not read from any more.
+const AHEAD_BYTES_MAX: usize = BUSY_BUFFER_BYTES;
+
+impl<A: Acceptor> Connection<A> {
+    pub(super) async fn commit(&mut self, submission: Submission) -> Result<(), End> {
+        let record = MessageRecord::of(&submission);
+        let admitted = match self.admit(&submission).await? {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let outcome = Err(CommitFailure::Refused(refusal));
+                record.log(&outcome);
+                self.tell(Input::Committed(outcome));
+                return Ok(());
+            }
+        };
+        let body = self.body.finish().await;
+        let acceptor = std::sync::Arc::clone(&self.services.acceptor);
+        let outcome = match body {
+            // Not the session's patience: the message may have waited for its turn all that time.
+            Ok(body) => timeout(self.settings.session.wait_timeout, acceptor.commit(admitted, submission, body)).await,
+            Err(_) => Ok(Err(CommitFailure::Temporary)),
+        };
+        let outcome = outcome.unwrap_or_else(|_| {
+            tracing::error!("the message was not made durable in time");
+            Err(CommitFailure::Temporary)
+        });
+        self.tally.messages += u32::from(outcome.is_ok());
+        record.log(&outcome);
+        self.tell(Input::Committed(outcome));
+        Ok(())
+    }
+
+    /// Waits until the message is admitted. A client that leaves meanwhile gives up its place, and its message was
+    /// never there; what it sends ahead is kept for later, up to a bound.
+    async fn admit(&mut self, submission: &Submission) -> Result<Result<A::Admitted, Refusal>, End> {
+        let acceptor = std::sync::Arc::clone(&self.services.acceptor);
+        let earlier = self.seat.as_ref().map_or(0, super::Seat::earlier);
+        let mut admission = pin!(acceptor.admit(submission, earlier));
+        let mut buffer = [0; 2_048];
+        loop {
+            let stream = self.stream.as_mut().ok_or(End::Left)?;
+            tokio::select! {
+                biased;
+                outcome = &mut admission => return Ok(outcome),
+                // A message that waits is none that is under way: it can be sent to another server.
+                () = self.stop.asked() => return Ok(Err(Refusal::ServiceNotAvailable)),
+                read = stream.read(&mut buffer), if self.ahead.len() < AHEAD_BYTES_MAX => {
+                    let octets = buffer.get(..read?).unwrap_or_default();
+                    if octets.is_empty() {
+                        return Err(End::Left);
+                    }
+                    self.ahead.extend_from_slice(octets);
+                }
+            }
+        }
+    }
+}
+
+/// What the log says about a message.
+struct MessageRecord {
+    message_id: String,
+    reverse_path: String,
+    recipients: usize,
+    bytes: u64,
+}
+
+impl MessageRecord {
+    fn of(submission: &Submission) -> Self {
+        Self {
+            message_id: submission.message_id.clone(),
+            reverse_path: submission.envelope.reverse_path().to_string(),
+            recipients: submission.envelope.permits().len(),
+            bytes: submission.body_bytes.saturating_add(submission.head.len() as u64),
+        }
+    }
+
+    fn log(&self, outcome: &Result<QueuedAs, CommitFailure>) {
+        let Self { message_id, reverse_path, recipients, bytes } = self;
+        let (message_id, reverse_path) = (Visible(message_id), Visible(reverse_path));
+        match outcome {
+            Ok(QueuedAs { queue_id }) => {
+                tracing::info!(%queue_id, %message_id, %reverse_path, recipients, bytes, "message accepted");
+            }
+            Err(failure) => {
+                tracing::warn!(?failure, %message_id, %reverse_path, recipients, bytes, "message not accepted");
+            }
+        }
+    }
+}

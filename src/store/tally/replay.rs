@@ -1,0 +1,111 @@
+//! What the queue tells: at its start everything in its journal, some of which the files have already; then each
+//! message once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::files::Record;
+use super::{Delivered, Hour, Tally, pair_of};
+use crate::model::directory::RecipientId;
+use crate::model::policy::{Envelope, Origin};
+use crate::model::queue::{EntryFacts, Hop, QueueId, Target};
+use crate::store::intake::locked;
+use crate::store::queue::{Happened, Witness};
+
+/// The messages that the files have.
+#[derive(Debug, Default)]
+pub(super) struct Replay {
+    sent: HashMap<Hour, HashSet<QueueId>>,
+    /// One by one: a power cut may have taken some of the slips of an expansion.
+    received: HashSet<(QueueId, RecipientId)>,
+    /// Hours that were summed up when all of their messages had been counted.
+    summed: HashSet<Hour>,
+}
+
+impl Replay {
+    pub(super) fn note(&mut self, hour: Hour, record: &Record) {
+        match record {
+            Record::Sent { id, .. } => {
+                self.sent.entry(hour).or_default().insert(*id);
+            }
+            Record::Sum { .. } => {
+                self.summed.insert(hour);
+            }
+            Record::Received { id, mailbox, .. } => {
+                self.received.insert((*id, *mailbox));
+            }
+        }
+    }
+
+    fn has_sent(&self, hour: Hour, id: QueueId) -> bool {
+        self.summed.contains(&hour) || self.sent.get(&hour).is_some_and(|ids| ids.contains(&id))
+    }
+}
+
+impl Tally {
+    /// The deliveries of an expansion.
+    fn deliveries(facts: &EntryFacts, targets: &[Target]) -> Vec<Delivered> {
+        let hour = Hour::of(facts.accepted_at);
+        if facts.origin == Origin::System {
+            return Vec::new();
+        }
+        let mailboxes = targets.iter().filter_map(|target| match &target.addressee.hop {
+            Hop::Mailbox(mailbox) => Some((*mailbox, pair_of(*mailbox, &facts.reverse_path))),
+            Hop::SentItems(_) | Hop::Postmaster | Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => None,
+        });
+        mailboxes.map(|(mailbox, pair)| Delivered { mailbox, pair, hour }).collect()
+    }
+}
+
+impl Witness for Tally {
+    /// Everything is told again: what is known is found by its id.
+    fn seen(&self) -> u64 {
+        0
+    }
+
+    fn committed(&self, _: u64, facts: &EntryFacts, envelope: &Envelope, _: &[u8]) {
+        let Origin::Account(account) = envelope.origin() else { return };
+        let hour = Hour::of(facts.accepted_at);
+        let known = locked(&self.replay).as_ref().is_some_and(|replay| replay.has_sent(hour, facts.id));
+        if known || !hour.is_within_day_of(Hour::of(self.clock.now())) {
+            return;
+        }
+        let recipients = u32::try_from(envelope.permits().len()).unwrap_or(u32::MAX);
+        let mut shard = self.shard(account.0);
+        let sender = shard.senders.entry(account).or_default();
+        // At once, so that nobody sees it held and counted, or neither.
+        sender.held.retain(|held| held.id != Some(facts.id));
+        sender.recipients.add(hour, recipients);
+        drop(shard);
+        locked(&self.files).append(hour, &[Record::Sent { id: facts.id, account, recipients }]);
+    }
+
+    fn expanded(&self, _: u64, facts: &EntryFacts, targets: &[Target]) {
+        let hour = Hour::of(facts.accepted_at);
+        let taken = locked(&self.taken).remove(&facts.id);
+        if hour < Hour::of(self.clock.now()) {
+            return;
+        }
+        let deliveries = taken.unwrap_or_else(|| {
+            let mut deliveries = Self::deliveries(facts, targets);
+            if let Some(replay) = locked(&self.replay).as_ref() {
+                deliveries.retain(|one| !replay.received.contains(&(facts.id, one.mailbox)));
+            }
+            deliveries.iter().for_each(|one| self.received_one(*one));
+            deliveries
+        });
+        let records = deliveries.iter();
+        let records: Vec<Record> =
+            records.map(|one| Record::Received { id: facts.id, mailbox: one.mailbox, pair: one.pair }).collect();
+        locked(&self.files).append(hour, &records);
+    }
+
+    /// What moderators let pass is not counted: they are slower than any rate.
+    fn branched(&self, _: u64, _: &EntryFacts, _: u32, _: u32, _: &[Target]) {}
+
+    fn moved(&self, _: u64, _: &EntryFacts, _: &[Happened]) {}
+
+    fn settled(&self, _: u64) {
+        // Said first when the queue has told all that it has.
+        *locked(&self.replay) = None;
+    }
+}
