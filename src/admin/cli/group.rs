@@ -32,6 +32,7 @@ Examples:
     /// Join a group as its rules permit; where an owner decides, ask for it
     #[command(after_help = "\
 Exchange: \"Join group\" in Outlook; the rule: Set-DistributionGroup -MemberJoinRestriction
+
 Who may join is the group's MemberJoinRestriction: franking recipient set GROUP --join-restriction RULE
 
 Examples:
@@ -40,6 +41,7 @@ Examples:
     /// Leave a group as its rules permit
     #[command(after_help = "\
 Exchange: \"Leave group\" in Outlook; the rule: Set-DistributionGroup -MemberDepartRestriction
+
 Who may leave is the group's MemberDepartRestriction: franking recipient set GROUP --depart-restriction RULE
 
 Examples:
