@@ -3,6 +3,7 @@
 mod auto_reply;
 mod auto_reply_loops;
 mod forwarding;
+mod large_groups;
 mod laws;
 mod moderation;
 mod paths;
@@ -213,9 +214,9 @@ proptest! {
         let mut paths = BTreeSet::new();
         for one in ends {
             match one {
-                Expanded::Refused { path, refusal, .. } => {
-                    prop_assert_eq!(refusal, Refusal::ForwardingLoop);
-                    paths.insert(path.to_string());
+                Expanded::Refused { passage, refusal, .. } => {
+                    prop_assert_eq!(*refusal, Refusal::ForwardingLoop);
+                    paths.insert(passage.path.to_string());
                 }
                 Expanded::Deliver(_) | Expanded::Dropped { .. } | Expanded::Moderated(_) => prop_assert!(false, "{:?}", one),
             }

@@ -1,11 +1,13 @@
 //! The dispatcher under random outcomes, lost workers, administrators and crashes; its fairness and its deadlines.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use franking::model::directory::RecipientId;
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
-use franking::model::policy::{DsnRequest, MessageParameters, Moderated, Notify, Origin, Route, Waiting};
+use franking::model::policy::{DsnRequest, MessageParameters, Moderated, Notify, Origin, Passage, Route, Waiting};
 use franking::model::queue::{
     Addressee, Attempt, Command, Dispatcher, Effect, EntryFacts, Event, Hop, Input, Job, Limits, Outcome, QueueId,
     ReportKind, Schedule, Target,
@@ -50,7 +52,8 @@ fn addressee(hop: Hop, reverse_path: ReversePath, notify: Notify) -> Addressee {
     };
     let path = ForwardPath::Mailbox(address.clone());
     let dsn = DsnRequest { notify, original_recipient: None };
-    Addressee { hop, address, path, reverse_path, dsn, resent_from: None, automatic_replies: true }
+    let passage = Passage { path, reverse_path, dsn, resent_from: None, automatic_replies: true };
+    Addressee { hop, address, passage: Arc::new(passage) }
 }
 
 fn relay_to(domain: &str) -> Target {
@@ -65,7 +68,8 @@ fn mailbox(id: u64) -> Target {
 
 /// A recipient that waits two days for a moderator; the sender hears of it or not.
 fn moderated(addressee: Addressee, notifies_sender: bool, now: Timestamp) -> Target {
-    let Addressee { path, address, reverse_path, dsn, resent_from, .. } = addressee;
+    let Addressee { address, passage, .. } = addressee;
+    let Passage { path, reverse_path, dsn, resent_from, .. } = Arc::unwrap_or_clone(passage);
     let waiting = Waiting::new(RecipientId(100), vec![RecipientId(1)], notifies_sender);
     let moderated = Moderated { path, address, reverse_path, dsn, resent_from, waiting };
     Target::moderated(moderated, now, now.plus(Duration::from_secs(2 * 24 * 3600)))

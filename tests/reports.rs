@@ -4,12 +4,16 @@
 mod automatic_reply;
 mod moderation;
 
+use std::sync::Arc;
+
 use std::path::Path;
 
 use franking::model::directory::RecipientId;
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use franking::model::policy::quota::{KIOSK, PLAN_1, Thresholds, Usage};
-use franking::model::policy::{BodyKind, DsnRequest, MessageParameters, Notify, Origin, Refusal, Ret, Route, Settings};
+use franking::model::policy::{
+    BodyKind, DsnRequest, MessageParameters, Notify, Origin, Passage, Refusal, Ret, Route, Settings,
+};
 use franking::model::queue::{Addressee, Attempt, EntryFacts, Event, Hop, QueueId, ReportKind, Target};
 use franking::model::report::{self, HEADER_BYTES_MAX, NoticeFacts, Original, ReportFacts, Reporter, quota_notice};
 use mail_parser::MessageParser;
@@ -47,12 +51,14 @@ fn target(recipient: &str) -> Target {
     let address = address(recipient);
     Target::new(Addressee {
         hop: Hop::Relay { address: address.clone(), route: Route::Domain },
-        path: ForwardPath::Mailbox(address.clone()),
+        passage: Arc::new(Passage {
+            path: ForwardPath::Mailbox(address.clone()),
+            reverse_path: message().reverse_path,
+            dsn: DsnRequest { notify: Notify::Unspecified, original_recipient: None },
+            resent_from: None,
+            automatic_replies: true,
+        }),
         address,
-        reverse_path: message().reverse_path,
-        dsn: DsnRequest { notify: Notify::Unspecified, original_recipient: None },
-        resent_from: None,
-        automatic_replies: true,
     })
 }
 
@@ -151,8 +157,9 @@ fn success_is_reported_with_the_senders_own_marks() {
     message.parameters.ret = Some(Ret::Full);
     let mut target = target("partner@fabrikam.example");
     let mut addressee = Addressee::clone(&target.addressee);
-    addressee.dsn.notify = Notify::On { success: true, failure: true, delay: false };
-    addressee.dsn.original_recipient = Some(("rfc822".into(), "partner+orders@fabrikam.example".into()));
+    Arc::make_mut(&mut addressee.passage).dsn.notify = Notify::On { success: true, failure: true, delay: false };
+    Arc::make_mut(&mut addressee.passage).dsn.original_recipient =
+        Some(("rfc822".into(), "partner+orders@fabrikam.example".into()));
     target.addressee = addressee.into();
     let reply = Reply::new(250, EnhancedStatus(2, 0, 0), "queued as 4711");
     let attempt = attempt(Some("mx.fabrikam.example"), reply);
@@ -255,7 +262,7 @@ proptest! {
         let reply = Reply::new(550, EnhancedStatus(5, 0, 0), said.clone());
         let mut target = failed("partner@fabrikam.example", Some(&host), reply);
         let mut addressee = Addressee::clone(&target.addressee);
-        addressee.dsn.original_recipient = Some((host.into(), said.into()));
+        Arc::make_mut(&mut addressee.passage).dsn.original_recipient = Some((host.into(), said.into()));
         target.addressee = addressee.into();
         let body = [b"--=_".as_slice(), message.id.to_string().as_bytes(), b"r0\r\n\r\n", &raw].concat();
         let original = Original { head: &head, body: Some(&body), international: false };
@@ -294,8 +301,8 @@ fn a_null_reverse_path_never_earns_a_report() {
     let reply = || Reply::new(550, EnhancedStatus(5, 1, 1), "no");
     for notify in [Notify::Unspecified, Notify::On { success: true, failure: true, delay: true }] {
         let mut addressee = Addressee::clone(&target("partner@fabrikam.example").addressee);
-        addressee.reverse_path = ReversePath::Null;
-        addressee.dsn.notify = notify;
+        Arc::make_mut(&mut addressee.passage).reverse_path = ReversePath::Null;
+        Arc::make_mut(&mut addressee.passage).dsn.notify = notify;
         let fresh = Target::new(addressee);
         assert!(!fresh.may_be_noticed());
         for event in [

@@ -358,9 +358,9 @@ impl Session<'_> {
                     ));
                     cures.push(format!("franking remote-domain set \"{domain}\" --auto-forward on"));
                 }
-                Expanded::Refused { address, refusal, reverse_path, .. } => {
+                Expanded::Refused { address, refusal, passage } => {
                     let reply = refusal.bare_reply(self.settings);
-                    let hears = path_text(&reverse_path);
+                    let hears = path_text(&passage.reverse_path);
                     let report =
                         if hears.is_empty() { "nobody is told".to_owned() } else { format!("a report to {hears}") };
                     outcome.push(format!("{address}: not delivered, {report}: {reply}"));

@@ -29,8 +29,8 @@ pub(super) fn throttle(
         // By the sender that the client gave: one who is passed on by others is the same.
         let sender = message.envelope.reverse_path();
         match (taken.one(*mailbox, sender, |received| may_take(&limits, received)), expanded) {
-            (Err(refusal), Expanded::Deliver(Delivery { path, reverse_path, dsn, .. })) => {
-                Expanded::Refused { path, address: recipient.primary().clone(), refusal, reverse_path, dsn }
+            (Err(refusal), Expanded::Deliver(Delivery { passage, .. })) => {
+                Expanded::Refused { address: recipient.primary().clone(), refusal: Box::new(refusal), passage }
             }
             (Ok(()) | Err(_), expanded) => expanded,
         }

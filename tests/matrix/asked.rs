@@ -153,8 +153,8 @@ impl<'world> Asked<'world> {
     fn end_in_words(&self, end: &Expanded, given: &ReversePath) -> String {
         match end {
             Expanded::Deliver(copy) => self.copy_in_words(copy, given),
-            Expanded::Refused { address, refusal, reverse_path, dsn, .. } => {
-                format!("{} at {address}{}", name_of(refusal), self.told(reverse_path, dsn, given))
+            Expanded::Refused { address, refusal, passage } => {
+                format!("{} at {address}{}", name_of(refusal), self.told(&passage.reverse_path, &passage.dsn, given))
             }
             Expanded::Dropped { address, why, .. } => format!("{why:?} dropped at {address}"),
             Expanded::Moderated(moderated) => {

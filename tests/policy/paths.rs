@@ -56,8 +56,8 @@ pub(super) fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&
     found
         .into_iter()
         .map(|end| match end {
-            Expanded::Deliver(copy) => match copy.to {
-                Destination::Mailbox(id) => format!("mailbox {}", snapshot.recipient(id).unwrap().primary()),
+            Expanded::Deliver(copy) => match &copy.to {
+                Destination::Mailbox(id) => format!("mailbox {}", snapshot.recipient(*id).unwrap().primary()),
                 Destination::PostmasterMailbox => "postmaster".to_owned(),
                 Destination::Relay { address, route: Route::Domain } => {
                     format!("{address} from {}", copy.reverse_path)
@@ -66,7 +66,7 @@ pub(super) fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&
                     format!("{address} at {host} from {}", copy.reverse_path)
                 }
             },
-            Expanded::Refused { path, refusal, .. } => format!("{path}: {refusal:?}"),
+            Expanded::Refused { passage, refusal, .. } => format!("{}: {refusal:?}", passage.path),
             Expanded::Dropped { address, why, .. } => format!("{address} dropped: {why:?}"),
             Expanded::Moderated(moderated) => format!("{} waits", moderated.address),
         })

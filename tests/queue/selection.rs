@@ -69,8 +69,8 @@ proptest! {
 fn a_recipient_is_meant_by_the_address_given_and_by_the_one_behind_it() {
     let mut target = mailbox(1);
     let mut addressee = Addressee::clone(&target.addressee);
-    addressee.path = ForwardPath::Mailbox(address("staff@contoso.example"));
-    target.addressee = std::sync::Arc::new(addressee);
+    Arc::make_mut(&mut addressee.passage).path = ForwardPath::Mailbox(address("staff@contoso.example"));
+    target.addressee = Arc::new(addressee);
     for (text, meant) in
         [("staff@contoso.example", true), ("alice@contoso.example", true), ("eve@contoso.example", false)]
     {

@@ -125,8 +125,8 @@ fn draft(
             paths.push((*path).to_owned());
         }
     }
-    // Drawn apart, so that everything else of a seed stays as it was.
-    if Dice::new(seed.wrapping_add(token as u64), Concern::Moderation).chance(4) {
+    // Drawn apart, so that everything else of a seed stays as it was. Who sends as the moderator approves by sending.
+    if Dice::new(seed.wrapping_add(token as u64), Concern::Moderation).chance(4) && author != "info@contoso.example" {
         paths.push("council@contoso.example".to_owned());
     }
     let dsn = DsnRequest { notify, original_recipient: None };

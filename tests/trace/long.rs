@@ -6,7 +6,7 @@ use std::sync::Arc;
 use franking::model::directory::Snapshot;
 use franking::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use franking::model::policy::{
-    DsnRequest, Envelope, MessageParameters, Posting, Route, Sender as From, Settings, Unrecorded, admit,
+    DsnRequest, Envelope, MessageParameters, Passage, Posting, Route, Sender as From, Settings, Unrecorded, admit,
 };
 use franking::model::queue::{Addressee, Attempt, EntryFacts, Event, Hop, QueueId, Target};
 use franking::store::queue::{Happened, Witness as _};
@@ -42,11 +42,13 @@ fn fill(place: &Path, clock: &Arc<ManualClock>, count: u32) -> QueueId {
     let addressee = Addressee {
         hop: Hop::Relay { address: to.clone(), route: Route::Domain },
         address: to.clone(),
-        path: ForwardPath::Mailbox(to),
-        reverse_path: ReversePath::Null,
-        dsn: DsnRequest::default(),
-        resent_from: None,
-        automatic_replies: true,
+        passage: Arc::new(Passage {
+            path: ForwardPath::Mailbox(to),
+            reverse_path: ReversePath::Null,
+            dsn: DsnRequest::default(),
+            resent_from: None,
+            automatic_replies: true,
+        }),
     };
     let targets = [Target::new(addressee.clone())];
     let addressee = Arc::new(addressee);

@@ -1,5 +1,8 @@
 //! What a permitted recipient comes to: copies to deliver, and branches that end in a report.
 
+use core::ops::Deref;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::envelope::DsnRequest;
@@ -33,11 +36,10 @@ pub enum Destination {
     },
 }
 
-/// One copy to deliver.
+/// What a copy has from the way to it. The members of a group share one: a message to 100,000 of them would hold it as
+/// many times otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// Where it goes.
-    pub to: Destination,
+pub struct Passage {
     /// The permitted path that led here, as the client gave it.
     pub path: ForwardPath,
     /// The reverse-path of this copy: rewritten for mail that is passed on, replaced by a group's rule.
@@ -49,6 +51,30 @@ pub struct Delivery {
     /// Automatic replies of the mailbox may go to the sender: the message names the mailbox itself, or every group on
     /// the way sends them on (`SendOofMessageToOriginatorEnabled`, spec section 6.1).
     pub automatic_replies: bool,
+}
+
+impl Passage {
+    /// Of what is not delivered: nobody answers it.
+    pub const fn nowhere(path: ForwardPath, reverse_path: ReversePath, dsn: DsnRequest) -> Self {
+        Self { path, reverse_path, dsn, resent_from: None, automatic_replies: false }
+    }
+}
+
+/// One copy to deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where it goes.
+    pub to: Destination,
+    /// What it has from the way there.
+    pub passage: Arc<Passage>,
+}
+
+impl Deref for Delivery {
+    type Target = Passage;
+
+    fn deref(&self) -> &Passage {
+        &self.passage
+    }
 }
 
 /// Why a copy is dropped without a report to anybody.
@@ -82,27 +108,21 @@ pub enum Expanded {
     Deliver(Delivery),
     /// A branch that ends in a report.
     Refused {
-        /// The permitted path that led here.
-        path: ForwardPath,
         /// The address at which it ended.
         address: Address,
         /// Why.
-        refusal: Refusal,
-        /// Who hears of it.
-        reverse_path: ReversePath,
-        /// The DSN parameters of the branch.
-        dsn: DsnRequest,
+        refusal: Box<Refusal>,
+        /// The permitted path that led here, who hears of it, and when.
+        passage: Arc<Passage>,
     },
     /// A branch that ends in silence. Only the message trace tells of it.
     Dropped {
-        /// The permitted path that led here.
-        path: ForwardPath,
         /// The address that gets nothing.
         address: Address,
         /// Why.
         why: Suppression,
-        /// Who would hear of a failure.
-        reverse_path: ReversePath,
+        /// The permitted path that led here, and who would hear of a failure.
+        passage: Arc<Passage>,
     },
     /// A branch that waits for a moderator.
     Moderated(Box<Moderated>),

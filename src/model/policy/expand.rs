@@ -6,11 +6,13 @@
 //! ever get the message, so it is refused with a report.
 
 mod approval;
+mod way;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::admit::{Permit, blind_copy, judge};
-use super::delivery::{Delivery, Destination, Expanded, Route, Suppression};
+use super::delivery::{Delivery, Destination, Expanded, Passage, Route, Suppression};
 use super::envelope::{DsnRequest, Notify};
 use super::forwarding::{self, Exit};
 use super::posting::Posting;
@@ -22,27 +24,9 @@ use super::trail::{Trail, Unrecorded};
 use crate::model::directory::{DomainType, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
 
-pub use approval::{Known, expand_approved};
+use way::{Branch, Members, Pending, Way};
 
-/// A node that waits to be expanded, with what it inherits from the way to it.
-#[derive(Clone)]
-struct Branch {
-    resolution: Resolution,
-    path: ForwardPath,
-    reverse_path: ReversePath,
-    dsn: DsnRequest,
-    resent_from: Option<Address>,
-    /// The object of ours that passes the message on, by whose address an outside copy is rewritten.
-    via: Option<Address>,
-    /// Mailboxes and contacts that passed the message on without keeping a copy, on the way here.
-    forwarders: Vec<RecipientId>,
-    /// Groups that are being expanded on the way here.
-    within: Vec<RecipientId>,
-    /// Every group on the way here lets automatic replies of its members through.
-    automatic_replies: bool,
-    /// An approval for a group above holds for the moderated groups within it.
-    nested_approved: bool,
-}
+pub use approval::{Known, expand_approved};
 
 struct Expansion<'world, T: Trail> {
     snapshot: &'world Snapshot,
@@ -50,7 +34,7 @@ struct Expansion<'world, T: Trail> {
     posting: &'world Posting<'world>,
     now: Timestamp,
     trail: &'world mut T,
-    pending: Vec<Branch>,
+    pending: Vec<Pending>,
     /// Groups and mailboxes that were seen to, with the place of the permit that led there first.
     seen: HashMap<RecipientId, usize>,
     /// The place of the present permit.
@@ -96,18 +80,21 @@ pub fn expand(
         | Resolution::Unknown(_) => None,
     }));
     for (permit, resolution) in permits.iter().zip(resolved) {
-        expansion.permit(Branch {
-            resolution,
+        let passage = Passage {
             path: permit.path().clone(),
             reverse_path: posting.reverse_path().clone(),
             dsn: permit.dsn().clone(),
             resent_from: None,
+            automatic_replies: true,
+        };
+        let way = Way {
+            passage: Arc::new(passage),
             via: None,
             forwarders: Vec::new(),
             within: Vec::new(),
-            automatic_replies: true,
             nested_approved: false,
-        });
+        };
+        expansion.permit(Branch { resolution, way: Arc::new(way) });
     }
     expansion.result
 }
@@ -143,7 +130,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
 
     fn permit(&mut self, first: Branch) {
         // The last of the restrictions: it holds for what the message names, and not for groups inside groups.
-        match blind_copy(self.snapshot, self.posting, &first.resolution, &first.path, self.trail) {
+        match blind_copy(self.snapshot, self.posting, &first.resolution, first.path(), self.trail) {
             Ok(()) => self.follow(first),
             Err(refusal) => self.refuse(first, refusal),
         }
@@ -155,9 +142,12 @@ impl<'world, T: Trail> Expansion<'world, T> {
         let from = self.result.len();
         self.place += 1;
         (self.merged, self.returned, self.relied_on) = (false, Vec::new(), None);
-        self.pending.push(first.clone());
-        while let Some(branch) = self.pending.pop() {
-            self.step(branch);
+        self.pending.push(Pending::One(first.clone()));
+        while let Some(pending) = self.pending.pop() {
+            match pending {
+                Pending::One(branch) => self.step(branch),
+                Pending::Several { members, next, way } => self.several(members, next, way),
+            }
         }
         let arrived =
             self.result.iter().skip(from).any(|end| matches!(end, Expanded::Deliver(_) | Expanded::Moderated(_)));
@@ -165,7 +155,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
             return;
         }
         let nothing = self.result.len() == from;
-        if is_postmaster(self.snapshot, &first.path) {
+        if is_postmaster(self.snapshot, first.path()) {
             self.result.truncate(from);
             self.step(Branch { resolution: Resolution::PostmasterMailbox, ..first });
         } else if nothing && !self.returned.is_empty() {
@@ -173,6 +163,18 @@ impl<'world, T: Trail> Expansion<'world, T> {
             self.refuse(first, Refusal::ForwardingLoop);
         } else if nothing && let Some(group) = self.relied_on.take() {
             self.refuse(first, Refusal::RecipientNotFound(group));
+        }
+    }
+
+    /// Takes the next of a list; the rest waits, so that members come out in order.
+    fn several(&mut self, members: Members, next: usize, way: Arc<Way>) {
+        let Some(member) = members.list().get(next).copied() else {
+            return;
+        };
+        let resolution = self.resolve_object(member);
+        self.pending.push(Pending::Several { members, next: next + 1, way: Arc::clone(&way) });
+        if let Some(resolution) = resolution {
+            self.step(Branch { resolution, way });
         }
     }
 
@@ -208,7 +210,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
     fn judge(&mut self, branch: &Branch) -> Result<(), Refusal> {
         match &branch.resolution {
             // A stranger was judged at RCPT; a forwarder or group of ours may send outside.
-            Resolution::Foreign(_) if branch.via.is_some() => Ok(()),
+            Resolution::Foreign(_) if branch.way.via.is_some() => Ok(()),
             Resolution::Unknown(address) => Err(Refusal::RecipientNotFound(address.clone())),
             Resolution::Mailbox(_)
             | Resolution::Group(_)
@@ -226,13 +228,14 @@ impl<'world, T: Trail> Expansion<'world, T> {
         if self.ring.contains(&id) {
             return self.refuse(branch, Refusal::ForwardingLoop);
         }
-        if branch.within.contains(&id) && !branch.forwarders.is_empty() {
-            self.returned.extend(branch.forwarders.iter().chain(&branch.within).copied());
+        let former = &branch.way;
+        if former.within.contains(&id) && !former.forwarders.is_empty() {
+            self.returned.extend(former.forwarders.iter().chain(&former.within).copied());
         }
         let Some(group) = self.snapshot.recipient(id).cloned() else {
             return;
         };
-        if !branch.forwarders.is_empty() {
+        if !former.forwarders.is_empty() {
             self.relied_on = Some(group.primary().clone());
         }
         if self.was_seen(id) {
@@ -242,29 +245,24 @@ impl<'world, T: Trail> Expansion<'world, T> {
             self.merged = true;
             return;
         }
-        let (reverse_path, dsn) = self.report_rules(&group, &branch);
         let members = self.members_of(&group);
-        self.trail.note("a group is expanded", true, || format!("{}: {} members", group.primary(), members.len()));
-        let via = Some(self.rewriter(&group, branch.via.as_ref()));
-        let within = [branch.within.as_slice(), &[id]].concat();
-        let automatic_replies = branch.automatic_replies && passes_replies(&group);
-        // Reversed, because branches are taken from the end: members come out in order.
-        for member in members.into_iter().rev() {
-            if let Some(resolution) = self.resolve_object(member) {
-                self.pending.push(Branch {
-                    resolution,
-                    path: branch.path.clone(),
-                    reverse_path: reverse_path.clone(),
-                    dsn: dsn.clone(),
-                    resent_from: branch.resent_from.clone(),
-                    via: via.clone(),
-                    forwarders: branch.forwarders.clone(),
-                    within: within.clone(),
-                    automatic_replies,
-                    nested_approved: branch.nested_approved,
-                });
-            }
-        }
+        let count = members.list().len();
+        self.trail.note("a group is expanded", true, || format!("{}: {count} members", group.primary()));
+        let (reverse_path, dsn) = self.report_rules(&group, &former.passage);
+        let passage = Passage {
+            reverse_path,
+            dsn,
+            automatic_replies: former.passage.automatic_replies && passes_replies(&group),
+            ..Passage::clone(&former.passage)
+        };
+        let way = Way {
+            passage: Arc::new(passage),
+            via: Some(self.rewriter(&group, former.via.as_ref())),
+            forwarders: former.forwarders.clone(),
+            within: [former.within.as_slice(), &[id]].concat(),
+            nested_approved: former.nested_approved,
+        };
+        self.pending.push(Pending::Several { members, next: 0, way: Arc::new(way) });
     }
 
     /// Whether a group or mailbox was seen to before; from here on it was.
@@ -276,32 +274,32 @@ impl<'world, T: Trail> Expansion<'world, T> {
         true
     }
 
-    fn members_of(&self, group: &Recipient) -> Vec<RecipientId> {
+    fn members_of(&self, group: &Arc<Recipient>) -> Members {
         if group.recipient_type != RecipientType::DynamicDistributionGroup {
-            return group.group.as_deref().map(|set| set.members().to_vec()).unwrap_or_default();
+            return Members::Listed(Arc::clone(group));
         }
         // Evaluated when the message is expanded (spec section 5.6); without a filter nobody is meant.
         let Some(filter) = self.snapshot.filter_of(group.id) else {
-            return Vec::new();
+            return Members::Matched(Vec::new());
         };
         // A filter means recipients: a mailbox that was deleted or lost its licence is none any more.
         let is_recipient = |other: &Recipient| of_recipient(self.settings, other, &mut Unrecorded).is_some();
         let others = self.snapshot.recipients().filter(|other| other.id != group.id && filter.matches(other));
         let mut members: Vec<_> = others.filter(|other| is_recipient(other)).map(|found| found.id).collect();
         members.sort_unstable();
-        members
+        Members::Matched(members)
     }
 
     /// Who hears of failures below a group (spec section 5.6): the sender, the first owner, or nobody.
-    fn report_rules(&self, group: &Recipient, branch: &Branch) -> (ReversePath, DsnRequest) {
-        let inherited = (branch.reverse_path.clone(), branch.dsn.clone());
+    fn report_rules(&self, group: &Recipient, former: &Passage) -> (ReversePath, DsnRequest) {
+        let inherited = (former.reverse_path.clone(), former.dsn.clone());
         let Some(rules) = group.group.as_deref() else {
             return inherited;
         };
         let owner = rules.managed_by.first().and_then(|owner| self.snapshot.recipient(*owner));
         match (rules.report_to_originator, owner) {
             (true, _) => inherited,
-            (false, Some(owner)) if rules.report_to_manager && branch.reverse_path != ReversePath::Null => {
+            (false, Some(owner)) if rules.report_to_manager && former.reverse_path != ReversePath::Null => {
                 (ReversePath::Mailbox(owner.primary().clone()), inherited.1)
             }
             (false, _) => {
@@ -314,8 +312,8 @@ impl<'world, T: Trail> Expansion<'world, T> {
         let Some(mailbox) = self.snapshot.recipient(id).cloned() else {
             return;
         };
-        if branch.forwarders.contains(&id) || self.ring.contains(&id) {
-            self.ring.extend(branch.forwarders.iter().copied());
+        if branch.way.forwarders.contains(&id) || self.ring.contains(&id) {
+            self.ring.extend(branch.way.forwarders.iter().copied());
             return self.refuse(branch, Refusal::ForwardingLoop);
         }
         if self.was_seen(id) {
@@ -334,37 +332,37 @@ impl<'world, T: Trail> Expansion<'world, T> {
         if keeps {
             self.deliver(Destination::Mailbox(id), branch.clone());
         } else {
-            branch.forwarders.push(id);
+            Arc::make_mut(&mut branch.way).forwarders.push(id);
         }
         self.forward(&mailbox, target, branch);
     }
 
     /// A Microsoft 365 group gives its subscribers a copy of their own (spec section 5.7).
-    fn subscribers(&mut self, mailbox: &Recipient, branch: &Branch) {
-        let Some(group) = mailbox.group.as_deref() else {
+    fn subscribers(&mut self, mailbox: &Arc<Recipient>, branch: &Branch) {
+        if mailbox.group.as_deref().is_none_or(|group| group.subscribers.is_empty()) {
             return;
-        };
-        for subscriber in group.subscribers.iter().rev() {
-            if let Some(resolution) = self.resolve_object(*subscriber) {
-                let via = Some(self.rewriter(mailbox, branch.via.as_ref()));
-                let automatic_replies = branch.automatic_replies && passes_replies(mailbox);
-                self.pending.push(Branch { resolution, via, automatic_replies, ..branch.clone() });
-            }
         }
+        let mut way = Way::clone(&branch.way);
+        way.via = Some(self.rewriter(mailbox, branch.way.via.as_ref()));
+        Arc::make_mut(&mut way.passage).automatic_replies &= passes_replies(mailbox);
+        let members = Members::Subscribed(Arc::clone(mailbox));
+        self.pending.push(Pending::Several { members, next: 0, way: Arc::new(way) });
     }
 
-    fn forward(&mut self, mailbox: &Recipient, target: Resolution, branch: Branch) {
+    fn forward(&mut self, mailbox: &Recipient, target: Resolution, mut branch: Branch) {
         match forwarding::exit(self.snapshot, self.settings, &target, self.trail) {
             Exit::Forbidden(_) => return self.refuse(branch, Refusal::ExternalForwardingBlocked),
             Exit::Suppressed(address) => {
-                let (path, reverse_path) = (branch.path, branch.reverse_path);
-                let why = Suppression::AutoForward;
-                return self.result.push(Expanded::Dropped { path, address, why, reverse_path });
+                let (why, passage) = (Suppression::AutoForward, Arc::clone(&branch.way.passage));
+                return self.result.push(Expanded::Dropped { address, why, passage });
             }
             Exit::Inside | Exit::Permitted(_) => {}
         }
-        let via = Some(self.rewriter(mailbox, branch.via.as_ref()));
-        self.pending.push(Branch { resolution: target, resent_from: Some(mailbox.primary().clone()), via, ..branch });
+        let via = Some(self.rewriter(mailbox, branch.way.via.as_ref()));
+        let way = Arc::make_mut(&mut branch.way);
+        way.via = via;
+        Arc::make_mut(&mut way.passage).resent_from = Some(mailbox.primary().clone());
+        self.pending.push(Pending::One(Branch { resolution: target, ..branch }));
     }
 
     fn resolve_object(&mut self, id: RecipientId) -> Option<Resolution> {
@@ -380,11 +378,12 @@ impl<'world, T: Trail> Expansion<'world, T> {
 
     /// A mail user, contact or remote mailbox. Its address may lead back to us: then it is resolved again.
     fn outside(&mut self, owner: RecipientId, address: Address, mut branch: Branch) {
-        if branch.forwarders.contains(&owner) {
+        if branch.way.forwarders.contains(&owner) {
             return self.refuse(branch, Refusal::ForwardingLoop);
         }
         if let Some(owner) = self.snapshot.recipient(owner) {
-            branch.via = Some(self.rewriter(owner, branch.via.as_ref()));
+            let via = self.rewriter(owner, branch.way.via.as_ref());
+            Arc::make_mut(&mut branch.way).via = Some(via);
         }
         let Some(domain) = self.snapshot.accepted_domain(address.domain()) else {
             return self.leave(address, Route::Domain, branch);
@@ -395,14 +394,14 @@ impl<'world, T: Trail> Expansion<'world, T> {
             let route = self.relay_route(&address);
             return self.leave(address, route, branch);
         }
-        branch.forwarders.push(owner);
+        Arc::make_mut(&mut branch.way).forwarders.push(owner);
         branch.resolution = resolve(self.snapshot, self.settings, &ForwardPath::Mailbox(address), self.trail);
-        self.pending.push(branch);
+        self.pending.push(Pending::One(branch));
     }
 
     /// A report to mail that was passed on goes to its sender, as long as the rewritten address is fresh.
     fn report_back(&mut self, sender: Address, mut branch: Branch) {
-        let fresh = match &branch.path {
+        let fresh = match branch.path() {
             ForwardPath::Mailbox(address) => srs::is_current(address, self.now),
             ForwardPath::Postmaster => true,
         };
@@ -414,7 +413,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
         }
         // Rewritten addresses within rewritten ones grow shorter with each step, so this ends.
         branch.resolution = resolve(self.snapshot, self.settings, &ForwardPath::Mailbox(sender), self.trail);
-        self.pending.push(branch);
+        self.pending.push(Pending::One(branch));
     }
 
     fn is_ours(&self, address: &Address) -> bool {
@@ -434,24 +433,25 @@ impl<'world, T: Trail> Expansion<'world, T> {
         }
         // Only what leaves under a foreign sender is rewritten, and only to an address at which reports come back here
         // (spec section 5.3).
-        let foreign_sender = branch.reverse_path.address().is_some_and(|sender| !self.is_ours(sender));
+        let given = &branch.way.passage.reverse_path;
+        let foreign_sender = given.address().is_some_and(|sender| !self.is_ours(sender));
         let rewrites = foreign_sender && !self.is_ours(&address);
-        if let Some(via) = branch.via.as_ref().filter(|via| rewrites && self.is_ours(via)) {
-            branch.reverse_path = srs::rewrite(&self.settings.srs_keys, via, &branch.reverse_path, self.now);
+        if let Some(via) = branch.way.via.as_ref().filter(|via| rewrites && self.is_ours(via)) {
+            let reverse_path = srs::rewrite(&self.settings.srs_keys, via, given, self.now);
+            if reverse_path != *given {
+                Arc::make_mut(&mut Arc::make_mut(&mut branch.way).passage).reverse_path = reverse_path;
+            }
         }
         self.deliver(Destination::Relay { address, route }, branch);
     }
 
     fn deliver(&mut self, to: Destination, branch: Branch) {
+        let mut passage = Arc::clone(&branch.way.passage);
         let named = matches!(to, Destination::Mailbox(id) if self.named.contains(&id));
-        self.result.push(Expanded::Deliver(Delivery {
-            to,
-            path: branch.path,
-            reverse_path: branch.reverse_path,
-            dsn: branch.dsn,
-            resent_from: branch.resent_from,
-            automatic_replies: named || branch.automatic_replies,
-        }));
+        if named && !passage.automatic_replies {
+            Arc::make_mut(&mut passage).automatic_replies = true;
+        }
+        self.result.push(Expanded::Deliver(Delivery { to, passage }));
     }
 
     fn refuse(&mut self, branch: Branch, refusal: Refusal) {
@@ -464,19 +464,14 @@ impl<'world, T: Trail> Expansion<'world, T> {
             | Resolution::Unknown(address) => Some(address.clone()),
             Resolution::PostmasterMailbox => None,
         };
-        let given = match &branch.path {
+        let given = match branch.path() {
             ForwardPath::Mailbox(address) => Some(address.clone()),
             ForwardPath::Postmaster => None,
         };
         // Without any address there is nobody to report about: only the postmaster's own mailbox is like that.
         if let Some(address) = address.or(given) {
-            self.result.push(Expanded::Refused {
-                path: branch.path,
-                address,
-                refusal,
-                reverse_path: branch.reverse_path,
-                dsn: branch.dsn,
-            });
+            let passage = Arc::clone(&branch.way.passage);
+            self.result.push(Expanded::Refused { address, refusal: Box::new(refusal), passage });
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One recipient of one message: who it is, what happens to it, and how it is reported about.
 
+use core::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use super::lane::LaneKey;
 use super::state::{State, TransitionError, transition};
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, Domain, ForwardPath, LocalPart, Reply, ReversePath, Timestamp};
-use crate::model::policy::delivery::{Delivery, Destination, Expanded, Route, Suppression};
+use crate::model::policy::delivery::{Delivery, Destination, Expanded, Passage, Route, Suppression};
 use crate::model::policy::{DsnRequest, Moderated, Notify, Permit, Settings};
 
 /// Where a copy goes next.
@@ -65,23 +66,22 @@ pub struct Addressee {
     pub hop: Hop,
     /// Its address, for reports.
     pub address: Address,
-    /// The permitted path that led here, as the client gave it.
-    pub path: ForwardPath,
-    /// The reverse-path of this copy.
-    pub reverse_path: ReversePath,
-    /// When to report.
-    pub dsn: DsnRequest,
-    /// The mailbox that forwarded it.
-    pub resent_from: Option<Address>,
-    /// Automatic replies of the mailbox may go to the sender, see [`Delivery`].
-    pub automatic_replies: bool,
+    /// What its copy has from the way to it; shared by the members of a group.
+    pub passage: Arc<Passage>,
+}
+
+impl Deref for Addressee {
+    type Target = Passage;
+
+    fn deref(&self) -> &Passage {
+        &self.passage
+    }
 }
 
 impl Addressee {
     /// Who ended in a refusal: nothing is delivered, so nobody answers either.
-    pub const fn nowhere(address: Address, path: ForwardPath, reverse_path: ReversePath, dsn: DsnRequest) -> Self {
-        let hop = Hop::Nowhere;
-        Self { hop, address, path, reverse_path, dsn, resent_from: None, automatic_replies: false }
+    pub fn nowhere(address: Address, path: ForwardPath, reverse_path: ReversePath, dsn: DsnRequest) -> Self {
+        Self { hop: Hop::Nowhere, address, passage: Arc::new(Passage::nowhere(path, reverse_path, dsn)) }
     }
 }
 
@@ -236,15 +236,16 @@ impl Target {
     pub fn of(expanded: Expanded, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Self {
         match expanded {
             Expanded::Deliver(delivery) => Self::new(addressee_of(delivery, snapshot)),
-            Expanded::Refused { path, address, refusal, reverse_path, dsn } => {
+            Expanded::Refused { address, refusal, passage } => {
                 let attempt = Attempt { at: now, host: None, reply: refusal.bare_reply(settings) };
-                Self::refused(Addressee::nowhere(address, path, reverse_path, dsn), attempt)
+                Self::refused(Addressee { hop: Hop::Nowhere, address, passage }, attempt)
             }
-            Expanded::Dropped { path, address, why, reverse_path } => {
+            Expanded::Dropped { address, why, passage } => {
                 let reply = match why {
                     Suppression::AutoForward => Finding::AutoForwardSuppressed.reply(),
                 };
                 let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
+                let (path, reverse_path) = (passage.path.clone(), passage.reverse_path.clone());
                 let addressee = Addressee::nowhere(address, path, reverse_path, dsn);
                 Self::dropped(addressee, Attempt { at: now, host: None, reply })
             }
@@ -262,7 +263,8 @@ impl Target {
         let Moderated { path, address, reverse_path, dsn, resent_from, waiting } = moderated;
         let approval = Approval { waiting, since: now, until, decision: None, first_below: None };
         let hop = Hop::Approval(Box::new(approval));
-        let addressee = Addressee { hop, resent_from, ..Addressee::nowhere(address, path, reverse_path, dsn) };
+        let passage = Passage { resent_from, ..Passage::nowhere(path, reverse_path, dsn) };
+        let addressee = Addressee { hop, address, passage: Arc::new(passage) };
         Self { state: State::Moderated, ..Self::new(addressee) }
     }
 
@@ -273,6 +275,14 @@ impl Target {
         let dsn = DsnRequest { notify: Notify::Never, original_recipient: None };
         let hop = Hop::SentItems(owner.id);
         Self::new(Addressee { hop, ..Addressee::nowhere(address, path, ReversePath::Null, dsn) })
+    }
+
+    /// Shares with `former` what both have from the way to them, as they did before they were written down.
+    pub fn share(&mut self, former: &Self) {
+        let passage = &former.addressee.passage;
+        if *self.addressee.passage == **passage {
+            Arc::make_mut(&mut self.addressee).passage = Arc::clone(passage);
+        }
     }
 
     /// Applies an event, in the running server and in the replay alike.
@@ -378,25 +388,25 @@ impl Target {
 }
 
 fn addressee_of(delivery: Delivery, snapshot: &Snapshot) -> Addressee {
-    let Delivery { to, path, reverse_path, dsn, resent_from, automatic_replies } = delivery;
+    let Delivery { to, passage } = delivery;
     let postmaster = || {
         let domain = snapshot.default_domain().map_or_else(|| "localhost".to_owned(), ToString::to_string);
         Address::parse(&format!("postmaster@{domain}")).ok()
     };
-    let given = match &path {
+    let given = || match &passage.path {
         ForwardPath::Mailbox(address) => Some(address.clone()),
         ForwardPath::Postmaster => postmaster(),
     };
     let (hop, address) = match to {
         Destination::Mailbox(id) => {
-            (Hop::Mailbox(id), snapshot.recipient(id).map(|found| found.primary().clone()).or(given))
+            (Hop::Mailbox(id), snapshot.recipient(id).map(|found| found.primary().clone()).or_else(given))
         }
-        Destination::PostmasterMailbox => (Hop::Postmaster, given),
+        Destination::PostmasterMailbox => (Hop::Postmaster, given()),
         Destination::Relay { address, route } => (Hop::Relay { address: address.clone(), route }, Some(address)),
     };
     // An accepted domain makes a valid address with "postmaster", so there is always one.
     let address = address.unwrap_or_else(|| local_address(super::entry::postmaster_local()));
-    Addressee { hop, address, path, reverse_path, dsn, resent_from, automatic_replies }
+    Addressee { hop, address, passage }
 }
 
 /// An address at this machine, for what has none of its own.

@@ -192,7 +192,12 @@ impl<'a> Replay<'a> {
         }
         // A piece whose predecessors are missing belongs to an expansion that was broken off.
         if usize::try_from(piece.first) == Ok(known.unfinished.len()) {
-            known.unfinished.extend(piece.targets);
+            for mut target in piece.targets {
+                if let Some(former) = known.unfinished.last() {
+                    target.share(former);
+                }
+                known.unfinished.push(target);
+            }
             if piece.last {
                 // An expansion that is written anew tells nothing new.
                 let first = !known.entry.is_expanded();

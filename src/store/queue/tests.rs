@@ -10,7 +10,7 @@ use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, RecipientId, Snapshot};
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, ReversePath};
 use crate::model::policy::{
-    DsnRequest, MessageParameters, Notify, Posting, Route, Sender as From, Settings, Unrecorded, admit,
+    DsnRequest, MessageParameters, Notify, Passage, Posting, Route, Sender as From, Settings, Unrecorded, admit,
 };
 use crate::model::queue::{Addressee, Attempt, Hop, State};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
@@ -55,7 +55,8 @@ fn target(hop: Hop, reverse_path: ReversePath) -> Target {
     let address = address("partner@fabrikam.example");
     let path = ForwardPath::Mailbox(address.clone());
     let dsn = DsnRequest { notify: Notify::Unspecified, original_recipient: None };
-    Target::new(Addressee { hop, address, path, reverse_path, dsn, resent_from: None, automatic_replies: true })
+    let passage = Passage { path, reverse_path, dsn, resent_from: None, automatic_replies: true };
+    Target::new(Addressee { hop, address, passage: Arc::new(passage) })
 }
 
 fn outside() -> Hop {

@@ -8,8 +8,8 @@ use super::*;
 use crate::model::directory::Snapshot;
 use crate::model::mail::{Address, ForwardPath};
 use crate::model::policy::{
-    DsnRequest, Envelope, MessageParameters, Origin, Posting, Sender as PolicySender, Settings, Unrecorded, admit,
-    sign_in,
+    DsnRequest, Envelope, MessageParameters, Origin, Passage, Posting, Sender as PolicySender, Settings, Unrecorded,
+    admit, sign_in,
 };
 use crate::model::queue::{Addressee, EntryFacts, Hop, Target};
 use crate::store::queue::Witness as _;
@@ -92,12 +92,14 @@ impl Scene {
         let target = |to: &u64| {
             Target::new(Addressee {
                 hop: Hop::Mailbox(account(*to)),
-                path: ForwardPath::Mailbox(address(*to)),
                 address: address(*to),
-                reverse_path: reverse_path.clone(),
-                dsn: DsnRequest::default(),
-                resent_from: None,
-                automatic_replies: true,
+                passage: Arc::new(Passage {
+                    path: ForwardPath::Mailbox(address(*to)),
+                    reverse_path: reverse_path.clone(),
+                    dsn: DsnRequest::default(),
+                    resent_from: None,
+                    automatic_replies: true,
+                }),
             })
         };
         let targets = to.iter().map(target).collect();

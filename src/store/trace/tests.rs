@@ -6,7 +6,7 @@ use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, Snapshot};
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use crate::model::policy::{
-    DsnRequest, MessageParameters, Origin, Posting, Route, Sender as From, Settings, Unrecorded, admit,
+    DsnRequest, MessageParameters, Origin, Passage, Posting, Route, Sender as From, Settings, Unrecorded, admit,
 };
 use crate::model::queue::{Addressee, Attempt, Event, Hop, Party, QueueId, State};
 use crate::store::intake::locked;
@@ -53,11 +53,13 @@ fn addressee(to: &str, given: &str) -> Addressee {
     Addressee {
         hop: Hop::Relay { address: address(to), route: Route::Domain },
         address: address(to),
-        path: ForwardPath::Mailbox(address(given)),
-        reverse_path: ReversePath::Null,
-        dsn: DsnRequest::default(),
-        resent_from: None,
-        automatic_replies: true,
+        passage: Arc::new(Passage {
+            path: ForwardPath::Mailbox(address(given)),
+            reverse_path: ReversePath::Null,
+            dsn: DsnRequest::default(),
+            resent_from: None,
+            automatic_replies: true,
+        }),
     }
 }
 

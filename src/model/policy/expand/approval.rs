@@ -1,9 +1,11 @@
 //! Where a branch of the expansion stops for a moderator, and how it goes on after an approval.
 
-use super::{Branch, Expansion};
+use std::sync::Arc;
+
+use super::{Branch, Expansion, Way};
 use crate::model::directory::{RecipientId, Snapshot};
 use crate::model::mail::{AddressKey, Timestamp};
-use crate::model::policy::delivery::{Expanded, Moderated};
+use crate::model::policy::delivery::{Expanded, Moderated, Passage};
 use crate::model::policy::moderation::{Judged, Waiting, judge, nearest};
 use crate::model::policy::posting::Posting;
 use crate::model::policy::resolve::{Resolution, is_postmaster, resolve_object};
@@ -45,18 +47,22 @@ pub fn expand_approved(
     }
     let found = resolve_object(snapshot, settings, waiting.recipient, expansion.trail);
     // Whether it may be in Bcc was judged before it waited: a header does not alter.
-    expansion.follow(Branch {
-        resolution: found.unwrap_or_else(|| Resolution::Unknown(approved.address.clone())),
+    let passage = Passage {
         path: approved.path.clone(),
         reverse_path: approved.reverse_path.clone(),
         dsn: approved.dsn.clone(),
         resent_from: approved.resent_from.clone(),
+        automatic_replies: waiting.automatic_replies,
+    };
+    let way = Way {
+        passage: Arc::new(passage),
         via: waiting.via.clone(),
         forwarders: waiting.forwarders.clone(),
         within: waiting.within.clone(),
-        automatic_replies: waiting.automatic_replies,
         nested_approved: waiting.nested_approved,
-    });
+    };
+    let resolution = found.unwrap_or_else(|| Resolution::Unknown(approved.address.clone()));
+    expansion.follow(Branch { resolution, way: Arc::new(way) });
     expansion.result
 }
 
@@ -74,35 +80,39 @@ impl<T: Trail> Expansion<'_, T> {
         };
         // Reports to groups are dropped, so nobody need look at them.
         let dropped = matches!(branch.resolution, Resolution::Group(_)) && self.posting.is_delivery_report();
-        if dropped || is_postmaster(self.snapshot, &branch.path) {
+        if dropped || is_postmaster(self.snapshot, branch.path()) {
             return Some(branch);
         }
-        match judge(self.snapshot, self.posting, recipient, self.passed, branch.nested_approved, self.trail) {
+        match judge(self.snapshot, self.posting, recipient, self.passed, branch.way.nested_approved, self.trail) {
             Judged::Passes { nested_approved } => {
-                branch.nested_approved = nested_approved;
+                if nested_approved != branch.way.nested_approved {
+                    Arc::make_mut(&mut branch.way).nested_approved = nested_approved;
+                }
                 Some(branch)
             }
             Judged::Waits { moderators, notifies_sender } => {
                 let address = recipient.primary().clone();
                 // Asked for once, however many ways lead there.
                 if !self.was_seen(id) {
+                    let way = Arc::unwrap_or_clone(branch.way);
+                    let passage = Arc::unwrap_or_clone(way.passage);
                     let waiting = Waiting {
                         recipient: id,
                         moderators,
                         notifies_sender,
-                        via: branch.via,
-                        forwarders: nearest(&branch.forwarders),
-                        within: nearest(&branch.within),
+                        via: way.via,
+                        forwarders: nearest(&way.forwarders),
+                        within: nearest(&way.within),
                         named: self.named.contains(&id),
-                        automatic_replies: branch.automatic_replies,
-                        nested_approved: branch.nested_approved,
+                        automatic_replies: passage.automatic_replies,
+                        nested_approved: way.nested_approved,
                     };
                     self.result.push(Expanded::Moderated(Box::new(Moderated {
-                        path: branch.path,
+                        path: passage.path,
                         address,
-                        reverse_path: branch.reverse_path,
-                        dsn: branch.dsn,
-                        resent_from: branch.resent_from,
+                        reverse_path: passage.reverse_path,
+                        dsn: passage.dsn,
+                        resent_from: passage.resent_from,
                         waiting,
                     })));
                 }
