@@ -30,6 +30,7 @@ use super::ticket::{Stopped, Ticket, ticket};
 use crate::world::disk::Disk;
 
 mod count;
+mod listing;
 mod log;
 mod message;
 mod name;

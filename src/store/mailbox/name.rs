@@ -242,10 +242,11 @@ pub(super) fn file_name(unique: &str, bytes: u64, wire_bytes: u64, flags: Flags)
     }
 }
 
-/// Whether a file is the message of this unique part, whatever its sizes and flags are.
-pub(super) fn is_message(name: &OsStr, unique: &str) -> bool {
-    let rest = name.as_encoded_bytes().strip_prefix(unique.as_bytes());
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b',' | b':')))
+/// The unique part of a file's name: what stands before sizes and flags.
+pub(super) fn unique_of(name: &OsStr) -> &[u8] {
+    let name = name.as_encoded_bytes();
+    let end = name.iter().position(|octet| matches!(octet, b',' | b':')).unwrap_or(name.len());
+    name.get(..end).unwrap_or(name)
 }
 
 /// The size that a file name tells (`,S=`), if it does.

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::count::{Count, Stamps};
+use super::listing::Listings;
 use super::message::Sizes;
-use super::name::{MailboxName, file_name, is_message, stored_bytes};
+use super::name::{MailboxName, file_name, stored_bytes};
 use super::occupancy::Occupancy;
 use super::{Delivered, Delivery, Flags, Folder, MailboxFailure, Repeat};
 use crate::model::directory::RecipientId;
@@ -60,6 +61,8 @@ struct Round {
     written: Vec<Written>,
     /// Under their final names, by directory.
     placed: BTreeMap<PathBuf, Vec<Placed>>,
+    /// Folders in which earlier copies were looked for.
+    listings: Listings,
 }
 
 /// What writing came to.
@@ -169,7 +172,8 @@ impl Labour for Writer {
 
 impl Writer {
     pub(super) fn work(&mut self, jobs: Vec<Job>) {
-        let mut round = Round { written: Vec::with_capacity(jobs.len()), placed: BTreeMap::new() };
+        let written = Vec::with_capacity(jobs.len());
+        let mut round = Round { written, placed: BTreeMap::new(), listings: Listings::default() };
         self.unmeasured = None;
         for job in jobs {
             match job {
@@ -237,7 +241,7 @@ impl Writer {
             }
         }
         if delivery.repeat == Repeat::Possible
-            && let Some((directory, found)) = self.find(folder, unique).map_err(failed)?
+            && let Some((directory, found)) = self.find(folder, unique, round).map_err(failed)?
         {
             return Ok(Some(Begun::There(directory, found)));
         }
@@ -336,7 +340,7 @@ impl Writer {
             let temporary = folder.join("tmp").join(&unique);
             let (part, name) = file_name(&unique, sizes.bytes, sizes.wire_bytes, flags);
             let directory = folder.join(part);
-            let path = directory.join(name);
+            let path = directory.join(&name);
             match file.synchronize().and_then(|()| self.disk.rename(&temporary, &path)) {
                 Ok(()) => {
                     // Whatever comes of the directory: a count would find the message, too, and an attempt that repeats
@@ -344,6 +348,7 @@ impl Writer {
                     if let Some(mailbox) = mailbox {
                         self.occupancy.added(mailbox, sizes.bytes);
                     }
+                    round.listings.placed(&folder, &unique, part, name.as_ref());
                     let delivered = Delivered { path, bytes: sizes.bytes, was_there: false };
                     round.placed.entry(directory).or_default().push((promise, delivered));
                 }
@@ -360,21 +365,13 @@ impl Writer {
         let _ = self.disk.remove(temporary);
     }
 
-    /// Looks for the message among those that are new and those that were seen.
-    fn find(&self, folder: &Path, unique: &str) -> io::Result<Option<(PathBuf, Delivered)>> {
-        for part in ["new", "cur"] {
-            let directory = folder.join(part);
-            let names = match self.disk.list(&directory) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                result => result?,
-            };
-            let Some(name) = names.into_iter().find(|name| is_message(name, unique)) else { continue };
-            let path = directory.join(&name);
-            // A reader may move it at this moment; then its name still tells the size, and it is there all the same.
-            let bytes = stored_bytes(&name).map_or_else(|| self.disk.length(&path), Ok).unwrap_or(0);
-            return Ok(Some((directory, Delivered { path, bytes, was_there: true })));
-        }
-        Ok(None)
+    /// Looks for the message among those that are new and those that were seen; its directory, and itself.
+    fn find(&self, folder: &Path, unique: &str, round: &mut Round) -> io::Result<Option<(PathBuf, Delivered)>> {
+        let Some(path) = round.listings.find(&*self.disk, folder, unique)? else { return Ok(None) };
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        // A reader may move it at this moment; then its name still tells the size, and it is there all the same.
+        let bytes = stored_bytes(name).map_or_else(|| self.disk.length(&path), Ok).unwrap_or(0);
+        Ok(Some((directory.to_owned(), Delivered { bytes, was_there: true, path: path.clone() })))
     }
 
     fn create(&self, mailbox: &Path, folder: &Folder, temporary: &Path) -> io::Result<Box<dyn AppendFile>> {
