@@ -4,6 +4,7 @@
 
 mod admin;
 mod authors;
+mod auto_replies;
 mod clients;
 mod crash;
 mod dialogues;

@@ -14,9 +14,9 @@ use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
-    Delivery, Destination, DsnRequest, Evidence, Expanded, Moderated, Permit, Posting, Proof, Refusal, Route, Rule,
-    Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author, authorship, expand, sent_items,
-    sign_in,
+    Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Moderated, Occasion, Permit, Posting,
+    Proof, Refusal, Route, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author,
+    authorship, auto_reply, expand, sent_items, sign_in,
 };
 use crate::model::smtp::replies::Answer;
 
@@ -350,7 +350,10 @@ impl Session<'_> {
         let mut cures = Vec::new();
         for branch in expanded {
             match branch {
-                Expanded::Deliver(delivery) => outcome.push(self.delivery(&delivery)),
+                Expanded::Deliver(delivery) => {
+                    outcome.push(self.delivery(&delivery));
+                    outcome.extend(self.answer(posting, &delivery, &mut trail));
+                }
                 Expanded::Dropped { address, why: Suppression::AutoForward, .. } => {
                     let domain = self.snapshot.remote_domain(address.domain()).domain;
                     outcome.push(format!(
@@ -385,6 +388,31 @@ impl Session<'_> {
         let moderators: Vec<String> = moderated.waiting.moderators.iter().filter_map(address).collect();
         let who = if moderators.is_empty() { "the postmaster".to_owned() } else { moderators.join(" or ") };
         format!("{} is moderated: the message waits until {who} approves it", moderated.address)
+    }
+
+    /// What the mailbox answers by itself, if it ever does. The header is taken to name the recipient that was given.
+    fn answer(&self, posting: &Posting<'_>, delivery: &Delivery, trail: &mut Vec<Rule>) -> Option<String> {
+        let Destination::Mailbox(id) = &delivery.to else { return None };
+        let mailbox = self.snapshot.recipient(*id).filter(|mailbox| mailbox.auto_reply.is_some())?;
+        let head = self.head(posting.reverse_path());
+        let occasion = Occasion {
+            origin: posting.origin(),
+            reverse_path: posting.reverse_path(),
+            head: head.as_bytes(),
+            path: &delivery.path,
+            passed_by_groups: delivery.automatic_replies,
+        };
+        let judged = auto_reply(self.snapshot, self.settings, mailbox, &occasion, History::New, self.now, trail);
+        Some(match judged {
+            Ok(reply) => {
+                let text = match reply.audience {
+                    Audience::Internal => "internal",
+                    Audience::External => "external",
+                };
+                format!("{} answers {} by itself with its {text} text, once", mailbox.primary(), reply.to)
+            }
+            Err(reason) => format!("{} does not answer by itself: {}", mailbox.primary(), reason.text()),
+        })
     }
 
     fn delivery(&self, delivery: &Delivery) -> String {

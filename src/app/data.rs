@@ -6,6 +6,7 @@
 //! queue/           the journal of accepted messages, their large bodies, the spool
 //! mailboxes/       one Maildir++ for each mailbox, and .occupancy: what each of them holds
 //! limits/          what accounts and mailboxes have used up of their hours and days
+//! replies/         whom each mailbox has answered by itself
 //! trace/           who sent what to whom, by day; may be deleted while the server is stopped
 //! keys/            secrets that this server made for itself
 //! mta-sts/         what other domains have promised about the way to them
@@ -135,6 +136,11 @@ impl DataDirectory {
     /// What accounts and mailboxes have used up.
     pub fn limits(&self) -> PathBuf {
         self.root.join("limits")
+    }
+
+    /// Whom mailboxes have answered by themselves.
+    pub fn replies(&self) -> PathBuf {
+        self.root.join("replies")
     }
 
     /// The message trace.

@@ -381,6 +381,7 @@ fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> 
         schedule: stores.schedule.clone(),
         tally: Arc::clone(&stores.tally),
         mailboxes: MailboxAgent::new(Arc::clone(&stores.mailboxes)),
+        answered: Arc::clone(&stores.answered),
         outgoing,
         disk: Arc::clone(&world.disk),
         clock: Arc::clone(&world.clock),

@@ -12,6 +12,7 @@ use super::routes;
 use crate::config::Config;
 use crate::model::policy::{Refusal, Settings};
 use crate::model::queue::Schedule;
+use crate::store::answered::AnsweredSenders;
 use crate::store::directory::{DirectoryStore, IndexState, OpenError as DirectoryOpenError};
 use crate::store::engine::EmbeddedEngine;
 use crate::store::journal::{JournalOptions, Recovery};
@@ -84,6 +85,8 @@ pub struct Stores {
     pub tally: Arc<Tally>,
     /// What was delivered.
     pub mailboxes: Arc<MailboxStore>,
+    /// Whom mailboxes have answered by themselves.
+    pub answered: Arc<AnsweredSenders>,
     /// The policy of the configuration, with this server's keys.
     pub settings: Arc<Settings>,
     /// The queue's times.
@@ -132,6 +135,7 @@ impl Stores {
         let (queue, schedule) = open_queue(world, config, &data, &settings, trace.as_ref(), &tally)?;
         let hostname = config.hostname.to_string();
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
+        let answered = AnsweredSenders::open(Arc::clone(&world.disk), &data.replies())?;
         mailboxes.keep_free(config.queue.free_bytes_min / 2);
         Ok(Self {
             data,
@@ -140,6 +144,7 @@ impl Stores {
             trace,
             tally,
             mailboxes: Arc::new(mailboxes),
+            answered: Arc::new(answered),
             settings: Arc::new(settings),
             schedule,
         })

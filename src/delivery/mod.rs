@@ -9,6 +9,7 @@ mod moderation;
 pub mod outbox;
 pub mod outgoing;
 pub mod relay_agent;
+mod replying;
 mod reporting;
 mod throttle;
 pub mod worker;

@@ -16,10 +16,11 @@ use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
 use super::throttle::throttle;
-use super::{moderation, reporting};
+use super::{moderation, replying, reporting};
 use crate::model::directory::Snapshot;
 use crate::model::policy::{Posting, Settings, Unrecorded, expand};
 use crate::model::queue::{Attempt, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
+use crate::store::answered::AnsweredSenders;
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::store::tally::Tally;
 use crate::world::clock::Clock;
@@ -53,6 +54,8 @@ pub struct Agents {
     pub tally: Arc<Tally>,
     /// Local mailboxes.
     pub mailboxes: MailboxAgent,
+    /// Whom mailboxes have answered by themselves.
+    pub answered: Arc<AnsweredSenders>,
     /// The way out.
     pub outgoing: Arc<dyn Outgoing>,
     /// Where large bodies are.
@@ -129,7 +132,7 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
 const fn lease_of(work: &Work) -> Option<Lease> {
     match work {
         Work::Attempt(job) => Some(job.lease),
-        Work::Expand(_) | Work::Report(_) | Work::Request(..) | Work::Branch(..) => None,
+        Work::Expand(_) | Work::Report(_) | Work::Reply(_) | Work::Request(..) | Work::Branch(..) => None,
     }
 }
 
@@ -157,6 +160,10 @@ async fn carry_out(agents: Arc<Agents>, thinking: Arc<Semaphore>, work: Work) {
         Work::Branch(id, place) => {
             let _turn = thinking.acquire().await;
             moderation::branch(agents, id, place).await;
+        }
+        Work::Reply(job) => {
+            let _turn = thinking.acquire().await;
+            replying::reply(agents, job).await;
         }
     }
 }
@@ -225,7 +232,13 @@ async fn to_mailboxes(agents: &Agents, job: &Job, message: &StoredMessage) -> Ve
     for (place, addressee) in &job.targets {
         let copy = Copy { message, place: *place, addressee, repeat_possible: job.repeat_possible };
         let (snapshot, now) = (agents.directory.snapshot(), agents.clock.now());
-        outcomes.push((*place, agents.mailboxes.deliver(copy, &snapshot, &agents.settings, now).await));
+        let outcome = match agents.mailboxes.deliver(copy, &snapshot, &agents.settings, now).await {
+            Outcome::Delivered(attempt) if replying::is_due(&snapshot, &agents.settings, message, addressee, now) => {
+                Outcome::DeliveredReplyDue(attempt)
+            }
+            other => other,
+        };
+        outcomes.push((*place, outcome));
     }
     outcomes
 }
@@ -276,7 +289,7 @@ fn log(session: &str, job: &Job, place: u32, outcome: &Outcome) {
     let sent_copy = addressee.is_some_and(|addressee| matches!(addressee.hop, Hop::SentItems(_)));
     let (word, attempt) = match outcome {
         Outcome::Delivered(attempt) if sent_copy => ("kept in Sent Items", attempt),
-        Outcome::Delivered(attempt) => ("delivered", attempt),
+        Outcome::Delivered(attempt) | Outcome::DeliveredReplyDue(attempt) => ("delivered", attempt),
         Outcome::Relayed { attempt, .. } => ("relayed", attempt),
         Outcome::Deferred(attempt) => ("deferred", attempt),
         Outcome::Unreached(attempt) => ("deferred, no host could be used", attempt),

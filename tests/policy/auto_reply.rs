@@ -172,6 +172,7 @@ fn reasons() -> Vec<(NoReply, &'static str, Case)> {
         (InternalToExternal, "", Case { from: "bob@fabrikam.example", ..inside("") }),
         (ExternalToInternal, "", from("bob@contoso.example")),
         (ExternalToInternal, "", from("scanner@contoso.example")),
+        (RemoteDomain, "[[remote_domain]]\ndomain = \"fabrikam.example\"\nallowed_oof_type = \"None\"", outside("")),
         (InternalOnly, set("external_oof_options = \"InternalOnly\""), outside("")),
         (NoExternalAudience, set("external_audience = \"None\""), outside("")),
         (SenderNotKnown, set("external_audience = \"Known\""), outside("")),
@@ -193,7 +194,7 @@ fn every_reason_forbids_a_reply_and_the_trail_ends_with_it() {
         seen.insert(reason);
     }
     // The server's own messages have no account; they are told apart by their origin alone.
-    assert_eq!(seen.len(), 23, "{seen:?}");
+    assert_eq!(seen.len(), 24, "{seen:?}");
 }
 
 #[test]
@@ -260,6 +261,17 @@ fn a_stranger_must_name_the_mailbox_or_what_led_to_it() {
     assert!(judge(&snapshot, &Case { head: "From: x\r\n".to_owned(), ..Case::inside("") }).is_ok());
     let asked = directory("[organisation]\nauto_reply_only_when_named = false");
     assert!(judge(&asked, &named("To: undisclosed-recipients:;")).is_ok());
+}
+
+#[test]
+fn a_domain_that_belongs_to_the_organisation_gets_the_internal_text() {
+    let snapshot = directory("[[remote_domain]]\ndomain = \"fabrikam.example\"\nallowed_oof_type = \"InternalLegacy\"");
+    let text = |case: &Case| judge(&snapshot, case).map(|(_, audience, _)| audience);
+    assert_eq!(text(&Case::outside("")), Ok(Audience::Internal));
+    assert_eq!(text(&Case { from: "bob@fabrikam.example", ..Case::inside("") }), Ok(Audience::Internal));
+    let unnamed = Case { head: "To: undisclosed-recipients:;\r\n".to_owned(), ..Case::outside("") };
+    assert_eq!(text(&unnamed), Err(NoReply::NotNamed));
+    assert_eq!(text(&Case { from: "eve@other.example", ..Case::outside("") }), Ok(Audience::External));
 }
 
 #[test]

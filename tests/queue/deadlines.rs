@@ -38,6 +38,10 @@ fn live(
                     dispatcher.handle(now, Input::Recorded { id: job.id, events });
                 }
                 Effect::Forget(_) | Effect::Request { .. } | Effect::Branch { .. } => {}
+                Effect::Reply(job) => {
+                    let events = vec![(job.place, Event::Replied(None))];
+                    dispatcher.handle(now, Input::Recorded { id: job.id, events });
+                }
             }
         } else if let Some(job) = dispatcher.next_job(now) {
             *attempts.entry(job.lane.to_string()).or_insert(0) += 1;

@@ -30,6 +30,7 @@ struct Walk {
     next_id: u64,
     reports: BTreeMap<(QueueId, u32, ReportKind), u32>,
     requests: BTreeMap<(QueueId, u32), u32>,
+    replies: BTreeMap<(QueueId, u32), u32>,
     forgotten: BTreeSet<QueueId>,
 }
 
@@ -44,6 +45,7 @@ impl Walk {
             next_id: 1,
             reports: BTreeMap::new(),
             requests: BTreeMap::new(),
+            replies: BTreeMap::new(),
             forgotten: BTreeSet::new(),
         }
     }
@@ -125,6 +127,13 @@ impl Walk {
                 }
                 self.record(job.id, places.iter().map(|place| (*place, event())).collect());
             }
+            Some(Effect::Reply(job)) => {
+                let Some(entry) = self.dispatcher.entry(job.id) else { return true };
+                if entry.target(job.place).unwrap().owes_reply() {
+                    *self.replies.entry((job.id, job.place)).or_default() += 1;
+                    self.record(job.id, vec![(job.place, Event::Replied(None))]);
+                }
+            }
             Some(Effect::Forget(id)) => assert!(self.forgotten.insert(id), "forgotten twice"),
             // A worker that is lost: it is asked for again.
             Some(Effect::Request { .. } | Effect::Branch { .. }) if self.chance(4) => {}
@@ -187,6 +196,7 @@ impl Walk {
                 1 if !job.lane.is_local() => {
                     Outcome::Relayed { attempt: attempt(self.now, 250), dsn_passed_on: self.chance(2) }
                 }
+                1 if self.chance(2) => Outcome::DeliveredReplyDue(attempt(self.now, 250)),
                 1 => Outcome::Delivered(attempt(self.now, 250)),
                 2 => return None,
                 _ => Outcome::Deferred(attempt(self.now, 451)),
@@ -313,6 +323,31 @@ impl Walk {
         panic!("the queue does not come to rest");
     }
 
+    /// Whose delivery was to be answered when it came to be known.
+    fn answerable(&self) -> BTreeSet<(QueueId, u32)> {
+        let mut entries: BTreeMap<QueueId, Entry> = BTreeMap::new();
+        let mut found = BTreeSet::new();
+        for fact in &self.journal {
+            match fact {
+                Fact::Committed(facts) => drop(entries.insert(facts.id, Entry::accepted(facts.clone()))),
+                Fact::Expanded(id, targets) => entries.get_mut(id).unwrap().expand(targets.clone()),
+                Fact::Moved(id, events) => {
+                    for (place, event) in events {
+                        let applied = entries.get_mut(id).unwrap().apply(*place, event).is_ok();
+                        if applied && *event == Event::ReplyDue {
+                            found.insert((*id, *place));
+                        }
+                    }
+                }
+                Fact::Branched(id, place, targets) => {
+                    assert!(entries.get_mut(id).unwrap().branch(*place, targets.clone()));
+                }
+                Fact::Suspended(_) => {}
+            }
+        }
+        found
+    }
+
     /// How often the events of the journal, as applied, ended each recipient.
     fn endings(&self) -> BTreeMap<(QueueId, u32), u32> {
         let mut entries: BTreeMap<QueueId, Entry> = BTreeMap::new();
@@ -367,8 +402,14 @@ proptest! {
         }
         walk.settle();
         prop_assert!(walk.endings().values().all(|endings| *endings == 1), "{:?}", walk.endings());
+        let answerable = walk.answerable();
         for (id, entry) in walk.replayed() {
             prop_assert!(entry.is_settled());
+            for (place, target) in (0_u32..).zip(entry.targets()) {
+                let replies = walk.replies.get(&(id, place)).copied().unwrap_or(0);
+                let delivered = matches!(target.state, State::Delivered | State::Reported);
+                prop_assert_eq!(replies, u32::from(delivered && answerable.contains(&(id, place))));
+            }
             prop_assert!(walk.forgotten.contains(&id));
             for (place, target) in (0_u32..).zip(entry.targets()) {
                 let notify = target.addressee.dsn.notify;

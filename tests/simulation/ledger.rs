@@ -46,8 +46,16 @@ pub(super) struct Report {
     /// The Message-ID of what it is about.
     pub(super) about: String,
     pub(super) kind: String,
+    pub(super) from: String,
     pub(super) to: String,
     pub(super) message_id: String,
+}
+
+impl Report {
+    /// Whether a mailbox wrote it by itself: an automatic reply.
+    pub(super) fn is_answer(&self) -> bool {
+        self.kind == "Automatic reply"
+    }
 }
 
 /// A message that was handed in, or that the server wrote itself.
@@ -215,6 +223,7 @@ fn report(head: &[u8]) -> Option<Report> {
     Some(Report {
         about: field("In-Reply-To:").unwrap_or_default(),
         kind: subject.split(':').next()?.to_owned(),
+        from: field("From:")?,
         to: field("To:")?,
         message_id: field("Message-ID:")?,
     })
@@ -314,6 +323,8 @@ fn word(event: &Event) -> String {
         Event::Removed => "removed".to_owned(),
         Event::Reported => "reported".to_owned(),
         Event::Noticed => "noticed".to_owned(),
+        Event::ReplyDue => "a reply is due".to_owned(),
+        Event::Replied(reply) => format!("replied {reply:?}"),
         Event::Redirected(route) => format!("redirected to {route:?}"),
         Event::Requested => "requested".to_owned(),
         Event::Approved(decision) => format!("approved by {}", decision.by),

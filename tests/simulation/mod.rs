@@ -16,6 +16,7 @@
 //! journal says at its start that it is damaged or was cut, or all of the above holds; and what is delivered is what
 //! was sent, in any case.
 
+mod answers;
 mod clock;
 mod dice;
 mod ledger;

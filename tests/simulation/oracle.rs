@@ -11,6 +11,7 @@ use franking::model::queue::{Addressee, Hop, QueueId, State};
 use franking::store::mailbox::MailboxName;
 use franking::world::disk::Disk as _;
 
+use super::answers;
 use super::ledger::{Books, Ending, Letter, Receipt};
 use super::organisation::{ALICE, BOB, End, INFO, MAILBOXES, SALES, ends};
 use super::scenario::Draft;
@@ -24,6 +25,7 @@ pub(super) struct Counts {
     pub(super) relayed: usize,
     pub(super) failed: usize,
     pub(super) reports: usize,
+    pub(super) answers: usize,
     pub(super) duplicates: usize,
     pub(super) moderated: usize,
     pub(super) lost_unacknowledged: usize,
@@ -44,6 +46,7 @@ impl Counts {
         self.relayed += other.relayed;
         self.failed += other.failed;
         self.reports += other.reports;
+        self.answers += other.answers;
         self.duplicates += other.duplicates;
         self.moderated += other.moderated;
         self.lost_unacknowledged += other.lost_unacknowledged;
@@ -89,6 +92,10 @@ pub(super) fn judge(world: &World) -> (Counts, Vec<String>) {
         oracle.letter(*id, letter);
     }
     oracle.nothing_else_is_there();
+    // A disk that lies may lose who was answered; the journal cannot know of that.
+    let (answers, breaches) = answers::judge(&books, books.damage_known || world.disk.lies() > 0);
+    oracle.counts.answers = answers;
+    oracle.violations.extend(breaches);
     oracle.counts.damage_found = usize::from(books.damage_known);
     (oracle.counts, oracle.violations)
 }
@@ -347,7 +354,7 @@ impl Oracle<'_> {
                 let text = String::from_utf8_lossy(&mail.content);
                 mail.content.starts_with(&expected)
                     && text.contains(&format!("\nMessage-ID: <{}>\n", report.message_id))
-                    && text.trim_end().ends_with("--")
+                    && (text.trim_end().ends_with("--") || report.is_answer())
             }
             (None, None) => false,
         };
@@ -379,7 +386,7 @@ impl Oracle<'_> {
         }
         let known = self.books.letters.iter();
         let written: Vec<(QueueId, &Letter)> = known
-            .filter(|(_, other)| other.report.as_ref().is_some_and(|report| report.about == about))
+            .filter(|(_, other)| other.report.as_ref().is_some_and(|own| own.about == about && !own.is_answer()))
             .map(|(id, other)| (*id, other))
             .collect();
         self.counts.reports += written.len();

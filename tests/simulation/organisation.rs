@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use franking::model::directory::{
-    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Group, Moderation, Organisation,
-    Recipient, RecipientId, RecipientType, Right, Snapshot,
+    AcceptedDomain, AutoForwardingMode, AutoReply, AutoReplyState, Change, DomainType, Forwarding, Grant, Group,
+    Moderation, Organisation, Recipient, RecipientId, RecipientType, Right, Snapshot,
 };
 use franking::model::mail::Address;
 
@@ -102,13 +102,25 @@ pub(super) fn contoso() -> Arc<Snapshot> {
     let mut partner =
         Recipient::new(PARTNER, RecipientType::MailContact, "partner", address("partner@contoso.example"));
     partner.external_address = Some(address(PARTNER_ADDRESS));
+    // Carol is away as well, but who forwards to an SMTP address answers nobody.
+    let (mut alice, mut bob) = (mailbox(ALICE, "alice"), mailbox(BOB, "bob"));
+    for away in [&mut alice, &mut bob, &mut carol, &mut info] {
+        away.auto_reply = Some(Box::new(AutoReply {
+            state: AutoReplyState::Enabled,
+            internal_message: "Away, inside.".into(),
+            external_message: "Away, outside.".into(),
+            ..AutoReply::default()
+        }));
+    }
     let put = |recipient: Recipient| Change::PutRecipient(Box::new(recipient));
-    let organisation = Organisation { auto_forwarding_mode: AutoForwardingMode::On, ..Organisation::default() };
+    // The messages of a run name nobody in their header.
+    let (auto_forwarding_mode, auto_reply_only_when_named) = (AutoForwardingMode::On, false);
+    let organisation = Organisation { auto_forwarding_mode, auto_reply_only_when_named, ..Organisation::default() };
     let first = [
         Change::PutOrganisation(organisation),
         Change::PutDomain(domain),
-        put(mailbox(ALICE, "alice")),
-        put(mailbox(BOB, "bob")),
+        put(alice),
+        put(bob),
         put(carol),
         put(partner),
     ];

@@ -14,6 +14,7 @@ use franking::model::mail::Domain;
 use franking::model::policy::{Refusal, RouteTable, Settings};
 use franking::model::queue::{Limits, Schedule};
 use franking::store::Hands;
+use franking::store::answered::AnsweredSenders;
 use franking::store::journal::JournalOptions;
 use franking::store::mailbox::MailboxStore;
 use franking::store::queue::{OpenError, Opened, Queue, QueueOptions, Witness};
@@ -32,6 +33,7 @@ use super::organisation::{HOST, contoso};
 use super::scenario::MEMORY_BYTES;
 
 pub(super) const QUEUE: &str = "/data/queue";
+const REPLIES: &str = "/data/replies";
 const SPOOL: &str = "/data/spool";
 pub(super) const MAIL: &str = "/mail";
 
@@ -146,6 +148,7 @@ impl House {
             schedule: world.schedule.clone(),
             tally: Arc::new(Tally::unkept(Arc::clone(&clock))),
             mailboxes: MailboxAgent::new(Arc::clone(&mailboxes)),
+            answered: Arc::new(AnsweredSenders::open(world.shared_disk(), Path::new(REPLIES))?),
             outgoing: Arc::new(Fragile {
                 relay: relay(world, Arc::clone(&random)),
                 world: Arc::clone(world),

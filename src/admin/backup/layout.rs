@@ -12,7 +12,8 @@ pub(super) enum Pass {
     Bodies,
     /// The journal's segments.
     Journal,
-    /// Mailboxes.
+    /// Mailboxes, and whom they have answered by themselves: after the journal, so that a reply which that one says is
+    /// sent is remembered here.
     Mail,
 }
 
@@ -45,6 +46,7 @@ pub(super) fn pass_of(path: &Path) -> Option<Pass> {
     }
     Some(match *first {
         _ if mail => Pass::Mail,
+        "replies" => Pass::Mail,
         "queue" if names.contains(&"bodies") => Pass::Bodies,
         "queue" => Pass::Journal,
         _ => Pass::Rest,
@@ -68,6 +70,8 @@ mod tests {
         assert_eq!(of("trace/0000000007-2026-01-05.trace"), Some(Pass::Rest));
         assert_eq!(of("directory/log/0000000000000001.segment"), Some(Pass::Rest));
         assert_eq!(of("mailboxes/index/new/x.y"), Some(Pass::Mail));
+        assert_eq!(of("replies/3f/000000000000003f"), Some(Pass::Mail));
+        assert_eq!(of("replies/3f/000000000000003f.new"), None);
         assert_eq!(of("admin.sock"), None);
         assert_eq!(of("queue/lock"), None);
         assert_eq!(of(""), None);

@@ -122,3 +122,28 @@ fn the_way_out_is_named_with_its_route() {
     settings.routes.insert("*.fabrikam.example".parse().unwrap(), "another".into());
     assert_eq!(way(&settings), smart);
 }
+
+#[test]
+fn it_is_told_whether_a_mailbox_answers_by_itself_and_why_not() {
+    use crate::model::directory::{AutoReply, AutoReplyState, Change, Recipient};
+    let snapshot = contoso();
+    let bob = snapshot.find_by_address(&Address::parse("bob@contoso.example").unwrap()).unwrap();
+    let told = |state, query: Query| {
+        let mut away = Recipient::clone(bob);
+        let (internal_message, external_message) = ("Away.".into(), "Away.".into());
+        away.auto_reply =
+            Some(Box::new(AutoReply { state, internal_message, external_message, ..AutoReply::default() }));
+        let snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(away))]).unwrap();
+        let explanation = explain(&snapshot, &Settings::default(), &query, Timestamp::EPOCH);
+        explanation.steps.last().unwrap().outcome.clone()
+    };
+    let inside = || submission("alice@contoso.example", "", &["bob@contoso.example"]);
+    let outcome = told(AutoReplyState::Enabled, inside());
+    let expected = "bob@contoso.example answers alice@contoso.example by itself with its internal text, once";
+    assert!(outcome.iter().any(|line| line == expected), "{outcome:?}");
+    let outcome = told(AutoReplyState::Enabled, inbound("bob@contoso.example"));
+    assert!(outcome.iter().any(|line| line.ends_with("by itself with its external text, once")), "{outcome:?}");
+    let outcome = told(AutoReplyState::Disabled, inside());
+    let expected = "bob@contoso.example does not answer by itself: automatic replies are off";
+    assert!(outcome.iter().any(|line| line == expected), "{outcome:?}");
+}

@@ -104,6 +104,7 @@ impl House {
             schedule: Schedule::exchange_online(),
             tally: Arc::clone(&tally),
             mailboxes: MailboxAgent::new(Arc::new(store)),
+            answered: Arc::new(AnsweredSenders::open(Arc::clone(&shared), Path::new("/replies")).unwrap()),
             outgoing: outgoing.unwrap_or_else(|| outbox()),
             disk: shared,
             clock: own,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, ClientAccess};
 use super::auto_forwarding::{self, AutoForwardingMode};
-use super::auto_reply::{AutoReply, SENDERS_DEFAULT};
+use super::auto_reply::{AutoReply, SENDERS_DEFAULT, SENDERS_MAX};
 use super::cap::RecipientLimits;
 use super::group::Group;
 use super::lifecycle::Lifecycle;
@@ -299,6 +299,13 @@ pub struct Organisation {
     pub receive_bytes_max: Option<u64>,
     /// `RejectDirectSend`: strangers may not use the organisation's addresses as reverse-path.
     pub reject_direct_send: bool,
+}
+
+impl Organisation {
+    /// How many senders a mailbox remembers to have answered, within what is possible.
+    pub fn auto_reply_senders(&self) -> u32 {
+        self.auto_reply_senders_max.clamp(1, SENDERS_MAX)
+    }
 }
 
 impl Default for Organisation {

@@ -10,7 +10,7 @@
 //! **Inside and outside.** A sender is inside when it signed in and its address is the organisation's. What comes in
 //! from outside under an address of the organisation is somebody else's mail under a forged name: the external text
 //! never goes inside and the internal text never leaves (Exchange drops both as `RESOLVER.OOF.ExtToInt` and
-//! `IntToExt`), so it is not answered.
+//! `IntToExt`), so it is not answered. Which text leaves for a domain outside is the remote domain's to say.
 
 mod header;
 
@@ -18,7 +18,9 @@ use super::envelope::Origin;
 use super::resolve::{Resolution, resolve};
 use super::settings::Settings;
 use super::trail::Trail;
-use crate::model::directory::{AutoReply, AutoReplyState, ExternalAudience, ExternalOofOptions, Recipient, Snapshot};
+use crate::model::directory::{
+    AllowedOofType, AutoReply, AutoReplyState, ExternalAudience, ExternalOofOptions, Recipient, Snapshot,
+};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
 
 use header::Header;
@@ -100,6 +102,8 @@ pub enum NoReply {
     Junk,
     /// A group on the way keeps its members' replies from the sender.
     HeldByGroup,
+    /// No automatic reply leaves for the sender's domain (`AllowedOOFType`).
+    RemoteDomain,
     /// The sender is outside, and the header does not name the mailbox (RFC 5230 section 4.5).
     NotNamed,
     /// The sender is a group: all its members would get the reply.
@@ -140,6 +144,7 @@ impl NoReply {
             Self::Report => "the message is a report",
             Self::Junk => "the message is marked as junk",
             Self::HeldByGroup => "a group keeps automatic replies from the sender",
+            Self::RemoteDomain => "no automatic reply leaves for the sender's domain",
             Self::NotNamed => "the header does not name the mailbox",
             Self::SenderIsGroup => "the sender is a group",
             Self::SenderUnknown => "nobody has the sender's address",
@@ -177,12 +182,12 @@ pub fn auto_reply<'a>(
     forbids.map_or(Ok(()), Err)?;
     forbid(trail, "a group keeps automatic replies from the sender", !occasion.passed_by_groups, NoReply::HeldByGroup)?;
     let audience = audience(snapshot, settings, occasion, sender, trail)?;
+    let asked = occasion.origin == Origin::Anonymous && snapshot.organisation().auto_reply_only_when_named;
+    let unnamed = asked && !is_named(mailbox, occasion.path, &header);
+    forbid(trail, "the header does not name the mailbox", unnamed, NoReply::NotNamed)?;
     let text = match audience {
         Audience::Internal => &set.internal_message,
         Audience::External => {
-            let asked = snapshot.organisation().auto_reply_only_when_named;
-            let unnamed = asked && !is_named(mailbox, occasion.path, &header);
-            forbid(trail, "the header does not name the mailbox", unnamed, NoReply::NotNamed)?;
             admitted_outside(snapshot, set, sender, trail)?;
             &set.external_message
         }
@@ -231,13 +236,13 @@ fn audience(
     trail: &mut impl Trail,
 ) -> Result<Audience, NoReply> {
     let ours = snapshot.accepted_domain(sender.domain()).is_some();
-    let inside = match resolve(snapshot, settings, &ForwardPath::Mailbox(sender.clone()), trail) {
-        Resolution::Mailbox(_) | Resolution::InternalRelay(_) => true,
+    let outside = match resolve(snapshot, settings, &ForwardPath::Mailbox(sender.clone()), trail) {
+        Resolution::Mailbox(_) | Resolution::InternalRelay(_) => None,
         // A contact can stand for an address in a foreign domain, which is outside.
-        Resolution::Outside { .. } => ours,
-        // Mail that came back along a rewritten reverse-path goes on to its sender, wherever that is: as outside, it
-        // cannot carry the internal text there.
-        Resolution::Rewritten(_) | Resolution::Foreign(_) => false,
+        Resolution::Outside { .. } => (!ours).then(|| sender.clone()),
+        // What goes to a rewritten reverse-path goes on to the sender in it, wherever that is: as outside, it cannot
+        // carry the internal text there.
+        Resolution::Rewritten(address) | Resolution::Foreign(address) => Some(address),
         Resolution::PostmasterMailbox => return Err(NoReply::MachineAddress),
         Resolution::Group(_) => {
             trail.note("the sender is a group", true, || sender.to_string());
@@ -250,12 +255,18 @@ fn audience(
     };
     let signed_in = matches!(occasion.origin, Origin::Account(_));
     trail.note("the sender signed in", signed_in, String::new);
-    trail.note("the sender's address is inside", inside, || sender.to_string());
-    match (signed_in, inside) {
-        (true, true) => Ok(Audience::Internal),
-        (false, false) => Ok(Audience::External),
-        (true, false) => Err(NoReply::InternalToExternal),
-        (false, true) => Err(NoReply::ExternalToInternal),
+    trail.note("the sender's address is inside", outside.is_none(), || sender.to_string());
+    let Some(address) = outside else {
+        return if signed_in { Ok(Audience::Internal) } else { Err(NoReply::ExternalToInternal) };
+    };
+    let allowed = snapshot.remote_domain(address.domain()).allowed_oof_type;
+    trail.note("what leaves for the sender's domain", true, || format!("{}: {allowed}", address.domain()));
+    match allowed {
+        AllowedOofType::None => Err(NoReply::RemoteDomain),
+        // A domain that belongs to the organisation, as its administrator says.
+        AllowedOofType::InternalLegacy => Ok(Audience::Internal),
+        AllowedOofType::External | AllowedOofType::ExternalLegacy if signed_in => Err(NoReply::InternalToExternal),
+        AllowedOofType::External | AllowedOofType::ExternalLegacy => Ok(Audience::External),
     }
 }
 

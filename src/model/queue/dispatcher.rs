@@ -47,6 +47,8 @@ struct Live {
     reporting: BTreeSet<(u32, ReportKind)>,
     /// Moderated recipients for which something was asked and not yet recorded.
     asked: BTreeSet<u32>,
+    /// Automatic replies asked for and not yet recorded, by place.
+    replying: BTreeSet<u32>,
     repeat_possible: bool,
     /// Since when it is here in this run of the server.
     since: Timestamp,
@@ -60,8 +62,8 @@ impl Live {
     fn new(entry: Entry, since: Timestamp, repeat_possible: bool) -> Self {
         let phases = vec![Phase::Idle; entry.targets().len()];
         let (ask_again, expire) = (Timestamp::EPOCH, Timestamp::EPOCH);
-        let (reporting, asked) = (BTreeSet::new(), BTreeSet::new());
-        Self { entry, phases, reporting, asked, repeat_possible, since, ask_again, expire }
+        let (reporting, asked, replying) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { entry, phases, reporting, asked, replying, repeat_possible, since, ask_again, expire }
     }
 
     fn phase(&mut self, place: u32) -> Option<&mut Phase> {
@@ -305,6 +307,11 @@ impl Dispatcher {
                 Event::Noticed => {
                     live.reporting.remove(&(*place, ReportKind::Delayed));
                 }
+                Event::Replied(_) => {
+                    live.replying.remove(place);
+                }
+                // What it announces comes with it.
+                Event::ReplyDue => {}
                 Event::Deferred { .. } | Event::Delivered(_) | Event::Relayed { .. } | Event::Failed(_) => {
                     live.release(*place, |phase| phase == Phase::Settling);
                     // Its time may have run out while this was made durable.
@@ -352,8 +359,10 @@ impl Dispatcher {
         if live.entry.is_expanded() {
             live.reporting.clear();
             live.asked.clear();
+            live.replying.clear();
             self.report(now, id, |_, target| target.owes());
             self.moderate(now, id);
+            self.reply(now, id);
         } else {
             self.ask_expansion(now, id);
         }

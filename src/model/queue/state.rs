@@ -12,6 +12,8 @@
 //! | due, deferred, held | `Removed` | removed | an administrator dropped it, without a report |
 //! | failed, delivered, relayed | `Reported` | reported | the report is a message of its own, durable in one batch |
 //! | due, deferred, held | `Noticed` | as before | the sender was told of the delay |
+//! | due, deferred, held | `ReplyDue` | as before | it is about to be delivered, and its mailbox may answer by itself |
+//! | delivered, reported | `Replied` | as before | the automatic reply is in the queue, or there is to be none |
 //! | due, deferred | `Redirected` | due | an administrator gave it another next host |
 //! | held | `Redirected` | held | the same; the hold stays |
 //! | moderated | `Requested` | moderated | its moderators were asked |
@@ -148,6 +150,8 @@ pub fn transition(state: State, event: &Event) -> Result<State, TransitionError>
         (Event::Noticed, State::Due | State::Deferred | State::Held) => Ok(state),
         (Event::Redirected(_), State::Due | State::Deferred) => Ok(State::Due),
         (Event::Redirected(_), State::Held) => Ok(State::Held),
+        (Event::ReplyDue, State::Due | State::Deferred | State::Held) => Ok(state),
+        (Event::Replied(_), State::Delivered | State::Reported) => Ok(state),
         (Event::Requested, State::Moderated) => Ok(State::Moderated),
         (Event::Approved(_), State::Moderated) => Ok(State::Approved),
         (Event::Rejected(_), State::Moderated) => Ok(State::Rejected),
@@ -162,6 +166,8 @@ pub fn transition(state: State, event: &Event) -> Result<State, TransitionError>
         (Event::Reported, _) => refused("reported"),
         (Event::Noticed, _) => refused("noticed"),
         (Event::Redirected(_), _) => refused("redirected"),
+        (Event::ReplyDue, _) => refused("about to be answered"),
+        (Event::Replied(_), _) => refused("answered"),
         (Event::Requested, _) => refused("requested"),
         (Event::Approved(_), _) => refused("approved"),
         (Event::Rejected(_), _) => refused("rejected"),

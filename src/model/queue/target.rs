@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::approval::{Approval, Decision, Verdict};
+use super::entry::QueueId;
 use super::finding::Finding;
 use super::lane::LaneKey;
 use super::state::{State, TransitionError, transition};
@@ -114,6 +115,8 @@ pub enum Outcome {
     Failed(Attempt),
     /// It may work later: no host of the destination could be used, whatever the message.
     Unreached(Attempt),
+    /// It is durable in its mailbox, and an automatic reply of that is due.
+    DeliveredReplyDue(Attempt),
 }
 
 /// What happened to a recipient; the content of one journal record.
@@ -158,6 +161,11 @@ pub enum Event {
     /// Those below it are recipients of their own, from this place on; none were found without one. Recorded together
     /// with them.
     Branched(Option<u32>),
+    /// Once it is delivered, an automatic reply of the mailbox is due. Written before `Delivered`: a crash between the
+    /// two repeats the delivery, and nothing is forgotten.
+    ReplyDue,
+    /// The automatic reply is in the queue under this id; none when it turned out that none is to be sent.
+    Replied(Option<QueueId>),
 }
 
 /// What a report tells.
@@ -192,6 +200,8 @@ pub struct Target {
     pub noticed: bool,
     /// The next host reports success itself.
     dsn_passed_on: bool,
+    /// An automatic reply is due once it is delivered.
+    reply_due: bool,
 }
 
 impl Target {
@@ -205,6 +215,7 @@ impl Target {
             last: None,
             noticed: false,
             dsn_passed_on: false,
+            reply_due: false,
         }
     }
 
@@ -311,6 +322,8 @@ impl Target {
                 self.last = Some(Box::new(Attempt { at: decision.at, host: None, reply }));
             }
             Event::Branched(first) => self.alter_approval(|approval| approval.first_below = *first),
+            Event::ReplyDue => self.reply_due = true,
+            Event::Replied(_) => self.reply_due = false,
             Event::Held | Event::Released | Event::Removed | Event::Reported => {}
         }
         Ok(())
@@ -381,9 +394,14 @@ impl Target {
             && self.addressee.dsn.notify.wants_delay()
     }
 
+    /// Whether an automatic reply of its mailbox is to be judged and written.
+    pub const fn owes_reply(&self) -> bool {
+        self.reply_due && matches!(self.state, State::Delivered | State::Reported)
+    }
+
     /// Whether nothing is left to do.
     pub fn is_settled(&self) -> bool {
-        !self.state.is_open() && self.owes().is_none()
+        !self.state.is_open() && self.owes().is_none() && !self.owes_reply()
     }
 }
 

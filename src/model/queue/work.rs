@@ -42,6 +42,15 @@ pub struct ReportJob {
     pub targets: Vec<u32>,
 }
 
+/// An automatic reply to judge and to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyJob {
+    /// The message that is answered.
+    pub id: QueueId,
+    /// The mailbox that answers, by its place in the message.
+    pub place: u32,
+}
+
 /// What the dispatcher is told.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -141,6 +150,9 @@ pub enum Effect {
     /// Write a report and queue it; durable together with its `Reported` or `Noticed` events, which come back as
     /// [`Input::Recorded`].
     Report(ReportJob),
+    /// Judge an automatic reply and queue it; durable together with its `Replied` event, which comes back as
+    /// [`Input::Recorded`].
+    Reply(ReplyJob),
     /// Nothing is left to do: the message's content may go.
     Forget(QueueId),
     /// Write a request to the moderators of a recipient and queue it; durable together with its `Requested` event,

@@ -42,7 +42,8 @@ use super::ticket::{Stopped, Ticket, ticket};
 use crate::model::mail::{Reply, Timestamp};
 use crate::model::policy::Envelope;
 use crate::model::queue::{
-    Dispatcher, Effect, EntryFacts, Event, Input, Job, Lease, Limits, Outcome, QueueId, ReportJob, Schedule, Target,
+    Dispatcher, Effect, EntryFacts, Event, Input, Job, Lease, Limits, Outcome, QueueId, ReplyJob, ReportJob, Schedule,
+    Target,
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -100,6 +101,8 @@ pub enum Work {
     Request(QueueId, u32),
     /// Expand below the approved recipient at this place, then [`Queue::branched`].
     Branch(QueueId, u32),
+    /// Judge and write an automatic reply, then [`Queue::replied`].
+    Reply(ReplyJob),
 }
 
 /// A message that the server writes itself.
@@ -266,6 +269,7 @@ impl Queue {
             Some(Asked::Report(job)) => Some(Work::Report(job)),
             Some(Asked::Request(id, place)) => Some(Work::Request(id, place)),
             Some(Asked::Branch(id, place)) => Some(Work::Branch(id, place)),
+            Some(Asked::Reply(job)) => Some(Work::Reply(job)),
             // What a crash would repeat is not added to while the disk cannot keep up, or fails.
             None if self.shared.backlog.is_full() || self.shared.journal.failure().is_some() => None,
             None => table.dispatcher.next_job(now).map(Work::Attempt),
@@ -311,6 +315,14 @@ impl Queue {
     pub fn reported(&self, job: ReportJob, report: Option<OwnMessage>) -> Ticket<Option<QueueId>, Stopped> {
         let (promise, ticket) = ticket();
         self.shared.say(Fact::Report { job, report, promise });
+        ticket
+    }
+
+    /// The same for the automatic reply of a job; none when it turned out that none is to be sent. Who was answered
+    /// must be durable before.
+    pub fn replied(&self, job: ReplyJob, reply: Option<OwnMessage>) -> Ticket<Option<QueueId>, Stopped> {
+        let (promise, ticket) = ticket();
+        self.shared.say(Fact::Reply { job, reply, promise });
         ticket
     }
 
@@ -428,6 +440,7 @@ impl Shared {
                 Effect::Report(job) => table.asked.push_back(Asked::Report(job)),
                 Effect::Request { id, place } => table.asked.push_back(Asked::Request(id, place)),
                 Effect::Branch { id, place } => table.asked.push_back(Asked::Branch(id, place)),
+                Effect::Reply(job) => table.asked.push_back(Asked::Reply(job)),
                 Effect::Record { id, events } => {
                     let departs = events.iter().any(|(_, event)| matches!(event, Event::Relayed { .. }));
                     let unrecorded = departs.then(|| self.backlog.depart(&self.changed));

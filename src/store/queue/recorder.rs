@@ -13,7 +13,7 @@ use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordEr
 use super::renewal::{Renewal, is_overgrown};
 use super::table::Table;
 use super::{CommitFailure, Happened, OwnMessage, Shared};
-use crate::model::queue::{Attempt, Event, Input, QueueId, ReportJob, ReportKind, Suspensions, Target};
+use crate::model::queue::{Attempt, Event, Input, QueueId, ReplyJob, ReportJob, ReportKind, Suspensions, Target};
 use crate::store::hands::{Hands, Labour, Turned};
 use crate::store::intake::{Patience, locked};
 use crate::store::journal::{JournalFailure, LargeBody, Location};
@@ -47,6 +47,11 @@ pub(super) enum Fact {
         place: u32,
         targets: Vec<Target>,
         promise: Promise<(), Stopped>,
+    },
+    Reply {
+        job: ReplyJob,
+        reply: Option<OwnMessage>,
+        promise: Promise<Option<QueueId>, Stopped>,
     },
     Own {
         message: OwnMessage,
@@ -186,6 +191,10 @@ impl Recorder {
                 self.flush();
                 self.branched(id, place, targets, promise);
             }
+            Fact::Reply { job, reply, promise } => {
+                self.flush();
+                self.reply(&job, reply, promise);
+            }
             Fact::Own { message, promise } => match self.commit(message) {
                 Ok(id) => self.then.push((None, Then::AnswerOwn(promise, id))),
                 Err(failure) => promise.fulfil(Err(failure)),
@@ -289,6 +298,25 @@ impl Recorder {
         };
         let event = || if job.kind == ReportKind::Delayed { Event::Noticed } else { Event::Reported };
         self.moved(job.id, places.into_iter().map(|place| (place, event())).collect());
+        self.then.push((None, Then::Answer(promise, id)));
+    }
+
+    /// The same for an automatic reply.
+    fn reply(&mut self, job: &ReplyJob, reply: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped>) {
+        let table = locked(&self.shared.table);
+        let entry = table.dispatcher.entry(job.id);
+        let owed = entry.and_then(|entry| entry.target(job.place)).is_some_and(Target::owes_reply);
+        drop(table);
+        if !owed {
+            return promise.fulfil(Ok(None));
+        }
+        let id = match reply.map(|reply| self.commit(reply)).transpose() {
+            Ok(id) => id,
+            Err(failure) => {
+                return tracing::warn!(queue_id = %job.id, %failure, "an automatic reply cannot be queued now");
+            }
+        };
+        self.moved(job.id, vec![(job.place, Event::Replied(id))]);
         self.then.push((None, Then::Answer(promise, id)));
     }
 

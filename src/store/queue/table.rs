@@ -8,7 +8,7 @@ use super::record::{
     self, COMMITTED, Committed, EXPANDED, Expanded, GROWN, Grown, MARKED, MOVED, Moved, RecordError, SUSPENDED,
 };
 use super::{Happened, Witness};
-use crate::model::queue::{Dispatcher, Entry, QueueId, ReportJob, Suspensions, Target};
+use crate::model::queue::{Dispatcher, Entry, QueueId, ReplyJob, ReportJob, Suspensions, Target};
 use crate::store::journal::{LargeBody, Location, Record};
 
 /// Where a message is.
@@ -42,6 +42,7 @@ pub(super) enum Asked {
     Request(QueueId, u32),
     /// Below the recipient at this place.
     Branch(QueueId, u32),
+    Reply(ReplyJob),
 }
 
 /// What is behind the queue's lock.

@@ -148,6 +148,7 @@ async fn drive(queue: &Queue, seen: &mut Seen) {
                 let outcomes = job.targets.iter().map(|(place, _)| outcome(place)).collect();
                 queue.outcomes(job.lease, outcomes, 0);
             }
+            Work::Reply(job) => drop(queue.replied(job, None)),
             Work::Report(job) => {
                 let content = format!("Report-Of: {}\r\n\r\nbody", job.id).into_bytes();
                 let report = OwnMessage { envelope: envelope(ReversePath::Null), content };

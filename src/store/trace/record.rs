@@ -164,6 +164,8 @@ pub(super) enum Step {
     Approved(Said),
     Rejected(Said),
     Branched,
+    ReplyDue,
+    Replied(Option<QueueId>),
 }
 
 impl Step {
@@ -179,6 +181,8 @@ impl Step {
             Event::Removed => Self::Removed,
             Event::Reported => Self::Reported,
             Event::Noticed => Self::Noticed,
+            Event::ReplyDue => Self::ReplyDue,
+            Event::Replied(reply) => Self::Replied(*reply),
             Event::Redirected(Route::NextHost(host)) => Self::Redirected(host.clone()),
             Event::Redirected(Route::Domain) => Self::Redirected("mx".into()),
             Event::Requested => Self::Requested,
@@ -204,7 +208,9 @@ impl Step {
             | Self::Noticed
             | Self::Redirected(_)
             | Self::Requested
-            | Self::Branched => None,
+            | Self::Branched
+            | Self::ReplyDue
+            | Self::Replied(_) => None,
         }
     }
 }

@@ -140,6 +140,9 @@ impl Teller<'_> {
                 Step::Approved(_) => ("approved", None),
                 Step::Rejected(_) => ("rejected", None),
                 Step::Branched => ("branched", None),
+                Step::ReplyDue => ("reply due", None),
+                Step::Replied(Some(_)) => ("replied", None),
+                Step::Replied(None) => ("not replied", None),
                 Step::Redirected(host) => {
                     // By the domain's own way again, or over a host.
                     recipient.way = match &**host {

@@ -76,6 +76,7 @@ impl Status {
             Step::Approved(_) | Step::Branched => Some(Self::Approved),
             Step::Rejected(_) => Some(Self::Rejected),
             Step::Reported | Step::Noticed | Step::Redirected(_) | Step::Requested => None,
+            Step::ReplyDue | Step::Replied(_) => None,
         }
     }
 

@@ -73,8 +73,12 @@ impl Dispatcher {
             let expires_at = self.schedule.expires_at(live.entry.since(place));
             let Some(phase) = live.phase(place) else { continue };
             *phase = Phase::Settling;
-            let event = match said.remove(&place).unwrap_or_else(|| unsaid(now)) {
-                Outcome::Delivered(attempt) => Event::Delivered(attempt),
+            let said = said.remove(&place).unwrap_or_else(|| unsaid(now));
+            if matches!(said, Outcome::DeliveredReplyDue(_)) {
+                events.push((place, Event::ReplyDue));
+            }
+            let event = match said {
+                Outcome::Delivered(attempt) | Outcome::DeliveredReplyDue(attempt) => Event::Delivered(attempt),
                 Outcome::Relayed { attempt, dsn_passed_on } => Event::Relayed { attempt, dsn_passed_on },
                 Outcome::Failed(attempt) => Event::Failed(attempt),
                 Outcome::Deferred(attempt) | Outcome::Unreached(attempt) if now >= expires_at => {
@@ -101,7 +105,11 @@ impl Dispatcher {
         for (_, outcome) in outcomes {
             match outcome {
                 Outcome::Unreached(attempt) => unreached = Some(attempt),
-                Outcome::Deferred(_) | Outcome::Delivered(_) | Outcome::Relayed { .. } | Outcome::Failed(_) => {
+                Outcome::Deferred(_)
+                | Outcome::Delivered(_)
+                | Outcome::DeliveredReplyDue(_)
+                | Outcome::Relayed { .. }
+                | Outcome::Failed(_) => {
                     return Reach::Waits;
                 }
             }

@@ -1,18 +1,19 @@
-//! Reports that are owed, and the end of a message.
+//! Reports and automatic replies that are owed, and the end of a message.
 
 use super::{Dispatcher, Timer};
 use crate::model::mail::{ReversePath, Timestamp};
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::target::{ReportKind, Target};
-use crate::model::queue::work::{Effect, ReportJob};
+use crate::model::queue::work::{Effect, ReplyJob, ReportJob};
 
 impl Dispatcher {
-    /// Asks for the reports that are owed, or forgets the message when nothing is left.
+    /// Asks for what is owed, or forgets the message when nothing is left.
     pub(super) fn conclude(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         if !live.entry.is_settled() {
             self.report(now, id, |_, target| target.owes());
-            return self.moderate(now, id);
+            self.moderate(now, id);
+            return self.reply(now, id);
         }
         self.timers.remove(&(live.ask_again, Timer::AskAgain(id)));
         self.timers.remove(&(live.expire, Timer::Expire(id)));
@@ -61,5 +62,16 @@ impl Dispatcher {
             self.ask_again_at(id, now.plus(self.limits.lease));
         }
         self.effects.extend(reports.into_iter().map(Effect::Report));
+    }
+
+    /// Asks for each automatic reply that is owed and not asked for yet.
+    pub(super) fn reply(&mut self, now: Timestamp, id: QueueId) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        let owed = (0_u32..).zip(live.entry.targets()).filter(|(_, target)| target.owes_reply());
+        let places: Vec<u32> = owed.map(|(place, _)| place).filter(|place| live.replying.insert(*place)).collect();
+        if !places.is_empty() {
+            self.ask_again_at(id, now.plus(self.limits.lease));
+        }
+        self.effects.extend(places.into_iter().map(|place| Effect::Reply(ReplyJob { id, place })));
     }
 }

@@ -60,6 +60,7 @@ fn drive_moderated(queue: &Queue, clock: &ManualClock, asked: &mut Asked) {
                 queue.outcomes(job.lease, outcomes.collect(), 0);
             }
             Work::Report(job) => panic!("a report of {job:?}"),
+            Work::Reply(job) => panic!("a reply of {job:?}"),
             Work::Request(id, place) => {
                 let content = format!("Request-Of: {id}\r\n\r\nbody").into_bytes();
                 let request = OwnMessage { envelope: envelope(ReversePath::Null), content };

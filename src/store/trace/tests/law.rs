@@ -120,6 +120,7 @@ fn work(queue: &Queue, random: &SeededRandom) {
             drop(queue.reported(job, Some(message)));
         }
         Some(Work::Request(..) | Work::Branch(..)) | None => {}
+        Some(Work::Reply(job)) => drop(queue.replied(job, None)),
     }
 }
 
