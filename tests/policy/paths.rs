@@ -49,7 +49,7 @@ pub(super) fn asked(snapshot: &Snapshot, sender: &Sender, path: &str) -> Result<
 /// How a message of `sender` to `paths` ends, one line for each end.
 pub(super) fn ends(snapshot: &Snapshot, origin: Origin, sender: &str, paths: &[&str]) -> Vec<String> {
     let permits: Vec<Permit> = paths.iter().map(|path| asked(snapshot, &Sender::System, path).unwrap()).collect();
-    let sender = ReversePath::Mailbox(address(sender));
+    let sender = if sender.is_empty() { ReversePath::Null } else { ReversePath::Mailbox(address(sender)) };
     let now = Timestamp::EPOCH;
     let posting = Posting::received(snapshot, origin, &sender, b"", 1);
     let found = expand(snapshot, &settings(), &posting, &permits, now, &mut Unrecorded);
@@ -125,12 +125,25 @@ fn a_report_to_a_rewritten_sender_of_ours_comes_home() {
     let snapshot = organisation(FOREIGN_CONTACT);
     let sender = ReversePath::Mailbox(address("alice@contoso.example"));
     let forwarder = address("x@hybrid.contoso.example");
-    let ReversePath::Mailbox(rewritten) = srs::rewrite(&settings().srs_keys, &forwarder, &sender, Timestamp::EPOCH)
-    else {
+    let keys = settings().srs_keys;
+    let ReversePath::Mailbox(rewritten) = srs::rewrite(&keys, &forwarder, None, &sender, Timestamp::EPOCH) else {
         panic!("a mailbox stays a mailbox");
     };
     let found = ends(&snapshot, Origin::Anonymous, "eve@adatum.example", &[&rewritten.to_string()]);
     assert_eq!(found, ["mailbox alice@contoso.example"]);
+}
+
+#[test]
+fn a_report_about_a_sender_too_long_to_be_carried_along_reaches_the_postmaster() {
+    let snapshot = organisation(FOREIGN_CONTACT);
+    let sender = format!("{}@fabrikam.example", "x".repeat(60));
+    let found = ends(&snapshot, Origin::Anonymous, &sender, &["friends@contoso.example"]);
+    let bounces = found[0].rsplit_once(" from ").unwrap().1.to_owned();
+    assert!(bounces.starts_with("bounces+SRS=") && bounces.ends_with("@contoso.example"), "{found:?}");
+    assert_eq!(ends(&snapshot, Origin::Anonymous, "", &[&bounces]), ["postmaster"]);
+    assert!(asked(&snapshot, &Sender::Anonymous, &bounces).is_ok());
+    let forged = bounces.replace("+SRS=", "+SRS=Q");
+    assert_eq!(asked(&snapshot, &Sender::Anonymous, &forged).unwrap_err(), Refusal::UnknownRecipientInbound);
 }
 
 #[test]

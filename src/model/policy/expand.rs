@@ -402,7 +402,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
     /// A report to mail that was passed on goes to its sender, as long as the rewritten address is fresh.
     fn report_back(&mut self, sender: Address, mut branch: Branch) {
         let fresh = match branch.path() {
-            ForwardPath::Mailbox(address) => srs::is_current(address, self.now),
+            ForwardPath::Mailbox(address) => srs::is_current(&self.settings.srs_keys, address, self.now),
             ForwardPath::Postmaster => true,
         };
         if !fresh {
@@ -437,7 +437,8 @@ impl<'world, T: Trail> Expansion<'world, T> {
         let foreign_sender = given.address().is_some_and(|sender| !self.is_ours(sender));
         let rewrites = foreign_sender && !self.is_ours(&address);
         if let Some(via) = branch.way.via.as_ref().filter(|via| rewrites && self.is_ours(via)) {
-            let reverse_path = srs::rewrite(&self.settings.srs_keys, via, given, self.now);
+            let (keys, default) = (&self.settings.srs_keys, self.snapshot.default_domain());
+            let reverse_path = srs::rewrite(keys, via, default, given, self.now);
             if reverse_path != *given {
                 Arc::make_mut(&mut Arc::make_mut(&mut branch.way).passage).reverse_path = reverse_path;
             }

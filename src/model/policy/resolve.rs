@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::Settings;
+use super::srs::{Original, reverse};
 use super::trail::Trail;
 use crate::model::directory::{DomainType, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, ForwardPath};
@@ -65,13 +66,21 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     trail.note("the domain is an accepted domain", accepted.is_some(), || address.domain().to_string());
     // Before the tag is taken off: a rewritten reverse-path looks like a tagged address of the forwarder.
     let original = if find_literally(snapshot, address, trail).is_none() && accepted.is_some() {
-        super::srs::reverse(&settings.srs_keys, address)
+        reverse(&settings.srs_keys, address)
     } else {
         None
     };
-    if let Some(original) = original {
-        trail.note("the address is a rewritten reverse-path", true, || original.to_string());
-        return Resolution::Rewritten(original);
+    match original {
+        Some(Original::Sender(sender)) => {
+            trail.note("the address is a rewritten reverse-path", true, || sender.to_string());
+            return Resolution::Rewritten(sender);
+        }
+        Some(Original::Lost) => {
+            trail
+                .note("the address is a rewritten reverse-path", true, || "its sender was too long to tell".to_owned());
+            return Resolution::PostmasterMailbox;
+        }
+        None => {}
     }
     // A contact's foreign address is found as well: the object stands for it inside the organisation.
     if let Some(recipient) = find(snapshot, address, accepted.is_some(), trail) {
