@@ -2,6 +2,7 @@
 
 mod auto_reply;
 mod auto_reply_loops;
+mod client_access;
 mod forwarding;
 mod large_groups;
 mod laws;
@@ -9,6 +10,7 @@ mod moderation;
 mod paths;
 mod restrictions;
 mod sent_items;
+mod ways_out;
 
 use std::collections::{BTreeSet, HashSet};
 

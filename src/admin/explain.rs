@@ -5,8 +5,11 @@
 //! quotas, open sessions) is not judged here, since it depends on the moment.
 
 mod cure;
+mod signing_in;
 #[cfg(test)]
 mod tests;
+
+pub use signing_in::{Shown, SignInExplanation, SignInQuery, explain_sign_in};
 
 use serde::{Deserialize, Serialize};
 

@@ -98,6 +98,7 @@ fn rebuilt(snapshot: &Snapshot) -> Snapshot {
             organisation: snapshot.organisation().clone(),
             domains: snapshot.domains().cloned().collect(),
             remote_domains: snapshot.remote_domains().cloned().collect(),
+            authentication_policies: snapshot.authentication_policies().cloned().collect(),
             recipients: snapshot.recipients().map(|recipient| Recipient::clone(recipient)).collect(),
         },
     )

@@ -1,8 +1,8 @@
 //! The law of export and import, over directories of arbitrary shape.
 
 use franking::model::directory::document::{
-    AutoReplyEntry, AutoReplyStateName, ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry,
-    QuotaEntry, RecipientEntry, RemoteDomainEntry, Secrets, SentItemsEntry,
+    AuthenticationPolicyEntry, AutoReplyEntry, AutoReplyStateName, ClientAccessEntry, DomainEntry, LifecycleName,
+    Limit, OrganisationEntry, QuotaEntry, RecipientEntry, RemoteDomainEntry, Secrets, SentItemsEntry,
 };
 use franking::model::directory::{
     AllowedOofType, AutoForwardingMode, Document, ExternalAudience, ExternalOofOptions, ModerationNotifications,
@@ -256,6 +256,16 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn authentication_policy()(name in policy_name(), allow_basic_auth_smtp in flag()) -> AuthenticationPolicyEntry {
+        AuthenticationPolicyEntry { name: name.into(), allow_basic_auth_smtp }
+    }
+}
+
+fn policy_name() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["Block basic", "Devices"][..])
+}
+
 fn organisation() -> impl Strategy<Value = OrganisationEntry> {
     let mode = prop::option::of(prop::sample::select(&AutoForwardingMode::ALL[..]));
     mode.prop_map(|auto_forwarding_mode| OrganisationEntry { auto_forwarding_mode, ..OrganisationEntry::default() })
@@ -263,24 +273,28 @@ fn organisation() -> impl Strategy<Value = OrganisationEntry> {
 
 fn documents() -> impl Strategy<Value = Document> {
     let remote_domains = prop::collection::vec(remote_domain(), 0..3);
+    let policies = prop::collection::vec(authentication_policy(), 2);
     let entries = prop::collection::vec(entry(), 0..=NAMES.len());
-    (entries, remote_domains, organisation()).prop_map(|(entries, remote_domains, organisation)| Document {
-        organisation: Some(organisation),
-        remote_domains,
-        domains: ["contoso.example", "bücher.example"]
-            .map(|domain| DomainEntry {
-                domain: domain.into(),
-                domain_type: None,
-                match_subdomains: Some(true),
-                default: Some(domain == "contoso.example"),
-                next_host: None,
-            })
-            .into(),
-        recipients: entries
-            .into_iter()
-            .zip(NAMES)
-            .map(|(entry, name)| RecipientEntry { address: format!("{name}@contoso.example").into(), ..entry })
-            .collect(),
+    (entries, remote_domains, policies, organisation()).prop_map(|(entries, remote_domains, policies, organisation)| {
+        Document {
+            organisation: Some(organisation),
+            remote_domains,
+            authentication_policies: policies,
+            domains: ["contoso.example", "bücher.example"]
+                .map(|domain| DomainEntry {
+                    domain: domain.into(),
+                    domain_type: None,
+                    match_subdomains: Some(true),
+                    default: Some(domain == "contoso.example"),
+                    next_host: None,
+                })
+                .into(),
+            recipients: entries
+                .into_iter()
+                .zip(NAMES)
+                .map(|(entry, name)| RecipientEntry { address: format!("{name}@contoso.example").into(), ..entry })
+                .collect(),
+        }
     })
 }
 

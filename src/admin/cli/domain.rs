@@ -137,7 +137,10 @@ pub struct OrganisationArgs {
     /// Accounts may sign in over SMTP, unless their mailbox says otherwise
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     smtp_auth: Option<Toggle>,
-    /// Passwords are accepted for SMTP, unless the account says otherwise
+    /// The authentication policy of accounts that have none of their own
+    #[arg(long, value_name = "NAME")]
+    default_authentication_policy: Option<String>,
+    /// Passwords are accepted for SMTP, where no policy and no account says otherwise
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     basic_auth_smtp: Option<Toggle>,
     /// No password is accepted at all
@@ -182,6 +185,7 @@ impl OrganisationCommand {
             smtp_client_authentication_disabled: off(args.smtp_auth),
             security_defaults: on(args.security_defaults),
             allow_basic_auth_smtp: on(args.basic_auth_smtp),
+            default_authentication_policy: args.default_authentication_policy.map(Into::into),
             send_from_alias_enabled: on(args.send_from_alias),
             auto_forwarding_mode: args.auto_forwarding,
             disable_plus_address_in_recipients: off(args.plus_addressing),

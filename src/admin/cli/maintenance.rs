@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use super::values::ProfileName;
-use crate::admin::explain::Query;
+use crate::admin::explain::{Query, Shown, SignInQuery};
+use crate::admin::office::Request;
 use crate::model::directory::document::Limit;
 
 /// `demo`.
@@ -101,8 +102,13 @@ Examples:
   franking explain --as alice@contoso.example --from info@contoso.example --to bob@fabrikam.example
   franking explain --as scanner@contoso.example
   franking explain --from eve@fabrikam.example --to staff@contoso.example --port 25
-  franking explain --as bob --to sales --size \"20 MB\" --json")]
+  franking explain --as bob --to sales --size \"20 MB\" --json
+  franking explain sign-in quiet@contoso.example")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ExplainArgs {
+    /// A part of the whole
+    #[command(subcommand)]
+    part: Option<ExplainPart>,
     /// Who signs in; leave it out for mail from outside
     #[arg(long = "as", value_name = "LOGIN", value_hint = ValueHint::EmailAddress)]
     #[arg(required_unless_present_any = ["from", "to"])]
@@ -124,6 +130,37 @@ pub struct ExplainArgs {
     size: Option<Limit>,
 }
 
+/// Something smaller to explain.
+#[derive(Debug, Subcommand)]
+pub(super) enum ExplainPart {
+    /// Say which rule lets a login sign in, or keeps it out
+    #[command(after_help = "\
+Exchange: Get-CASMailbox, Get-TransportConfig, Get-User, Get-AuthenticationPolicy
+
+Examples:
+  franking explain sign-in quiet@contoso.example
+  franking explain sign-in scanner --password-wrong
+  franking explain sign-in alice --token --json")]
+    SignIn(SignInArgs),
+}
+
+/// `explain sign-in`.
+#[derive(Debug, Args)]
+pub(super) struct SignInArgs {
+    /// The login
+    #[arg(value_name = "LOGIN", value_hint = ValueHint::EmailAddress)]
+    login: String,
+    /// The client shows the right password; so it is unless another is given
+    #[arg(long, group = "shown")]
+    password_right: bool,
+    /// The client shows a wrong password
+    #[arg(long, group = "shown")]
+    password_wrong: bool,
+    /// The client shows a token instead of a password
+    #[arg(long, group = "shown")]
+    token: bool,
+}
+
 /// A port that names a role. Listeners may be elsewhere, so any other number would be taken for the wrong role.
 fn role_port(text: &str) -> Result<u16, String> {
     let port = text.trim().parse().ok().filter(|port| [25, 465, 587].contains(port));
@@ -131,7 +168,21 @@ fn role_port(text: &str) -> Result<u16, String> {
 }
 
 impl ExplainArgs {
-    pub(super) fn query(self) -> Query {
+    pub(super) fn request(self) -> Request {
+        match self.part {
+            Some(ExplainPart::SignIn(args)) => {
+                let shown = match (args.password_wrong, args.token) {
+                    (true, _) => Shown::PasswordWrong,
+                    (false, true) => Shown::Token,
+                    (false, false) => Shown::PasswordRight,
+                };
+                Request::ExplainSignIn(SignInQuery { login: args.login, shown })
+            }
+            None => Request::Explain(self.query()),
+        }
+    }
+
+    fn query(self) -> Query {
         let usual = if self.login.is_some() { 587 } else { 25 };
         let complete = |text: String| text.trim_matches(['<', '>']).to_owned();
         Query {

@@ -4,6 +4,8 @@
 //! help ends with examples, and a test parses each of them.
 
 mod account;
+mod audit;
+mod authentication_policy;
 mod auto_reply;
 mod convert;
 mod domain;
@@ -110,6 +112,9 @@ pub enum Command {
     /// Who may send as whom, on whose behalf, and open whose mailbox
     #[command(subcommand)]
     Permission(account::PermissionCommand),
+    /// Policies that say whose password may be used
+    #[command(subcommand)]
+    AuthenticationPolicy(authentication_policy::AuthenticationPolicyCommand),
     /// Domains that mail is accepted for
     #[command(subcommand)]
     Domain(domain::DomainCommand),
@@ -140,6 +145,9 @@ pub enum Command {
     Moderation(moderation::ModerationCommand),
     /// Who sent what to whom, when, and what became of it
     Trace(trace::TraceArgs),
+    /// Lists for auditors
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Copy everything that matters to a new directory
     Backup(maintenance::BackupArgs),
     /// Read a backup, or the data directory, and find what is damaged

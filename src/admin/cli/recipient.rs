@@ -217,9 +217,12 @@ struct AccountProperties {
     /// The account itself
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     enabled: Option<Toggle>,
-    /// Whether passwords are accepted for SMTP (authentication policy)
+    /// Whether passwords are accepted for SMTP, for this account alone
     #[arg(long, value_name = "ALLOWANCE")]
     basic_auth_smtp: Option<Allowance>,
+    /// Its authentication policy, which counts where --basic-auth-smtp is inherit
+    #[arg(long, value_name = "NAME")]
+    authentication_policy: Option<String>,
     /// Whether it may sign in over SMTP (`SmtpClientAuthenticationDisabled`)
     #[arg(long, value_name = "ALLOWANCE")]
     smtp_auth: Option<Allowance>,
@@ -367,6 +370,7 @@ impl Properties {
             enabled: on(account.enabled),
             sign_in_blocked: None,
             basic_auth_smtp: account.basic_auth_smtp.map(Into::into),
+            authentication_policy: account.authentication_policy,
             licences: list(account.licences),
             forward_to: flow.forward_to,
             forward_to_smtp: flow.forward_to_smtp,

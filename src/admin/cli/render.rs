@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use super::output::{size, table, visible};
 use crate::admin::backup::{RestoreReport, VerifyReport};
 use crate::admin::check::{CheckReport, Verdict};
-use crate::admin::explain::{Explanation, RuleView};
+use crate::admin::explain::{Explanation, RuleView, SignInExplanation};
 use crate::admin::init::InitReport;
 use crate::admin::office::{
-    Failure, ImportReport, PermissionView, QueueDestination, QueueDetail, QueueSummary, RecipientSummary,
-    RecipientView, Response, SuspendedSender,
+    AuthenticationPolicyView, Failure, ImportReport, PermissionView, QueueDestination, QueueDetail, QueueSummary,
+    RecipientSummary, RecipientView, Response, SuspendedSender,
 };
 use crate::model::directory::document::{DomainEntry, RemoteDomainEntry};
 
@@ -53,15 +53,10 @@ pub(super) fn response(response: &Response) -> String {
             }
         }
         Response::Permissions { recipient, granted, held } => permissions(&mut page, recipient, granted, held),
-        Response::Domains { domains } => {
-            let rows: Vec<Vec<String>> = domains.iter().map(domain).collect();
-            page.block(&table(&["DOMAIN", "TYPE", "MARKS", "NEXT HOST"], &rows));
-        }
-        Response::RemoteDomains { remote_domains } => {
-            let rows: Vec<Vec<String>> = remote_domains.iter().map(remote_domain).collect();
-            let heading = ["DOMAIN", "AUTO FORWARD", "OUT OF OFFICE", "AUTO REPLY", "NDR", "DELIVERY REPORT"];
-            page.block(&table(&heading, &rows));
-        }
+        Response::Domains { domains } => page.block(&self::domains(domains)),
+        Response::RemoteDomains { remote_domains } => page.block(&self::remote_domains(remote_domains)),
+        Response::AuthenticationPolicies { policies } => page.block(&authentication_policies(policies)),
+        Response::ForwardingAudit(audit) => audit.ways.iter().for_each(|way| page.line(&super::audit::line(way))),
         Response::Organisation(entry) => page.block(&fields(entry)),
         Response::Members { group, members } => {
             page.line(&format!("{group}: {} members", members.len()));
@@ -93,6 +88,7 @@ pub(super) fn response(response: &Response) -> String {
         Response::Trace(found) => trace::list(&mut page, found),
         Response::TraceMessage(history) => trace::message(&mut page, history),
         Response::Explanation(explanation) => explained(&mut page, explanation),
+        Response::SignIn(explanation) => sign_in(&mut page, explanation),
         Response::BackedUp(report) => {
             let (files, bytes) = (report.files, size(report.bytes));
             page.line(&format!("Backed up {files} files, {bytes}, to {}.", report.directory.display()));
@@ -102,17 +98,6 @@ pub(super) fn response(response: &Response) -> String {
         Response::Failed(failure) => return self::failure(failure),
     }
     page.0
-}
-
-fn domain(own: &DomainEntry) -> Vec<String> {
-    let kind = own.domain_type.unwrap_or_default();
-    let marks = [
-        own.default.unwrap_or(false).then_some("default"),
-        own.match_subdomains.unwrap_or(false).then_some("with subdomains"),
-    ];
-    let marks: Vec<&str> = marks.into_iter().flatten().collect();
-    let next = own.next_host.as_deref().unwrap_or_default().to_owned();
-    vec![own.domain.to_string(), format!("{kind:?}"), marks.join(", "), next]
 }
 
 /// What went wrong and what to do.
@@ -157,16 +142,45 @@ fn recipient(page: &mut Page, view: &RecipientView) {
     }
 }
 
-fn remote_domain(entry: &RemoteDomainEntry) -> Vec<String> {
+fn domains(domains: &[DomainEntry]) -> String {
+    let row = |domain: &DomainEntry| {
+        let kind = domain.domain_type.unwrap_or_default();
+        let marks = [
+            domain.default.unwrap_or(false).then_some("default"),
+            domain.match_subdomains.unwrap_or(false).then_some("with subdomains"),
+        ];
+        let marks: Vec<&str> = marks.into_iter().flatten().collect();
+        let next = domain.next_host.as_deref().unwrap_or_default().to_owned();
+        vec![domain.domain.to_string(), format!("{kind:?}"), marks.join(", "), next]
+    };
+    let rows: Vec<Vec<String>> = domains.iter().map(row).collect();
+    table(&["DOMAIN", "TYPE", "MARKS", "NEXT HOST"], &rows)
+}
+
+fn remote_domains(entries: &[RemoteDomainEntry]) -> String {
     let on = |value: Option<bool>| if value.unwrap_or(true) { "on" } else { "off" }.to_owned();
-    vec![
-        entry.domain.to_string(),
-        on(entry.auto_forward_enabled),
-        entry.allowed_oof_type.unwrap_or_default().to_string(),
-        on(entry.auto_reply_enabled),
-        on(entry.ndr_enabled),
-        on(entry.delivery_report_enabled),
-    ]
+    let row = |entry: &RemoteDomainEntry| {
+        vec![
+            entry.domain.to_string(),
+            on(entry.auto_forward_enabled),
+            entry.allowed_oof_type.unwrap_or_default().to_string(),
+            on(entry.auto_reply_enabled),
+            on(entry.ndr_enabled),
+            on(entry.delivery_report_enabled),
+        ]
+    };
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    table(&["DOMAIN", "AUTO FORWARD", "OUT OF OFFICE", "AUTO REPLY", "NDR", "DELIVERY REPORT"], &rows)
+}
+
+fn authentication_policies(policies: &[AuthenticationPolicyView]) -> String {
+    let row = |own: &AuthenticationPolicyView| {
+        let passwords = if own.allow_basic_auth_smtp { "permitted" } else { "forbidden" };
+        let default = if own.default { "default" } else { "" };
+        vec![own.name.clone(), passwords.to_owned(), own.accounts.to_string(), default.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = policies.iter().map(row).collect();
+    table(&["NAME", "PASSWORDS FOR SMTP", "ACCOUNTS", "MARKS"], &rows)
 }
 
 fn summaries(page: &mut Page, recipients: &[RecipientSummary]) {
@@ -312,6 +326,21 @@ fn explained(page: &mut Page, explanation: &Explanation) {
         step.cures.iter().for_each(|cure| page.line(&format!("  try: {cure}")));
     }
     page.line(if explanation.accepted { "The server accepts." } else { "The server refuses." });
+}
+
+fn sign_in(page: &mut Page, explanation: &SignInExplanation) {
+    page.line(&explanation.question);
+    if let Some(account) = &explanation.account {
+        page.line(&format!("    the account of {account}"));
+    }
+    for rule in &explanation.rules {
+        let mark = if rule.held { "yes" } else { "no " };
+        let detail = if rule.detail.is_empty() { String::new() } else { format!(": {}", rule.detail) };
+        page.line(&format!("    {mark} {}{detail}", rule.question));
+    }
+    page.line(&format!("  → {}", explanation.decided_by));
+    page.line(&format!("  {} {}", if explanation.accepted { '✓' } else { '✗' }, explanation.reply));
+    explanation.cures.iter().for_each(|cure| page.line(&format!("  try: {cure}")));
 }
 
 /// What `init` made.

@@ -13,7 +13,7 @@ use super::output::printable_json;
 use super::transfer::ExportArgs;
 use super::{Cli, Command, Global, Premises, render};
 use crate::admin::check::{self, Verdict};
-use crate::admin::office::{self, Failure, FailureKind, Progress, Request, Response, Secret};
+use crate::admin::office::{self, Failure, FailureKind, Office, Progress, Request, Response, Secret};
 use crate::admin::socket::{self, SOCKET_NAME, SocketError};
 use crate::admin::transfer::{self, Form};
 use crate::admin::{backup, init};
@@ -50,12 +50,14 @@ pub struct Settled {
 }
 
 /// The terminal, or what stands for it in a test.
-struct Desk<'a> {
+pub(super) struct Desk<'a> {
     premises: &'a dyn Premises,
+    /// The store itself, once it was opened because no server runs.
+    office: Option<Office>,
     stdin: &'a mut dyn Read,
-    stdout: &'a mut dyn Write,
+    pub(super) stdout: &'a mut dyn Write,
     stderr: &'a mut dyn Write,
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Carries out `cli`. Blocks, except for the commands that it hands back.
@@ -67,7 +69,7 @@ pub fn run(
     stderr: &mut dyn Write,
 ) -> Outcome {
     let Cli { global, command } = cli;
-    let mut desk = Desk { premises, stdin, stdout, stderr, json: global.json };
+    let mut desk = Desk { premises, office: None, stdin, stdout, stderr, json: global.json };
     match command {
         Command::Demo(args) => Outcome::Demo(args, global),
         Command::Serve(args) => match settle(&global) {
@@ -132,6 +134,7 @@ impl Desk<'_> {
                 Ok(0)
             }
             Command::Check(_) => self.check(global),
+            Command::Audit(own) => self.audit(global, own),
             Command::Export(args) => self.export(global, &args),
             Command::Import(args) => {
                 let mut worst = 0;
@@ -161,6 +164,7 @@ impl Desk<'_> {
             Command::Licence(own) => own.request(),
             Command::Permission(own) => own.request(),
             Command::Domain(own) => own.request(),
+            Command::AuthenticationPolicy(own) => own.request(),
             Command::RemoteDomain(own) => own.request(),
             Command::Group(own) => own.request(),
             Command::Limits(own) => own.request(),
@@ -169,7 +173,7 @@ impl Desk<'_> {
             Command::Queue(own) => own.request(),
             Command::Moderation(own) => own.request(),
             Command::Trace(own) => own.request(),
-            Command::Explain(own) => Request::Explain(own.query()),
+            Command::Explain(own) => own.request(),
             Command::Backup(own) => Request::Backup {
                 // The server writes it, and has another directory to start from.
                 to: std::path::absolute(&own.to).unwrap_or(own.to),
@@ -179,6 +183,7 @@ impl Desk<'_> {
             | Command::Serve(_)
             | Command::Check(_)
             | Command::Import(_)
+            | Command::Audit(_)
             | Command::Export(_)
             | Command::Verify(_)
             | Command::Repair(_)
@@ -201,7 +206,7 @@ impl Desk<'_> {
     }
 
     /// Asks the running server, or the store itself when none runs.
-    fn ask(&mut self, global: &Global, request: Request) -> Result<Response, Failure> {
+    pub(super) fn ask(&mut self, global: &Global, request: Request) -> Result<Response, Failure> {
         let settled = settle(global)?;
         let bar = Bar::new();
         let response = match socket::ask(&settled.socket, request.clone(), &mut |step| bar.show(&step)) {
@@ -214,8 +219,13 @@ impl Desk<'_> {
                 return Err(failure.cured_by("name the data directory of a server: --data DIR"));
             }
             Err(SocketError::NotRunning(_)) => {
-                let office = self.premises.open(&settled.config, settled.path.as_deref())?;
-                office::handle(&office, "command line", request, &mut |step| bar.show(&step))
+                // Opened once, however much is asked of it.
+                let office = match self.office.take() {
+                    Some(office) => office,
+                    None => self.premises.open(&settled.config, settled.path.as_deref())?,
+                };
+                let office = self.office.insert(office);
+                office::handle(office, "command line", request, &mut |step| bar.show(&step))
             }
             Err(error) => return Err(Failure::unavailable(error.to_string())),
         };
@@ -231,6 +241,7 @@ impl Desk<'_> {
         self.show(&response, &render::response(&response));
         Ok(match &response {
             Response::Explanation(explanation) if !explanation.accepted => 1,
+            Response::SignIn(explanation) if !explanation.accepted => 1,
             Response::Imported(report) if !report.rejected.is_empty() => 1,
             _ => 0,
         })
@@ -360,7 +371,7 @@ impl Desk<'_> {
         }
     }
 
-    fn print(&mut self, text: &str) {
+    pub(super) fn print(&mut self, text: &str) {
         // Whoever reads may have seen enough and closed the pipe.
         let _ = self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush());
     }

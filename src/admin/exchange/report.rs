@@ -64,7 +64,9 @@ impl Report {
         for rejected in &plan.rejected {
             let origin = match rejected.entry {
                 Entry::Recipient(place) => origins.get(place),
-                Entry::Domain(_) | Entry::RemoteDomain(_) => None,
+                Entry::Organisation | Entry::AuthenticationPolicy(_) | Entry::Domain(_) | Entry::RemoteDomain(_) => {
+                    None
+                }
             };
             let (file, row) = origin.map_or(("accepted domains", 0), |origin| (&*origin.file, origin.row));
             refused.push(Finding::new(file, row, &rejected.address, &rejected.reason.to_string()));

@@ -28,10 +28,7 @@ pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&R
             cures
         }
         Refusal::SecurityDefaults => vec!["franking organisation set --security-defaults off".to_owned()],
-        Refusal::BasicAuthenticationDisabled => vec![
-            format!("franking recipient set {primary} --basic-auth-smtp allow"),
-            "franking organisation set --basic-auth-smtp on".to_owned(),
-        ],
+        Refusal::BasicAuthenticationDisabled => passwords(snapshot, recipient),
         Refusal::SmtpAuthDisabledForMailbox => {
             vec![format!("franking recipient set {primary} --smtp-auth allow")]
         }
@@ -42,6 +39,23 @@ pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&R
         Refusal::MailboxCannotBeAccessed => mailbox(recipient),
         _ => Vec::new(),
     }
+}
+
+/// What would let the account use a password: a word for it alone, or another word of whatever forbids it.
+fn passwords(snapshot: &Snapshot, recipient: &Recipient) -> Vec<String> {
+    let mut cures = vec![format!("franking recipient set {} --basic-auth-smtp allow", recipient.primary())];
+    let account = recipient.account.as_deref();
+    let own = account.and_then(|account| account.allow_basic_auth_smtp);
+    let assigned = account.and_then(|account| account.authentication_policy.as_deref());
+    let policy = assigned.or_else(|| snapshot.organisation().default_authentication_policy.as_deref());
+    match (own, policy) {
+        (Some(_), _) => {}
+        (None, Some(name)) => {
+            cures.push(format!("franking authentication-policy set \"{name}\" --basic-auth-smtp on"));
+        }
+        (None, None) => cures.push("franking organisation set --basic-auth-smtp on".to_owned()),
+    }
+    cures
 }
 
 /// What would give the account a mailbox to open.

@@ -61,6 +61,8 @@ pub struct RecipientEdit {
     pub enabled: Option<bool>,
     pub sign_in_blocked: Option<bool>,
     pub basic_auth_smtp: Option<Switch>,
+    /// The name of an authentication policy; empty leaves it to the organisation's.
+    pub authentication_policy: Option<String>,
     pub licences: Option<Vec<String>>,
     pub forward_to: Option<String>,
     pub forward_to_smtp: Option<String>,
@@ -174,6 +176,7 @@ impl RecipientEdit {
             || self.enabled.is_some()
             || self.sign_in_blocked.is_some()
             || self.basic_auth_smtp.is_some()
+            || self.authentication_policy.is_some()
             || self.licences.is_some();
         if !touched {
             return Ok(());
@@ -184,6 +187,9 @@ impl RecipientEdit {
         account.sign_in_blocked = self.sign_in_blocked.unwrap_or(account.sign_in_blocked);
         if let Some(switch) = self.basic_auth_smtp {
             account.allow_basic_auth_smtp = switch.stored();
+        }
+        if let Some(name) = &self.authentication_policy {
+            account.authentication_policy = text_or_none(name);
         }
         if let Some(licences) = &self.licences {
             account.licences = licences.iter().map(|licence| licence.trim().into()).collect();

@@ -51,6 +51,10 @@ fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> Imp
     let rejected = plan.rejected.iter().map(|rejected| RejectedRow {
         place: match rejected.entry {
             Entry::Domain(place) => format!("domain {} of {}", place + 1, document.domains.len()),
+            Entry::Organisation => "organisation".to_owned(),
+            Entry::AuthenticationPolicy(place) => {
+                format!("authentication policy {} of {}", place + 1, document.authentication_policies.len())
+            }
             Entry::RemoteDomain(place) => {
                 format!("remote domain {} of {}", place + 1, document.remote_domains.len())
             }

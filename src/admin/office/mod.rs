@@ -5,6 +5,8 @@
 //! is answered, and is in force for the next SMTP command of every open session. Everything here blocks.
 
 mod accounts;
+mod audit;
+mod authentication_policies;
 mod desk;
 mod domains;
 pub mod edit;
@@ -40,7 +42,7 @@ pub use queue::{
 pub use request::{
     DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,
 };
-pub use response::{ImportReport, PermissionView, RejectedRow, Response};
+pub use response::{AuthenticationPolicyView, ForwardingAudit, ImportReport, PermissionView, RejectedRow, Response};
 pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
 pub use view::{RecipientSummary, RecipientView};
 
@@ -130,6 +132,10 @@ fn respond(
         Request::RemoteDomainPut { entry, new } => remote_domains::put(office, actor, &entry, new),
         Request::RemoteDomainRemove { domain } => remote_domains::remove(office, actor, &domain),
         Request::RemoteDomainList => Ok(remote_domains::list(&snapshot())),
+        Request::AuthenticationPolicyPut { entry, new } => authentication_policies::put(office, actor, &entry, new),
+        Request::AuthenticationPolicyRemove { name } => authentication_policies::remove(office, actor, &name),
+        Request::AuthenticationPolicyList => Ok(authentication_policies::list(&snapshot())),
+        Request::AuditForwarding { place } => Ok(audit::forwarding(&snapshot(), &office.settings, place)),
         Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),
         Request::GroupMembership(order) => groups::membership(office, actor, &order),
         Request::GroupRequests { group } => groups::requests(&snapshot(), &office.settings, &group),
@@ -163,13 +169,20 @@ fn respond(
         }
         Request::Trace(query) => trace::search(office, *query, progress),
         Request::TraceMessage { id, recipient } => trace::history(office, id, recipient.as_ref(), progress),
-        Request::Explain(query) => {
-            let snapshot = snapshot();
-            let query = identity::complete(&snapshot, query)?;
-            Ok(Response::Explanation(explain::explain(&snapshot, &office.settings, &query, office.clock.now())))
-        }
+        Request::Explain(query) => explained(office, query),
+        Request::ExplainSignIn(query) => Ok(signed_in(office, &query)),
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
     }
+}
+
+fn signed_in(office: &Office, query: &explain::SignInQuery) -> Response {
+    Response::SignIn(explain::explain_sign_in(&office.directory.snapshot(), &office.settings, query))
+}
+
+fn explained(office: &Office, query: explain::Query) -> Result<Response, Failure> {
+    let snapshot = office.directory.snapshot();
+    let query = identity::complete(&snapshot, query)?;
+    Ok(Response::Explanation(explain::explain(&snapshot, &office.settings, &query, office.clock.now())))
 }
 
 /// Plans and makes a change while nobody else can. What `plan` gives besides the changes comes back.

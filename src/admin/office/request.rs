@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::edit::RecipientEdit;
 use super::queue::QueueOrder;
 use super::trace::TraceQuery;
-use crate::admin::explain::Query;
-use crate::model::directory::document::{OrganisationEntry, RemoteDomainEntry};
+use crate::admin::explain::{Query, SignInQuery};
+use crate::model::directory::document::{AuthenticationPolicyEntry, OrganisationEntry, RemoteDomainEntry};
 use crate::model::directory::{DomainType, RecipientType, Right};
+use crate::model::policy::ways_out::Place;
 use crate::model::queue::{ApprovalId, Party, QueueId, Selection, Suspendable, Verdict};
 
 /// A password in clear text on its way to being hashed, or to being shown once. Hidden in debug output.
@@ -143,6 +144,25 @@ pub enum Request {
     },
     /// All remote domains.
     RemoteDomainList,
+    /// Adds an authentication policy or changes one.
+    AuthenticationPolicyPut {
+        /// Its name and what it says.
+        entry: AuthenticationPolicyEntry,
+        /// It must not exist yet; otherwise it must.
+        new: bool,
+    },
+    /// Removes an authentication policy that nobody has.
+    AuthenticationPolicyRemove {
+        /// Its name.
+        name: String,
+    },
+    /// All authentication policies.
+    AuthenticationPolicyList,
+    /// A part of the ways by which mail leaves the organisation.
+    AuditForwarding {
+        /// Where the part begins.
+        place: Place,
+    },
     /// Changes the members of a group.
     GroupMembers {
         /// The group.
@@ -283,6 +303,8 @@ pub enum Request {
     },
     /// Why would the server answer as it does?
     Explain(Query),
+    /// May this login sign in?
+    ExplainSignIn(SignInQuery),
     /// Copies everything that matters to a new directory.
     Backup {
         /// Where; it must not exist, or be empty.
@@ -301,6 +323,8 @@ impl Request {
                 | Self::PermissionList { .. }
                 | Self::DomainList
                 | Self::RemoteDomainList
+                | Self::AuthenticationPolicyList
+                | Self::AuditForwarding { .. }
                 | Self::GroupList { .. }
                 | Self::GroupRequests { .. }
                 | Self::LimitsShow { .. }
@@ -315,6 +339,7 @@ impl Request {
                 | Self::Trace(_)
                 | Self::TraceMessage { .. }
                 | Self::Explain(_)
+                | Self::ExplainSignIn(_)
                 | Self::Backup { .. }
         )
     }

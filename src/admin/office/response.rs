@@ -10,9 +10,10 @@ use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender}
 use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
 use crate::admin::backup::BackupReport;
-use crate::admin::explain::Explanation;
+use crate::admin::explain::{Explanation, SignInExplanation};
 use crate::model::directory::document::{Document, DomainEntry, OrganisationEntry, RemoteDomainEntry};
-use crate::model::directory::{RecipientType, Right};
+use crate::model::directory::{AutoForwardingMode, RecipientType, Right};
+use crate::model::policy::ways_out::{Place, WayOut};
 use crate::store::trace::{History, Page};
 
 /// An answer. Its JSON form has a field `result` that names the variant.
@@ -63,6 +64,13 @@ pub enum Response {
         /// The remote domains.
         remote_domains: Vec<RemoteDomainEntry>,
     },
+    /// Authentication policies by name.
+    AuthenticationPolicies {
+        /// The policies.
+        policies: Vec<AuthenticationPolicyView>,
+    },
+    /// A part of the ways by which mail leaves the organisation.
+    ForwardingAudit(ForwardingAudit),
     /// The organisation's settings.
     Organisation(OrganisationEntry),
     /// Who asked to join a group.
@@ -142,10 +150,36 @@ pub enum Response {
     TraceMessage(History),
     /// What the server would answer, and why.
     Explanation(Explanation),
+    /// How signing in would turn out, and why.
+    SignIn(SignInExplanation),
     /// A backup was taken.
     BackedUp(BackupReport),
     /// The request was not carried out.
     Failed(Failure),
+}
+
+/// One authentication policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthenticationPolicyView {
+    /// Its name.
+    pub name: String,
+    /// Whether a password may be used for SMTP.
+    pub allow_basic_auth_smtp: bool,
+    /// Whether accounts without a policy of their own have it.
+    pub default: bool,
+    /// How many accounts it is assigned to.
+    pub accounts: usize,
+}
+
+/// A part of the ways by which mail leaves the organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardingAudit {
+    /// The organisation's forwarding policy.
+    pub auto_forwarding_mode: AutoForwardingMode,
+    /// The ways, in order.
+    pub ways: Vec<WayOut>,
+    /// Where the next part begins; none after the last.
+    pub next: Option<Place>,
 }
 
 /// One permission entry.

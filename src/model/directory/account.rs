@@ -46,9 +46,12 @@ pub struct Account {
     /// Labels of assigned licences that include a mailbox, for example `ExchangeOnlinePlan1`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licences: Vec<Box<str>>,
-    /// The user's authentication policy: may a password be used for SMTP? `None` leaves it to the organisation.
+    /// `AllowBasicAuthSmtp` for this account alone, which beats every policy. `None` leaves it to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_basic_auth_smtp: Option<bool>,
+    /// The name of the authentication policy that is assigned to it; `None` leaves it to the organisation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication_policy: Option<Box<str>>,
 }
 
 impl Account {
@@ -61,6 +64,7 @@ impl Account {
             password: None,
             licences: Vec::new(),
             allow_basic_auth_smtp: None,
+            authentication_policy: None,
         }
     }
 

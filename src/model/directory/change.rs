@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::AcceptedDomain;
+use super::authentication_policy::AuthenticationPolicy;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
 use crate::model::mail::{Address, Domain, DomainPattern};
@@ -58,6 +59,10 @@ pub enum Change {
         /// Who asked.
         member: RecipientId,
     },
+    /// Adds an authentication policy or replaces the one of that name.
+    PutAuthenticationPolicy(AuthenticationPolicy),
+    /// Removes an authentication policy that nobody has.
+    RemoveAuthenticationPolicy(Box<str>),
 }
 
 /// Why a change is refused. The text says what is wrong and what would cure it.
@@ -219,6 +224,17 @@ pub enum ChangeError {
         /// The domain.
         domain: Domain,
         /// The name of an object with an address in it.
+        holder: Box<str>,
+    },
+    /// There is no such authentication policy.
+    #[error("There is no authentication policy \"{0}\". Make it first: franking authentication-policy add \"{0}\"")]
+    UnknownAuthenticationPolicy(Box<str>),
+    /// The authentication policy is still in use.
+    #[error("The authentication policy \"{policy}\" is still assigned to {holder}.")]
+    AuthenticationPolicyInUse {
+        /// The policy.
+        policy: Box<str>,
+        /// An account that has it, or the organisation.
         holder: Box<str>,
     },
     /// There is no such remote domain.

@@ -276,8 +276,11 @@ pub struct Organisation {
     pub smtp_client_authentication_disabled: bool,
     /// Security defaults: passwords are not accepted at all.
     pub security_defaults: bool,
-    /// `AllowBasicAuthSmtp` of the default authentication policy.
+    /// `AllowBasicAuthSmtp` where no authentication policy decides.
     pub allow_basic_auth_smtp: bool,
+    /// `DefaultAuthenticationPolicy`: the name of the policy of accounts that have none of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_authentication_policy: Option<Box<str>>,
     /// `SendFromAliasEnabled`: an alias in From is kept instead of rewritten to the primary address.
     pub send_from_alias_enabled: bool,
     /// `AutoForwardingMode`: whether mailboxes may forward outside (spec section 5.2). Older data have a switch in its
@@ -315,6 +318,7 @@ impl Default for Organisation {
             smtp_client_authentication_disabled: false,
             security_defaults: false,
             allow_basic_auth_smtp: true,
+            default_authentication_policy: None,
             send_from_alias_enabled: false,
             auto_forwarding_mode: AutoForwardingMode::Automatic,
             disable_plus_address_in_recipients: false,

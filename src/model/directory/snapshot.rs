@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use super::accepted_domain::AcceptedDomain;
+use super::authentication_policy::AuthenticationPolicy;
 use super::auto_reply;
 use super::change::{Change, ChangeError};
 use super::filter::Filter;
@@ -27,6 +28,7 @@ pub struct Snapshot {
     organisation: Arc<Organisation>,
     domains: Arc<BTreeMap<Domain, AcceptedDomain>>,
     remote_domains: Arc<BTreeMap<DomainPattern, RemoteDomain>>,
+    authentication_policies: Arc<BTreeMap<Box<str>, AuthenticationPolicy>>,
     recipients: Recipients,
     addresses: Index,
     others: Index,
@@ -47,6 +49,7 @@ impl Default for Snapshot {
             organisation: Arc::default(),
             domains: Arc::default(),
             remote_domains: Arc::default(),
+            authentication_policies: Arc::default(),
             recipients: Recipients::new(),
             addresses: Index::new(),
             others: Index::new(),
@@ -68,6 +71,8 @@ pub struct Objects {
     pub domains: Vec<AcceptedDomain>,
     /// Remote domains.
     pub remote_domains: Vec<RemoteDomain>,
+    /// Authentication policies.
+    pub authentication_policies: Vec<AuthenticationPolicy>,
     /// Recipients.
     pub recipients: Vec<Recipient>,
 }
@@ -78,11 +83,14 @@ impl Snapshot {
     pub fn restore(version: u64, next_id: RecipientId, objects: Objects) -> Self {
         let domains = objects.domains.into_iter().map(|domain| (domain.domain.clone(), domain));
         let remote_domains = objects.remote_domains.into_iter().map(|remote| (remote.domain.clone(), remote));
+        let policies = objects.authentication_policies.into_iter();
+        let policies = policies.map(|policy| (AuthenticationPolicy::key(&policy.name), policy));
         let mut snapshot = Self {
             version,
             organisation: Arc::new(objects.organisation),
             domains: Arc::new(domains.collect()),
             remote_domains: Arc::new(remote_domains.collect()),
+            authentication_policies: Arc::new(policies.collect()),
             ..Self::default()
         };
         for recipient in objects.recipients {
@@ -145,6 +153,16 @@ impl Snapshot {
     pub fn remote_domain(&self, domain: &Domain) -> RemoteDomain {
         let found = DomainPattern::covering(domain).find_map(|pattern| self.remote_domains.get(&pattern));
         found.cloned().unwrap_or(RemoteDomain::new(DomainPattern::All))
+    }
+
+    /// Every authentication policy, in order of name.
+    pub fn authentication_policies(&self) -> impl Iterator<Item = &AuthenticationPolicy> {
+        self.authentication_policies.values()
+    }
+
+    /// The authentication policy of this name, letter case aside.
+    pub fn authentication_policy(&self, name: &str) -> Option<&AuthenticationPolicy> {
+        self.authentication_policies.get(&AuthenticationPolicy::key(name))
     }
 
     /// Every recipient, in no particular order.
@@ -240,7 +258,10 @@ impl Snapshot {
     /// Applies one change in place; when it is refused, nothing has altered.
     pub(super) fn apply_one(&mut self, change: &Change) -> Result<(), ChangeError> {
         match change {
-            Change::PutOrganisation(organisation) => self.organisation = Arc::new(organisation.clone()),
+            Change::PutOrganisation(organisation) => {
+                validate::organisation(self, organisation)?;
+                self.organisation = Arc::new(organisation.clone());
+            }
             Change::PutDomain(domain) => self.put_domain(domain)?,
             Change::RemoveDomain(domain) => self.remove_domain(domain)?,
             Change::PutRecipient(recipient) => {
@@ -280,6 +301,17 @@ impl Snapshot {
             Change::DropRequest { group, member } => {
                 validate::members(self, *group, &[])?;
                 self.edit(*group, |recipient| recipient.group.get_or_insert_default().drop_request(*member))?;
+            }
+            Change::PutAuthenticationPolicy(policy) => {
+                if !AuthenticationPolicy::is_name(&policy.name) {
+                    return Err(validate::bad_name(&policy.name));
+                }
+                let policies = Arc::make_mut(&mut self.authentication_policies);
+                policies.insert(AuthenticationPolicy::key(&policy.name), policy.clone());
+            }
+            Change::RemoveAuthenticationPolicy(name) => {
+                validate::unused_policy(self, name)?;
+                Arc::make_mut(&mut self.authentication_policies).remove(&AuthenticationPolicy::key(name));
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What makes a recipient valid in the directory it is to join. Called by `Snapshot::apply` only.
 
+use super::authentication_policy::AuthenticationPolicy;
 use super::auto_reply;
 use super::cap::Cap;
 use super::change::ChangeError;
@@ -8,7 +9,7 @@ use super::lifecycle::Lifecycle;
 use super::membership::{DepartRestriction, JoinRestriction, OWNERS_MAX, REQUESTS_MAX};
 use super::moderation::MODERATORS_MAX;
 use super::proxy::OtherProxy;
-use super::recipient::{Recipient, RecipientId};
+use super::recipient::{Organisation, Recipient, RecipientId};
 use super::recipient_type::RecipientType;
 use super::snapshot::Snapshot;
 
@@ -33,6 +34,34 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     auto_reply::judge(recipient)?;
     references(snapshot, recipient)?;
     group_rules(snapshot, recipient)
+}
+
+/// Judges settings that the organisation is about to have.
+pub(super) fn organisation(snapshot: &Snapshot, organisation: &Organisation) -> Result<(), ChangeError> {
+    organisation.default_authentication_policy.as_deref().map_or(Ok(()), |name| policy(snapshot, name))
+}
+
+fn policy(snapshot: &Snapshot, name: &str) -> Result<(), ChangeError> {
+    let found = snapshot.authentication_policy(name);
+    found.map(drop).ok_or_else(|| ChangeError::UnknownAuthenticationPolicy(name.into()))
+}
+
+/// Judges an authentication policy that is about to go: it must exist, and nobody may have it.
+pub(super) fn unused_policy(snapshot: &Snapshot, name: &str) -> Result<(), ChangeError> {
+    policy(snapshot, name)?;
+    let key = AuthenticationPolicy::key(name);
+    let is_it = |other: Option<&str>| other.is_some_and(|other| AuthenticationPolicy::key(other) == key);
+    let in_use = |holder: Box<str>| Err(ChangeError::AuthenticationPolicyInUse { policy: name.into(), holder });
+    if is_it(snapshot.organisation().default_authentication_policy.as_deref()) {
+        return in_use("the organisation as its default".into());
+    }
+    let has_it = |recipient: &Recipient| {
+        is_it(recipient.account.as_deref().and_then(|account| account.authentication_policy.as_deref()))
+    };
+    match snapshot.recipients().find(|recipient| has_it(recipient)) {
+        Some(holder) => in_use(holder.primary().to_string().into()),
+        None => Ok(()),
+    }
 }
 
 /// Judges members that are about to join a group.
@@ -126,7 +155,7 @@ fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
 }
 
 /// Reports quote no more of a bad name than shows which one is meant.
-fn bad_name(name: &str) -> ChangeError {
+pub(super) fn bad_name(name: &str) -> ChangeError {
     ChangeError::BadName(name.chars().take(2 * NAME_CHARACTERS_MAX).collect())
 }
 
@@ -168,6 +197,9 @@ fn login(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> 
     let Some(account) = &recipient.account else {
         return Ok(());
     };
+    if let Some(name) = &account.authentication_policy {
+        policy(snapshot, name)?;
+    }
     let key = account.login.key();
     let by_login = snapshot.holder_of_login(&key);
     // A login that is another object's address would let two accounts answer to one name.

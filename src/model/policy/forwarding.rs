@@ -61,7 +61,7 @@ pub fn exit(snapshot: &Snapshot, settings: &Settings, target: &Resolution, trail
 }
 
 /// The address outside at which a target ends, along a chain of contacts if need be.
-fn outside(snapshot: &Snapshot, settings: &Settings, target: &Resolution) -> Option<Address> {
+pub(super) fn outside(snapshot: &Snapshot, settings: &Settings, target: &Resolution) -> Option<Address> {
     let mut seen: Vec<RecipientId> = Vec::new();
     let mut next = target.clone();
     loop {

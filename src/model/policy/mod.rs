@@ -25,6 +25,7 @@ pub mod sign_in;
 pub mod srs;
 pub mod submit_as;
 pub mod trail;
+pub mod ways_out;
 
 pub use admit::{Permit, Sender, admit, admit_any, awaits_author};
 pub use authorship::{Authored, author};

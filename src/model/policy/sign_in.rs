@@ -118,8 +118,10 @@ fn judge(
     if trail.asks("security defaults forbid passwords", organisation.security_defaults && by_password) {
         return Err(Refusal::SecurityDefaults);
     }
-    let basic = account.allow_basic_auth_smtp.unwrap_or(organisation.allow_basic_auth_smtp);
-    if trail.asks("the authentication policy forbids passwords for SMTP", !basic && by_password) {
+    let (basic, said_by) = basic_auth_smtp(snapshot, account);
+    let forbidden = !basic && by_password;
+    trail.note("the authentication policy forbids passwords for SMTP", forbidden, || said_by.in_words(basic));
+    if forbidden {
         return Err(Refusal::BasicAuthenticationDisabled);
     }
     // On premises the connector alone decides; the switch exists in the cloud only (spec section 3.3).
@@ -131,10 +133,52 @@ fn judge(
         return Err(Refusal::SmtpAuthDisabledForMailbox);
     }
     let by_organisation = switch.is_none() && organisation.smtp_client_authentication_disabled;
-    if trail.asks("SmtpClientAuthenticationDisabled is set on the organisation", by_organisation) {
+    trail.note("SmtpClientAuthenticationDisabled is set on the organisation", by_organisation, || match switch {
+        // Row 6 of spec section 3.5.
+        Some(false) if organisation.smtp_client_authentication_disabled => {
+            "it is, and the mailbox's own value permits it, which counts for more".to_owned()
+        }
+        Some(_) | None => String::new(),
+    });
+    if by_organisation {
         return Err(Refusal::SmtpAuthDisabledForTenant);
     }
     Ok(())
+}
+
+/// Who says whether a password may be used for SMTP: the most specific that says anything (row 3).
+enum SaidBy<'snapshot> {
+    Account,
+    AssignedPolicy(&'snapshot str),
+    DefaultPolicy(&'snapshot str),
+    Organisation,
+}
+
+impl SaidBy<'_> {
+    fn in_words(&self, basic: bool) -> String {
+        let who = match self {
+            Self::Account => "the account's own setting".to_owned(),
+            Self::AssignedPolicy(name) => format!("the account's policy \"{name}\""),
+            Self::DefaultPolicy(name) => format!("the organisation's default policy \"{name}\""),
+            Self::Organisation => "the organisation's setting".to_owned(),
+        };
+        format!("{who}: AllowBasicAuthSmtp is {}", if basic { "true" } else { "false" })
+    }
+}
+
+fn basic_auth_smtp<'snapshot>(snapshot: &'snapshot Snapshot, account: &'snapshot Account) -> (bool, SaidBy<'snapshot>) {
+    let organisation = snapshot.organisation();
+    let policy = |name: &Option<Box<str>>| name.as_deref().and_then(|name| snapshot.authentication_policy(name));
+    if let Some(own) = account.allow_basic_auth_smtp {
+        return (own, SaidBy::Account);
+    }
+    if let Some(assigned) = policy(&account.authentication_policy) {
+        return (assigned.allow_basic_auth_smtp, SaidBy::AssignedPolicy(&assigned.name));
+    }
+    if let Some(default) = policy(&organisation.default_authentication_policy) {
+        return (default.allow_basic_auth_smtp, SaidBy::DefaultPolicy(&default.name));
+    }
+    (organisation.allow_basic_auth_smtp, SaidBy::Organisation)
 }
 
 /// Rows 6 and 7: is there a mailbox to open?

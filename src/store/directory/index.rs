@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::OpenEngine;
-use crate::model::directory::{Change, Objects, RecipientId, Snapshot};
+use crate::model::directory::{AuthenticationPolicy, Change, Objects, RecipientId, Snapshot};
 use crate::model::mail::DomainPattern;
 use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, KeyRange, Tree, VALUE_BYTES_MAX};
 use crate::world::disk::Disk;
@@ -21,6 +21,7 @@ const BUILDING: &[u8] = b"building";
 const ORGANISATION: u8 = b'o';
 const DOMAIN: u8 = b'd';
 const REMOTE_DOMAIN: u8 = b'm';
+const AUTHENTICATION_POLICY: u8 = b'a';
 const RECIPIENT: u8 = b'r';
 /// Entries read at a time when loading.
 const PAGE: usize = 1000;
@@ -72,6 +73,7 @@ impl Index {
                 ORGANISATION => objects.organisation = decode(value)?,
                 DOMAIN => objects.domains.push(decode(value)?),
                 REMOTE_DOMAIN => objects.remote_domains.push(decode(value)?),
+                AUTHENTICATION_POLICY => objects.authentication_policies.push(decode(value)?),
                 _ => objects.recipients.push(decode(value)?),
             }
             Ok(())
@@ -129,6 +131,9 @@ impl Index {
         for remote in snapshot.remote_domains() {
             writing.put(&remote_domain_key(&remote.domain), remote)?;
         }
+        for policy in snapshot.authentication_policies() {
+            writing.put(&policy_key(&policy.name), policy)?;
+        }
         for recipient in snapshot.recipients() {
             writing.put(&recipient_key(recipient.id), &**recipient)?;
         }
@@ -143,7 +148,7 @@ impl Index {
         changes: &[Change],
     ) -> Result<(), EngineError> {
         let touched = Touched::by(former, changes);
-        let objects = touched.recipients.len() + touched.domains.len() + touched.remote_domains.len();
+        let objects = touched.recipients.len() + touched.domains.len() + touched.small();
         let mut writing = Writing::begin_small(&*self.engine, objects)?;
         if touched.organisation {
             writing.put(&[ORGANISATION], next.organisation())?;
@@ -163,6 +168,12 @@ impl Index {
                 writing.put(&remote_domain_key(pattern), remote)?;
             }
         }
+        for name in &touched.authentication_policies {
+            writing.clear(&policy_key(name))?;
+            if let Some(policy) = next.authentication_policy(name) {
+                writing.put(&policy_key(name), policy)?;
+            }
+        }
         for id in touched.recipients {
             writing.clear(&recipient_key(id))?;
             if let Some(recipient) = next.recipient(id) {
@@ -179,10 +190,16 @@ struct Touched {
     organisation: bool,
     domains: BTreeSet<String>,
     remote_domains: BTreeSet<DomainPattern>,
+    authentication_policies: BTreeSet<Box<str>>,
     recipients: BTreeSet<RecipientId>,
 }
 
 impl Touched {
+    /// How many objects of the kinds of which there are few.
+    fn small(&self) -> usize {
+        self.remote_domains.len() + self.authentication_policies.len()
+    }
+
     fn by(former: &Snapshot, changes: &[Change]) -> Self {
         let mut touched = Self::default();
         for change in changes {
@@ -212,6 +229,10 @@ impl Touched {
                 }
                 Change::RemoveRemoteDomain(pattern) => {
                     touched.remote_domains.insert(pattern.clone());
+                }
+                Change::PutAuthenticationPolicy(AuthenticationPolicy { name, .. })
+                | Change::RemoveAuthenticationPolicy(name) => {
+                    touched.authentication_policies.insert(name.clone());
                 }
             }
         }
@@ -304,6 +325,10 @@ fn domain_key(name: &str) -> Vec<u8> {
 
 fn remote_domain_key(pattern: &DomainPattern) -> Vec<u8> {
     [&[REMOTE_DOMAIN], pattern.to_string().as_bytes()].concat()
+}
+
+fn policy_key(name: &str) -> Vec<u8> {
+    [&[AUTHENTICATION_POLICY], AuthenticationPolicy::key(name).as_bytes()].concat()
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, EngineError> {

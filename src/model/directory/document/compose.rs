@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::plan::{Hasher, Reason, shown};
 use super::{
-    ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry, RemoteDomainEntry,
-    membership, moderation,
+    AuthenticationPolicyEntry, ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry,
+    RemoteDomainEntry, membership, moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::change::ChangeError;
@@ -15,7 +15,7 @@ use crate::model::directory::recipient::{Forwarding, Organisation, Recipient, Re
 use crate::model::directory::recipient_type::RecipientType;
 use crate::model::directory::snapshot::Snapshot;
 use crate::model::directory::validate::PROXY_ADDRESSES_MAX;
-use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle, RemoteDomain};
+use crate::model::directory::{AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, RemoteDomain};
 use crate::model::mail::{Address, Domain, DomainPattern, Timestamp};
 
 /// Longest value of a non-SMTP address and of a custom attribute, in octets. A log line holds either.
@@ -56,6 +56,7 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.smtp_client_authentication_disabled, entry.smtp_client_authentication_disabled);
     set(&mut next.security_defaults, entry.security_defaults);
     set(&mut next.allow_basic_auth_smtp, entry.allow_basic_auth_smtp);
+    set_text(&mut next.default_authentication_policy, entry.default_authentication_policy.as_deref());
     set(&mut next.send_from_alias_enabled, entry.send_from_alias_enabled);
     set(&mut next.auto_forwarding_mode, entry.auto_forwarding_mode);
     set(&mut next.disable_plus_address_in_recipients, entry.disable_plus_address_in_recipients);
@@ -104,6 +105,14 @@ pub(super) fn remote_domain(entry: &RemoteDomainEntry, snapshot: &Snapshot) -> R
     set(&mut next.ndr_enabled, entry.ndr_enabled);
     set(&mut next.delivery_report_enabled, entry.delivery_report_enabled);
     Ok(next)
+}
+
+/// An authentication policy after an entry.
+pub(super) fn authentication_policy(entry: &AuthenticationPolicyEntry, snapshot: &Snapshot) -> AuthenticationPolicy {
+    let former = snapshot.authentication_policy(&entry.name).cloned();
+    let mut next = former.unwrap_or_else(|| AuthenticationPolicy::new(entry.name.clone()));
+    set(&mut next.allow_basic_auth_smtp, entry.allow_basic_auth_smtp);
+    next
 }
 
 /// A new recipient with the defaults of its type, before its entry is applied.
@@ -230,7 +239,8 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
         || entry.licences.as_ref().is_some_and(|licences| !licences.is_empty())
         || entry.enabled.is_some()
         || entry.sign_in_blocked.is_some()
-        || entry.allow_basic_auth_smtp.is_some();
+        || entry.allow_basic_auth_smtp.is_some()
+        || entry.authentication_policy.as_ref().is_some_and(|name| !name.is_empty());
     if (about_account || entry.account == Some(true)) && !kind.may_have_account() {
         return Err(ChangeError::NotForThisType { kind: kind.name(), what: "an account" }.into());
     }
@@ -255,6 +265,7 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
     set(&mut account.enabled, entry.enabled);
     set(&mut account.sign_in_blocked, entry.sign_in_blocked);
     account.allow_basic_auth_smtp = entry.allow_basic_auth_smtp.or(account.allow_basic_auth_smtp);
+    set_text(&mut account.authentication_policy, entry.authentication_policy.as_deref());
     if let Some(licences) = &entry.licences {
         if let Some(bad) = licences.iter().find(|label| !is_label(label)) {
             return Err(Reason::Text { key: "licences", value: shown(bad) });

@@ -1,15 +1,16 @@
 //! Writes a directory as a document. Only what differs from the defaults of a type is written.
 
 use super::{
-    AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit, LimitsEntry, OrganisationEntry,
-    QuotaEntry, RecipientEntry, RemoteDomainEntry, SentItemsEntry, membership, moderation,
+    AuthenticationPolicyEntry, AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit,
+    LimitsEntry, OrganisationEntry, QuotaEntry, RecipientEntry, RemoteDomainEntry, SentItemsEntry, membership,
+    moderation,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
 use crate::model::directory::permission::Right;
 use crate::model::directory::recipient::{Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies};
 use crate::model::directory::snapshot::Snapshot;
-use crate::model::directory::{AcceptedDomain, DomainType, Lifecycle, RemoteDomain};
+use crate::model::directory::{AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, RemoteDomain};
 use crate::model::mail::Timestamp;
 
 /// Whether password hashes go into an export.
@@ -30,6 +31,7 @@ impl Document {
             organisation: Some(OrganisationEntry::of(snapshot.organisation())),
             domains: snapshot.domains().map(domain).collect(),
             remote_domains: snapshot.remote_domains().map(RemoteDomainEntry::of).collect(),
+            authentication_policies: snapshot.authentication_policies().map(AuthenticationPolicyEntry::of).collect(),
             recipients: recipients.into_iter().map(|recipient| entry(recipient, snapshot, secrets)).collect(),
         }
     }
@@ -50,6 +52,7 @@ impl OrganisationEntry {
             smtp_client_authentication_disabled: Some(organisation.smtp_client_authentication_disabled),
             security_defaults: Some(organisation.security_defaults),
             allow_basic_auth_smtp: Some(organisation.allow_basic_auth_smtp),
+            default_authentication_policy: organisation.default_authentication_policy.clone(),
             send_from_alias_enabled: Some(organisation.send_from_alias_enabled),
             auto_forwarding_mode: Some(organisation.auto_forwarding_mode),
             disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
@@ -66,6 +69,13 @@ impl DomainEntry {
     /// One accepted domain as an entry.
     pub fn of(accepted: &AcceptedDomain) -> Self {
         domain(accepted)
+    }
+}
+
+impl AuthenticationPolicyEntry {
+    /// One authentication policy as an entry.
+    pub fn of(policy: &AuthenticationPolicy) -> Self {
+        Self { name: policy.name.clone(), allow_basic_auth_smtp: Some(policy.allow_basic_auth_smtp) }
     }
 }
 
@@ -186,6 +196,7 @@ fn put_account(entry: &mut RecipientEntry, account: &Account, plain: &Account, s
     entry.enabled = differing(account.enabled, &plain.enabled);
     entry.sign_in_blocked = differing(account.sign_in_blocked, &plain.sign_in_blocked);
     entry.allow_basic_auth_smtp = account.allow_basic_auth_smtp;
+    entry.authentication_policy = account.authentication_policy.clone();
     entry.password_hash = match secrets {
         Secrets::Hide => None,
         Secrets::Include => account.password.clone(),

@@ -44,6 +44,9 @@ pub struct Document {
     /// Remote domains.
     #[serde(default, rename = "remote_domain", skip_serializing_if = "Vec::is_empty")]
     pub remote_domains: Vec<RemoteDomainEntry>,
+    /// Authentication policies.
+    #[serde(default, rename = "authentication_policy", skip_serializing_if = "Vec::is_empty")]
+    pub authentication_policies: Vec<AuthenticationPolicyEntry>,
     /// Recipients, in the order in which new ones get their ids.
     #[serde(default, rename = "recipient", skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<RecipientEntry>,
@@ -65,6 +68,9 @@ pub struct OrganisationEntry {
     /// `AllowBasicAuthSmtp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_basic_auth_smtp: Option<bool>,
+    /// `DefaultAuthenticationPolicy`; an empty text ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_authentication_policy: Option<Box<str>>,
     /// `SendFromAliasEnabled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_from_alias_enabled: Option<bool>,
@@ -110,6 +116,17 @@ pub struct DomainEntry {
     /// Where unknown recipients of an internal relay domain go, `host` or `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_host: Option<Box<str>>,
+}
+
+/// One authentication policy; see [`AuthenticationPolicy`](super::AuthenticationPolicy).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthenticationPolicyEntry {
+    /// Its name.
+    pub name: Box<str>,
+    /// `AllowBasicAuthSmtp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_basic_auth_smtp: Option<bool>,
 }
 
 /// What a domain outside is sent; see [`RemoteDomain`](super::RemoteDomain).
@@ -198,9 +215,12 @@ pub struct RecipientEntry {
     /// Sign-in is blocked; true for new shared, room and equipment mailboxes unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in_blocked: Option<bool>,
-    /// `AllowBasicAuthSmtp` of the account's own authentication policy.
+    /// `AllowBasicAuthSmtp` for this account alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_basic_auth_smtp: Option<bool>,
+    /// The name of its authentication policy; an empty text leaves it to the organisation's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authentication_policy: Option<Box<str>>,
     /// Where the mailbox stands; `Active` for new mailboxes, `NoMailbox` for all else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<LifecycleName>,

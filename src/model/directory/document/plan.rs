@@ -25,6 +25,10 @@ const ROUNDS_MAX: usize = 8;
 pub enum Entry {
     /// The domain at this place, counted from 0.
     Domain(usize),
+    /// The organisation's settings.
+    Organisation,
+    /// The authentication policy at this place, counted from 0.
+    AuthenticationPolicy(usize),
     /// The remote domain at this place, counted from 0.
     RemoteDomain(usize),
     /// The recipient at this place, counted from 0.
@@ -176,6 +180,10 @@ impl Planner<'_> {
     fn reject(&mut self, entry: Entry, reason: Reason) {
         let address = match entry {
             Entry::Domain(place) => self.document.domains.get(place).map(|entry| &entry.domain),
+            Entry::Organisation => self.document.organisation.as_ref().and_then(|entry| entry.name.as_ref()),
+            Entry::AuthenticationPolicy(place) => {
+                self.document.authentication_policies.get(place).map(|entry| &entry.name)
+            }
             Entry::RemoteDomain(place) => self.document.remote_domains.get(place).map(|entry| &entry.domain),
             Entry::Recipient(place) => self.document.recipients.get(place).map(|entry| &entry.address),
         };
@@ -183,40 +191,40 @@ impl Planner<'_> {
         self.rejected.push(Rejected { entry, address, reason });
     }
 
-    /// Organisation, domains and remote domains.
+    fn put(&mut self, entry: Entry, change: Change) {
+        match self.ground.apply_one(&change) {
+            Ok(()) => self.header.push(change),
+            Err(error) => self.reject(entry, error.into()),
+        }
+    }
+
+    /// Everything but recipients.
     fn head(&mut self) {
         let document = self.document;
+        // Before the organisation and the accounts, which refer to them.
+        for (place, entry) in document.authentication_policies.iter().enumerate() {
+            let policy = compose::authentication_policy(entry, &self.ground);
+            if self.ground.authentication_policy(&policy.name) != Some(&policy) {
+                self.put(Entry::AuthenticationPolicy(place), Change::PutAuthenticationPolicy(policy));
+            }
+        }
         if let Some(entry) = &document.organisation {
             let next = compose::organisation(entry, self.ground.organisation());
             if next != *self.ground.organisation() {
-                self.header.push(Change::PutOrganisation(next));
+                self.put(Entry::Organisation, Change::PutOrganisation(next));
             }
         }
         for (place, entry) in document.domains.iter().enumerate() {
-            let judged = compose::domain(entry, &self.ground).and_then(|domain| {
-                if self.ground.domains().any(|former| *former == domain) {
-                    return Ok(None);
-                }
-                let change = Change::PutDomain(domain);
-                self.ground.apply_one(&change)?;
-                Ok(Some(change))
-            });
-            match judged {
-                Ok(change) => self.header.extend(change),
+            match compose::domain(entry, &self.ground) {
+                Ok(domain) if self.ground.domains().any(|former| *former == domain) => {}
+                Ok(domain) => self.put(Entry::Domain(place), Change::PutDomain(domain)),
                 Err(reason) => self.reject(Entry::Domain(place), reason),
             }
         }
         for (place, entry) in document.remote_domains.iter().enumerate() {
-            let judged = compose::remote_domain(entry, &self.ground).and_then(|remote| {
-                if self.ground.remote_domains().any(|former| *former == remote) {
-                    return Ok(None);
-                }
-                let change = Change::PutRemoteDomain(remote);
-                self.ground.apply_one(&change)?;
-                Ok(Some(change))
-            });
-            match judged {
-                Ok(change) => self.header.extend(change),
+            match compose::remote_domain(entry, &self.ground) {
+                Ok(remote) if self.ground.remote_domains().any(|former| *former == remote) => {}
+                Ok(remote) => self.put(Entry::RemoteDomain(place), Change::PutRemoteDomain(remote)),
                 Err(reason) => self.reject(Entry::RemoteDomain(place), reason),
             }
         }

@@ -1,0 +1,186 @@
+//! Commands about remote domains, authentication policies and the ways by which mail leaves.
+
+use super::*;
+
+#[test]
+fn remote_domains_are_made_shown_exported_and_removed() {
+    let premises = InMemory::contoso();
+    for (line, code) in [
+        ("franking remote-domain add \"*.Fabrikam.example\" --auto-forward off --out-of-office none", 0),
+        ("franking remote-domain add *.fabrikam.example", 1),
+        ("franking remote-domain set adatum.example --auto-forward off", 3),
+        ("franking remote-domain set * --non-delivery-reports off", 0),
+        ("franking remote-domain set *", 1),
+        ("franking remote-domain add a..b", 1),
+        ("franking remote-domain remove adatum.example", 3),
+    ] {
+        assert_eq!(typed(&premises, line, "").0, code, "{line}");
+    }
+    let (_, out, _) = typed(&premises, "franking remote-domain list", "");
+    let rows: Vec<&str> = out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(rows, ["DOMAIN", "*", "*.fabrikam.example"], "{out}");
+    let (_, toml, _) = typed(&premises, "franking export", "");
+    assert!(
+        toml.contains("[[remote_domain]]\ndomain = \"*.fabrikam.example\"\nauto_forward_enabled = false"),
+        "{toml}"
+    );
+    let empty = InMemory::default();
+    assert_eq!(typed(&empty, "franking import - --form toml", &toml).0, 0);
+    assert_eq!(typed(&empty, "franking export", "").1, toml);
+    assert_eq!(typed(&premises, "franking remote-domain remove *", "").0, 0);
+    // Without an entry of their own the defaults are shown for all others.
+    let (_, out, _) = typed(&premises, "franking remote-domain list --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["remote_domains"][0]["domain"], "*");
+    assert_eq!(json["remote_domains"][0]["ndr_enabled"], true);
+}
+
+#[test]
+fn explain_tells_of_a_copy_that_a_remote_domain_drops() {
+    let premises = InMemory::contoso();
+    assert_eq!(typed(&premises, "franking remote-domain set * --auto-forward off", "").0, 0);
+    let (_, out, _) = typed(&premises, "franking explain --as alice --to carol", "");
+    let told = "carol@fabrikam.example: dropped, and nobody is told: the remote domain * takes nothing forwarded";
+    assert!(out.contains(told), "{out}");
+    let cure = out.lines().find_map(|line| line.strip_prefix("  try: ")).unwrap();
+    assert_eq!(typed(&premises, cure, "").0, 0, "{cure}");
+    assert!(!typed(&premises, "franking explain --as alice --to carol", "").1.contains("dropped"));
+}
+
+#[test]
+fn every_way_by_which_mail_leaves_is_listed_and_counted() {
+    let premises = InMemory::contoso();
+    let (code, out, _) = typed(&premises, "franking audit forwarding", "");
+    assert_eq!(code, 0);
+    assert_eq!(
+        out,
+        "AutoForwardingMode is On: what mailboxes forward outside may leave.\n\n\
+         Mailboxes that forward outside:\n  \
+         carol@contoso.example → carol@fabrikam.example (ForwardingSmtpAddress; keeps no copy)\n\n\
+         Mail users and contacts:\n  \
+         scanner@contoso.example → scanner@fabrikam.example (MailUser)\n  \
+         partner@contoso.example → partner@fabrikam.example (MailContact)\n\n\
+         Groups with members outside:\n  \
+         staff@contoso.example → 1 outside: partner@fabrikam.example (MailUniversalDistributionGroup)\n\n\
+         Mailboxes that forward outside: 1 open\nMail users and contacts: 2 open\nGroups with members outside: 1 open\n\
+         Remote mailboxes: 0 open\nInternal relay domains: 0 open\n"
+    );
+    assert_eq!(typed(&premises, "franking organisation set --auto-forwarding off", "").0, 0);
+    let (_, out, _) = typed(&premises, "franking audit forwarding", "");
+    assert!(out.starts_with(
+        "AutoForwardingMode is Off: what mailboxes forward outside is refused, and the sender hears of it.\n"
+    ));
+    assert!(out.contains("keeps no copy; blocked by the forwarding policy)"), "{out}");
+    assert!(out.contains("Mailboxes that forward outside: 0 open, and 1 closed\n"), "{out}");
+    let (_, out, _) = typed(&premises, "franking audit forwarding --open --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["ways"].as_array().unwrap().len(), 3, "{out}");
+    assert_eq!(json["ways"][0]["way"], "person");
+    assert_eq!(json["counts"]["mailbox-forwarding"]["all"], 1);
+    assert_eq!(json["counts"]["mailbox-forwarding"]["open"], 0);
+    // A list of nothing is still a list.
+    let (_, out, _) = typed(&InMemory::default(), "franking audit forwarding --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["ways"], serde_json::json!([]));
+}
+
+#[test]
+fn authentication_policies_are_made_assigned_and_kept_while_somebody_has_them() {
+    let premises = InMemory::contoso();
+    let code = |line: &str| typed(&premises, line, "").0;
+    let reply = || {
+        let (_, out, _) = typed(&premises, "franking recipient show alice --json", "");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        json["refused_with"].as_str().map(str::to_owned)
+    };
+    assert_eq!(code("franking authentication-policy add \"Block basic\""), 0);
+    assert_eq!(code("franking authentication-policy add \"block BASIC\""), 1);
+    assert_eq!(code("franking authentication-policy add Devices --basic-auth-smtp on"), 0);
+    assert_eq!(code("franking authentication-policy add \"\""), 1);
+    assert_eq!(code("franking recipient set alice --authentication-policy Nobody"), 1);
+    assert_eq!(reply(), None);
+    assert_eq!(code("franking recipient set alice --authentication-policy \"Block Basic\""), 0);
+    let refused = "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.";
+    assert_eq!(reply().as_deref(), Some(refused));
+    // The cures that are named cure.
+    let (_, out, _) = typed(&premises, "franking explain --as alice --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let cures = json["steps"][0]["cures"].as_array().unwrap().clone();
+    assert_eq!(cures[1], "franking authentication-policy set \"Block Basic\" --basic-auth-smtp on");
+    assert_eq!(code(cures[1].as_str().unwrap()), 0);
+    assert_eq!(reply(), None);
+    assert_eq!(code("franking authentication-policy set \"block basic\" --basic-auth-smtp off"), 0);
+    assert_eq!(code(cures[0].as_str().unwrap()), 0);
+    assert_eq!(reply(), None);
+    assert_eq!(code("franking recipient set alice --basic-auth-smtp inherit"), 0);
+    assert_eq!(reply().as_deref(), Some(refused));
+    assert_eq!(code("franking authentication-policy remove \"Block basic\""), 1);
+    let (_, out, _) = typed(&premises, "franking authentication-policy list", "");
+    assert!(out.contains("Block basic  forbidden           1"), "{out}");
+    let (_, toml, _) = typed(&premises, "franking export", "");
+    let copy = InMemory::default();
+    assert_eq!(typed(&copy, "franking import - --form toml", &toml).0, 0);
+    assert_eq!(typed(&copy, "franking export", "").1, toml);
+    assert_eq!(code("franking recipient set alice --authentication-policy \"\""), 0);
+    assert_eq!(code("franking organisation set --default-authentication-policy \"Block basic\""), 0);
+    assert_eq!(reply().as_deref(), Some(refused));
+    assert_eq!(code("franking authentication-policy remove \"Block basic\""), 1);
+    assert_eq!(code("franking recipient set alice --authentication-policy Devices"), 0);
+    assert_eq!(reply(), None);
+    assert_eq!(code("franking organisation set --default-authentication-policy \"\""), 0);
+    assert_eq!(code("franking authentication-policy remove \"Block basic\""), 0);
+    assert_eq!(code("franking organisation set --default-authentication-policy \"Block basic\""), 1);
+}
+
+#[test]
+fn explaining_a_sign_in_names_the_rule_that_decided_and_a_cure_that_cures() {
+    let premises = InMemory::contoso();
+    let ask = |line: &str| {
+        let (code, out, _) = typed(&premises, &format!("franking explain sign-in {line} --json"), "");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(json["accepted"], code == 0, "{out}");
+        json
+    };
+    let decided = |line: &str| {
+        let json = ask(line);
+        let reply: String = json["reply"].as_str().unwrap().chars().take(12).collect();
+        format!("{} | {}", json["decided_by"].as_str().unwrap(), reply.trim_end())
+    };
+    assert_eq!(decided("alice"), "no rule forbids it | 235 2.7.0 Au");
+    assert_eq!(decided("alice --password-right"), decided("alice"));
+    assert_eq!(decided("alice --password-wrong"), "it is not so that the credentials are right | 535 5.7.3 Au");
+    let token = "it is not so that this server can verify tokens (it knows passwords only) | 535 5.7.3 Au";
+    assert_eq!(decided("alice --token"), token);
+    assert_eq!(decided("nobody"), "it is not so that the login names an account (nobody) | 535 5.7.3 Au");
+    for (login, rule) in [
+        ("info", "the account is disabled or its sign-in is blocked | 535 5.7.3 Au"),
+        ("quiet", "SmtpClientAuthenticationDisabled is set on the mailbox | 535 5.7.139"),
+        (
+            "dora",
+            "it is not so that there is a mailbox to open (UserMailbox, disconnected since 2026-01-05T09:00:00.000Z, \
+             no licence) | 550 5.2.1 Ma",
+        ),
+        ("scanner", "it is not so that there is a mailbox to open (MailUser, no mailbox, no licence) | 550 5.2.1 Ma"),
+    ] {
+        assert_eq!(decided(login), rule);
+        // What is named first is done, until nothing is in the way.
+        for _ in 0..3 {
+            if let Some(cure) = ask(login)["cures"][0].as_str() {
+                assert_eq!(typed(&premises, cure, "").0, 0, "{cure}");
+            }
+        }
+        assert_eq!(decided(login), "no rule forbids it | 235 2.7.0 Au", "{login}");
+    }
+    assert_eq!(typed(&premises, "franking organisation set --smtp-auth off", "").0, 0);
+    assert_eq!(decided("alice"), "SmtpClientAuthenticationDisabled is set on the organisation | 535 5.7.139");
+    assert_eq!(
+        decided("quiet"),
+        "no rule forbids it: SmtpClientAuthenticationDisabled is set on the organisation? it is, and the mailbox's own \
+         value permits it, which counts for more | 235 2.7.0 Au"
+    );
+    let (_, out, _) = typed(&premises, "franking explain sign-in alice", "");
+    assert!(out.contains("  → SmtpClientAuthenticationDisabled is set on the organisation\n  ✗ 535 5.7.139"), "{out}");
+    for nonsense in ["\"\"", "@", "\u{1b}[2J", "a@b@c"] {
+        ask(nonsense);
+    }
+}

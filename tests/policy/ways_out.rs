@@ -1,0 +1,217 @@
+//! The list of ways by which mail leaves, against what expansion does.
+
+use franking::model::directory::{
+    AcceptedDomain, AutoForwardingMode, Change, DomainType, Organisation, Recipient, Snapshot,
+};
+use franking::model::policy::ways_out::{Passage, Place, Section, WayOut, page};
+use franking::model::policy::{Destination, Expanded, Route, Settings};
+use proptest::prelude::*;
+
+use super::paths::organisation;
+use super::{directory, drawn, expanded, permit, settings};
+
+fn all(snapshot: &Snapshot, settings: &Settings) -> Vec<WayOut> {
+    let (mut ways, mut next) = (Vec::new(), Some(Place::default()));
+    while let Some(place) = next {
+        let page = page(snapshot, settings, place);
+        ways.extend(page.ways);
+        next = page.next;
+    }
+    ways
+}
+
+const EVERYTHING: &str = r#"
+    [organisation]
+    auto_forwarding_mode = "On"
+    [[remote_domain]]
+    domain = "adatum.example"
+    auto_forward_enabled = false
+    [[recipient]]
+    type = "MailContact"
+    address = "contact@contoso.example"
+    external = "contact@fabrikam.example"
+    custom_attributes = { 1 = "x" }
+    [[recipient]]
+    type = "MailContact"
+    address = "inside@contoso.example"
+    external = "open@contoso.example"
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "open@contoso.example"
+    forward_to_smtp = "a@fabrikam.example"
+    custom_attributes = { 1 = "x" }
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "both@contoso.example"
+    forward_to = "contact@contoso.example"
+    forward_to_smtp = "b@fabrikam.example"
+    keep_copy = true
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "dropped@contoso.example"
+    forward_to_smtp = "c@adatum.example"
+    [[recipient]]
+    type = "UserMailbox"
+    address = "asleep@contoso.example"
+    forward_to_smtp = "d@fabrikam.example"
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "stays@contoso.example"
+    forward_to = "open@contoso.example"
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "partners@contoso.example"
+    members = ["contact@contoso.example", "open@contoso.example", "inside@contoso.example"]
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "nested@contoso.example"
+    members = ["partners@contoso.example", "ring@contoso.example", "open@contoso.example"]
+    [[recipient]]
+    type = "MailUniversalSecurityGroup"
+    address = "ring@contoso.example"
+    members = ["nested@contoso.example"]
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "colleagues@contoso.example"
+    members = ["open@contoso.example"]
+    [[recipient]]
+    type = "DynamicDistributionGroup"
+    address = "dynamic@contoso.example"
+    recipient_filter = "CustomAttribute1 -eq 'x'"
+    [[recipient]]
+    type = "GroupMailbox"
+    address = "team@contoso.example"
+    members = ["contact@contoso.example"]
+    subscribers = ["contact@contoso.example"]
+    [[recipient]]
+    type = "RemoteUserMailbox"
+    address = "remote@contoso.example"
+    external = "remote@tenant.example"
+    [[recipient]]
+    type = "UserMailbox"
+    address = "waiting@contoso.example"
+    lifecycle = "AwaitingMigration"
+    external = "waiting@tenant.example"
+"#;
+
+fn line(way: &WayOut) -> String {
+    match way {
+        WayOut::Forwarding { mailbox, target, leaves_for, keeps_copy, passage, property } => {
+            format!("{mailbox} {property:?} {target} {leaves_for} {keeps_copy} {passage:?}")
+        }
+        WayOut::Person { recipient, leaves_for, .. } | WayOut::RemoteMailbox { recipient, leaves_for, .. } => {
+            format!("{recipient} {leaves_for}")
+        }
+        WayOut::Group { group, members_outside, leaves_for, groups_outside, by_way_of, .. } => {
+            format!("{group} {members_outside} {} {groups_outside} {}", leaves_for.join(","), by_way_of.join(","))
+        }
+        WayOut::InternalRelay { domain, next_host, .. } => format!("{domain} {}", next_host.as_deref().unwrap_or("MX")),
+    }
+}
+
+#[test]
+fn every_kind_of_way_is_listed_and_nothing_else() {
+    let snapshot = organisation(EVERYTHING);
+    let lines: Vec<String> = all(&snapshot, &Settings::default()).iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "open@contoso.example ForwardingSmtpAddress a@fabrikam.example a@fabrikam.example false Open",
+            "both@contoso.example ForwardingAddress contact@contoso.example contact@fabrikam.example true Open",
+            "both@contoso.example ForwardingSmtpAddress b@fabrikam.example b@fabrikam.example true Ignored",
+            "dropped@contoso.example ForwardingSmtpAddress c@adatum.example c@adatum.example false Dropped",
+            "asleep@contoso.example ForwardingSmtpAddress d@fabrikam.example d@fabrikam.example false Asleep",
+            "contact@contoso.example contact@fabrikam.example",
+            "partners@contoso.example 1 contact@fabrikam.example 0 ",
+            "nested@contoso.example 0  2 partners@contoso.example,ring@contoso.example",
+            "ring@contoso.example 0  1 nested@contoso.example",
+            "dynamic@contoso.example 1 contact@fabrikam.example 0 ",
+            "team@contoso.example 1 contact@fabrikam.example 0 ",
+            "remote@contoso.example remote@tenant.example",
+            "waiting@contoso.example waiting@tenant.example",
+            "hybrid.contoso.example old.contoso.example",
+        ]
+    );
+}
+
+#[test]
+fn what_the_policy_blocks_is_listed_as_blocked() {
+    let organisation = Organisation::default();
+    let snapshot = super::paths::organisation(EVERYTHING).apply(&[Change::PutOrganisation(organisation)]).unwrap();
+    for way in all(&snapshot, &Settings::default()) {
+        if let WayOut::Forwarding { passage, .. } = way {
+            assert!(matches!(passage, Passage::Blocked | Passage::Ignored | Passage::Asleep), "{passage:?}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_of_many_pages_is_listed_whole_and_no_page_is_long() {
+    let plain = organisation("");
+    let contacts = (1..=1_700_u64).map(|number| {
+        let address = format!("c{number}@contoso.example").parse().unwrap();
+        let kind = franking::model::directory::RecipientType::MailContact;
+        let id = franking::model::directory::RecipientId(number);
+        let mut contact = Recipient::new(id, kind, format!("c{number}"), address);
+        contact.external_address = Some(format!("c{number}@fabrikam.example").parse().unwrap());
+        Change::PutRecipient(Box::new(contact))
+    });
+    let snapshot = plain.apply(&contacts.collect::<Vec<_>>()).unwrap();
+    let (mut ways, mut pages, mut next) = (0, 0, Some(Place::default()));
+    while let Some(place) = next {
+        let page = page(&snapshot, &Settings::default(), place);
+        assert!(page.ways.len() <= 500);
+        ways += page.ways.iter().filter(|way| way.section() == Section::MailUsersAndContacts).count();
+        pages += 1;
+        next = page.next;
+    }
+    assert_eq!((ways, pages), (1_700, 8));
+}
+
+proptest! {
+    #[test]
+    fn whatever_leaves_is_listed_as_an_open_way(all_drawn in prop::collection::vec(drawn(), 1..12), on in any::<bool>()) {
+        let mode = if on { AutoForwardingMode::On } else { AutoForwardingMode::Automatic };
+        let organisation = Organisation { auto_forwarding_mode: mode, ..Organisation::default() };
+        let relay = AcceptedDomain {
+            domain: "relay.example".parse().unwrap(),
+            domain_type: DomainType::InternalRelay,
+            match_subdomains: false,
+            default: false,
+            next_host: None,
+        };
+        let changes = [Change::PutOrganisation(organisation), Change::PutDomain(relay)];
+        let snapshot = directory(&all_drawn).apply(&changes).unwrap();
+        let open: Vec<WayOut> = all(&snapshot, &settings()).into_iter().filter(WayOut::is_open).collect();
+        let mut listed: Vec<String> = Vec::new();
+        for way in &open {
+            match way {
+                WayOut::Forwarding { leaves_for, .. } | WayOut::Person { leaves_for, .. } => listed.push(leaves_for.to_string()),
+                WayOut::Group { .. } | WayOut::RemoteMailbox { .. } | WayOut::InternalRelay { .. } => {}
+            }
+        }
+        for number in 0..all_drawn.len() {
+            let leaves: Vec<String> = expanded(&snapshot, &[permit(&snapshot, number)])
+                .into_iter()
+                .filter_map(|end| match end {
+                    Expanded::Deliver(copy) => match copy.to {
+                        Destination::Relay { address, route: Route::Domain } => Some(address.to_string()),
+                        _ => None,
+                    },
+                    _ => None,
+                })
+                .collect();
+            for address in &leaves {
+                prop_assert!(listed.contains(address), "r{} leaves for {}, which is not listed", number, address);
+            }
+            // And a group from which something leaves is listed itself, unless only its mailboxes forward.
+            let own = format!("r{number}@contoso.example");
+            let is_group = all_drawn[number].recipient_type.is_distribution();
+            let only_people = all_drawn.iter().all(|one| one.forward.is_none() && one.recipient_type != franking::model::directory::RecipientType::GroupMailbox);
+            if is_group && only_people {
+                let listed = open.iter().any(|way| matches!(way, WayOut::Group { group, .. } if **group == *own));
+                prop_assert_eq!(listed, !leaves.is_empty(), "{}", own);
+            }
+        }
+    }
+}
