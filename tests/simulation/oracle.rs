@@ -1,5 +1,6 @@
 //! The judgement at the end of a run: what was promised against what is in mailboxes and with other hosts.
 
+mod counts;
 mod moderation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,47 +12,19 @@ use franking::model::queue::{Addressee, Hop, QueueId, State};
 use franking::store::mailbox::MailboxName;
 use franking::world::disk::Disk as _;
 
+pub(super) use counts::Counts;
+
 use super::answers;
 use super::ledger::{Books, Ending, Letter, Receipt};
 use super::organisation::{ALICE, BOB, End, INFO, MAILBOXES, SALES, ends};
 use super::scenario::Draft;
 use super::world::{MAIL, QUEUE, World};
 
-/// Copies that a host got more than once, each with a reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) letters: usize,
-    pub(super) delivered: usize,
-    pub(super) relayed: usize,
-    pub(super) failed: usize,
-    pub(super) reports: usize,
-    pub(super) answers: usize,
-    pub(super) duplicates: usize,
-    pub(super) moderated: usize,
-    pub(super) lost_unacknowledged: usize,
-    pub(super) damage_found: usize,
-}
-
 /// A message in a mailbox.
 #[derive(Clone, Debug)]
 struct Mail {
     place: PathBuf,
     content: Vec<u8>,
-}
-
-impl Counts {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.letters += other.letters;
-        self.delivered += other.delivered;
-        self.relayed += other.relayed;
-        self.failed += other.failed;
-        self.reports += other.reports;
-        self.answers += other.answers;
-        self.duplicates += other.duplicates;
-        self.moderated += other.moderated;
-        self.lost_unacknowledged += other.lost_unacknowledged;
-        self.damage_found += other.damage_found;
-    }
 }
 
 struct Oracle<'a> {
