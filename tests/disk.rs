@@ -19,7 +19,8 @@ use crate::support::smtp::Client;
 use crate::support::{Place, parts, wait_for};
 
 /// Floors that fit a small file system, and retries at once.
-const SMALL: &str = "[queue]\nretry_seconds = [1]\nfree_bytes_min = 8388608\nfree_files_min = 60\n";
+const SMALL: &str = "[queue]\nretry_seconds = [1]\nfree_bytes_min = 8388608\nfree_files_min = 60\n\n\
+                     [limits]\nmessages_per_minute = 10000\n";
 const MIB: u64 = 1 << 20;
 
 /// A file system in memory, mounted where the data go.

@@ -17,7 +17,7 @@ use crate::support::{wait_for, within};
 /// Patience of seconds instead of minutes, and retries at once.
 const IMPATIENT: &str = "[relay.timeouts]\ngreeting_seconds = 2\ncommand_seconds = 2\ntls_seconds = 2\n\
                          data_start_seconds = 2\ndata_block_seconds = 2\ndata_end_seconds = 2\n\n\
-                         [queue]\nretry_seconds = [1]\n";
+                         [queue]\nretry_seconds = [1]\n\n[limits]\nmessages_per_minute = 10000\n";
 
 /// How a message to a host ends.
 #[derive(Clone, Copy, Debug)]
