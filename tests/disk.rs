@@ -20,7 +20,7 @@ use crate::support::{Place, parts, wait_for};
 
 /// Floors that fit a small file system, and retries at once.
 const SMALL: &str = "[queue]\nretry_seconds = [1]\nfree_bytes_min = 8388608\nfree_files_min = 60\n\n\
-                     [limits]\nmessages_per_minute = 10000\n";
+                     [limits]\nmessages_per_minute = 10000\nsessions_per_account_max = 100\n";
 const MIB: u64 = 1 << 20;
 
 /// A file system in memory, mounted where the data go.
