@@ -2,7 +2,7 @@
 //!
 //! **What counts** is a function of the queue's journal: a message counts its recipients for the account that submitted
 //! it, in the hour in which it was accepted, and one message for every mailbox that it is expanded to, in the same
-//! hour. The queue tells of both, as a [`Witness`], before anything else happens to the message; then they are appended
+//! hour. The queue tells of both, as a `Witness`, before anything else happens to the message; then they are appended
 //! to the file of that hour (`files`), without waiting for the disk. After a kill the replay of the queue tells again
 //! what is in its journal, and what stands in the file already is not counted a second time; so an accepted message
 //! counts once. After a power cut the last second of the file may be missing: of it only messages that had left the

@@ -415,7 +415,7 @@ pub struct QuotaEntry {
 }
 
 /// Limits: whole numbers, `"unlimited"`, or `"default"` to follow the configuration again; see
-/// [`RecipientLimits`](super::RecipientLimits).
+/// [`RecipientLimits`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsEntry {
