@@ -251,15 +251,13 @@ impl Dispatcher {
     /// Starts the timers of an expanded message and puts its recipients where they belong.
     fn begin(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get(&id) else { return };
-        let count = live.phases.len();
         for since in live.entry.beginnings() {
             self.timers.insert((self.schedule.notice_at(since), Timer::Notice(id)));
         }
         self.look_at_earliest(id);
-        for place in 0..u32::try_from(count).unwrap_or(u32::MAX) {
-            self.enlist(id, place);
-        }
-        self.conclude(now, id);
+        let places = self.places(id);
+        places.iter().for_each(|place| self.enlist(id, *place));
+        self.conclude(now, id, &places);
     }
 
     /// Puts an idle recipient on its lane or on the clock, unless its sender is suspended.
@@ -335,7 +333,8 @@ impl Dispatcher {
             }
             self.enlist(id, *place);
         }
-        self.conclude(now, id);
+        let places: Vec<u32> = events.iter().map(|(place, _)| *place).collect();
+        self.conclude(now, id, &places);
     }
 
     fn tick(&mut self, now: Timestamp) {
@@ -360,9 +359,7 @@ impl Dispatcher {
             live.reporting.clear();
             live.asked.clear();
             live.replying.clear();
-            self.report(now, id, |_, target| target.owes());
-            self.moderate(now, id);
-            self.reply(now, id);
+            self.ask_for_owed(now, id, &self.places(id));
         } else {
             self.ask_expansion(now, id);
         }

@@ -61,10 +61,11 @@ impl Dispatcher {
 
     /// Asks for what recipients that are moderated need next and was not asked for yet: a request to the moderators, or
     /// the expansion below an approved one.
-    pub(super) fn moderate(&mut self, now: Timestamp, id: QueueId) {
+    pub(super) fn moderate(&mut self, now: Timestamp, id: QueueId, places: &[u32]) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         let mut effects = Vec::new();
-        for (place, target) in (0_u32..).zip(live.entry.targets()) {
+        for place in places.iter().copied() {
+            let Some(target) = live.entry.target(place) else { continue };
             let effect = match target.state {
                 State::Moderated if !target.noticed => Effect::Request { id, place },
                 State::Approved => Effect::Branch { id, place },
@@ -106,7 +107,7 @@ impl Dispatcher {
         for place in first..count {
             self.enlist(id, u32::try_from(place).unwrap_or(u32::MAX));
         }
-        self.conclude(now, id);
+        self.conclude(now, id, &self.places(id));
     }
 
     /// Looks at the message when the time of the first of its recipients is up.
