@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::control::Unsettled;
 use super::record::{self, GROWN, Grown, RecordError};
-use super::recorder::{BATCH_BYTES, Fact, Recorder, Then};
+use super::recorder::{Fact, Recorder, Then};
 use super::{OwnMessage, Queue};
 use crate::model::queue::{
     ApprovalId, Decision, Dispatcher, Entry, Event, Input, QueueId, State, Target, Undecidable, Verdict,
@@ -214,18 +214,7 @@ impl Recorder {
             Ok(pieces) => pieces,
             Err(error) => return tracing::error!(queue_id = %id, %error, "an expansion cannot be written"),
         };
-        let last = pieces.len().saturating_sub(1);
-        let mut end = Some((targets, promise));
-        for (index, piece) in pieces.into_iter().enumerate() {
-            let then = match end.take_if(|_| index == last) {
-                Some((targets, promise)) => Then::Branched(id, place, targets, promise),
-                None => Then::Trace(id),
-            };
-            self.push(GROWN, piece, then);
-            if self.bytes >= BATCH_BYTES {
-                self.flush();
-            }
-        }
+        self.push_pieces(GROWN, id, pieces, Then::Branched(id, place, targets, promise));
     }
 
     /// What follows when those below an approved recipient are durable.

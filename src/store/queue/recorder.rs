@@ -230,14 +230,16 @@ impl Recorder {
             Ok(pieces) => pieces,
             Err(error) => return tracing::error!(queue_id = %id, %error, "an expansion cannot be written"),
         };
+        self.push_pieces(EXPANDED, id, pieces, Then::Expanded(id, targets, promise));
+    }
+
+    /// Records that only count together; `then` follows on the last of them.
+    pub(super) fn push_pieces(&mut self, kind: u8, id: QueueId, pieces: Vec<Vec<u8>>, then: Then) {
         let last = pieces.len().saturating_sub(1);
-        let mut end = Some((targets, promise));
+        let mut end = Some(then);
         for (index, piece) in pieces.into_iter().enumerate() {
-            let then = match end.take_if(|_| index == last) {
-                Some((targets, promise)) => Then::Expanded(id, targets, promise),
-                None => Then::Trace(id),
-            };
-            self.push(EXPANDED, piece, then);
+            let then = end.take_if(|_| index == last).unwrap_or(Then::Trace(id));
+            self.push(kind, piece, then);
             if self.bytes >= BATCH_BYTES {
                 self.flush();
             }
