@@ -33,7 +33,7 @@ use super::intake::locked;
 use crate::model::directory::RecipientId;
 use crate::model::mail::AddressKey;
 use crate::model::queue::QueueId;
-use crate::world::disk::Disk;
+use crate::world::disk::{Disk, replace};
 
 /// The first octets of every file, with the version of the form.
 const MAGIC: [u8; 8] = *b"answers1";
@@ -188,21 +188,10 @@ impl AnsweredSenders {
     fn write(&self, path: &Path, claimant: &Claimant<'_>, entries: &[Entry]) -> io::Result<()> {
         let directory = path.parent().unwrap_or(&self.place);
         self.disk.create_directories(directory)?;
-        let draft = path.with_extension("new");
-        match self.disk.remove(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut content = Vec::with_capacity(entries.len().saturating_add(1).saturating_mul(ENTRY_BYTES));
-        content.extend_from_slice(&header_of(claimant.mailbox, claimant.revision));
-        for entry in entries {
-            content.extend_from_slice(&encoded(claimant.mailbox, claimant.revision, entry));
-        }
-        let mut file = self.disk.create_new(&draft)?;
-        file.append(&content)?;
-        file.synchronize()?;
-        self.disk.rename(&draft, path)?;
-        self.disk.synchronize_directory(directory)
+        let header = header_of(claimant.mailbox, claimant.revision);
+        let entries = entries.iter().map(|entry| encoded(claimant.mailbox, claimant.revision, entry));
+        let content = core::iter::once(header).chain(entries);
+        replace(&*self.disk, path, &path.with_extension("new"), content).map(drop)
     }
 }
 

@@ -16,9 +16,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod real;
+mod replace;
 mod simulated;
 
 pub use real::{RealDisk, close_to_others, open_regular, read_regular, runs_as_root};
+pub use replace::replace;
 pub use simulated::{Lie, SimulatedDisk};
 
 /// What is left on the file system that holds a path.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::model::mail::{Domain, Timestamp};
 use crate::model::transport_security::{Policy, PolicyId};
-use crate::world::disk::Disk;
+use crate::world::disk::{Disk, replace};
 
 /// Policies that are remembered; over that, the one that was fetched longest ago makes room.
 pub const POLICIES_MAX: usize = 4_096;
@@ -126,16 +126,8 @@ impl PolicyCache {
 
     /// The old policy or the new one, never half of one.
     fn write(&self, domain: &str, octets: &[u8]) -> io::Result<()> {
-        let unfinished = self.directory.join(UNFINISHED);
-        match self.disk.remove(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = self.disk.create_new(&unfinished)?;
-        file.append(octets)?;
-        file.synchronize()?;
-        self.disk.rename(&unfinished, &self.directory.join(domain))?;
-        self.disk.synchronize_directory(&self.directory)
+        let (path, unfinished) = (self.directory.join(domain), self.directory.join(UNFINISHED));
+        replace(&*self.disk, &path, &unfinished, core::iter::once(octets)).map(drop)
     }
 }
 

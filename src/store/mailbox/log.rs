@@ -17,7 +17,7 @@ use crate::model::directory::RecipientId;
 use crate::model::mail::Timestamp;
 use crate::model::policy::quota::Usage;
 use crate::store::slip::{self, Slip};
-use crate::world::disk::{AppendFile, Disk};
+use crate::world::disk::{AppendFile, Disk, replace};
 
 /// A leading dot, which no name of a mailbox has.
 pub(super) const LOG_NAME: &str = ".occupancy";
@@ -159,23 +159,8 @@ impl Log {
     /// Writes the file anew, whole or not at all.
     fn begin(&self, found: &Found) -> io::Result<Box<dyn AppendFile>> {
         let (path, draft) = (self.root.join(LOG_NAME), self.root.join(DRAFT_NAME));
-        match self.disk.remove(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = self.disk.create_new(&draft)?;
-        let mut octets = MAGIC.to_vec();
-        for record in found.records() {
-            octets.extend_from_slice(&record.slip().encode());
-            if octets.len() >= 1 << 20 {
-                file.append(&core::mem::take(&mut octets))?;
-            }
-        }
-        file.append(&octets)?;
-        file.synchronize()?;
-        self.disk.rename(&draft, &path)?;
-        self.disk.synchronize_directory(&self.root)?;
-        Ok(file)
+        let slips = found.records().map(|record| record.slip().encode().to_vec());
+        replace(&*self.disk, &path, &draft, core::iter::once(MAGIC.to_vec()).chain(slips))
     }
 
     /// Appends a record, if that is possible. A record that is cut off makes void what follows, so it is the last.

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! sent-0000490880.log       a slip for each message that an account submitted in that hour since 1970
-//! sent-0000490879.sum       the same of an hour that is over, a slip for each account; the log is gone or means
-//! nothing sent-0000490879.late      what came for that hour after it was summed up received-0000490880.log   a slip
-//! for each message for a mailbox; of the present hour only
+//! sent-0000490879.sum       the same of an hour that is over, a slip for each account; its log means nothing any more
+//! sent-0000490879.late      what came for that hour after it was summed up
+//! received-0000490880.log   a slip for each message for a mailbox; of the present hour only
 //! ```
 //!
 //! A file whose end was cut off is cut to its last whole slip. A disk that fails is logged once, and counting goes on
@@ -20,7 +20,7 @@ use crate::model::directory::RecipientId;
 use crate::model::mail::Timestamp;
 use crate::model::queue::QueueId;
 use crate::store::slip::{self, Slip};
-use crate::world::disk::{AppendFile, Disk};
+use crate::world::disk::{AppendFile, Disk, replace};
 
 const SENT: u32 = 1;
 const SUM: u32 = 2;
@@ -262,19 +262,8 @@ impl Files {
     fn sum_up(&mut self, hour: Hour, sums: &[Record]) -> io::Result<()> {
         let Some((disk, directory)) = self.place.clone() else { return Ok(()) };
         let (log, sum) = (Name { kind: Kind::Sent, hour }, Name { kind: Kind::Sum, hour });
-        let draft = directory.join("sum.new");
-        match disk.remove(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = disk.create_new(&draft)?;
-        for part in sums.chunks(16_384) {
-            let octets: Vec<u8> = part.iter().flat_map(|record| record.slip().encode()).collect();
-            file.append(&octets)?;
-        }
-        file.synchronize()?;
-        disk.rename(&draft, &sum.within(&directory))?;
-        disk.synchronize_directory(&directory)?;
+        let slips = sums.iter().map(|record| record.slip().encode());
+        replace(&*disk, &sum.within(&directory), &directory.join("sum.new"), slips)?;
         self.names.insert(sum);
         self.open.retain(|open| open.name != log);
         disk.remove(&log.within(&directory))?;
