@@ -255,8 +255,8 @@ fn what_domains_demand_is_heeded_by_the_whole_server_with_a_validating_resolver(
         certificates.authority.display()
     );
     let site = Site::set_up(&place, &[], &more);
-    let serve = site.serve_command(island.command(PROGRAM));
-    let _server = island.start(&place, "server.log", &mut { serve });
+    let config = &site.config;
+    let _server = island.start(&place, "server.log", island.command(PROGRAM).arg("serve").arg("--config").arg(config));
     for (address, port) in [("127.0.0.1", DNS_PORT), (WEB, 443), (HOST, 25), ("127.0.0.1", site.submission().port())] {
         wait_for(&format!("{address}:{port}"), || listens(&island, address, port).then_some(()));
     }

@@ -59,12 +59,6 @@ impl Site {
         Server::serve(place, &self.config, self.ports)
     }
 
-    /// The command that starts it, completed: `program` is the program itself or one that runs it elsewhere.
-    pub(crate) fn serve_command(&self, mut program: Command) -> Command {
-        program.arg("serve").arg("--config").arg(&self.config);
-        program
-    }
-
     /// Where accounts hand mail in after STARTTLS.
     pub(crate) fn submission(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.ports[1]).into()

@@ -26,11 +26,16 @@ pub(super) struct Listings {
 }
 
 impl Listings {
-    /// The file of a message, new or seen, read at the first question about its folder.
+    /// The directory and the name of a message, new or seen. A folder is read at the first question about it.
     ///
     /// # Errors
     /// The system's; a folder that is not there is empty.
-    pub(super) fn find(&mut self, disk: &dyn Disk, folder: &Path, unique: &str) -> io::Result<Option<PathBuf>> {
+    pub(super) fn find(
+        &mut self,
+        disk: &dyn Disk,
+        folder: &Path,
+        unique: &str,
+    ) -> io::Result<Option<(PathBuf, &OsStr)>> {
         if !self.folders.contains_key(folder) {
             let messages = read(disk, folder)?;
             if self.names.saturating_add(messages.len()) > NAMES_MAX {
@@ -40,7 +45,7 @@ impl Listings {
             self.folders.insert(folder.to_owned(), messages);
         }
         let found = self.folders.get(folder).and_then(|messages| messages.get(unique.as_bytes()));
-        Ok(found.map(|(part, name)| folder.join(part).join(name)))
+        Ok(found.map(|(part, name)| (folder.join(part), name.as_os_str())))
     }
 
     /// A message has been put in its place since.
@@ -86,7 +91,10 @@ mod tests {
     fn a_folder_is_read_once_and_knows_what_was_placed_since() {
         let (disk, folder) = (disk_with(&["new/1.a.mx,S=3,W=4", "cur/2.b.mx:2,S"]), Path::new("/alice"));
         let mut listings = Listings::default();
-        let find = |listings: &mut Listings, unique: &str| listings.find(&disk, folder, unique).unwrap();
+        let find = |listings: &mut Listings, unique: &str| {
+            let found = listings.find(&disk, folder, unique).unwrap();
+            found.map(|(directory, name)| directory.join(name))
+        };
         assert_eq!(find(&mut listings, "1.a.mx"), Some(folder.join("new/1.a.mx,S=3,W=4")));
         assert_eq!(find(&mut listings, "2.b.mx"), Some(folder.join("cur/2.b.mx:2,S")));
         assert_eq!(find(&mut listings, "2.b"), None);

@@ -367,11 +367,11 @@ impl Writer {
 
     /// Looks for the message among those that are new and those that were seen; its directory, and itself.
     fn find(&self, folder: &Path, unique: &str, round: &mut Round) -> io::Result<Option<(PathBuf, Delivered)>> {
-        let Some(path) = round.listings.find(&*self.disk, folder, unique)? else { return Ok(None) };
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+        let Some((directory, name)) = round.listings.find(&*self.disk, folder, unique)? else { return Ok(None) };
+        let path = directory.join(name);
         // A reader may move it at this moment; then its name still tells the size, and it is there all the same.
         let bytes = stored_bytes(name).map_or_else(|| self.disk.length(&path), Ok).unwrap_or(0);
-        Ok(Some((directory.to_owned(), Delivered { bytes, was_there: true, path: path.clone() })))
+        Ok(Some((directory, Delivered { path, bytes, was_there: true })))
     }
 
     fn create(&self, mailbox: &Path, folder: &Folder, temporary: &Path) -> io::Result<Box<dyn AppendFile>> {
