@@ -88,13 +88,7 @@ fn user(number: u64) -> Recipient {
 /// each of them. Resident memory is what an operator sees; indexes and the allocator's own share are in it.
 fn memory(count: u64) -> f64 {
     let before = resident_bytes();
-    let domain = AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
     let mut snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
     // In portions, so that the list of changes itself does not count for much.
     for portion in (0..count).collect::<Vec<_>>().chunks(1_000) {
@@ -119,13 +113,7 @@ fn resident_bytes() -> f64 {
 
 /// Users, the first of whom holds SendAs on the second, and a group of a hundred.
 fn directory(size: u64) -> Snapshot {
-    let domain = AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
     let mut changes = vec![Change::PutDomain(domain)];
     changes.extend((0..size).map(|number| Change::PutRecipient(Box::new(user(number)))));
     let mut owner = user(1);

@@ -108,13 +108,7 @@ fn open(place: &Path) {
 }
 
 fn contoso() -> Snapshot {
-    let domain = AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
     let alice = Address::parse("alice@contoso.example").unwrap();
     let mut alice = Recipient::new(RecipientId(1), RecipientType::UserMailbox, "alice", alice);
     alice.account.as_mut().unwrap().licences.push("ExchangeOnlinePlan1".into());

@@ -86,13 +86,7 @@ fn bare(number: usize, drawn: &Drawn) -> Recipient {
 }
 
 fn contoso_domain() -> AcceptedDomain {
-    AcceptedDomain {
-        domain: DOMAIN.parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    }
+    AcceptedDomain::new(DOMAIN.parse().unwrap(), DomainType::Authoritative).as_default()
 }
 
 /// A valid directory from the draws: first everybody, then who refers to whom.

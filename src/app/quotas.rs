@@ -121,13 +121,8 @@ mod tests {
     }
 
     fn contoso() -> Snapshot {
-        let domain = AcceptedDomain {
-            domain: Domain::parse("contoso.example").unwrap(),
-            domain_type: DomainType::Authoritative,
-            match_subdomains: false,
-            default: true,
-            next_host: None,
-        };
+        let domain =
+            AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
         let primary = Address::parse("info@contoso.example").unwrap();
         let mut info = Recipient::new(INFO, RecipientType::SharedMailbox, "info", primary);
         let (issue_warning, prohibit_send_receive) = (Some(1_000), Some(3_000));

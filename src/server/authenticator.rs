@@ -212,13 +212,8 @@ mod tests {
         fn new() -> Self {
             let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
             let authenticator = Authenticator::new(Arc::<ManualClock>::clone(&clock), &SeededRandom::new(1), 2);
-            let domain = AcceptedDomain {
-                domain: Domain::parse("contoso.example").unwrap(),
-                domain_type: DomainType::Authoritative,
-                match_subdomains: false,
-                default: true,
-                next_host: None,
-            };
+            let domain =
+                AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
             let snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
             let mut scene = Self { clock, authenticator, snapshot };
             scene.put("alice", Some(password::hash("correct horse", &SeededRandom::new(2)).unwrap()));

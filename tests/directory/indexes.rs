@@ -61,7 +61,7 @@ fn change() -> impl Strategy<Value = Change> {
 fn beginning() -> Snapshot {
     let domain: Domain = "contoso.example".parse().unwrap();
     let domain_type = DomainType::Authoritative;
-    let domain = AcceptedDomain { domain, domain_type, match_subdomains: false, default: true, next_host: None };
+    let domain = AcceptedDomain::new(domain, domain_type).as_default();
     let mut changes = vec![Change::PutDomain(domain)];
     changes.extend((1..=PEOPLE).map(|id| {
         let local = format!("r{id}");

@@ -74,13 +74,8 @@ fn site(number: usize, all: &[Vec<Drawn>]) -> Site {
         let site = site % all.len();
         name(site, place % all[site].len())
     };
-    let domain = AcceptedDomain {
-        domain: format!("site{number}.example").parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = format!("site{number}.example").parse().unwrap();
+    let domain = AcceptedDomain::new(domain, DomainType::Authoritative).as_default();
     let organisation = Organisation {
         auto_forwarding_mode: AutoForwardingMode::On,
         auto_reply_only_when_named: false,

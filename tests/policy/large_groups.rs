@@ -12,13 +12,7 @@ const MEMBERS: u64 = 100_000;
 /// Alice, and a group of shared mailboxes.
 fn directory() -> Snapshot {
     let address = |local: &str| Address::parse(&format!("{local}@contoso.example")).unwrap();
-    let domain = AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
     let member = |number: u64| {
         let name = format!("member-{number}");
         Recipient::new(RecipientId(number), RecipientType::SharedMailbox, name.as_str(), address(&name))

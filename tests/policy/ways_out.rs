@@ -173,13 +173,7 @@ proptest! {
     fn whatever_leaves_is_listed_as_an_open_way(all_drawn in prop::collection::vec(drawn(), 1..12), on in any::<bool>()) {
         let mode = if on { AutoForwardingMode::On } else { AutoForwardingMode::Automatic };
         let organisation = Organisation { auto_forwarding_mode: mode, ..Organisation::default() };
-        let relay = AcceptedDomain {
-            domain: "relay.example".parse().unwrap(),
-            domain_type: DomainType::InternalRelay,
-            match_subdomains: false,
-            default: false,
-            next_host: None,
-        };
+        let relay = AcceptedDomain::new("relay.example".parse().unwrap(), DomainType::InternalRelay);
         let changes = [Change::PutOrganisation(organisation), Change::PutDomain(relay)];
         let snapshot = directory(&all_drawn).apply(&changes).unwrap();
         let open: Vec<WayOut> = all(&snapshot, &settings()).into_iter().filter(WayOut::is_open).collect();

@@ -80,13 +80,7 @@ pub(super) const COUNCIL_MEMBERS: [RecipientId; 2] = [BOB, INFO];
 /// behalf Bob may; two groups, one with a contact; and a council that info
 /// moderates.
 pub(super) fn contoso() -> Arc<Snapshot> {
-    let domain = AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
     let mut carol = mailbox(CAROL, "carol");
     carol.forwarding = Some(Box::new(Forwarding {
         forwarding_smtp_address: Some(address(EVE_ADDRESS)),

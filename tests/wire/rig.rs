@@ -193,13 +193,7 @@ fn password_hash() -> PasswordHash {
 
 /// alice and bob have licensed mailboxes, the kiosk none.
 fn organisation() -> Snapshot {
-    let domain = AcceptedDomain {
-        domain: Domain::parse("contoso.example").unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
     let mut snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
     for (name, licensed) in [("alice", true), ("bob", true), ("kiosk", false)] {
         let address = Address::parse(&format!("{name}@contoso.example")).unwrap();

@@ -29,13 +29,7 @@ pub(super) fn put(office: &Office, actor: &str, edit: &DomainEdit, new: bool) ->
                 return Err(failure.cured_by(format!("franking domain add {name}")));
             }
             (Some(former), false) => former.clone(),
-            (None, true) => AcceptedDomain {
-                domain: name.clone(),
-                domain_type: DomainType::default(),
-                match_subdomains: false,
-                default: false,
-                next_host: None,
-            },
+            (None, true) => AcceptedDomain::new(name.clone(), DomainType::default()),
         };
         let next = edited(edit, base)?;
         Ok((vec![Change::PutDomain(next)], ()))

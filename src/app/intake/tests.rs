@@ -29,13 +29,7 @@ fn address(text: &str) -> Address {
 
 /// Alice, whom `change` changes, and bob.
 fn contoso(change: impl FnOnce(&mut Recipient)) -> Snapshot {
-    let domain = AcceptedDomain {
-        domain: Domain::parse("contoso.example").unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
     let user = |id: u64, name: &str| {
         let primary = address(&format!("{name}@contoso.example"));
         let mut user = Recipient::new(RecipientId(id), RecipientType::UserMailbox, name, primary);

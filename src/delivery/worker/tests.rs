@@ -45,13 +45,7 @@ fn mailbox(id: RecipientId, name: &str) -> Recipient {
 
 /// Alice and Bob; staff with both; Carol forwards to Bob; info, in whose name Alice may send.
 fn contoso() -> Snapshot {
-    let domain = AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
     let mut staff =
         Recipient::new(STAFF, RecipientType::MailUniversalDistributionGroup, "staff", address("staff@contoso.example"));
     let mut group = Group::default();

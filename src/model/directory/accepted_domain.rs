@@ -32,3 +32,16 @@ pub struct AcceptedDomain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_host: Option<Box<str>>,
 }
+
+impl AcceptedDomain {
+    /// A domain by itself: without subdomains, not the default one, unknown recipients of a relay going by MX.
+    pub const fn new(domain: Domain, domain_type: DomainType) -> Self {
+        Self { domain, domain_type, match_subdomains: false, default: false, next_host: None }
+    }
+
+    /// The same as the organisation's default domain.
+    #[must_use]
+    pub fn as_default(self) -> Self {
+        Self { default: true, ..self }
+    }
+}

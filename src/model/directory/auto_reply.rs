@@ -178,13 +178,8 @@ mod tests {
     }
 
     fn empty() -> Snapshot {
-        let domain = AcceptedDomain {
-            domain: Domain::parse("contoso.example").unwrap(),
-            domain_type: DomainType::Authoritative,
-            match_subdomains: false,
-            default: true,
-            next_host: None,
-        };
+        let domain =
+            AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
         Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap()
     }
 

@@ -44,13 +44,7 @@ fn try_open(disk: &SimulatedDisk, engine: &Kept) -> Result<(DirectoryStore, Inde
 }
 
 fn domain() -> Change {
-    Change::PutDomain(AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    })
+    Change::PutDomain(AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default())
 }
 
 fn mailbox(id: RecipientId, name: &str) -> Change {

@@ -48,13 +48,9 @@ fn address(number: u64) -> Address {
 /// Three accounts with mailboxes.
 fn contoso() -> Snapshot {
     use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientType};
-    let domain = AcceptedDomain {
-        domain: crate::model::mail::Domain::parse("contoso.example").unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain =
+        AcceptedDomain::new(crate::model::mail::Domain::parse("contoso.example").unwrap(), DomainType::Authoritative)
+            .as_default();
     let put = |number: u64| {
         let name = format!("user{number}");
         let mut user = Recipient::new(account(number), RecipientType::UserMailbox, name, address(number));

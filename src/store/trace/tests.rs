@@ -28,13 +28,7 @@ fn party(text: &str) -> Option<Party> {
 }
 
 fn snapshot() -> Snapshot {
-    let domain = AcceptedDomain {
-        domain: "contoso.example".parse().unwrap(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
     Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap()
 }
 

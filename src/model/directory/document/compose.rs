@@ -76,13 +76,7 @@ pub(super) fn domain(entry: &DomainEntry, snapshot: &Snapshot) -> Result<Accepte
         source,
     })?;
     let former = snapshot.domains().find(|accepted| accepted.domain == domain).cloned();
-    let mut next = former.unwrap_or_else(|| AcceptedDomain {
-        domain,
-        domain_type: DomainType::default(),
-        match_subdomains: false,
-        default: false,
-        next_host: None,
-    });
+    let mut next = former.unwrap_or_else(|| AcceptedDomain::new(domain, DomainType::default()));
     set(&mut next.domain_type, entry.domain_type);
     set(&mut next.match_subdomains, entry.match_subdomains);
     set(&mut next.default, entry.default);

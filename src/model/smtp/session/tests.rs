@@ -19,13 +19,7 @@ fn after(seconds: u64) -> Timestamp {
 /// Alice, with a mailbox, in contoso.example.
 fn snapshot() -> Snapshot {
     let address = Address::parse("alice@contoso.example").unwrap();
-    let domain = AcceptedDomain {
-        domain: address.domain().clone(),
-        domain_type: DomainType::Authoritative,
-        match_subdomains: false,
-        default: true,
-        next_host: None,
-    };
+    let domain = AcceptedDomain::new(address.domain().clone(), DomainType::Authoritative).as_default();
     let mut alice = Recipient::new(RecipientId(1), RecipientType::UserMailbox, "alice", address);
     alice.account.as_mut().unwrap().licences = vec!["ExchangeOnlinePlan1".into()];
     Snapshot::default().apply(&[Change::PutDomain(domain), Change::PutRecipient(Box::new(alice))]).unwrap()
