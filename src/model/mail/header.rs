@@ -30,6 +30,12 @@ impl Field<'_> {
         squeezed.eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
     }
 
+    /// Whether this is a line that continues a field which is not there: put below another, it would become a part of
+    /// that one. Only the first field of a header can be.
+    pub fn is_adrift(&self) -> bool {
+        matches!(self.raw, [b' ' | b'\t', ..])
+    }
+
     /// The value unfolded and trimmed, octets that are no UTF-8 replaced.
     pub fn text(&self) -> String {
         let text = String::from_utf8_lossy(self.value);
@@ -347,5 +353,20 @@ mod tests {
         assert!(!found[1].well_formed && found[1].resembles("From"));
         assert!(!found[2].well_formed && found[2].resembles("to"));
         assert!(!found[3].well_formed && found[4].well_formed);
+        assert!(!found.iter().any(Field::is_adrift));
+    }
+
+    #[test]
+    fn only_the_first_line_can_be_adrift() {
+        for (header, expected) in [
+            (" by mx.contoso.example\r\nFrom: a\r\n", true),
+            ("\tFrom: a\r\n b\r\n", true),
+            (" \r\nFrom: a\r\n", true),
+            ("From: a\r\n b\r\n", false),
+        ] {
+            let found = fields(header.as_bytes());
+            assert_eq!(found[0].is_adrift(), expected, "{header:?}");
+            assert!(!found.iter().skip(1).any(Field::is_adrift), "{header:?}");
+        }
     }
 }

@@ -171,7 +171,7 @@ fn outward<'owner>(snapshot: &Snapshot, owner: &'owner Recipient) -> Option<&'ow
 fn repaired(snapshot: &Snapshot, account: &Recipient, reverse_path: &ReversePath, head: &[u8]) -> Authored {
     let mut rewritten = format!("From: {}\r\n", mailbox_text(snapshot, account)).into_bytes();
     for field in fields(head) {
-        if !claims::is_adrift(&field) && !claims::concerns_authors(&field) {
+        if !field.is_adrift() && !claims::concerns_authors(&field) {
             rewritten.extend_from_slice(field.raw);
         }
     }

@@ -14,6 +14,11 @@ use crate::model::policy::{
 /// Octets of a Message-ID that a reply repeats.
 const MESSAGE_ID_SHOWN_MAX: usize = 250;
 
+/// The field that a continuation line at the top of a header is made to continue, so that it does not continue ours.
+/// RFC 5321 section 6.4 forbids to refuse a message for its header; a line of our own leaves all else, signatures
+/// included, as it came.
+const NAME_FOR_THE_NAMELESS: &str = "X-Continuation-Of-Nothing:\r\n";
+
 /// What MAIL began.
 #[derive(Debug)]
 pub(super) struct Transaction {
@@ -196,6 +201,10 @@ fn complete_head(trace: String, judged: &[u8], account: bool, ending: &Ending<'_
     if account && !fields.iter().any(|field| field.is("Message-ID")) {
         message_id = format!("{}@{}", ending.id, ending.options.hostname);
         head.push_str(&format!("Message-ID: <{message_id}>\r\n"));
+    }
+    // What other servers send passes with its octets as they are, but never as a part of our trace field.
+    if fields.first().is_some_and(Field::is_adrift) {
+        head.push_str(NAME_FOR_THE_NAMELESS);
     }
     let mut head = head.into_bytes();
     head.extend_from_slice(judged);

@@ -44,11 +44,6 @@ fn names_an_author(field: &Field<'_>) -> bool {
     NAMES.iter().any(|name| field.resembles(name))
 }
 
-/// Whether a line continues a field that is not there: put below another, it would become a part of that one.
-pub(super) fn is_adrift(field: &Field<'_>) -> bool {
-    field.raw.starts_with(b" ") || field.raw.starts_with(b"\t")
-}
-
 /// More people who passed a message on, one after the other, than any honest message has.
 const RESENT_MAX: usize = 100;
 
@@ -63,7 +58,7 @@ impl Claims {
         let malformed = fields.iter().any(|field| !field.well_formed && concerns_authors(field));
         let froms: Vec<_> = named("From").collect();
         trail.note("there is exactly one well-formed From", froms.len() == 1 && !malformed, || froms.len().to_string());
-        let adrift = fields.first().is_some_and(is_adrift);
+        let adrift = fields.first().is_some_and(Field::is_adrift);
         if malformed || trail.asks("the first line continues a field that is not there", adrift) {
             return Err(Refusal::FromNotCompliant);
         }
