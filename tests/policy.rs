@@ -77,7 +77,7 @@ fn id(number: usize) -> RecipientId {
 fn bare(number: usize, drawn: &Drawn) -> Recipient {
     let mut recipient = Recipient::new(id(number), drawn.recipient_type, format!("r{number}"), address(number));
     if drawn.recipient_type.is_external() {
-        recipient.external_address = Some(Address::parse(&format!("x{number}@fabrikam.example")).unwrap());
+        recipient.external_address = Some(Address::parse(&format!("x{number}@fabrikam.example")).unwrap().into());
     }
     if let Some(account) = recipient.account.as_mut().filter(|_| drawn.licensed) {
         account.licences.push("ExchangeOnlinePlan1".into());

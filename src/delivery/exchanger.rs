@@ -121,7 +121,7 @@ async fn exchanger_candidates(
     demands: &TransportSecurity,
 ) -> Result<Vec<Candidate>, Outcome> {
     match domain {
-        Domain::Literal(address) => literal_candidate(*address, options),
+        Domain::Literal(address) => literal_candidate(**address, options),
         Domain::Name(domain) => {
             let (hosts, authenticated) = exchangers(domain, resolver, random, options).await?;
             let policy = demands.policy(domain, resolver).await;

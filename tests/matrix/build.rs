@@ -101,7 +101,7 @@ fn bare(world: &World, thing: &Thing) -> Recipient {
     }
     recipient.client_access.smtp_client_authentication_disabled = tri_state(thing.switch, "true");
     if !thing.outside.is_empty() {
-        recipient.external_address = Some(address(thing.outside));
+        recipient.external_address = Some(address(thing.outside).into());
     }
     for alias in &thing.aliases {
         recipient.addresses.add(address(&address_of(alias)));

@@ -83,7 +83,7 @@ fn site(number: usize, all: &[Vec<Drawn>]) -> Site {
     };
     let bare = |(place, one): (usize, &Drawn)| {
         let mut recipient = Recipient::new(id(place), one.kind, format!("r{place}"), name(number, place));
-        recipient.external_address = one.kind.is_external().then(|| elsewhere(one.external));
+        recipient.external_address = one.kind.is_external().then(|| elsewhere(one.external).into());
         recipient.restrictions.get_or_insert_default().require_sender_authentication = Some(false);
         if one.kind == RecipientType::SharedMailbox && one.answers {
             let (internal_message, external_message) = ("In.".into(), "Out.".into());

@@ -232,7 +232,7 @@ fn the_index_of_addresses_outside_follows_every_change() {
     };
     assert_eq!(found(&snapshot), ["partner"]);
     let mut twin = Recipient::clone(snapshot.recipient(id(&snapshot, "rival")).unwrap());
-    twin.external_address = Some(outside.clone());
+    twin.external_address = Some(outside.clone().into());
     let both = snapshot.apply(&[Change::PutRecipient(Box::new(twin))]).unwrap();
     assert_eq!(found(&both), ["partner", "rival"]);
     let one = both.apply(&[Change::RemoveRecipient(id(&snapshot, "partner"))]).unwrap();

@@ -153,7 +153,7 @@ fn a_directory_of_many_pages_is_listed_whole_and_no_page_is_long() {
         let kind = franking::model::directory::RecipientType::MailContact;
         let id = franking::model::directory::RecipientId(number);
         let mut contact = Recipient::new(id, kind, format!("c{number}"), address);
-        contact.external_address = Some(format!("c{number}@fabrikam.example").parse().unwrap());
+        contact.external_address = Some(Box::new(format!("c{number}@fabrikam.example").parse().unwrap()));
         Change::PutRecipient(Box::new(contact))
     });
     let snapshot = plain.apply(&contacts.collect::<Vec<_>>()).unwrap();

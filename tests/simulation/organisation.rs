@@ -95,7 +95,7 @@ pub(super) fn contoso() -> Arc<Snapshot> {
     sales.sent_items.sent_on_behalf = true;
     let mut partner =
         Recipient::new(PARTNER, RecipientType::MailContact, "partner", address("partner@contoso.example"));
-    partner.external_address = Some(address(PARTNER_ADDRESS));
+    partner.external_address = Some(address(PARTNER_ADDRESS).into());
     // Carol is away as well, but who forwards to an SMTP address answers nobody.
     let (mut alice, mut bob) = (mailbox(ALICE, "alice"), mailbox(BOB, "bob"));
     for away in [&mut alice, &mut bob, &mut carol, &mut info] {

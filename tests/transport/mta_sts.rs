@@ -131,7 +131,7 @@ async fn hosts_that_the_operator_named_are_his_own_affair() {
         security: HopSecurity::Opportunistic,
         credentials: None,
     };
-    let literal = franking::model::mail::Domain::Literal(LOOPBACK);
+    let literal = franking::model::mail::Domain::from(LOOPBACK);
     for route in [Route::SmartHost(smart_host), Route::Mx(literal)] {
         let demands = rig.demands(&resolver, Some(&web));
         assert_eq!(rig.send(&route, host.address.port(), resolver.clone(), demands).await, "in clear");

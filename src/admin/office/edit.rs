@@ -164,7 +164,7 @@ impl RecipientEdit {
         if let Some(external) = &self.external {
             recipient.external_address = match external.trim() {
                 "" => None,
-                text => Some(identity::address("--external", text)?),
+                text => Some(identity::address("--external", text)?.into()),
             };
         }
         Ok(())

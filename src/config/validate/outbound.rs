@@ -156,7 +156,7 @@ impl Judge<'_> {
         let host = Domain::parse(&text).unwrap_or_else(|error| {
             let cure = "write it like \"smtp.fabrikam.example\" or \"[192.0.2.1]\", the port apart";
             self.refuse(&span, format!("\"{text}\" is no host: {error}"), cure);
-            Domain::Literal(IpAddr::V4(Ipv4Addr::LOCALHOST))
+            IpAddr::V4(Ipv4Addr::LOCALHOST).into()
         });
         let tls_span = tls.as_ref().map_or(span, Spanned::span);
         let tls = tls.map(Spanned::into_inner).unwrap_or_default();

@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::seldom::Seldom;
 use crate::model::mail::Address;
 
 /// An argon2id hash in PHC form. It never shows in logs or debug output; only storage and the verifier see it.
@@ -44,8 +45,8 @@ pub struct Account {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordHash>,
     /// Labels of assigned licences that include a mailbox, for example `ExchangeOnlinePlan1`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub licences: Vec<Box<str>>,
+    #[serde(default, skip_serializing_if = "Seldom::is_empty")]
+    pub licences: Seldom<Box<str>>,
     /// `AllowBasicAuthSmtp` for this account alone, which beats every policy. `None` leaves it to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_basic_auth_smtp: Option<bool>,
@@ -62,7 +63,7 @@ impl Account {
             enabled: true,
             sign_in_blocked: false,
             password: None,
-            licences: Vec::new(),
+            licences: Seldom::new(),
             allow_basic_auth_smtp: None,
             authentication_policy: None,
         }

@@ -22,6 +22,8 @@ pub mod proxy;
 pub mod recipient;
 pub mod recipient_type;
 pub mod remote_domain;
+pub mod seldom;
+mod shared;
 pub mod snapshot;
 mod validate;
 
@@ -45,4 +47,5 @@ pub use recipient::{
 };
 pub use recipient_type::RecipientType;
 pub use remote_domain::{AllowedOofType, RemoteDomain};
+pub use seldom::Seldom;
 pub use snapshot::{Objects, Snapshot};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::seldom::Seldom;
 use crate::model::mail::{Address, AddressKey};
 
 /// An address of another kind than SMTP, kept for completeness: X500 entries make replies to old objects work.
@@ -17,16 +18,16 @@ pub struct OtherProxy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyAddresses {
     primary: Address,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    secondary: Vec<Address>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    other: Vec<OtherProxy>,
+    #[serde(default, skip_serializing_if = "<[Address]>::is_empty")]
+    secondary: Box<[Address]>,
+    #[serde(default, skip_serializing_if = "Seldom::is_empty")]
+    other: Seldom<OtherProxy>,
 }
 
 impl ProxyAddresses {
     /// A recipient's addresses with only a primary one.
-    pub const fn new(primary: Address) -> Self {
-        Self { primary, secondary: Vec::new(), other: Vec::new() }
+    pub fn new(primary: Address) -> Self {
+        Self { primary, secondary: Box::default(), other: Seldom::new() }
     }
 
     /// The primary SMTP address, which From and the envelope carry.
@@ -63,14 +64,13 @@ impl ProxyAddresses {
     pub(super) fn compact(&mut self, mut share: impl FnMut(&mut Address)) {
         share(&mut self.primary);
         self.secondary.iter_mut().for_each(share);
-        self.secondary.shrink_to_fit();
         self.other.shrink_to_fit();
     }
 
     /// Adds a secondary address; nothing happens when an equal one is there.
     pub fn add(&mut self, address: Address) {
         if !self.contains(&address.key()) {
-            self.secondary.push(address);
+            self.alter_secondary(|secondary| secondary.push(address));
         }
     }
 
@@ -84,17 +84,19 @@ impl ProxyAddresses {
     /// Makes `address` the primary; the old primary stays as secondary (spec section 4.5).
     pub fn set_primary(&mut self, address: Address) {
         let key = address.key();
-        self.secondary.retain(|secondary| secondary.key() != key);
         let former = core::mem::replace(&mut self.primary, address);
-        if former.key() != key {
-            self.secondary.push(former);
-        }
+        self.alter_secondary(|secondary| {
+            secondary.retain(|secondary| secondary.key() != key);
+            if former.key() != key {
+                secondary.push(former);
+            }
+        });
     }
 
     /// Takes a secondary address away and says whether it was there. The primary cannot be taken away.
     pub fn remove(&mut self, key: &AddressKey) -> bool {
         let before = self.secondary.len();
-        self.secondary.retain(|address| address.key() != *key);
+        self.alter_secondary(|secondary| secondary.retain(|address| address.key() != *key));
         self.secondary.len() != before
     }
 
@@ -103,5 +105,11 @@ impl ProxyAddresses {
         let before = self.other.len();
         self.other.retain(|entry| entry != proxy);
         self.other.len() != before
+    }
+
+    fn alter_secondary(&mut self, alter: impl FnOnce(&mut Vec<Address>)) {
+        let mut secondary = core::mem::take(&mut self.secondary).into_vec();
+        alter(&mut secondary);
+        self.secondary = secondary.into();
     }
 }

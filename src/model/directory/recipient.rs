@@ -14,6 +14,7 @@ use super::moderation::Moderation;
 use super::permission::{Grant, Right};
 use super::proxy::ProxyAddresses;
 use super::recipient_type::RecipientType;
+use super::seldom::Seldom;
 use crate::model::mail::Address;
 
 /// Names an object for ever: given once, never given again.
@@ -117,7 +118,7 @@ pub struct Recipient {
     pub addresses: ProxyAddresses,
     /// `ExternalEmailAddress` of mail users and contacts, `RemoteRoutingAddress` of remote mailboxes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_address: Option<Address>,
+    pub external_address: Option<Box<Address>>,
     /// The account, where the type has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Box<Account>>,
@@ -140,11 +141,11 @@ pub struct Recipient {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moderation: Option<Box<Moderation>>,
     /// Permissions that others hold on this recipient, sorted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub grants: Vec<Grant>,
+    #[serde(default, skip_serializing_if = "Seldom::is_empty")]
+    pub grants: Seldom<Grant>,
     /// Direct holders of FullAccess for whom Outlook does not open the mailbox by itself (`-AutoMapping $false`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_automapped: Vec<RecipientId>,
+    #[serde(default, skip_serializing_if = "Seldom::is_empty")]
+    pub not_automapped: Seldom<RecipientId>,
     /// The group half, where the type has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Box<Group>>,
@@ -188,8 +189,8 @@ impl Recipient {
             forwarding: None,
             restrictions: None,
             moderation: None,
-            grants: Vec::new(),
-            not_automapped: Vec::new(),
+            grants: Seldom::new(),
+            not_automapped: Seldom::new(),
             group: recipient_type.is_group().then(Box::default),
             quota: None,
             limits: None,

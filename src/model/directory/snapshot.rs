@@ -17,6 +17,7 @@ use super::filter::Filter;
 use super::index::{Index, Recipients};
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
+use super::shared::Shared;
 use super::validate;
 use crate::model::mail::{Address, AddressKey, Domain, DomainPattern};
 
@@ -30,6 +31,7 @@ pub struct Snapshot {
     remote_domains: Arc<BTreeMap<DomainPattern, RemoteDomain>>,
     authentication_policies: Arc<BTreeMap<Box<str>, AuthenticationPolicy>>,
     recipients: Recipients,
+    shared: Shared,
     addresses: Index,
     others: Index,
     /// Addresses outside and the objects that stand for them. A set of pairs, since any number may share an address.
@@ -51,6 +53,7 @@ impl Default for Snapshot {
             remote_domains: Arc::default(),
             authentication_policies: Arc::default(),
             recipients: Recipients::new(),
+            shared: Shared::default(),
             addresses: Index::new(),
             others: Index::new(),
             externals: RedBlackTreeSetSync::new_sync(),
@@ -355,7 +358,7 @@ impl Snapshot {
 
     /// Puts a validated recipient in and keeps every index right.
     fn put(&mut self, mut recipient: Recipient) {
-        compact(&mut recipient, &self.domains);
+        self.shared.compact(&mut recipient, &self.domains);
         let id = recipient.id;
         let former = self.recipients.get(id).cloned();
         if let Some(former) = &former {
@@ -464,21 +467,5 @@ impl Snapshot {
     fn find_by_own_login(&self, key: &AddressKey) -> Option<&Arc<Recipient>> {
         let has = |found: &&Arc<Recipient>| found.account.as_ref().is_some_and(|account| account.login.has_key(key));
         self.logins.find(key.as_str(), |id| self.recipient(id).filter(has))
-    }
-}
-
-/// Gives back what growing lists left over, and keeps the name of an accepted domain once instead of once for each
-/// address in it: at a million recipients that is several hundred million octets.
-fn compact(recipient: &mut Recipient, domains: &BTreeMap<Domain, AcceptedDomain>) {
-    let share = |address: &mut Address| {
-        if let Some(accepted) = domains.get(address.domain()) {
-            address.share_domain(&accepted.domain);
-        }
-    };
-    recipient.addresses.compact(share);
-    recipient.grants.shrink_to_fit();
-    if let Some(account) = recipient.account.as_deref_mut() {
-        share(&mut account.login);
-        account.licences.shrink_to_fit();
     }
 }

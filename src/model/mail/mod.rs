@@ -8,6 +8,7 @@ pub mod header;
 pub mod path;
 pub mod reply;
 pub mod second_reader;
+pub mod short_text;
 pub mod time;
 
 pub use address::{Address, AddressError, AddressKey, Domain, LocalPart};

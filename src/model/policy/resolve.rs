@@ -64,12 +64,9 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     };
     let accepted = snapshot.accepted_domain(address.domain());
     trail.note("the domain is an accepted domain", accepted.is_some(), || address.domain().to_string());
+    let literal = find_literally(snapshot, address, trail);
     // Before the tag is taken off: a rewritten reverse-path looks like a tagged address of the forwarder.
-    let original = if find_literally(snapshot, address, trail).is_none() && accepted.is_some() {
-        reverse(&settings.srs_keys, address)
-    } else {
-        None
-    };
+    let original = if literal.is_none() && accepted.is_some() { reverse(&settings.srs_keys, address) } else { None };
     match original {
         Some(Original::Sender(sender)) => {
             trail.note("the address is a rewritten reverse-path", true, || sender.to_string());
@@ -83,7 +80,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
         None => {}
     }
     // A contact's foreign address is found as well: the object stands for it inside the organisation.
-    if let Some(recipient) = find(snapshot, address, accepted.is_some(), trail) {
+    if let Some(recipient) = literal.or_else(|| find_untagged(snapshot, address, accepted.is_some(), trail)) {
         if let Some(resolution) = of_recipient(settings, recipient, trail) {
             return resolution;
         }
@@ -132,15 +129,12 @@ fn find_literally<'snapshot>(
     literal.map(|recipient| &**recipient)
 }
 
-fn find<'snapshot>(
+fn find_untagged<'snapshot>(
     snapshot: &'snapshot Snapshot,
     address: &Address,
     ours: bool,
     trail: &mut impl Trail,
 ) -> Option<&'snapshot Recipient> {
-    if let Some(recipient) = snapshot.find_by_address(address) {
-        return Some(recipient);
-    }
     // What a tag means in a foreign domain is for that domain to say.
     if !ours || snapshot.organisation().disable_plus_address_in_recipients {
         return None;
@@ -156,7 +150,7 @@ pub(super) fn of_recipient(settings: &Settings, recipient: &Recipient, trail: &m
     let kind = recipient.recipient_type;
     trail.note("what the recipient is", true, || format!("{kind}, {}", recipient.lifecycle));
     let outside = |owner: &Recipient| {
-        let address = owner.external_address.clone()?;
+        let address = Address::clone(owner.external_address.as_deref()?);
         Some(Resolution::Outside { owner: owner.id, address })
     };
     if kind.is_distribution() {

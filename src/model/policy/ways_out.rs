@@ -277,7 +277,7 @@ impl<'a> Survey<'a> {
     /// Where a mail user, guest or contact leads outside, along a chain of them if need be.
     fn outside(&self, recipient: &Recipient) -> Option<Address> {
         let external = recipient.recipient_type.is_external() && !recipient.recipient_type.is_remote();
-        let address = recipient.external_address.clone().filter(|_| external)?;
+        let address = Address::clone(recipient.external_address.as_deref().filter(|_| external)?);
         forwarding::outside(self.snapshot, self.settings, &Resolution::Outside { owner: recipient.id, address })
     }
 
@@ -293,7 +293,7 @@ impl<'a> Survey<'a> {
     fn remote(&self, recipient: &Recipient) -> Option<WayOut> {
         let elsewhere = recipient.recipient_type.is_remote()
             || (recipient.recipient_type.is_mailbox() && recipient.lifecycle == Lifecycle::AwaitingMigration);
-        let address = recipient.external_address.as_ref().filter(|_| elsewhere)?;
+        let address = recipient.external_address.as_deref().filter(|_| elsewhere)?;
         Some(WayOut::RemoteMailbox {
             recipient: text(recipient.primary()),
             recipient_type: recipient.recipient_type,

@@ -87,7 +87,7 @@ impl ClientName {
         // [2001:db8::1] without its tag: Java's mail library writes IPv6 literals so.
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let address = bare.and_then(|bare| bare.split('%').next()?.parse::<IpAddr>().ok());
-        address.map(|address| Self(Domain::Literal(address))).ok_or(Refusal::InvalidDomainName)
+        address.map(|address| Self(address.into())).ok_or(Refusal::InvalidDomainName)
     }
 }
 

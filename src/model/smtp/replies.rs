@@ -137,7 +137,7 @@ impl Answer<'_> {
 /// `[192.0.2.1]`, also for IPv4 addresses in their IPv6 form; IPv6 without the tag, as the cloud prints it.
 fn literal(peer: IpAddr) -> String {
     match peer.to_canonical() {
-        IpAddr::V4(address) => Domain::Literal(address.into()).to_string(),
+        address @ IpAddr::V4(_) => Domain::from(address).to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     }
 }

@@ -41,7 +41,7 @@ impl Trace<'_> {
     pub fn field(&self) -> String {
         let mut text = String::with_capacity(320);
         let name = self.peer_name.map_or_else(String::new, |name| format!("{} ", clean(&name.to_string())));
-        let peer = Domain::Literal(self.peer.to_canonical());
+        let peer = Domain::from(self.peer.to_canonical());
         // Writing to a String never fails.
         let _ = write!(text, "Received: from {} ({name}{peer})\r\n", clean(&self.client_name.to_string()));
         let _ = write!(text, "\tby {} (Franking) with {} id {}", clean(self.hostname), self.protocol(), clean(self.id));

@@ -78,7 +78,7 @@ pub fn server_name(host: &str) -> Option<ServerName<'static>> {
     let host = host.strip_suffix('.').unwrap_or(host);
     // Names with an underscore are no mail domains, but hosts do have them.
     let ascii = match Domain::parse(host) {
-        Ok(Domain::Literal(address)) => return Some(ServerName::from(address)),
+        Ok(Domain::Literal(address)) => return Some(ServerName::from(*address)),
         Ok(Domain::Name(name)) => name.to_string(),
         Err(_) => host.to_ascii_lowercase(),
     };

@@ -40,9 +40,9 @@ fn set_text(target: &mut Option<Box<str>>, value: Option<&str>) {
     }
 }
 
-fn set_address(key: &'static str, target: &mut Option<Address>, value: Option<&str>) -> Result<(), Reason> {
+fn set_address<A: From<Address>>(key: &'static str, target: &mut Option<A>, value: Option<&str>) -> Result<(), Reason> {
     if let Some(value) = value {
-        *target = if value.is_empty() { None } else { Some(address(key, value)?) };
+        *target = if value.is_empty() { None } else { Some(address(key, value)?.into()) };
     }
     Ok(())
 }
@@ -264,7 +264,7 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
         if let Some(bad) = licences.iter().find(|label| !is_label(label)) {
             return Err(Reason::Text { key: "licences", value: shown(bad) });
         }
-        account.licences.clone_from(licences);
+        account.licences = licences.clone().into();
     }
     match (&entry.password, &entry.password_hash) {
         (Some(_), Some(_)) => return Err(Reason::TwoPasswords),
@@ -454,7 +454,7 @@ pub(super) fn link(entry: &RecipientEntry, recipient: &mut Recipient, directory:
     recipient.grants.sort_unstable();
     recipient.grants.dedup();
     if entry.no_automapping.is_some() {
-        recipient.not_automapped = resolve("no_automapping", entry.no_automapping.as_deref())?;
+        recipient.not_automapped = resolve("no_automapping", entry.no_automapping.as_deref())?.into();
         recipient.not_automapped.sort_unstable();
         recipient.not_automapped.dedup();
     }

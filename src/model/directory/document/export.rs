@@ -192,7 +192,7 @@ fn put_account(entry: &mut RecipientEntry, account: &Account, plain: &Account, s
     if account.login != plain.login {
         entry.login = Some(account.login.to_string().into());
     }
-    entry.licences = list(account.licences.clone());
+    entry.licences = list(account.licences.to_vec());
     entry.enabled = differing(account.enabled, &plain.enabled);
     entry.sign_in_blocked = differing(account.sign_in_blocked, &plain.sign_in_blocked);
     entry.allow_basic_auth_smtp = account.allow_basic_auth_smtp;

@@ -21,7 +21,7 @@ fn snapshot() -> Snapshot {
     let address = Address::parse("alice@contoso.example").unwrap();
     let domain = AcceptedDomain::new(address.domain().clone(), DomainType::Authoritative).as_default();
     let mut alice = Recipient::new(RecipientId(1), RecipientType::UserMailbox, "alice", address);
-    alice.account.as_mut().unwrap().licences = vec!["ExchangeOnlinePlan1".into()];
+    alice.account.as_mut().unwrap().licences = vec!["ExchangeOnlinePlan1".into()].into();
     Snapshot::default().apply(&[Change::PutDomain(domain), Change::PutRecipient(Box::new(alice))]).unwrap()
 }
 

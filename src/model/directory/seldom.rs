@@ -1,0 +1,117 @@
+//! Lists that few objects have, or that many have alike: one word in the object, and copies share the list.
+
+use core::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A list that takes one word while it is empty. It is written and compared like a `Vec`.
+#[derive(Clone, Debug)]
+pub struct Seldom<T>(Option<Arc<Vec<T>>>);
+
+impl<T> Seldom<T> {
+    /// An empty list.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.deref().is_empty()
+    }
+}
+
+impl<T: Clone> Seldom<T> {
+    /// Gives back memory that is not needed.
+    pub(super) fn shrink_to_fit(&mut self) {
+        if self.is_empty() {
+            self.0 = None;
+        } else if self.capacity() > self.len() {
+            self.deref_mut().shrink_to_fit();
+        }
+    }
+}
+
+impl<T> Default for Seldom<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Deref for Seldom<T> {
+    type Target = Vec<T>;
+    fn deref(&self) -> &Vec<T> {
+        match &self.0 {
+            Some(list) => list,
+            None => const { &Vec::new() },
+        }
+    }
+}
+
+impl<T: Clone> DerefMut for Seldom<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+}
+
+impl<T> From<Vec<T>> for Seldom<T> {
+    fn from(list: Vec<T>) -> Self {
+        Self((!list.is_empty()).then(|| Arc::new(list)))
+    }
+}
+
+impl<T> FromIterator<T> for Seldom<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Vec::from_iter(items).into()
+    }
+}
+
+impl<'list, T> IntoIterator for &'list Seldom<T> {
+    type Item = &'list T;
+    type IntoIter = core::slice::Iter<'list, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<T: PartialEq> PartialEq for Seldom<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Eq> Eq for Seldom<T> {}
+
+impl<T: Serialize> Serialize for Seldom<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.deref().serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Seldom<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_one_word_and_as_good_as_a_vec() {
+        assert_eq!(size_of::<Seldom<String>>(), size_of::<usize>());
+        let mut list: Seldom<u8> = Seldom::new();
+        assert!(list.is_empty());
+        list.extend([3, 1, 2]);
+        let copy = list.clone();
+        list.sort_unstable();
+        assert_eq!((&**list, &**copy), (&[1, 2, 3][..], &[3, 1, 2][..]), "a copy keeps what it was");
+        list.clear();
+        assert_eq!(list, Seldom::new(), "an empty list is an empty list, whatever room it has");
+        list.shrink_to_fit();
+        assert!(list.0.is_none());
+        assert_eq!(serde_json::to_string(&copy).unwrap(), "[3,1,2]");
+        assert_eq!(serde_json::from_str::<Seldom<u8>>("[3,1,2]").unwrap(), copy);
+    }
+}
