@@ -2,6 +2,7 @@
 
 mod exchange;
 mod hostile;
+mod settings;
 mod transfer;
 
 use franking::admin::exchange::{Kind, Options, Report, Source, read};

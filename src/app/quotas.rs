@@ -107,7 +107,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::model::directory::{AcceptedDomain, Change, DomainType, Quota, RecipientType};
+    use crate::model::directory::{AcceptedDomain, Change, DomainType, Limit, Quota, RecipientType};
     use crate::model::mail::Domain;
     use crate::world::ManualClock;
     use crate::world::disk::{Disk, SimulatedDisk};
@@ -125,8 +125,9 @@ mod tests {
             AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
         let primary = Address::parse("info@contoso.example").unwrap();
         let mut info = Recipient::new(INFO, RecipientType::SharedMailbox, "info", primary);
-        let (issue_warning, prohibit_send_receive) = (Some(1_000), Some(3_000));
-        info.quota = Some(Box::new(Quota { issue_warning, prohibit_send: Some(2_000), prohibit_send_receive }));
+        let [issue_warning, prohibit_send, prohibit_send_receive] =
+            [1_000, 2_000, 3_000].map(|bytes| Some(Limit::Bytes(bytes)));
+        info.quota = Some(Box::new(Quota { issue_warning, prohibit_send, prohibit_send_receive }));
         let changes = [Change::PutDomain(domain), Change::PutRecipient(Box::new(info))];
         Snapshot::default().apply(&changes).unwrap()
     }

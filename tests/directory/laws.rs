@@ -2,7 +2,7 @@
 
 use franking::model::directory::document::{
     AuthenticationPolicyEntry, AutoReplyEntry, AutoReplyStateName, ClientAccessEntry, DomainEntry, LifecycleName,
-    Limit, OrganisationEntry, QuotaEntry, RecipientEntry, RemoteDomainEntry, Secrets, SentItemsEntry,
+    Limit, OrganisationEntry, OwnLimit, QuotaEntry, RecipientEntry, RemoteDomainEntry, Secrets, SentItemsEntry,
 };
 use franking::model::directory::{
     AllowedOofType, AutoForwardingMode, Document, ExternalAudience, ExternalOofOptions, ModerationNotifications,
@@ -36,6 +36,10 @@ fn flag() -> impl Strategy<Value = Option<bool>> {
 
 fn limit() -> impl Strategy<Value = Option<Limit>> {
     prop::option::weighted(0.3, prop_oneof![any::<u64>().prop_map(Limit::Bytes), Just(Limit::Unlimited)])
+}
+
+fn own_limit() -> impl Strategy<Value = Option<OwnLimit>> {
+    limit().prop_map(|limit| limit.map(OwnLimit::Own))
 }
 
 fn lifecycle() -> impl Strategy<Value = (Option<LifecycleName>, Text)> {
@@ -78,7 +82,7 @@ prop_compose! {
         account in flag(), licences in prop::option::of(prop::collection::vec("[A-Z]{1,4}", 0..3)), enabled in flag(),
         blocked in flag(), basic in flag(), hash in prop::option::of("[a-z$]{1,9}"), login in prop::option::weighted(0.2, "[a-z]{3,9}"),
         every_app in flag(), imap in flag(), smtp in flag(), sent_as in flag(), smtp_copies in flag(),
-        quota in prop::option::of((limit(), limit())), attributes in prop::collection::btree_map(1..16_u8, "[a-z]{0,4}", 0..3),
+        quota in prop::option::of((own_limit(), own_limit())), attributes in prop::collection::btree_map(1..16_u8, "[a-z]{0,4}", 0..3),
     ) -> RecipientEntry {
         RecipientEntry {
             account,

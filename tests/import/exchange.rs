@@ -1,7 +1,7 @@
 //! What an Exchange administrator exports arrives as it was.
 
 use franking::model::directory::document::Counts;
-use franking::model::directory::{ExternalOofOptions, ModerationNotifications, RecipientType, Right, Snapshot};
+use franking::model::directory::{ExternalOofOptions, Limit, ModerationNotifications, RecipientType, Right, Snapshot};
 
 use super::{export, find, import, lines};
 use crate::directory::address;
@@ -52,7 +52,7 @@ fn properties_arrive_as_they_were() {
     assert_eq!(other, [legacy, "alice@contoso.example"], "a later file that lists fewer addresses takes none away");
     assert_eq!(alice.account.as_ref().unwrap().licences[..], ["ExchangeOnlinePlan2".into()]);
     let quota = alice.quota.as_ref().unwrap();
-    assert_eq!(quota.prohibit_send, Some(53_150_220_288));
+    assert_eq!(quota.prohibit_send, Some(Limit::Bytes(53_150_220_288)));
     assert_eq!(alice.restrictions.as_ref().unwrap().receive_bytes_max, Some(37_748_736));
     assert_eq!(alice.custom_attributes.as_ref().unwrap().get(&2).map(|value| &**value), Some("sales"));
 
@@ -72,7 +72,9 @@ fn properties_arrive_as_they_were() {
     assert_eq!(kiosk.recipient_type, RecipientType::UserMailbox);
     assert_eq!(kiosk.addresses.secondary(), [address("front-desk@contoso.example")]);
     assert_eq!(kiosk.client_access.smtp_client_authentication_disabled, Some(true));
-    assert_eq!(kiosk.quota.as_ref().unwrap().prohibit_send, Some(53_150_220_288));
+    assert_eq!(kiosk.quota.as_ref().unwrap().prohibit_send, Some(Limit::Bytes(53_150_220_288)));
+    // Unlimited in Exchange is no word for a default.
+    assert_eq!(kiosk.quota.as_ref().unwrap().prohibit_send_receive, Some(Limit::Unlimited));
     assert_eq!(kiosk.auto_reply.as_ref().unwrap().external_oof_options, ExternalOofOptions::InternalOnly);
     assert!(alice.auto_reply.is_none());
 

@@ -4,7 +4,7 @@ use franking::model::mail::Address;
 use franking::model::policy::MessageParameters;
 use franking::model::queue::QueueId;
 use franking::model::report::{AutomaticReplyFacts, Original, compose_automatic_reply};
-use mail_parser::MessageParser;
+use mail_parser::{MessageParser, MimeHeaders as _};
 use proptest::prelude::*;
 
 use super::{address, at, golden};
@@ -52,12 +52,30 @@ fn a_reply_in_any_language_needs_no_more_of_other_servers_than_its_reader_does()
     assert!(MessageParameters::needed_by(&reply, &foreign).smtputf8);
 }
 
+#[test]
+fn a_reply_in_html_comes_with_its_text_and_without_what_acts() {
+    let text = "<html>\n<body>\n<p onclick=\"x()\">I am away until <b>Monday</b>.</p>\n<script>x()</script>\n\
+        <p><a href=\"https://contoso.example/\">J&uuml;rgen</a></p>\n</body>\n</html>";
+    let head = b"Subject: Quarterly figures\r\nMessage-ID: <3@fabrikam.example>\r\n\r\n";
+    let reply = compose(Some("Alice"), &address("eve@fabrikam.example"), text, head);
+    golden("automatic-reply-html.eml", &reply);
+    let parsed = MessageParser::default().parse(&reply).unwrap();
+    let kind = parsed.content_type().unwrap();
+    assert_eq!((kind.ctype(), kind.subtype()), ("multipart", Some("alternative")));
+    let plain = parsed.body_text(0).unwrap();
+    assert!(plain.contains("I am away until Monday.") && plain.contains("J\u{fc}rgen"), "{plain}");
+    let html = parsed.body_html(0).unwrap();
+    assert!(html.contains("<b>Monday</b>") && html.contains("href=\"https://contoso.example/\""), "{html}");
+    assert!(!html.contains("x()") && !plain.contains("x()"), "{html}");
+    assert!(!MessageParameters::needed_by(&reply, &address("eve@fabrikam.example")).smtputf8);
+}
+
 proptest! {
     /// The octets of the original and of the directory reach no other field, and the same facts make the same octets.
     #[test]
     fn nothing_in_a_subject_a_name_or_a_text_adds_a_field(
         subject in "\\PC{0,300}", hostile in proptest::collection::vec(any::<u8>(), 0..200),
-        name in "[ -~é\r\n]{0,200}", text in "[ -~é\n\t]{0,200}",
+        name in "[ -~é\r\n]{0,200}", text in "(<p>)?[ -~é\n\t]{0,200}",
     ) {
         let head = [b"Message-ID: <x\r\nBcc: a@b>\r\nSubject: ".as_slice(), subject.as_bytes(), b"\r\n", &hostile].concat();
         let to = address("eve@fabrikam.example");
@@ -72,7 +90,10 @@ proptest! {
         if names.contains(&"In-Reply-To") {
             expected.extend(["In-Reply-To", "References"]);
         }
-        expected.extend(["Subject", "Auto-Submitted", "X-Auto-Response-Suppress", "Content-Type", "Content-Transfer-Encoding"]);
+        expected.extend(["Subject", "Auto-Submitted", "X-Auto-Response-Suppress", "Content-Type"]);
+        // Of two forms each has its own encoding.
+        let html = franking::model::directory::auto_reply::is_html(&text);
+        expected.extend((!html).then_some("Content-Transfer-Encoding"));
         prop_assert_eq!(names, expected);
         prop_assert!(whole.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n'])));
     }

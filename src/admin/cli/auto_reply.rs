@@ -26,7 +26,7 @@ pub struct AutoReplyArgs {
     /// When it ends
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// What senders of the organisation are told: a text, @FILE, or "" to answer none of them
+    /// What senders of the organisation are told: a text, plain or HTML, @FILE, or "" to answer none of them
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     internal: Option<String>,
     /// What senders outside are told

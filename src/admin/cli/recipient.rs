@@ -10,7 +10,7 @@ use super::moderators::ModerationProperties;
 use super::values::{Allowance, Choice, Toggle, custom_attribute, list, recipient_type};
 use crate::admin::office::{Failure, ListQuery, RecipientEdit, Request, Secret};
 use crate::model::directory::RecipientType;
-use crate::model::directory::document::{ClientAccessEntry, Limit, QuotaEntry, SentItemsEntry};
+use crate::model::directory::document::{ClientAccessEntry, Limit, OwnLimit, QuotaEntry, SentItemsEntry};
 
 /// Mailboxes, mail users, contacts and groups.
 #[derive(Debug, Subcommand)]
@@ -258,15 +258,15 @@ struct FlowProperties {
     /// The largest message it sends
     #[arg(long, value_name = "SIZE")]
     send_bytes_max: Option<Limit>,
-    /// When the owner is warned; "unlimited" leaves each of the three to the licence
+    /// When the owner is warned: a size, "unlimited", or "default" for what the licence says
     #[arg(long, value_name = "SIZE")]
-    quota_warning: Option<Limit>,
+    quota_warning: Option<OwnLimit>,
     /// When it may no longer send
     #[arg(long, value_name = "SIZE")]
-    quota_send: Option<Limit>,
+    quota_send: Option<OwnLimit>,
     /// When it may no longer receive either
     #[arg(long, value_name = "SIZE")]
-    quota_receive: Option<Limit>,
+    quota_receive: Option<OwnLimit>,
     /// Keep a copy of what others send as it
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     sent_as_copy: Option<Toggle>,

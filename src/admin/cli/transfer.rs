@@ -36,8 +36,9 @@ A directory in TOML or JSON, as `franking export` writes it; entries change what
 --exchange, files that Exchange exports (CSV or JSON): several at once may speak of one recipient. Every entry that is \
 refused is listed with its reason; the others go in, unless --all-or-nothing.
 
-Exchange: Get-Recipient, Get-Mailbox, Get-CASMailbox, Get-RecipientPermission, Get-MailboxPermission and \
-Get-AcceptedDomain, with -ResultSize Unlimited and Export-Csv -Encoding UTF8
+Exchange: Get-Recipient, Get-Mailbox, Get-CASMailbox, Get-User, Get-RecipientPermission, Get-MailboxPermission, \
+Get-MailboxAutoReplyConfiguration, Get-AcceptedDomain, Get-RemoteDomain and Get-AuthenticationPolicy, with -ResultSize \
+Unlimited and Export-Csv -Encoding UTF8
 
 Examples:
   franking import contoso.toml --dry-run

@@ -120,7 +120,7 @@ impl Index {
 }
 
 /// The part that names the object itself.
-fn last_component(identity: &str) -> Option<String> {
+pub(super) fn last_component(identity: &str) -> Option<String> {
     // CN=Liddell\, Alice,OU=Users,DC=contoso,DC=example
     if identity.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("cn=")) {
         return Some(unescape_until_comma(identity.get(3..)?));

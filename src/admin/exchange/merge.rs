@@ -38,6 +38,10 @@ impl Merge {
     /// Takes the recipients of one file.
     pub(super) fn take_recipients(&mut self, import: &mut Import, file: &str, table: &Table, options: &Options) {
         for row in table.rows() {
+            if recipients::is_no_recipient(&row) {
+                import.skipped += 1;
+                continue;
+            }
             match recipients::draft(&row, options) {
                 Ok(draft) => self.take(import, draft, Origin { file: file.into(), row: row.number() }),
                 Err(reason) => {
@@ -183,6 +187,7 @@ impl Draft {
             login,
             licences,
             enabled,
+            authentication_policy,
             hidden_from_address_lists,
             forward_to_smtp,
             keep_copy,
@@ -207,6 +212,10 @@ impl Draft {
             sent_items,
             custom_attributes,
         );
+        match (&mut self.entry.auto_reply, later.entry.auto_reply) {
+            (Some(own), Some(later)) => own.overlay(*later),
+            (own, later) => *own = own.take().or(later),
+        }
         // A file that lists fewer addresses takes none away: old ones keep replies to old mail working.
         match (&mut self.entry.aliases, later.entry.aliases) {
             (Some(aliases), Some(later)) => {

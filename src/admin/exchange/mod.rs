@@ -1,5 +1,6 @@
-//! Brings in what an Exchange administrator exports: `Get-Recipient`, `Get-Mailbox`, `Get-CASMailbox`,
-//! `Get-RecipientPermission`, `Get-MailboxPermission` and `Get-AcceptedDomain`, by `Export-Csv` or `ConvertTo-Json`.
+//! Brings in what an Exchange administrator exports: `Get-Recipient`, `Get-Mailbox`, `Get-CASMailbox`, `Get-User`,
+//! `Get-RecipientPermission`, `Get-MailboxPermission`, `Get-MailboxAutoReplyConfiguration`, `Get-AcceptedDomain`,
+//! `Get-RemoteDomain` and `Get-AuthenticationPolicy`, by `Export-Csv` or `ConvertTo-Json`.
 //!
 //! Files are read into one [`Document`]; several files may speak of one recipient. Rows refer to recipients as Exchange
 //! does: by name, alias, display name, login, any address, distinguished name, canonical name or `DOMAIN\user`. Every
@@ -7,28 +8,31 @@
 //! something if it were left out (a list of accepted senders) refuses its row; what only grants less is left out with
 //! a note.
 
+mod domains;
 mod identity;
 mod merge;
 mod permissions;
 mod recipients;
 mod references;
+mod replies;
 mod report;
 mod table;
 
 pub use report::{Finding, Report};
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use crate::model::directory::document::{DomainEntry, Hasher, Reason, RecipientEntry};
+use crate::model::directory::document::{Hasher, Reason};
 use crate::model::directory::{Document, Snapshot};
 use crate::model::mail::{Address, AddressKey};
+use crate::model::policy::Settings;
 use merge::Origin;
-use table::{Row, Table};
+use table::Table;
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `Get-Recipient`, `Get-Mailbox`, `Get-CASMailbox`, `Get-MailUser` and the like: a recipient in each row.
+    /// `Get-Recipient`, `Get-Mailbox`, `Get-CASMailbox`, `Get-User` and the like: a recipient in each row.
     Recipients,
     /// `Get-RecipientPermission`: who may send as whom.
     RecipientPermissions,
@@ -36,6 +40,12 @@ pub enum Kind {
     MailboxPermissions,
     /// `Get-AcceptedDomain`.
     AcceptedDomains,
+    /// `Get-RemoteDomain`: what domains outside are sent.
+    RemoteDomains,
+    /// `Get-AuthenticationPolicy`.
+    AuthenticationPolicies,
+    /// `Get-MailboxAutoReplyConfiguration`: what mailboxes answer by themselves.
+    AutoReplies,
 }
 
 /// One file.
@@ -57,11 +67,15 @@ pub struct Options {
     pub licence: Option<Box<str>>,
     /// Accept every domain that a mailbox or group has an address in.
     pub add_domains: bool,
+    /// How many recipients a message may have here. Exchange shows a mailbox that follows its organisation with the
+    /// organisation's number, so a mailbox with this one follows as well.
+    pub recipients_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { licence: Some("ExchangeOnlinePlan1".into()), add_domains: false }
+        let recipients_max = Settings::default().recipients_max;
+        Self { licence: Some("ExchangeOnlinePlan1".into()), add_domains: false, recipients_max }
     }
 }
 
@@ -102,14 +116,20 @@ pub fn read(sources: &[Source<'_>], snapshot: &Snapshot, options: &Options) -> I
         match kind {
             Kind::Recipients => merge.take_recipients(&mut import, name, table, options),
             Kind::AcceptedDomains => import.take_domains(name, table),
-            Kind::RecipientPermissions | Kind::MailboxPermissions => {}
+            Kind::RemoteDomains => import.take_remote_domains(name, table),
+            Kind::AuthenticationPolicies => import.take_authentication_policies(name, table),
+            Kind::RecipientPermissions | Kind::MailboxPermissions | Kind::AutoReplies => {}
         }
     }
     let index = merge.index(snapshot);
     merge.resolve_references(&mut import, &index);
     for (name, kind, table) in &tables {
-        if matches!(kind, Kind::RecipientPermissions | Kind::MailboxPermissions) {
-            permissions::take(&mut import, &mut merge, &index, snapshot, name, table);
+        match kind {
+            Kind::RecipientPermissions | Kind::MailboxPermissions => {
+                permissions::take(&mut import, &mut merge, &index, snapshot, name, table);
+            }
+            Kind::AutoReplies => replies::take(&mut import, &mut merge, &index, name, table),
+            Kind::Recipients | Kind::AcceptedDomains | Kind::RemoteDomains | Kind::AuthenticationPolicies => {}
         }
     }
     merge.finish(&mut import, snapshot, options);
@@ -119,8 +139,9 @@ pub fn read(sources: &[Source<'_>], snapshot: &Snapshot, options: &Options) -> I
     import
 }
 
-const UNKNOWN_KIND: &str = "these columns are of none of Get-Recipient, Get-Mailbox, Get-RecipientPermission, \
-     Get-MailboxPermission or Get-AcceptedDomain; say which it is, or export all columns";
+const UNKNOWN_KIND: &str = "these columns are of none of Get-Recipient, Get-Mailbox, Get-CASMailbox, Get-User, \
+     Get-RecipientPermission, Get-MailboxPermission, Get-MailboxAutoReplyConfiguration, Get-AcceptedDomain, \
+     Get-RemoteDomain or Get-AuthenticationPolicy; export all columns";
 
 /// What a table holds, by its columns.
 fn detect(table: &Table) -> Option<Kind> {
@@ -134,7 +155,17 @@ fn detect(table: &Table) -> Option<Kind> {
     if has("DomainName") && has("DomainType") {
         return Some(Kind::AcceptedDomains);
     }
-    (has("PrimarySmtpAddress") || has("EmailAddresses")).then_some(Kind::Recipients)
+    if has("DomainName") && (has("AllowedOOFType") || has("AutoForwardEnabled")) {
+        return Some(Kind::RemoteDomains);
+    }
+    if has("AutoReplyState") {
+        return Some(Kind::AutoReplies);
+    }
+    if has("AllowBasicAuthSmtp") {
+        return Some(Kind::AuthenticationPolicies);
+    }
+    let of_users = has("UserPrincipalName") && has("WindowsEmailAddress");
+    (of_users || has("PrimarySmtpAddress") || has("EmailAddresses")).then_some(Kind::Recipients)
 }
 
 impl Import {
@@ -178,50 +209,4 @@ impl Import {
             self.note(file, 0, "", reason);
         }
     }
-
-    fn take_domains(&mut self, file: &str, table: &Table) {
-        for row in table.rows() {
-            let domain = row.text("DomainName").unwrap_or_default();
-            match domain_entry(&row, domain) {
-                Ok(entry) => self.document.domains.push(entry),
-                Err(reason) => self.refuse(file, row.number(), domain, reason),
-            }
-        }
-    }
-
-    /// Accepts the domains that recipients of this system have addresses in.
-    fn add_domains(&mut self) {
-        let known = self.document.domains.iter().map(|entry| entry.domain.to_lowercase());
-        let mut known: HashMap<String, ()> = known.map(|domain| (domain, ())).collect();
-        let mut added = Vec::new();
-        let local = |entry: &&RecipientEntry| entry.recipient_type.is_some_and(|kind| !kind.is_external());
-        for entry in self.document.recipients.iter().filter(local) {
-            let aliases = entry.aliases.iter().flatten().filter(|alias| !alias.contains(':'));
-            for address in aliases.chain([&entry.address]).filter_map(|text| Address::parse(text).ok()) {
-                if known.insert(address.domain().to_string(), ()).is_none() {
-                    added.push(plain_domain(&address.domain().to_string()));
-                }
-            }
-        }
-        self.document.domains.extend(added);
-    }
-}
-
-fn plain_domain(domain: &str) -> DomainEntry {
-    DomainEntry { domain: domain.into(), domain_type: None, match_subdomains: None, default: None, next_host: None }
-}
-
-fn domain_entry(row: &Row<'_>, domain: &str) -> Result<DomainEntry, String> {
-    use crate::model::directory::DomainType;
-    let domain_type = match row.text("DomainType").unwrap_or_default() {
-        "Authoritative" | "" | "0" => DomainType::Authoritative,
-        "InternalRelay" | "ExternalRelay" | "1" | "2" => DomainType::InternalRelay,
-        _ => return Err("DomainType is none of Authoritative, InternalRelay and ExternalRelay".to_owned()),
-    };
-    Ok(DomainEntry {
-        domain_type: Some(domain_type),
-        match_subdomains: row.flag("MatchSubDomains")?,
-        default: row.flag("Default")?,
-        ..plain_domain(domain)
-    })
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Options;
+use super::identity::last_component;
 use super::references::{Field, Pending};
 use super::table::{Cell, Row};
 use crate::model::directory::document::{
-    AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, QuotaEntry, RecipientEntry, SentItemsEntry,
+    AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, OwnLimit, QuotaEntry, RecipientEntry, SentItemsEntry,
 };
 use crate::model::directory::{
     Cap, DepartRestriction, ExternalOofOptions, JoinRestriction, ModerationNotifications, OwnCap, RecipientType,
@@ -67,7 +68,7 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
         account(row, &primary, options, &mut entry)?;
     }
     if kind.is_none_or(RecipientType::is_mailbox) {
-        mailbox(row, &mut entry)?;
+        mailbox(row, options, &mut entry)?;
     }
     if kind.is_some_and(RecipientType::is_group) {
         entry.report_to_manager = row.flag("ReportToManagerEnabled")?;
@@ -90,6 +91,12 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
     let references = Field::ALL.into_iter().filter_map(|field| Pending::of(row, field, kind)).collect();
     let identifiers: BTreeSet<Box<str>> = IDENTIFIERS.iter().filter_map(|column| text(row, column)).collect();
     Ok(Draft { entry, primary, alias, references, identifiers: identifiers.into_iter().collect() })
+}
+
+/// Whether a row is of somebody who has no mail at all, of whom `Get-User` tells as well.
+pub(super) fn is_no_recipient(row: &Row<'_>) -> bool {
+    const TYPES: [&str; 4] = ["User", "DisabledUser", "LinkedUser", "Contact"];
+    row.first_text(&["RecipientTypeDetails"]).is_some_and(|kind| TYPES.contains(&kind))
 }
 
 /// A column's text for a key that an empty text clears.
@@ -200,6 +207,11 @@ fn account(row: &Row<'_>, primary: &Address, options: &Options, entry: &mut Reci
     let login = row.first_text(&["UserPrincipalName", "MicrosoftOnlineServicesID", "WindowsLiveID"]);
     entry.login = login.filter(|login| *login != primary.to_string()).map(Into::into);
     entry.enabled = row.flag("AccountDisabled")?.map(|disabled| !disabled);
+    // By name, or by a distinguished name that ends in it; empty leaves it to the organisation's.
+    entry.authentication_policy = row.text("AuthenticationPolicy").map(|policy| {
+        let named = last_component(policy).filter(|name| !name.is_empty());
+        named.as_deref().unwrap_or(policy).into()
+    });
     entry.licences = match row.flag("SKUAssigned")? {
         Some(false) => Some(Vec::new()),
         Some(true) => {
@@ -223,22 +235,25 @@ fn plan_label(row: &Row<'_>) -> Option<&'static str> {
     (has("ExchangeOnline") || has("BPOS_S_Standard")).then_some("ExchangeOnlinePlan1")
 }
 
-fn mailbox(row: &Row<'_>, entry: &mut RecipientEntry) -> Result<(), String> {
+fn mailbox(row: &Row<'_>, options: &Options, entry: &mut RecipientEntry) -> Result<(), String> {
     entry.forward_to_smtp = row.text("ForwardingSmtpAddress").map(|target| without_smtp(target).into());
     entry.keep_copy = row.flag("DeliverToMailboxAndForward")?;
     // On premises a mailbox's own values do not count while the database's are used (spec section 2.4).
-    if row.flag("UseDatabaseQuotaDefaults")? != Some(true) {
-        let quota = QuotaEntry {
-            issue_warning: limit(row, "IssueWarningQuota")?,
-            prohibit_send: limit(row, "ProhibitSendQuota")?,
-            prohibit_send_receive: limit(row, "ProhibitSendReceiveQuota")?,
-        };
-        entry.quota = (quota != QuotaEntry::default()).then(|| Box::new(quota));
-    }
-    // "Unlimited" leaves it to the organisation.
-    let own = row.text("RecipientLimits").map(|text| text.parse::<OwnCap>().map_err(|error| error.to_string()));
-    if let Some(own @ OwnCap::Own(Cap::Count(_))) = own.transpose()? {
-        entry.limits = Some(Box::new(LimitsEntry { recipients_per_message: Some(own), ..LimitsEntry::default() }));
+    let quota = if row.flag("UseDatabaseQuotaDefaults")? == Some(true) {
+        let usual = Some(OwnLimit::Default);
+        QuotaEntry { issue_warning: usual, prohibit_send: usual, prohibit_send_receive: usual }
+    } else {
+        let own = |column| limit(row, column).map(|limit| limit.map(OwnLimit::Own));
+        QuotaEntry {
+            issue_warning: own("IssueWarningQuota")?,
+            prohibit_send: own("ProhibitSendQuota")?,
+            prohibit_send_receive: own("ProhibitSendReceiveQuota")?,
+        }
+    };
+    entry.quota = (quota != QuotaEntry::default()).then(|| Box::new(quota));
+    if let Some(recipients_per_message) = recipients_per_message(row, options)? {
+        let recipients_per_message = Some(recipients_per_message);
+        entry.limits = Some(Box::new(LimitsEntry { recipients_per_message, ..LimitsEntry::default() }));
     }
     let copies = SentItemsEntry {
         sent_as: row.flag("MessageCopyForSentAsEnabled")?,
@@ -249,6 +264,15 @@ fn mailbox(row: &Row<'_>, entry: &mut RecipientEntry) -> Result<(), String> {
     entry.auto_reply = oof_options(row)?
         .map(|options| Box::new(AutoReplyEntry { external_oof_options: Some(options), ..AutoReplyEntry::default() }));
     Ok(())
+}
+
+/// `RecipientLimits`. "Unlimited" leaves it to the organisation, and a mailbox that shows the organisation's number
+/// follows it: Exchange prints what is in force and does not say whose it is.
+fn recipients_per_message(row: &Row<'_>, options: &Options) -> Result<Option<OwnCap>, String> {
+    let Some(text) = row.first_text(&["RecipientLimits"]) else { return Ok(None) };
+    let given: Cap = text.parse().map_err(|error| format!("RecipientLimits: {error}"))?;
+    let own = given.count().filter(|count| usize::try_from(*count) != Ok(options.recipients_max));
+    Ok(Some(own.map_or(OwnCap::Default, |count| OwnCap::Own(Cap::Count(count)))))
 }
 
 /// `SendModerationNotifications` by name, or by the number that JSON holds for it.

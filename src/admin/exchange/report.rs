@@ -62,13 +62,15 @@ impl Report {
     pub(super) fn new(import: Import, plan: Plan) -> Self {
         let Import { mut refused, notes, skipped, origins, .. } = import;
         for rejected in &plan.rejected {
-            let origin = match rejected.entry {
-                Entry::Recipient(place) => origins.get(place),
-                Entry::Organisation | Entry::AuthenticationPolicy(_) | Entry::Domain(_) | Entry::RemoteDomain(_) => {
-                    None
+            let (file, row) = match rejected.entry {
+                Entry::Recipient(place) => {
+                    origins.get(place).map_or(("recipients", 0), |origin| (&*origin.file, origin.row))
                 }
+                Entry::Organisation => ("organisation", 0),
+                Entry::AuthenticationPolicy(_) => ("authentication policies", 0),
+                Entry::Domain(_) => ("accepted domains", 0),
+                Entry::RemoteDomain(_) => ("remote domains", 0),
             };
-            let (file, row) = origin.map_or(("accepted domains", 0), |origin| (&*origin.file, origin.row));
             refused.push(Finding::new(file, row, &rejected.address, &rejected.reason.to_string()));
         }
         refused.sort_by(|one, other| (&one.file, one.row).cmp(&(&other.file, other.row)));

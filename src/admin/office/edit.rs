@@ -285,14 +285,7 @@ impl RecipientEdit {
 
     fn quota(&self, recipient: &mut Recipient) {
         let mut quota = recipient.quota.take().unwrap_or_default();
-        let set = |stored: &mut Option<u64>, limit: Option<Limit>| {
-            if let Some(limit) = limit {
-                *stored = limit.bytes();
-            }
-        };
-        set(&mut quota.issue_warning, self.quota.issue_warning);
-        set(&mut quota.prohibit_send, self.quota.prohibit_send);
-        set(&mut quota.prohibit_send_receive, self.quota.prohibit_send_receive);
+        self.quota.apply(&mut quota);
         recipient.quota = Some(quota).filter(|quota| **quota != Quota::default());
     }
 

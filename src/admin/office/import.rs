@@ -99,8 +99,11 @@ pub(super) fn import_exchange(
         .collect::<Result<_, _>>()?;
     let sources: Vec<exchange::Source<'_>> =
         decoded.iter().map(|(name, bytes)| exchange::Source { name, bytes, kind: None }).collect();
-    let reading =
-        exchange::Options { licence: options.licence.as_deref().map(Into::into), add_domains: options.add_domains };
+    let reading = exchange::Options {
+        licence: options.licence.as_deref().map(Into::into),
+        add_domains: options.add_domains,
+        recipients_max: office.settings.recipients_max,
+    };
     // Exports hold no passwords.
     let hash = |_: &str| Err("an Exchange export holds no passwords".into());
     let judge = |snapshot: &Snapshot| exchange::read(&sources, snapshot, &reading).plan(snapshot, &hash);

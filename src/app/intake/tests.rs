@@ -6,7 +6,7 @@ use std::path::Path;
 use tokio::time::Instant;
 
 use super::*;
-use crate::model::directory::{AcceptedDomain, Cap, Change, DomainType, Quota, Recipient, RecipientLimits};
+use crate::model::directory::{AcceptedDomain, Cap, Change, DomainType, Limit, Quota, Recipient, RecipientLimits};
 use crate::model::directory::{RecipientType, Snapshot};
 use crate::model::mail::{Address, Domain, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::{
@@ -206,7 +206,7 @@ async fn the_fourth_session_is_refused_and_an_account_may_have_more() {
 #[tokio::test(start_paused = true)]
 async fn whose_own_mailbox_is_full_does_not_send_until_room_was_made() {
     let scene = Scene::new(Profile::ExchangeOnline, |alice| {
-        alice.quota = Some(Box::new(Quota { prohibit_send: Some(100), ..Quota::default() }));
+        alice.quota = Some(Box::new(Quota { prohibit_send: Some(Limit::Bytes(100)), ..Quota::default() }));
     });
     scene.fill("a1", 99).await;
     scene.accept(1).await.unwrap();

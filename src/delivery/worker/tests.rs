@@ -8,8 +8,8 @@ use super::super::outbox::Outbox;
 use super::super::outgoing::{Closing, Outcomes};
 use super::*;
 use crate::model::directory::{
-    AcceptedDomain, Cap, Change, DomainType, Forwarding, Grant, Group, Quota, Recipient, RecipientId, RecipientLimits,
-    RecipientType, Right,
+    AcceptedDomain, Cap, Change, DomainType, Forwarding, Grant, Group, Limit, Quota, Recipient, RecipientId,
+    RecipientLimits, RecipientType, Right,
 };
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use crate::model::policy::{
@@ -253,7 +253,7 @@ fn a_full_mailbox_takes_nothing_and_the_sender_hears_of_it() {
     in_runtime(async {
         let snapshot = contoso();
         let mut bob = Recipient::clone(snapshot.recipient(BOB).unwrap());
-        bob.quota = Some(Box::new(Quota { prohibit_send_receive: Some(1), ..Quota::default() }));
+        bob.quota = Some(Box::new(Quota { prohibit_send_receive: Some(Limit::Bytes(1)), ..Quota::default() }));
         let house = House::of(snapshot.apply(&[Change::PutRecipient(Box::new(bob))]).unwrap(), None);
         // The first message is larger than what is left, and arrives; it fills the mailbox.
         for _ in 0..2 {

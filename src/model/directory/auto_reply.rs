@@ -1,8 +1,8 @@
 //! What a mailbox answers by itself while its owner is away (spec section 6.1, `Set-MailboxAutoReplyConfiguration`).
 //!
-//! Texts are plain text with LF line ends. Whoever changes state or texts begins a new history of answered senders: the
-//! revision names it, and [`Snapshot::apply`](super::Snapshot::apply) gives it, so that no way of changing a recipient
-//! can forget to.
+//! Texts have LF line ends. One that begins with a tag is HTML, as Exchange keeps it; any other is plain text. Whoever
+//! changes state or texts begins a new history of answered senders: the revision names it, and
+//! [`Snapshot::apply`](super::Snapshot::apply) gives it, so that no way of changing a recipient can forget to.
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ pub enum ExternalOofOptions {
 pub struct AutoReply {
     /// Whether, and when.
     pub state: AutoReplyState,
-    /// `InternalMessage`: to senders of the organisation; empty answers none of them.
+    /// `InternalMessage`: to senders of the organisation, plain or HTML; empty answers none of them.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub internal_message: Box<str>,
     /// `ExternalMessage`: to senders outside; empty answers none of them.
@@ -132,12 +132,7 @@ pub(super) fn judge(recipient: &Recipient) -> Result<(), ChangeError> {
         return Err(ChangeError::AutoReplyPeriod);
     }
     for text in [&set.internal_message, &set.external_message] {
-        if text.len() > MESSAGE_BYTES_MAX {
-            return Err(ChangeError::AutoReplyTooLong { bytes: text.len(), max: MESSAGE_BYTES_MAX });
-        }
-        if !is_plain(text) {
-            return Err(ChangeError::AutoReplyNotPlainText);
-        }
+        judge_text(text)?;
     }
     // Spec S3-8: the screen for shared mailboxes asks for the internal text first.
     let shared = kind == RecipientType::SharedMailbox;
@@ -152,13 +147,33 @@ pub(super) const fn may_reply(kind: RecipientType) -> bool {
     kind.is_mailbox() && !matches!(kind, RecipientType::GroupMailbox)
 }
 
-/// Whether a text goes out as people see it: no controls but tabs and line ends, and no markup, which readers would
-/// show as it is.
-fn is_plain(text: &str) -> bool {
+/// Whether a text can go out: not too long, and without controls but tabs and line ends. What of its markup readers get
+/// is decided when a reply is written.
+///
+/// # Errors
+/// `AutoReplyTooLong` and `AutoReplyControls`.
+pub fn judge_text(text: &str) -> Result<(), ChangeError> {
+    if text.len() > MESSAGE_BYTES_MAX {
+        return Err(ChangeError::AutoReplyTooLong { bytes: text.len(), max: MESSAGE_BYTES_MAX });
+    }
     let controls = text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t'));
-    let start: String = text.trim_start().chars().take(9).collect::<String>().to_ascii_lowercase();
-    let markup = ["<html", "<!doctype", "<body", "<div", "<p>"].iter().any(|tag| start.starts_with(tag));
-    !controls && !markup
+    if controls { Err(ChangeError::AutoReplyControls) } else { Ok(()) }
+}
+
+/// Whether a text is HTML: it begins with a tag. `Set-MailboxAutoReplyConfiguration` takes both and asks for no kind
+/// either.
+pub fn is_html(text: &str) -> bool {
+    const BEGINNINGS: [&str; 21] = [
+        "!doctype", "html", "head", "body", "div", "p", "span", "table", "br", "h1", "h2", "h3", "font", "b", "i", "u",
+        "strong", "em", "ul", "ol", "center",
+    ];
+    let Some(tag) = text.trim_start().strip_prefix('<') else { return false };
+    if tag.starts_with("!--") {
+        return true;
+    }
+    let name: String = tag.chars().take(9).take_while(|one| one.is_ascii_alphanumeric() || *one == '!').collect();
+    let ends = tag.get(name.len()..).is_some_and(|rest| rest.starts_with(['>', '/', ' ', '\t', '\n']));
+    ends && BEGINNINGS.iter().any(|known| known.eq_ignore_ascii_case(&name))
 }
 
 #[cfg(test)]
@@ -227,9 +242,10 @@ mod tests {
         let both = AutoReply { internal_message: "Closed.".into(), ..external };
         assert!(empty().apply(&[mailbox(SharedMailbox, both)]).is_ok());
         assert!(empty().apply(&[mailbox(RoomMailbox, away("x"))]).is_ok());
-        for text in ["a\u{1b}b", "a\0", "<html><body>Away</body></html>", "  <!DOCTYPE html>"] {
-            assert_eq!(refused(UserMailbox, away(text)), ChangeError::AutoReplyNotPlainText, "{text}");
+        for text in ["a\u{1b}b", "a\0", "<html>\u{7f}</html>"] {
+            assert_eq!(refused(UserMailbox, away(text)), ChangeError::AutoReplyControls, "{text}");
         }
+        assert!(empty().apply(&[mailbox(UserMailbox, away("<html><body>Away</body></html>"))]).is_ok());
         let long = "x".repeat(MESSAGE_BYTES_MAX + 1);
         assert!(matches!(refused(UserMailbox, away(&long)), ChangeError::AutoReplyTooLong { .. }));
         let (start, end) = (instant("2026-12-24T12:00:00Z"), instant("2026-12-24T12:00:00Z"));
@@ -240,6 +256,16 @@ mod tests {
                 refused(kind, away("x")),
                 ChangeError::NotForThisType { .. } | ChangeError::ExternalAddressMissing { .. }
             ));
+        }
+    }
+
+    #[test]
+    fn a_text_that_begins_with_a_tag_is_html() {
+        for text in ["<html>\n<body>Away", "  <!DOCTYPE html><p>", "<P class=x>Away</P>", "<!-- x -->Away", "<br/>x"] {
+            assert!(is_html(text), "{text}");
+        }
+        for text in ["Away <b>now</b>", "<away>", "<3", "< p>", "<pepper>", "<p", "", "<", "<bob@contoso.example>"] {
+            assert!(!is_html(text), "{text}");
         }
     }
 

@@ -178,8 +178,8 @@ pub enum ChangeError {
         max: usize,
     },
     /// The text of an automatic reply would not be shown as it was meant.
-    #[error("The text of an automatic reply must be plain text, without markup and control characters.")]
-    AutoReplyNotPlainText,
+    #[error("The text of an automatic reply must have no control characters.")]
+    AutoReplyControls,
     /// A shared mailbox that answers strangers answers its organisation, too (spec S3-8).
     #[error("A shared mailbox that answers senders outside needs a text for senders inside, too: --internal TEXT")]
     AutoReplyInternalMissing,

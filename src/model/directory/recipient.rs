@@ -10,6 +10,7 @@ use super::auto_reply::{AutoReply, SENDERS_DEFAULT, SENDERS_MAX};
 use super::cap::RecipientLimits;
 use super::group::Group;
 use super::lifecycle::Lifecycle;
+use super::limit::Limit;
 use super::moderation::Moderation;
 use super::permission::{Grant, Right};
 use super::proxy::ProxyAddresses;
@@ -64,19 +65,20 @@ pub struct Restrictions {
     pub send_bytes_max: Option<u64>,
 }
 
-/// Thresholds of a mailbox in octets (decision D5); unset values follow the licence.
+/// Thresholds of a mailbox (decision D5); unset values follow the licence, and `Unlimited` is without whatever that
+/// says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Quota {
     /// `IssueWarningQuota`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issue_warning: Option<u64>,
+    pub issue_warning: Option<Limit>,
     /// `ProhibitSendQuota`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prohibit_send: Option<u64>,
+    pub prohibit_send: Option<Limit>,
     /// `ProhibitSendReceiveQuota`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub prohibit_send_receive: Option<u64>,
+    pub prohibit_send_receive: Option<Limit>,
 }
 
 /// Where copies of sent mail go (spec section 4.4).

@@ -6,6 +6,7 @@ use super::cap::Cap;
 use super::change::ChangeError;
 use super::filter::Filter;
 use super::lifecycle::Lifecycle;
+use super::limit::Limit;
 use super::membership::{DepartRestriction, JoinRestriction, OWNERS_MAX, REQUESTS_MAX};
 use super::moderation::MODERATORS_MAX;
 use super::proxy::OtherProxy;
@@ -254,8 +255,9 @@ fn quota(recipient: &Recipient) -> Result<(), ChangeError> {
     let Some(quota) = &recipient.quota else {
         return Ok(());
     };
+    // What has no limit has no place in the order.
     let set = [quota.issue_warning, quota.prohibit_send, quota.prohibit_send_receive];
-    if set.into_iter().flatten().is_sorted() { Ok(()) } else { Err(ChangeError::QuotaOrder) }
+    if set.into_iter().flatten().filter_map(Limit::bytes).is_sorted() { Ok(()) } else { Err(ChangeError::QuotaOrder) }
 }
 
 /// Somebody must be able to answer for each moderator, so a group is none; owners may be groups all the same.

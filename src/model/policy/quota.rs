@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::refusal::Refusal;
 use super::settings::Settings;
-use crate::model::directory::{Recipient, RecipientType};
+use crate::model::directory::{Limit, Recipient, RecipientType};
 use crate::model::mail::Timestamp;
 
 /// What a mailbox holds, over all its folders.
@@ -110,8 +110,9 @@ const KIOSK_LABELS: [&str; 9] = [
 /// Archiving add-ons: with a Plan 1 they lift a mailbox that is no user's (spec section 2.4).
 const ARCHIVING_LABELS: [&str; 3] = ["exchangeonlinearchiving", "exchangearchiveaddon", "exchangearchive"];
 
-/// The thresholds that apply to a mailbox: each of its own values, else that of its licence in the cloud, or of the
-/// database on premises. A default that would contradict an own value gives way, so that the order always holds.
+/// The thresholds that apply to a mailbox: each of its own values, `Unlimited` among them, else that of its licence in
+/// the cloud, or of the database on premises. A default that would contradict an own value gives way, so that the order
+/// always holds.
 pub fn thresholds(recipient: &Recipient, settings: &Settings) -> Thresholds {
     let usual = settings.quota.unwrap_or_else(|| by_licence(recipient));
     let Some(own) = recipient.quota.as_deref() else {
@@ -121,13 +122,14 @@ pub fn thresholds(recipient: &Recipient, settings: &Settings) -> Thresholds {
         let raised = usual.map(|usual| usual.max(least.unwrap_or(0)));
         [raised, most].into_iter().flatten().min()
     };
-    let lower = own.prohibit_send.max(own.issue_warning);
-    let prohibit_send_receive =
-        own.prohibit_send_receive.or_else(|| usual.prohibit_send_receive.map(|usual| usual.max(lower.unwrap_or(0))));
-    let prohibit_send =
-        own.prohibit_send.or_else(|| within(usual.prohibit_send, own.issue_warning, prohibit_send_receive));
-    let issue_warning =
-        own.issue_warning.or_else(|| within(usual.issue_warning, None, prohibit_send.or(prohibit_send_receive)));
+    let bytes = |own: Option<Limit>| own.and_then(Limit::bytes);
+    let lower = bytes(own.prohibit_send).max(bytes(own.issue_warning));
+    let raised = || usual.prohibit_send_receive.map(|usual| usual.max(lower.unwrap_or(0)));
+    let prohibit_send_receive = own.prohibit_send_receive.map_or_else(raised, Limit::bytes);
+    let raised = || within(usual.prohibit_send, bytes(own.issue_warning), prohibit_send_receive);
+    let prohibit_send = own.prohibit_send.map_or_else(raised, Limit::bytes);
+    let lowered = || within(usual.issue_warning, None, prohibit_send.or(prohibit_send_receive));
+    let issue_warning = own.issue_warning.map_or_else(lowered, Limit::bytes);
     Thresholds { issue_warning, prohibit_send, prohibit_send_receive }
 }
 
@@ -306,17 +308,44 @@ mod tests {
         assert!(notice_is_due(Some(at(900)), at(100)));
     }
 
+    #[test]
+    fn without_limit_is_without_whatever_the_licence_says() {
+        let settings = Settings::of(Profile::ExchangeOnline);
+        let mut shared = mailbox(RecipientType::SharedMailbox, &[]);
+        let own = Quota { prohibit_send_receive: Some(Limit::Unlimited), ..Quota::default() };
+        shared.quota = Some(Box::new(own));
+        let found = thresholds(&shared, &settings);
+        assert_eq!(found, Thresholds { prohibit_send_receive: None, ..PLAN_1 });
+        assert_eq!(may_receive(&shared, &settings, Usage { bytes: u64::MAX, messages: 1 }), Ok(()));
+        let none = Some(Limit::Unlimited);
+        shared.quota = Some(Box::new(Quota { issue_warning: none, prohibit_send: none, prohibit_send_receive: none }));
+        assert_eq!(thresholds(&shared, &settings).stage(u64::MAX), Stage::Normal);
+        // Thresholds below one that is without still count.
+        let own = Quota { issue_warning: Some(Limit::Bytes(90 * GIB)), prohibit_send: none, ..Quota::default() };
+        shared.quota = Some(Box::new(own));
+        let expected = [Some(90 * GIB), None, Some(90 * GIB)];
+        let found = thresholds(&shared, &settings);
+        assert_eq!([found.issue_warning, found.prohibit_send, found.prohibit_send_receive], expected);
+    }
+
     fn value() -> impl Strategy<Value = Option<u64>> {
         prop::option::of(prop_oneof![0..200_u64 * GIB, Just(0), Just(u64::MAX)])
     }
 
     proptest! {
         #[test]
-        fn own_values_stand_and_the_order_always_holds(mut own in [value(), value(), value()], cloud in any::<bool>()) {
+        fn own_values_stand_and_the_order_always_holds(
+            mut own in [value(), value(), value()],
+            without in any::<[bool; 3]>(),
+            cloud in any::<bool>(),
+        ) {
             let mut values: Vec<u64> = own.iter().copied().flatten().collect();
             values.sort_unstable();
             let mut rising = values.into_iter();
             own.iter_mut().filter(|value| value.is_some()).for_each(|value| *value = rising.next());
+            let mut own = own.map(|bytes| bytes.map(Limit::Bytes));
+            let unlimited = own.iter_mut().zip(without).filter(|(_, without)| *without);
+            unlimited.for_each(|(own, _)| *own = Some(Limit::Unlimited));
             let [issue_warning, prohibit_send, prohibit_send_receive] = own;
             let mut shared = mailbox(RecipientType::SharedMailbox, &[]);
             shared.quota = Some(Box::new(Quota { issue_warning, prohibit_send, prohibit_send_receive }));
@@ -325,7 +354,7 @@ mod tests {
             prop_assert!(found.rise(), "{found:?}");
             let all = [found.issue_warning, found.prohibit_send, found.prohibit_send_receive];
             for (own, found) in own.iter().zip(all) {
-                prop_assert!(own.is_none() || *own == found);
+                prop_assert!(own.is_none_or(|own| own.bytes() == found));
             }
         }
     }

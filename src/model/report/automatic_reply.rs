@@ -2,10 +2,14 @@
 //!
 //! The same facts make the same octets, and what the sender wrote stays inside its field, as in a report. Exchange says
 //! `auto-generated`; RFC 3834 section 5 wants `auto-replied`, which every reader of that field understands as well.
+//!
+//! A text in HTML goes out twice, as `multipart/alternative`: as plain text for readers that show no other, and as HTML
+//! of which nothing is left that acts or fetches (see `markup`).
 
-use super::encode::{ascii_line, header_text, one_line, phrase, quoted_printable};
+use super::encode::{Boundary, ascii_line, header_text, one_line, phrase, quoted_printable};
 use super::header::{Original, SUBJECT_CHARACTERS_MAX};
-use super::line;
+use super::{line, markup};
+use crate::model::directory::auto_reply::is_html;
 use crate::model::mail::{Address, Timestamp};
 use crate::model::queue::QueueId;
 
@@ -23,7 +27,7 @@ pub struct AutomaticReplyFacts<'a> {
     pub author_name: Option<&'a str>,
     /// Who reads.
     pub to: &'a Address,
-    /// The text, with LF line ends.
+    /// The text, plain or HTML, with LF line ends.
     pub text: &'a str,
     /// The message that is answered, and the mailbox's place in it: together they name the reply.
     pub message: (QueueId, u32),
@@ -53,9 +57,31 @@ pub fn compose_automatic_reply(facts: &AutomaticReplyFacts<'_>) -> Vec<u8> {
     line(&mut output, &format!("Subject: {}", header_text(&subject)));
     line(&mut output, "Auto-Submitted: auto-replied");
     line(&mut output, "X-Auto-Response-Suppress: All");
-    line(&mut output, "Content-Type: text/plain; charset=utf-8");
-    line(&mut output, "Content-Transfer-Encoding: quoted-printable");
-    line(&mut output, "");
-    quoted_printable(facts.text, &mut output);
+    content(facts.text, id, &mut output);
     output
+}
+
+/// What tells readers how to show the text, and the text.
+fn content(text: &str, id: QueueId, output: &mut Vec<u8>) {
+    if !is_html(text) {
+        return part("text/plain", text, output);
+    }
+    let harmless = markup::harmless(text);
+    // All of it is encoded as quoted-printable, in which no boundary can occur.
+    let boundary = Boundary::outside(id, "a", &[]);
+    line(output, &format!("Content-Type: multipart/alternative; boundary=\"{boundary}\""));
+    for (media_type, text) in [("text/plain", &harmless.plain), ("text/html", &harmless.html)] {
+        line(output, "");
+        line(output, &format!("--{boundary}"));
+        part(media_type, text, output);
+    }
+    line(output, "");
+    line(output, &format!("--{boundary}--"));
+}
+
+fn part(media_type: &str, text: &str, output: &mut Vec<u8>) {
+    line(output, &format!("Content-Type: {media_type}; charset=utf-8"));
+    line(output, "Content-Transfer-Encoding: quoted-printable");
+    line(output, "");
+    quoted_printable(text, output);
 }

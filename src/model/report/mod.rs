@@ -8,6 +8,7 @@
 mod automatic_reply;
 mod encode;
 mod header;
+mod markup;
 mod notice;
 mod people;
 mod request;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{DirectoryError, DirectoryStore, IndexState, OpenError};
 use crate::model::directory::{
-    AcceptedDomain, AllowedOofType, Change, DomainType, Recipient, RecipientId, RecipientType, RemoteDomain, Snapshot,
+    AcceptedDomain, AllowedOofType, AutoForwardingMode, Change, DomainType, Limit, Recipient, RecipientId,
+    RecipientType, RemoteDomain, Snapshot,
 };
 use crate::model::mail::{Address, Timestamp};
 use crate::store::engine::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, MemoryEngine, Tree};
@@ -54,6 +55,33 @@ fn mailbox(id: RecipientId, name: &str) -> Change {
 
 fn add(store: &DirectoryStore, name: &str) -> Result<Arc<Snapshot>, DirectoryError> {
     store.change("test", &mut |snapshot| Ok(vec![domain(), mailbox(snapshot.next_id(), name)]))
+}
+
+#[test]
+fn a_log_from_before_there_were_limits_is_read() {
+    use super::log::{Entry as LogEntry, Replay};
+    // As it was written then: no limits, a quota in plain numbers, and a switch in the place of a mode.
+    let record = r#"{"version":1,"at":1767603600000,"actor":"root","changes":[
+        {"put_organisation":{"name":"Contoso","auto_forwarding_enabled":true}},
+        {"put_domain":{"domain":"contoso.example","domain_type":"Authoritative","match_subdomains":false,"default":true}},
+        {"put_recipient":{"id":1,"type":"SharedMailbox","name":"info","addresses":RECORDED,
+         "quota":{"prohibit_send":53150220288}}}]}"#;
+    let now =
+        Recipient::new(RecipientId(1), RecipientType::SharedMailbox, "info", "info@contoso.example".parse().unwrap());
+    let addresses = serde_json::to_string(&now.addresses).unwrap();
+    let record = record.replace("RECORDED", &addresses);
+    let mut replay = Replay::from(Snapshot::default());
+    replay.take(record.as_bytes(), 1);
+    let (snapshot, applied) = replay.finish().unwrap();
+    assert_eq!(applied, 1);
+    let info = snapshot.recipient(RecipientId(1)).unwrap();
+    assert!(info.limits.is_none() && info.auto_reply.is_none());
+    assert_eq!(info.quota.as_deref().unwrap().prohibit_send, Some(Limit::Bytes(53_150_220_288)));
+    assert_eq!(snapshot.organisation().auto_forwarding_mode, AutoForwardingMode::On);
+    // What was read is written with the same meaning.
+    let changes = vec![Change::PutRecipient(Box::new(Recipient::clone(info)))];
+    let entry = LogEntry { version: 2, at: Timestamp::EPOCH, actor: "test".to_owned(), changes };
+    assert_eq!(LogEntry::decode(&entry.encode().unwrap(), 2).unwrap(), entry);
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {

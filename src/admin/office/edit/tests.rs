@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin::office::tests::contoso;
+use crate::model::directory::{Limit, OwnLimit};
 
 fn edited(identity_text: &str, edit: &RecipientEdit) -> Result<(Recipient, Vec<String>), Failure> {
     let snapshot = contoso();
@@ -82,7 +83,7 @@ fn forwarding_is_set_and_cleared() {
 fn restrictions_quota_and_attributes_vanish_when_they_are_default() {
     let set = RecipientEdit {
         require_authentication: Some(Switch::No),
-        quota: QuotaEntry { prohibit_send: Some(Limit::Bytes(5)), ..Default::default() },
+        quota: QuotaEntry { prohibit_send: Some(OwnLimit::Own(Limit::Bytes(5))), ..Default::default() },
         custom_attributes: BTreeMap::from([(2, "sales".to_owned())]),
         ..Default::default()
     };
@@ -90,7 +91,7 @@ fn restrictions_quota_and_attributes_vanish_when_they_are_default() {
     assert_eq!(alice.restrictions.as_ref().unwrap().require_sender_authentication, Some(false));
     let unset = RecipientEdit {
         require_authentication: Some(Switch::Default),
-        quota: QuotaEntry { prohibit_send: Some(Limit::Unlimited), ..Default::default() },
+        quota: QuotaEntry { prohibit_send: Some(OwnLimit::Default), ..Default::default() },
         custom_attributes: BTreeMap::from([(2, String::new())]),
         ..Default::default()
     };

@@ -29,10 +29,10 @@ pub struct AutoReplyEntry {
     /// `EndTime`, in the same form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_time: Option<Box<str>>,
-    /// `InternalMessage`, plain text.
+    /// `InternalMessage`, plain text or HTML.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal_message: Option<Box<str>>,
-    /// `ExternalMessage`, plain text.
+    /// `ExternalMessage`, plain text or HTML.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_message: Option<Box<str>>,
     /// `ExternalAudience`.
@@ -77,6 +77,17 @@ impl AutoReplyEntry {
             external_oof_options: Some(set.external_oof_options)
                 .filter(|options| *options != ExternalOofOptions::default()),
         }
+    }
+
+    /// Adds what another entry says of the same mailbox; where both speak, the later one is heard.
+    pub fn overlay(&mut self, later: Self) {
+        self.state = later.state.or(self.state);
+        self.start_time = later.start_time.or_else(|| self.start_time.take());
+        self.end_time = later.end_time.or_else(|| self.end_time.take());
+        self.internal_message = later.internal_message.or_else(|| self.internal_message.take());
+        self.external_message = later.external_message.or_else(|| self.external_message.take());
+        self.external_audience = later.external_audience.or(self.external_audience);
+        self.external_oof_options = later.external_oof_options.or(self.external_oof_options);
     }
 
     /// Whether it says nothing.

@@ -384,9 +384,7 @@ fn quota(entry: &RecipientEntry, recipient: &mut Recipient) {
         return;
     };
     let mut next = recipient.quota.take().map(|former| *former).unwrap_or_default();
-    set(&mut next.issue_warning, given.issue_warning.map(Limit::bytes));
-    set(&mut next.prohibit_send, given.prohibit_send.map(Limit::bytes));
-    set(&mut next.prohibit_send_receive, given.prohibit_send_receive.map(Limit::bytes));
+    given.apply(&mut next);
     recipient.quota = (next != Default::default()).then(|| Box::new(next));
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
 use crate::model::directory::permission::Right;
-use crate::model::directory::recipient::{Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies};
+use crate::model::directory::recipient::{Organisation, Recipient, RecipientId, Restrictions, SentItemsCopies};
 use crate::model::directory::snapshot::Snapshot;
 use crate::model::directory::{AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, RemoteDomain};
 use crate::model::mail::Timestamp;
@@ -148,7 +148,7 @@ fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> Recipi
         deny_full_access: grants(Right::FullAccess, true),
         no_automapping: addresses(&recipient.not_automapped),
         client_access: differing(client_access(&recipient.client_access), &ClientAccessEntry::default()),
-        quota: recipient.quota.as_deref().and_then(quota),
+        quota: recipient.quota.as_deref().and_then(QuotaEntry::of),
         limits: recipient.limits.as_deref().and_then(LimitsEntry::of),
         sent_items: differing(sent_items(recipient.sent_items), &SentItemsEntry::default()),
         auto_reply: recipient
@@ -271,15 +271,6 @@ fn client_access(access: &ClientAccess) -> ClientAccessEntry {
         one_win_native_outlook: off(access.one_win_native_outlook),
         smtp_client_authentication_disabled,
     }
-}
-
-fn quota(quota: &Quota) -> Option<Box<QuotaEntry>> {
-    let entry = QuotaEntry {
-        issue_warning: quota.issue_warning.map(Limit::Bytes),
-        prohibit_send: quota.prohibit_send.map(Limit::Bytes),
-        prohibit_send_receive: quota.prohibit_send_receive.map(Limit::Bytes),
-    };
-    (entry != QuotaEntry::default()).then(|| Box::new(entry))
 }
 
 fn sent_items(copies: SentItemsCopies) -> SentItemsEntry {

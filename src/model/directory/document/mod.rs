@@ -9,7 +9,7 @@
 mod auto_reply;
 mod compose;
 mod export;
-mod limit;
+mod limits;
 mod membership;
 mod moderation;
 mod plan;
@@ -20,15 +20,15 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
 use super::auto_forwarding::{self, AutoForwardingMode};
-use super::cap::{Cap, OwnCap, RecipientLimits};
 use super::membership::{DepartRestriction, JoinRestriction};
 use super::moderation::ModerationNotifications;
 use super::recipient_type::RecipientType;
 use super::remote_domain::AllowedOofType;
 
+pub use super::limit::{Limit, LimitError, OwnLimit, OwnLimitError};
 pub use auto_reply::{AutoReplyEntry, AutoReplyError, AutoReplyStateName};
 pub use export::Secrets;
-pub use limit::{Limit, LimitError};
+pub use limits::{LimitsEntry, QuotaEntry};
 pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected, printable};
 
 /// A whole directory, or the part of one that an import brings.
@@ -397,79 +397,6 @@ pub struct ClientAccessEntry {
     pub one_win_native_outlook: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smtp_client_authentication_disabled: Option<bool>,
-}
-
-/// Mailbox thresholds: octets, text such as `"49.5 GB"`, or `"unlimited"` to follow the licence again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QuotaEntry {
-    /// `IssueWarningQuota`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub issue_warning: Option<Limit>,
-    /// `ProhibitSendQuota`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prohibit_send: Option<Limit>,
-    /// `ProhibitSendReceiveQuota`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prohibit_send_receive: Option<Limit>,
-}
-
-/// Limits: whole numbers, `"unlimited"`, or `"default"` to follow the configuration again; see
-/// [`RecipientLimits`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsEntry {
-    /// `RecipientLimits`; here without a limit means the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recipients_per_message: Option<OwnCap>,
-    /// `MessageRateLimit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_per_minute: Option<OwnCap>,
-    /// `RecipientRateLimit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recipients_per_day: Option<OwnCap>,
-    /// Sessions at the same time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sessions: Option<OwnCap>,
-    /// Messages for its mailbox in an hour.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub received_per_hour: Option<OwnCap>,
-    /// Messages for its mailbox in an hour from one sender.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub received_from_one_per_hour: Option<OwnCap>,
-}
-
-impl LimitsEntry {
-    /// Sets what is given.
-    pub fn apply(&self, limits: &mut RecipientLimits) {
-        let set = |own: &mut Option<Cap>, given: Option<OwnCap>| {
-            if let Some(given) = given {
-                *own = given.own();
-            }
-        };
-        if let Some(given) = self.recipients_per_message {
-            limits.recipients_per_message = given.own().and_then(Cap::count);
-        }
-        set(&mut limits.messages_per_minute, self.messages_per_minute);
-        set(&mut limits.recipients_per_day, self.recipients_per_day);
-        set(&mut limits.sessions, self.sessions);
-        set(&mut limits.received_per_hour, self.received_per_hour);
-        set(&mut limits.received_from_one_per_hour, self.received_from_one_per_hour);
-    }
-
-    /// What is set; none when nothing is.
-    pub fn of(limits: &RecipientLimits) -> Option<Box<Self>> {
-        let own = |cap: Option<Cap>| cap.map(OwnCap::Own);
-        let entry = Self {
-            recipients_per_message: own(limits.recipients_per_message.map(Cap::Count)),
-            messages_per_minute: own(limits.messages_per_minute),
-            recipients_per_day: own(limits.recipients_per_day),
-            sessions: own(limits.sessions),
-            received_per_hour: own(limits.received_per_hour),
-            received_from_one_per_hour: own(limits.received_from_one_per_hour),
-        };
-        (entry != Self::default()).then(|| Box::new(entry))
-    }
 }
 
 /// Copies in Sent Items; see [`SentItemsCopies`](super::SentItemsCopies).

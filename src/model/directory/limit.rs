@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A limit in octets, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// No limit of its own; what is set is cleared.
+    /// None.
     Unlimited,
     /// So many octets.
     Bytes(u64),
@@ -25,10 +25,34 @@ impl Limit {
     }
 }
 
+/// A mailbox's own limit, or that of its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnLimit {
+    /// It follows its licence, or the configuration: `"default"`.
+    Default,
+    /// Its own.
+    Own(Limit),
+}
+
+impl OwnLimit {
+    /// Its own limit, if it has one.
+    pub const fn own(self) -> Option<Limit> {
+        match self {
+            Self::Default => None,
+            Self::Own(limit) => Some(limit),
+        }
+    }
+}
+
 /// A text that is no size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a size is a number of octets, a number with B, KB, MB, GB or TB such as \"49.5 GB\", or \"unlimited\"")]
 pub struct LimitError;
+
+/// A text that is neither a size nor the word for what the plan says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write a size such as \"49.5 GB\", \"unlimited\", or \"default\" for what the licence or configuration says")]
+pub struct OwnLimitError;
 
 impl FromStr for Limit {
     type Err = LimitError;
@@ -105,6 +129,54 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
+impl FromStr for OwnLimit {
+    type Err = OwnLimitError;
+
+    fn from_str(text: &str) -> Result<Self, OwnLimitError> {
+        if text.trim().eq_ignore_ascii_case("default") {
+            return Ok(Self::Default);
+        }
+        text.parse().map(Self::Own).map_err(|_| OwnLimitError)
+    }
+}
+
+impl Serialize for OwnLimit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Default => serializer.serialize_str("default"),
+            Self::Own(limit) => limit.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OwnLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OwnLimitVisitor)
+    }
+}
+
+struct OwnLimitVisitor;
+
+impl Visitor<'_> for OwnLimitVisitor {
+    type Value = OwnLimit;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{OwnLimitError}")
+    }
+
+    fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<OwnLimit, E> {
+        LimitVisitor.visit_u64(bytes).map(OwnLimit::Own)
+    }
+
+    fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<OwnLimit, E> {
+        LimitVisitor.visit_i64(bytes).map(OwnLimit::Own)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<OwnLimit, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 struct LimitVisitor;
 
 impl Visitor<'_> for LimitVisitor {
@@ -140,6 +212,18 @@ mod tests {
         assert_eq!(bytes("49.5 GB (53,150,220,288 bytes)"), Ok(Some(53_150_220_288)));
         assert_eq!(bytes("49,5 GB (53.150.220.288 bytes)"), Ok(Some(53_150_220_288)));
         assert_eq!(bytes("Unlimited"), Ok(None));
+    }
+
+    #[test]
+    fn without_limit_and_as_the_plan_says_are_two_things() {
+        for (text, own) in [("Unlimited", Some(Limit::Unlimited)), ("Default", None), ("5", Some(Limit::Bytes(5)))] {
+            let parsed: OwnLimit = text.parse().unwrap();
+            assert_eq!(parsed.own(), own);
+            let json = serde_json::to_string(&parsed).unwrap();
+            assert_eq!(serde_json::from_str::<OwnLimit>(&json).unwrap(), parsed);
+        }
+        assert_eq!("much".parse::<OwnLimit>(), Err(OwnLimitError));
+        assert_eq!(serde_json::from_str::<OwnLimit>("7").unwrap(), OwnLimit::Own(Limit::Bytes(7)));
     }
 
     #[test]
