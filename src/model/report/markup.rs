@@ -188,8 +188,8 @@ fn take_attributes<'a>(text: &'a str, take: &mut dyn FnMut(&str, &str)) -> Optio
 
 fn may_stay(element: &str, key: &str, value: &str) -> bool {
     if element == "a" && key == "href" {
-        let leads = |scheme: &&str| value.get(..scheme.len()).is_some_and(|own| own.eq_ignore_ascii_case(scheme));
-        return SCHEMES.iter().any(|scheme| leads(&scheme));
+        let leads = |scheme: &str| value.get(..scheme.len()).is_some_and(|own| own.eq_ignore_ascii_case(scheme));
+        return SCHEMES.iter().any(|scheme| leads(scheme));
     }
     // Without parentheses, backslashes and slashes a style fetches nothing.
     let plain =
@@ -251,7 +251,8 @@ mod tests {
             pieces in proptest::collection::vec(prop_oneof![
                 Just("<"), Just(">"), Just("</"), Just("/>"), Just("\""), Just("'"), Just("="), Just(" "), Just("p"),
                 Just("script"), Just("<script>"), Just("</script>"), Just("<a href="), Just("javascript:"),
-                Just("onload"), Just("<!--"), Just("-->"), Just("<img"), Just("style="), Just("url("), Just("&lt;"), Just("\u{e9}"),
+                Just("onload"), Just("<!--"), Just("-->"), Just("<img"), Just("style="), Just("url("), Just("&lt;"),
+                Just("\u{e9}"),
             ], 0..60),
         ) {
             let text: String = pieces.concat();
