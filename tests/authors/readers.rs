@@ -77,9 +77,9 @@ fn address(element: &str) -> Option<String> {
 }
 
 /// As the library reads the whole message.
-pub(super) fn lenient(head: &str) -> Option<Reading> {
-    let whole = format!("{head}\r\n");
-    let message = MessageParser::default().parse(whole.as_bytes())?;
+pub(super) fn lenient(head: &[u8]) -> Option<Reading> {
+    let whole = [head, b"\r\n"].concat();
+    let message = MessageParser::default().parse(&whole)?;
     let mut reading = Reading::default();
     for header in message.headers() {
         let list = match header.name.as_str().to_lowercase().as_str() {

@@ -95,27 +95,62 @@ pub fn mailboxes(value: &[u8]) -> Mailboxes {
     }
 }
 
-/// One mailbox of a list, and the text that it was read from.
+/// One mailbox of a list, and the octets that it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element<'value> {
     /// What stands between the commas, comments and folding included.
-    pub raw: &'value str,
+    pub raw: &'value [u8],
     /// The display name as it stands, up to the angle bracket; none for a bare address.
-    pub phrase: Option<&'value str>,
+    pub phrase: Option<&'value [u8]>,
     /// The address as it is written, without what stands around it.
     pub spec: String,
     /// The address.
     pub address: Address,
 }
 
+impl Element<'_> {
+    /// Whether a quoted local part stands without angle brackets, `"alice"@contoso.example`. RFC 5322 permits it, and
+    /// there are readers that take what is quoted for a name: it is passed on in another form.
+    pub fn is_bare_quoted(&self) -> bool {
+        self.phrase.is_none() && self.spec.starts_with('"')
+    }
+}
+
 /// Reads a mailbox list as [`mailboxes`] does, with the text of each; `None` for what is unreadable.
+///
+/// A display name may be in an old character set, as devices write it: a name is not the address. Then each mailbox
+/// stands in angle brackets, and no name holds what a reader of any character set could take for an address.
 pub fn elements(value: &[u8]) -> Option<Vec<Element<'_>>> {
     // A reader that takes the field for GBK or Shift-JIS joins these two to one character, and a quoted string would
     // end elsewhere for it.
     if value.windows(2).any(|pair| matches!(pair, [128..=255, b'\\'])) {
         return None;
     }
-    let text = core::str::from_utf8(value).ok()?;
+    match core::str::from_utf8(value) {
+        Ok(text) => elements_of(value, text),
+        Err(_) => {
+            let masked: String =
+                value.iter().map(|octet| if octet.is_ascii() { char::from(*octet) } else { MASK }).collect();
+            elements_of(value, &masked).filter(|list| list.iter().all(names_nobody_else))
+        }
+    }
+}
+
+/// Stands for an octet of an unknown character set where a value is taken apart. A letter of one octet, so that places
+/// stay; whatever comes of it in an address is refused.
+const MASK: char = 'x';
+
+/// Whether only the display name of a mailbox is in another character set than ASCII, and shows no address.
+fn names_nobody_else(element: &Element<'_>) -> bool {
+    let Some((phrase, rest)) = element.phrase.and_then(|phrase| Some((phrase, element.raw.get(phrase.len()..)?)))
+    else {
+        return false;
+    };
+    rest.is_ascii() && memchr::memchr3(b'@', b'<', b'\\', phrase).is_none()
+}
+
+/// Takes `value` apart as `text` says, whose octets stand at the same places.
+fn elements_of<'value>(value: &'value [u8], text: &str) -> Option<Vec<Element<'value>>> {
     let tokens = tokens(text)?;
     if tokens.last().is_none_or(|last| matches!(last.kind, Kind::Comma)) {
         return None;
@@ -128,10 +163,10 @@ pub fn elements(value: &[u8]) -> Option<Vec<Element<'_>>> {
             Some(_) | None => (part, text.len()),
         };
         let angle = element.last().filter(|token| matches!(token.kind, Kind::Angle(_)));
-        let phrase = angle.and_then(|angle| text.get(from..angle.at));
+        let phrase = angle.and_then(|angle| value.get(from..angle.at));
         let spec = spec(element)?;
         let address = Address::parse(&spec).ok()?;
-        list.push(Element { raw: text.get(from..to)?, phrase, spec, address });
+        list.push(Element { raw: value.get(from..to)?, phrase, spec, address });
         if list.len() > MAILBOXES_MAX {
             return None;
         }
@@ -304,6 +339,7 @@ mod tests {
             ("Dr. A. Liddell <alice@contoso.example>", vec!["alice@contoso.example"]),
             ("a@x.example, B <b@y.example>", vec!["a@x.example", "b@y.example"]),
             ("\"a b\"@x.example", vec!["\"a b\"@x.example"]),
+            ("\"alice\"@x.example", vec!["alice@x.example"]),
             ("a.b@x.example", vec!["a.b@x.example"]),
             ("m\u{fc}ller@x.example", vec!["m\u{fc}ller@x.example"]),
         ] {
@@ -339,6 +375,27 @@ mod tests {
         }
         assert_eq!(read(&format!("{}a@x.example", "(".repeat(10_000))), None);
         assert_eq!(read(&format!("{}<a@x.example>", "a ".repeat(100_000))), Some(vec!["a@x.example".to_owned()]));
+    }
+
+    #[test]
+    fn a_name_in_an_old_character_set_is_not_the_address() {
+        for (value, expected) in [
+            (&b"M\xfcller <alice@x.example>"[..], Some(1)),
+            (b"\"M\xfcller, Ren\xe9\" <alice@x.example>,\r\n Bob <bob@x.example>\r\n", Some(2)),
+            (b"(M\xfcller) <alice@x.example>", Some(1)),
+            (b"\x83\x5c <alice@x.example>", None),
+            (b"M\xfcller <\xe4lice@x.example>", None),
+            (b"M\xfcller <alice@x\xe4.example>", None),
+            (b"M\xfcller <alice@x.example> (\xe4)", None),
+            (b"m\xfcller@x.example", None),
+            (b"M\xfcller <alice@x.example>, bob@x.example", None),
+            (b"\"M\xfcller bob@x.example\" <alice@x.example>", None),
+            (b"\"M\xfc\" \"<bob>\" <alice@x.example>", None),
+            (b"\"M\xfc \\\" Bob\" <alice@x.example>", None),
+        ] {
+            let found = elements(value).map(|list| list.len());
+            assert_eq!(found, expected, "{}", value.escape_ascii());
+        }
     }
 
     #[test]

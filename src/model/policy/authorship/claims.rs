@@ -1,9 +1,11 @@
 //! Who a header says it is from, read strictly: either every reader finds the same, or the message is refused.
 
+use std::borrow::Cow;
+
 use super::super::refusal::Refusal;
 use super::super::trail::Trail;
 use crate::model::mail::Address;
-use crate::model::mail::header::{Field, elements, fields};
+use crate::model::mail::header::{Element, Field, elements, fields};
 use crate::model::mail::second_reader;
 
 /// What a header claims.
@@ -84,11 +86,30 @@ impl Claims {
     }
 }
 
-/// The addresses of a field on which a strict and a lenient reader agree; never none.
+/// The addresses of a field on which a strict and a lenient reader agree, as it is passed on; never none.
 fn addresses(field: &Field<'_>) -> Result<Vec<Address>, Refusal> {
-    let list = elements(field.value).filter(|list| second_reader::agrees(field.value, list));
-    let list = list.ok_or(Refusal::FromNotCompliant)?;
+    let list = elements(field.value).ok_or(Refusal::FromNotCompliant)?;
+    let passed_on: Cow<'_, [u8]> = match list.iter().any(Element::is_bare_quoted) {
+        false => Cow::Borrowed(field.value),
+        true => {
+            let text = |element: &Element<'_>| match element.is_bare_quoted() {
+                true => bare_text(&element.address).into_bytes(),
+                false => element.raw.to_vec(),
+            };
+            Cow::Owned(list.iter().map(text).collect::<Vec<_>>().join(&b','))
+        }
+    };
+    if !second_reader::agrees(&passed_on, &list) {
+        return Err(Refusal::FromNotCompliant);
+    }
     Ok(list.into_iter().map(|element| element.address).collect())
+}
+
+/// An address that stands for itself in a list: in angle brackets where it needs quotes, as there are readers that take
+/// what is quoted outside of them for a name.
+pub(super) fn bare_text(address: &Address) -> String {
+    let text = address.to_string();
+    if text.starts_with('"') { format!(" <{text}>") } else { format!(" {text}") }
 }
 
 fn one(addresses: Vec<Address>) -> Result<Address, Refusal> {

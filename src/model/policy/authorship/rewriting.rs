@@ -1,6 +1,7 @@
 //! The header as it leaves: primary addresses for aliases, and Sender where the account speaks for others.
 
 use super::super::submit_as::SubmitAs;
+use super::claims::bare_text;
 use super::outward;
 use crate::model::directory::{Recipient, Snapshot};
 use crate::model::mail::header::{Element, Field, elements, fields};
@@ -72,20 +73,24 @@ impl Rewriting<'_> {
     /// An alias becomes the primary address, unless aliases may be sent from (spec section 4.5).
     fn authors(&self, field: &Field<'_>, name: &str, capacities: &[SubmitAs], rewritten: &mut Vec<u8>) {
         let list = elements(field.value).unwrap_or_default();
-        let primaries: Vec<Option<String>> =
+        let primaries: Vec<Option<Vec<u8>>> =
             list.iter().zip(capacities).map(|(element, capacity)| self.instead(element, *capacity)).collect();
         if primaries.iter().all(Option::is_none) {
             return rewritten.extend_from_slice(field.raw);
         }
         let texts =
-            list.iter().zip(primaries).map(|(element, primary)| primary.unwrap_or_else(|| element.raw.to_owned()));
-        let value = texts.collect::<Vec<_>>().join(",");
-        rewritten.extend_from_slice(format!("{name}:{}\r\n", value.trim_end()).as_bytes());
+            list.iter().zip(primaries).map(|(element, primary)| primary.unwrap_or_else(|| element.raw.to_vec()));
+        let value = texts.collect::<Vec<_>>().join(&b',');
+        rewritten.extend_from_slice(name.as_bytes());
+        rewritten.push(b':');
+        rewritten.extend_from_slice(value.trim_ascii_end());
+        rewritten.extend_from_slice(b"\r\n");
     }
 
     /// The text that takes the place of an alias, or of another spelling than the directory's that is not ASCII: what
-    /// looks like an address of ours must be it to readers who compare letters. None for what stays.
-    fn instead(&self, element: &Element<'_>, capacity: SubmitAs) -> Option<String> {
+    /// looks like an address of ours must be it to readers who compare letters. So it is with a quoted local part that
+    /// readers could take for a name. None for what stays.
+    fn instead(&self, element: &Element<'_>, capacity: SubmitAs) -> Option<Vec<u8>> {
         let owner = match capacity {
             SubmitAs::As(owner) | SubmitAs::OnBehalf(owner) => self.snapshot.recipient(owner).map(|owner| &**owner),
             SubmitAs::Own | SubmitAs::Denied => Some(self.account),
@@ -95,11 +100,15 @@ impl Rewriting<'_> {
         let keeps = self.snapshot.organisation().send_from_alias_enabled;
         let target = same.filter(|_| keeps).or_else(|| outward(self.snapshot, owner))?;
         let target_text = target.to_string();
-        if key == target.key() && (element.spec.is_ascii() || element.spec == target_text) {
+        let as_it_is = element.spec.is_ascii() || element.spec == target_text;
+        if key == target.key() && as_it_is && !element.is_bare_quoted() {
             return None;
         }
         // The display name stays, octet for octet: only the text between the brackets is ours to change.
-        Some(element.phrase.map_or_else(|| format!(" {target_text}"), |phrase| format!("{phrase}<{target_text}>")))
+        Some(match element.phrase {
+            Some(phrase) => [phrase, format!("<{target_text}>").as_bytes()].concat(),
+            None => bare_text(target).into_bytes(),
+        })
     }
 }
 
@@ -111,6 +120,6 @@ pub(super) fn mailbox_text(snapshot: &Snapshot, recipient: &Recipient) -> String
             format!("\"{}\" <{}>", name.replace('\\', "\\\\").replace('"', "\\\""), address)
         }
         // A name with other letters would need an encoded word; the address alone says who it is.
-        Some(_) | None => address.to_string(),
+        Some(_) | None => bare_text(address).trim_start().to_owned(),
     }
 }
