@@ -50,7 +50,13 @@ fn mail_to_a_moderated_group_is_decided_on_the_command_line_across_a_kill() {
     let show = site.json(&["queue", "show", &id[..16]]);
     assert_eq!(show["recipients"][0]["state"], "moderated", "{show}");
     let (held, text) = site.franking(&["queue", "hold", &id[..16]]);
-    assert!(held && text.contains("Nothing in the queue can be held"), "{text}");
+    let told = format!(
+        "Nothing in the queue can be held. It waits for a moderator: franking moderation approve {}",
+        &id[..16]
+    );
+    assert!(held && text.contains(&told), "{text}");
+    let (retried, text) = site.franking(&["queue", "retry", "--all"]);
+    assert!(retried && text.contains("1 message waits for a moderator: franking moderation list"), "{text}");
 
     let (done, text) = site.franking(&["moderation", "approve", &id, "--moderator", "alice"]);
     assert!(!done && text.contains("alice@contoso.example does not moderate staff@contoso.example"), "{text}");

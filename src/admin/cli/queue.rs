@@ -29,6 +29,7 @@ Examples:
     /// Try again now what waits for another attempt
     #[command(after_help = "\
 A destination that waits since none of its hosts could be used is asked at once, too.
+Mail that waits for a moderator is decided with franking moderation.
 
 Exchange: Retry-Queue
 

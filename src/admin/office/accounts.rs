@@ -2,6 +2,7 @@
 
 use super::edit::account_of;
 use super::failure::Failure;
+use super::mailboxes::beyond_unlicensed;
 use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
 use super::{Office, change, identity};
@@ -103,6 +104,10 @@ pub(super) fn licence(
         ));
     }
     let now = office.clock.now();
+    let beyond = match assign {
+        true => None,
+        false => beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?,
+    };
     let (_, (message, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
         let mut recipient = Recipient::clone(former);
@@ -120,6 +125,11 @@ pub(super) fn licence(
         }
         let mut notes = Vec::new();
         relicense(&mut recipient, now, &mut notes);
+        if let Some(size) = beyond.as_deref().filter(|_| recipient.lifecycle.is_active() && !recipient.is_licensed()) {
+            notes.push(format!(
+                "It holds {size}, and without a licence no more than 50 GB: it can neither send nor receive."
+            ));
+        }
         let done = if assign {
             format!("{label} is assigned to {primary}.")
         } else {

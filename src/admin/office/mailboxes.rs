@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::response::Response;
 use super::{Office, Progress, Used, identity};
-use crate::model::directory::{Recipient, RecipientId};
+use crate::model::directory::{Licensing, Recipient, RecipientId, RecipientType};
 use crate::model::policy::Settings;
 use crate::model::policy::quota::{Stage, Thresholds, Usage, thresholds};
 
@@ -87,6 +87,27 @@ pub(super) fn view(office: &Office, recipient: &Recipient) -> Result<Option<Mail
     Ok(Some(MailboxView::of(recipient, &office.settings, usage, None)))
 }
 
+/// How much a shared, room or equipment mailbox holds, when that is more than it may without a licence (spec T22: 50
+/// GB); `None` where it is not, and where licences do not count.
+///
+/// # Errors
+/// `Unavailable` when it cannot be counted.
+pub(super) fn beyond_unlicensed(office: &Office, recipient: &Recipient) -> Result<Option<String>, Failure> {
+    if !recipient.recipient_type.is_mailbox() || office.settings.licensing() == Licensing::Ignored {
+        return Ok(None);
+    }
+    let mut unlicensed = recipient.clone();
+    unlicensed.recipient_type = RecipientType::SharedMailbox;
+    if let Some(account) = unlicensed.account.as_deref_mut() {
+        account.licences.clear();
+    }
+    let usage = office.mailboxes.usage(recipient.id).map_err(|error| uncounted(recipient, &error))?;
+    let over = thresholds(&unlicensed, &office.settings).stage(usage.bytes) == Stage::ProhibitSendReceive;
+    // To a tenth of a GB, rounded down.
+    let tenths = (usage.bytes >> 20).saturating_mul(10) >> 10;
+    Ok(over.then(|| format!("{}.{} GB", tenths / 10, tenths % 10)))
+}
+
 pub(super) fn show(office: &Office, identity: &str) -> Result<Response, Failure> {
     let snapshot = office.directory.snapshot();
     let recipient = identity::find(&snapshot, identity)?;
@@ -127,4 +148,66 @@ pub(super) fn recount(
 fn uncounted(recipient: &Recipient, error: &str) -> Failure {
     let failure = Failure::unavailable(format!("The mailbox of {} cannot be counted: {error}", recipient.primary()));
     failure.cured_by("franking check")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::tests::office;
+    use super::super::{RecipientEdit, Request, handle};
+    use super::*;
+
+    /// Every mailbox holds so much.
+    struct Holding(u64);
+
+    impl MailboxDesk for Holding {
+        fn usage(&self, _: RecipientId) -> Result<Usage, String> {
+            Ok(Usage { bytes: self.0, messages: 1 })
+        }
+
+        fn recount(&self, mailbox: RecipientId) -> Result<(Option<Usage>, Usage), String> {
+            self.usage(mailbox).map(|usage| (None, usage))
+        }
+
+        fn used(&self, _: RecipientId) -> Result<Used, String> {
+            Ok(Used::default())
+        }
+    }
+
+    fn notes(office: &Office, request: Request) -> Vec<String> {
+        match handle(office, "root", request, &mut |_| {}) {
+            Response::Done { notes, .. } => notes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_mailbox_beyond_50_gb_keeps_its_licence_when_it_becomes_shared() {
+        let convert = |kind| Request::RecipientConvert { identity: "bob".to_owned(), recipient_type: kind };
+        for (bytes, expected) in [((50 << 30) - 1, "Up to 50 GB it needs no licence"), (51 << 30, "It holds 51.0 GB")] {
+            let office = Office { mailboxes: Arc::new(Holding(bytes)), ..office() };
+            let told = notes(&office, convert(RecipientType::SharedMailbox));
+            assert!(told.iter().any(|note| note.starts_with(expected)), "{told:?}");
+            // The same by the other command, back and forth.
+            notes(&office, convert(RecipientType::UserMailbox));
+            let edit = RecipientEdit { recipient_type: Some(RecipientType::RoomMailbox), ..RecipientEdit::default() };
+            let told = notes(&office, Request::RecipientSet { identity: "bob".to_owned(), edit: Box::new(edit) });
+            assert!(told.iter().any(|note| note.starts_with(expected)), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn who_takes_the_licence_of_a_large_shared_mailbox_hears_what_follows() {
+        let office = Office { mailboxes: Arc::new(Holding(60 << 30)), ..office() };
+        let licence = |assign| Request::Licence {
+            identity: "info".to_owned(),
+            licence: "ExchangeOnlinePlan2".to_owned(),
+            assign,
+        };
+        assert_eq!(notes(&office, licence(true)), Vec::<String>::new());
+        let told = notes(&office, licence(false));
+        let expected = "It holds 60.0 GB, and without a licence no more than 50 GB: it can neither send nor receive.";
+        assert_eq!(told, [expected]);
+    }
 }

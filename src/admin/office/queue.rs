@@ -7,7 +7,7 @@ use super::desk::QueueDesk;
 use super::failure::Failure;
 use super::response::Response;
 use super::trace::{TraceDesk, attempts};
-use crate::model::queue::{DestinationName, QueueId, Selection, Suspendable};
+use crate::model::queue::{DestinationName, QueueId, Selection, State, Suspendable};
 use crate::store::trace::Entry;
 
 /// One line of the queue.
@@ -192,7 +192,8 @@ pub(super) fn order(
     {
         return Err(unknown(&id.to_string()));
     }
-    let message = words(order, obeyed, dry_run);
+    let mut message = words(order, obeyed, dry_run);
+    message.push_str(&left_to_moderators(queue, selection, order)?);
     Ok(Response::QueueObeyed { dry_run, messages: obeyed.messages, recipients: obeyed.recipients, message })
 }
 
@@ -216,6 +217,25 @@ fn words(order: &QueueOrder, obeyed: QueueObeyed, dry_run: bool) -> String {
         | QueueOrder::Move { .. } => "",
     };
     format!("{recipients} of {messages} {verb} {done}.{hears}")
+}
+
+/// Nothing but a decision moves what waits for a moderator: who tries otherwise is told where it is made.
+fn left_to_moderators(queue: &dyn QueueDesk, selection: &Selection, order: &QueueOrder) -> Result<String, Failure> {
+    match order {
+        QueueOrder::Remove { .. } => return Ok(String::new()),
+        QueueOrder::Retry | QueueOrder::Hold | QueueOrder::Release | QueueOrder::Move { .. } => {}
+    }
+    if selection.state.is_some_and(|state| state != State::Moderated) {
+        return Ok(String::new());
+    }
+    let waiting = Selection { state: Some(State::Moderated), ..selection.clone() };
+    let (_, count) = queue.list(&waiting, None, 0).map_err(failed)?;
+    Ok(match (count, waiting.ids.as_slice()) {
+        (0, _) => String::new(),
+        (1, [id]) => format!(" It waits for a moderator: franking moderation approve {id}, or reject."),
+        (1, _) => " 1 message waits for a moderator: franking moderation list".to_owned(),
+        (count, _) => format!(" {count} messages wait for moderators: franking moderation list"),
+    })
 }
 
 pub(super) fn destinations(queue: &dyn QueueDesk) -> Result<Response, Failure> {

@@ -2,6 +2,7 @@
 
 use super::edit::RecipientEdit;
 use super::failure::Failure;
+use super::mailboxes::beyond_unlicensed;
 use super::request::{ListQuery, Secret};
 use super::response::Response;
 use super::view::{RecipientSummary, RecipientView};
@@ -74,6 +75,10 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
         return Err(Failure::refused("Nothing to set.").cured_by("franking recipient set --help"));
     }
     let now = office.clock.now();
+    let beyond = match edit.recipient_type {
+        Some(_) => beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?,
+        None => None,
+    };
     let (_, (primary, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
         let mut recipient = Recipient::clone(former);
@@ -83,6 +88,7 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
         }
         if edit.recipient_type.is_some() {
             licensed_enough(former, &recipient, &office.settings)?;
+            notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
             notes.extend(advice(&recipient));
         }
         let primary = recipient.primary().clone();
@@ -96,7 +102,11 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
 
 /// Makes a mailbox one of another type, as `Set-Mailbox -Type` does (spec T22): contents, addresses, permissions and
 /// forwarding stay as they are.
+///
+/// A user's mailbox that holds more than 50 GB keeps a licence whatever it becomes.
 pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: RecipientType) -> Result<Response, Failure> {
+    // Counted before the directory is held for the change: it may take a while.
+    let beyond = beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?;
     let (_, (primary, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
         let (primary, was) = (former.primary().clone(), former.recipient_type);
@@ -115,15 +125,36 @@ pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: Recipi
         let edit = RecipientEdit { recipient_type: Some(kind), ..RecipientEdit::default() };
         let mut notes = edit.apply(snapshot, &mut recipient)?;
         licensed_enough(former, &recipient, &office.settings)?;
-        if was == RecipientType::UserMailbox && recipient.is_licensed() {
-            notes.push(format!(
-                "Up to 50 GB it needs no licence: franking licence remove {primary} takes one away, and the mailbox \
-                 stays."
-            ));
-        }
+        notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
     })?;
     Ok(Response::Done { message: format!("{primary} is a {kind} now."), notes, password: None })
+}
+
+/// What becomes of the licence of a mailbox that was a user's and is to be somebody's no more (spec T22).
+fn licence_of_the_former_user(
+    former: &Recipient,
+    recipient: &Recipient,
+    beyond: Option<&str>,
+) -> Result<Option<String>, Failure> {
+    let (primary, kind) = (recipient.primary(), recipient.recipient_type);
+    if former.recipient_type != RecipientType::UserMailbox || kind == RecipientType::UserMailbox || !kind.is_mailbox() {
+        return Ok(None);
+    }
+    Ok(match (beyond, recipient.is_licensed()) {
+        (Some(size), true) => Some(format!(
+            "It holds {size}, and beyond 50 GB a {kind} needs a licence as well: without one it could neither send nor \
+             receive."
+        )),
+        (Some(size), false) => {
+            let text = format!("{primary} holds {size}, and beyond 50 GB a {kind} needs a licence.");
+            return Err(Failure::refused(text).cured_by(format!("franking licence assign {primary}")));
+        }
+        (None, true) => Some(format!(
+            "Up to 50 GB it needs no licence: franking licence remove {primary} takes one away, and the mailbox stays."
+        )),
+        (None, false) => None,
+    })
 }
 
 /// A mailbox that becomes a user's needs a licence first, where licences count: without one it would close (spec T22).

@@ -44,8 +44,8 @@ impl OneMessage {
 }
 
 impl QueueDesk for OneMessage {
-    fn list(&self, _: &Selection, _: Option<QueueId>, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
-        let all = if *self.removed.lock().unwrap() { Vec::new() } else { vec![Self::summary()] };
+    fn list(&self, of: &Selection, _: Option<QueueId>, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
+        let all = if *self.removed.lock().unwrap() || of.state.is_some() { Vec::new() } else { vec![Self::summary()] };
         let total = all.len();
         Ok((all.into_iter().take(limit).collect(), total))
     }
