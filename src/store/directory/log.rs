@@ -120,3 +120,64 @@ impl Replay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::directory::{Recipient, RecipientId, RecipientType};
+
+    /// What every record of a recipient has held from the first version on.
+    const FROM_THE_FIRST: [&str; 4] = ["id", "type", "name", "addresses"];
+
+    fn full() -> Recipient {
+        let mut info = Recipient::new(
+            RecipientId(2),
+            RecipientType::MailUniversalSecurityGroup,
+            "info",
+            "info@contoso.example".parse().unwrap(),
+        );
+        info.display_name = Some("Info".into());
+        info.not_automapped = vec![RecipientId(1)].into();
+        info.moderation = Some(Box::default());
+        info.limits = Some(Box::default());
+        info.auto_reply = Some(Box::default());
+        info.hidden_from_address_lists = true;
+        info
+    }
+
+    fn read(recipient: &Value) -> Result<Entry, LogError> {
+        let record = serde_json::json!({
+            "version": 7, "at": 0, "actor": "root", "changes": [{ "put_recipient": recipient }],
+        });
+        Entry::decode(&serde_json::to_vec(&record).unwrap(), 1)
+    }
+
+    #[test]
+    fn what_was_written_before_a_property_came_is_still_read() {
+        let whole = serde_json::to_value(full()).unwrap();
+        assert!(whole["not_automapped"].is_array() && whole["group"].is_object(), "{whole}");
+        let entry = read(&whole).unwrap();
+        assert_eq!(entry.changes, [Change::PutRecipient(Box::new(full()))]);
+        for key in whole.as_object().unwrap().keys() {
+            let mut older = whole.clone();
+            older.as_object_mut().unwrap().remove(key);
+            let required = FROM_THE_FIRST.contains(&key.as_str());
+            assert_eq!(read(&older).is_err(), required, "without {key}");
+        }
+        for key in whole["group"].as_object().unwrap().keys() {
+            let mut older = whole.clone();
+            older["group"].as_object_mut().unwrap().remove(key);
+            read(&older).unwrap_or_else(|error| panic!("without group.{key}: {error}"));
+        }
+    }
+
+    #[test]
+    fn outlook_opens_a_mailbox_for_everybody_where_nothing_else_was_written() {
+        let mut older = serde_json::to_value(full()).unwrap();
+        older.as_object_mut().unwrap().remove("not_automapped");
+        let [Change::PutRecipient(read)] = &*read(&older).unwrap().changes else { panic!("one recipient") };
+        assert!(read.not_automapped.is_empty());
+    }
+}
