@@ -7,12 +7,13 @@ use franking::model::mail::header::{Mailboxes, fields, mailboxes};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::sign_in::may_submit;
 use franking::model::policy::{
-    Delivery, Destination, DsnRequest, Evidence, Expanded, Moderated, Notify, Origin, Permit, Posting, Proof, Refusal,
-    Route, Sender, Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, sign_in, submit_as,
+    Delivery, Destination, DsnRequest, Evidence, Expanded, Known, Moderated, Notify, Origin, Permit, Posting, Proof,
+    Refusal, Route, Sender, Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, expand_approved, sign_in,
+    submit_as,
 };
 
 use super::build::{self, address};
-use super::oracle::{From, Letter};
+use super::oracle::{From, Letter, Post};
 use super::plain::World;
 
 /// A cell in the product's terms, built once and asked many times.
@@ -118,36 +119,54 @@ impl<'world> Asked<'world> {
     }
 
     /// The answer to RCPT TO, with the header in hand: some strangers are known only then.
-    pub(super) fn admit(&self, from: From<'_>, to: &str, octets: u64) -> Result<Permit, Refusal> {
+    pub(super) fn admit(&self, post: &Post<'_>, to: &str) -> Result<Permit, Refusal> {
         let path = ForwardPath::Mailbox(address(to));
-        let dsn = DsnRequest::default();
-        let origin = self.sender(from).origin();
-        let posting = Posting::received(&self.snapshot, origin, &ReversePath::Null, b"", octets);
-        admit(&self.snapshot, &self.settings, &posting, path, dsn, &mut Unrecorded)
+        let reverse_path = reverse_path(post.path);
+        let origin = self.sender(post.from).origin();
+        let posting = Posting::received(&self.snapshot, origin, &reverse_path, post.head.as_bytes(), post.octets);
+        let posting = if post.direct { posting.from_unknown_source() } else { posting };
+        admit(&self.snapshot, &self.settings, &posting, path, DsnRequest::default(), &mut Unrecorded)
     }
 
     /// Where the copies of a message end, one line for each end. What is refused at RCPT ends there.
-    pub(super) fn ends(&self, from: From<'_>, sender: &str, to: &[String], octets: u64) -> BTreeSet<String> {
+    pub(super) fn ends(&self, post: &Post<'_>, to: &[String]) -> BTreeSet<String> {
+        let given = reverse_path(post.path);
+        self.expanded(&self.posting(post, &given), to).iter().map(|end| self.end_in_words(end, &given)).collect()
+    }
+
+    /// What follows when the moderators of each recipient that waits approve, in order of name.
+    pub(super) fn approved(&self, post: &Post<'_>, to: &[String]) -> Vec<BTreeSet<String>> {
+        let given = reverse_path(post.path);
+        let posting = self.posting(post, &given);
+        let first = self.expanded(&posting, to);
+        let (snapshot, settings, now) = (&self.snapshot, &self.settings, Timestamp::EPOCH);
+        let mut waiting: Vec<&Moderated> = first.iter().filter_map(moderated).collect();
+        waiting.sort_by_key(|one| self.name(one.waiting.recipient.0));
+        let below = waiting.into_iter().map(|one| {
+            let own = Known::Object(one.waiting.recipient);
+            let known = first.iter().filter_map(known).filter(|known| *known != own);
+            let found = expand_approved(snapshot, settings, &posting, one, known, now, &mut Unrecorded);
+            found.iter().map(|end| self.end_in_words(end, &given)).collect()
+        });
+        below.collect()
+    }
+
+    fn posting<'message>(&self, post: &Post<'message>, given: &'message ReversePath) -> Posting<'message> {
+        let origin = match post.from {
+            From::Account(name) => Origin::Account(build::id(self.world, name)),
+            From::Stranger => Origin::Anonymous,
+            From::System => Origin::System,
+        };
+        Posting::received(&self.snapshot, origin, given, post.head.as_bytes(), post.octets)
+    }
+
+    fn expanded(&self, posting: &Posting<'_>, to: &[String]) -> Vec<Expanded> {
         let admitted = |to: &String| {
             let path = ForwardPath::Mailbox(address(to));
             admit(&self.snapshot, &self.settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded)
         };
         let permits: Vec<Permit> = to.iter().map(|to| admitted(to).expect("the system may send to anybody")).collect();
-        let origin = match from {
-            From::Account(name) => Origin::Account(build::id(self.world, name)),
-            From::Stranger => Origin::Anonymous,
-            From::System => Origin::System,
-        };
-        let reverse_path = reverse_path(match sender {
-            "ours" => "alice@contoso.example",
-            "foreign" => "eve@fabrikam.example",
-            _ => "",
-        });
-        let now = Timestamp::EPOCH;
-        let (snapshot, settings) = (&self.snapshot, &self.settings);
-        let posting = Posting::received(snapshot, origin, &reverse_path, b"", octets);
-        let ends = expand(snapshot, settings, &posting, &permits, now, &mut Unrecorded);
-        ends.iter().map(|end| self.end_in_words(end, &reverse_path)).collect()
+        expand(&self.snapshot, &self.settings, posting, &permits, Timestamp::EPOCH, &mut Unrecorded)
     }
 
     fn end_in_words(&self, end: &Expanded, given: &ReversePath) -> String {
@@ -158,8 +177,12 @@ impl<'world> Asked<'world> {
             }
             Expanded::Dropped { address, why, .. } => format!("{why:?} dropped at {address}"),
             Expanded::Moderated(moderated) => {
-                let Moderated { address, reverse_path, dsn, .. } = &**moderated;
-                format!("moderated {address}{}", self.told(reverse_path, dsn, given))
+                let Moderated { address, reverse_path, dsn, waiting, .. } = &**moderated;
+                let who: Vec<&str> = waiting.moderators.iter().map(|id| self.name(id.0)).collect();
+                let who = if who.is_empty() { "the postmaster".to_owned() } else { who.join(" or ") };
+                let sender = if waiting.notifies_sender { "told of a refusal" } else { "not told" };
+                let told = self.told(reverse_path, dsn, given);
+                format!("waits for {who}: {address}, sender {sender}{told}")
             }
         }
     }
@@ -191,6 +214,26 @@ impl<'world> Asked<'world> {
             }
             None => format!(", {} hears of failures", self.name_of_address(address)),
         }
+    }
+}
+
+fn moderated(end: &Expanded) -> Option<&Moderated> {
+    match end {
+        Expanded::Moderated(moderated) => Some(moderated),
+        Expanded::Deliver(_) | Expanded::Refused { .. } | Expanded::Dropped { .. } => None,
+    }
+}
+
+/// What an end tells a later approval.
+fn known(end: &Expanded) -> Option<Known> {
+    match end {
+        Expanded::Deliver(copy) => Some(match &copy.to {
+            Destination::Mailbox(id) => Known::Object(*id),
+            Destination::PostmasterMailbox => Known::Postmaster,
+            Destination::Relay { address, .. } => Known::Outside(address.key()),
+        }),
+        Expanded::Moderated(moderated) => Some(Known::Object(moderated.waiting.recipient)),
+        Expanded::Refused { .. } | Expanded::Dropped { .. } => None,
     }
 }
 

@@ -1,8 +1,9 @@
 //! From the plain words of a cell to the product's own values. Nothing is decided here.
 
 use franking::model::directory::{
-    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Lifecycle, Organisation, PasswordHash,
-    Recipient, RecipientId, RecipientType, Restrictions, Right, Snapshot,
+    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Lifecycle, Moderation,
+    ModerationNotifications, Organisation, PasswordHash, Recipient, RecipientId, RecipientType, RemoteDomain,
+    Restrictions, Right, Snapshot,
 };
 use franking::model::mail::{Address, Timestamp};
 use franking::model::policy::settings::SrsKey;
@@ -44,6 +45,8 @@ pub(super) fn snapshot(world: &World) -> Snapshot {
         send_from_alias_enabled: world.sends_from_alias,
         auto_forwarding_mode: if world.forwards_outside { AutoForwardingMode::On } else { AutoForwardingMode::Off },
         disable_plus_address_in_recipients: !world.plus_addressing,
+        send_bytes_max: octets(world.send_max),
+        reject_direct_send: world.rejects_direct_send,
         ..Organisation::default()
     })];
     changes.extend([(DOMAIN, None), ("bücher.example", None), (RELAYED, Some(NEXT_HOST))].map(
@@ -57,6 +60,12 @@ pub(super) fn snapshot(world: &World) -> Snapshot {
             })
         },
     ));
+    changes.extend(world.remote_domains.iter().map(|remote| {
+        let mut domain = RemoteDomain::new(remote.pattern.parse().unwrap());
+        domain.auto_forward_enabled = remote.forwards;
+        domain.allowed_oof_type = remote.replies.parse().unwrap();
+        Change::PutRemoteDomain(domain)
+    }));
     // First everybody, then who refers to whom.
     changes.extend(world.things.iter().map(|thing| Change::PutRecipient(Box::new(bare(world, thing)))));
     let referring = world.things.iter().filter(|thing| refers(thing));
@@ -77,6 +86,10 @@ fn lifecycle(state: &str) -> Lifecycle {
         "purged" => Lifecycle::Purged,
         other => panic!("no such state: {other}"),
     }
+}
+
+fn octets(max: u64) -> Option<u64> {
+    (max > 0).then_some(max)
 }
 
 fn tri_state(text: &str, yes: &str) -> Option<bool> {
@@ -111,7 +124,12 @@ fn bare(world: &World, thing: &Thing) -> Recipient {
 
 fn refers(thing: &Thing) -> bool {
     let lists = [&thing.members, &thing.subscribers, &thing.owners, &thing.accept, &thing.reject];
-    let plain = thing.authentication == "unset" && thing.receive_max == 0 && thing.reports == "originator";
+    let plain = thing.authentication == "unset"
+        && (thing.receive_max, thing.send_max) == (0, 0)
+        && thing.reports == "originator"
+        && !thing.bcc_blocked
+        && !thing.moderated
+        && thing.moderators.is_empty();
     let targets = [thing.filter_kind, thing.forward_object, thing.forward_smtp];
     !plain
         || !thing.grants.is_empty()
@@ -132,6 +150,7 @@ fn whole(world: &World, thing: &Thing) -> Recipient {
         group.managed_by = ids(&thing.owners);
         group.report_to_manager = thing.reports == "manager";
         group.report_to_originator = thing.reports == "originator";
+        group.bcc_blocked = thing.bcc_blocked;
         if !thing.filter_kind.is_empty() {
             group.recipient_filter = Some(format!("RecipientTypeDetails -eq '{}'", thing.filter_kind).into());
         }
@@ -147,9 +166,23 @@ fn whole(world: &World, thing: &Thing) -> Recipient {
         require_sender_authentication: tri_state(thing.authentication, "true"),
         accept_only_from: ids(&thing.accept),
         reject_from: ids(&thing.reject),
-        receive_bytes_max: (thing.receive_max > 0).then_some(thing.receive_max),
-        send_bytes_max: None,
+        receive_bytes_max: octets(thing.receive_max),
+        send_bytes_max: octets(thing.send_max),
     };
     recipient.restrictions = (restrictions != Restrictions::default()).then(|| Box::new(restrictions));
+    let notifications = match thing.notifications {
+        "Always" => ModerationNotifications::Always,
+        "Internal" => ModerationNotifications::Internal,
+        _ => ModerationNotifications::Never,
+    };
+    recipient.moderation = (thing.moderated || !thing.moderators.is_empty()).then(|| {
+        Box::new(Moderation {
+            enabled: thing.moderated,
+            moderated_by: ids(&thing.moderators),
+            bypass_from: ids(&thing.bypass),
+            bypass_nested: thing.bypass_nested,
+            notifications,
+        })
+    });
     recipient
 }

@@ -4,6 +4,9 @@ pub(super) mod admission;
 pub(super) mod authorship;
 pub(super) mod capacity;
 pub(super) mod expansion;
+pub(super) mod limits;
+pub(super) mod moderation;
+pub(super) mod remote_domains;
 pub(super) mod sign_in;
 
 /// The two profiles of decision D1.

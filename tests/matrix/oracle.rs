@@ -6,14 +6,16 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use super::plain::{DOMAIN, RELAYED, Thing, World, address_of};
+use super::plain::{DOMAIN, RELAYED, Remote, Thing, World, address_of};
 use super::table::Table;
 
+mod admission;
 mod authorship;
 mod expansion;
 
+pub(super) use admission::{Post, admit};
 pub(super) use authorship::{Letter, author};
-pub(super) use expansion::ends;
+pub(super) use expansion::{approved, ends};
 
 /// What is assumed of each profile: the columns of decision D1, in words.
 fn licences_count(world: &World) -> &'static str {
@@ -50,19 +52,18 @@ pub(super) fn has_open_mailbox(world: &World, thing: &Thing) -> bool {
     OPEN_MAILBOX.answer(&facts) == "yes"
 }
 
-/// Decision D2, rows 1 to 5. Rows 4 and 5 are a switch that only the cloud has.
+/// Decision D2, rows 1 to 5. They hold in both profiles: decision D1 has no difference there.
 static CREDENTIALS: LazyLock<Table> = LazyLock::new(|| {
     Table::read(
-        "account | proof    | defaults | passwords | profile         | switch | tenant   | answer
-         none    | *        | *        | *         | *               | *      | *        | AuthenticationUnsuccessful
-         *       | wrong    | *        | *         | *               | *      | *        | AuthenticationUnsuccessful
-         disabled/blocked/disabled and blocked | * | * | *   | *     | *      | *        | AuthenticationUnsuccessful
-         enabled | password | on       | *         | *               | *      | *        | SecurityDefaults
-         enabled | password | off      | forbidden | *               | *      | *        | BasicAuthenticationDisabled
-         enabled | *        | *        | *         | exchange-server | *      | *        | yes
-         enabled | *        | *        | *         | *               | true   | *        | SmtpAuthDisabledForMailbox
-         enabled | *        | *        | *         | *               | unset  | disabled | SmtpAuthDisabledForTenant
-         enabled | *        | *        | *         | *               | *      | *        | yes",
+        "account | proof    | defaults | passwords | switch | tenant   | answer
+         none    | *        | *        | *         | *      | *        | AuthenticationUnsuccessful
+         *       | wrong    | *        | *         | *      | *        | AuthenticationUnsuccessful
+         disabled/blocked/disabled and blocked | * | * | *   | *      | *        | AuthenticationUnsuccessful
+         enabled | password | on       | *         | *      | *        | SecurityDefaults
+         enabled | password | off      | forbidden | *      | *        | BasicAuthenticationDisabled
+         enabled | *        | *        | *         | true   | *        | SmtpAuthDisabledForMailbox
+         enabled | *        | *        | *         | unset  | disabled | SmtpAuthDisabledForTenant
+         enabled | *        | *        | *         | *      | *        | yes",
     )
 });
 
@@ -93,7 +94,6 @@ pub(super) fn sign_in(world: &World, name: &str, proof: &str) -> Vec<&'static st
         ("proof", proof),
         ("defaults", if world.security_defaults { "on" } else { "off" }),
         ("passwords", passwords),
-        ("profile", world.profile),
         ("switch", thing.switch),
         ("tenant", if world.tenant_disables_smtp { "disabled" } else { "enabled" }),
     ]);
@@ -288,8 +288,18 @@ pub(super) fn is_postmaster(address: &str) -> bool {
     is_ours(address) && address.to_lowercase().starts_with("postmaster@")
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Restrictions: spec sections 5.5 (order), 5.6 and 5.7.
+/// The remote domain entry that decides for an address: the domain itself, then the longest end of it under `*.`, then
+/// `*` (spec section 5.2).
+pub(super) fn remote_domain<'world>(world: &'world World, address: &str) -> Option<&'world Remote> {
+    let domain = domain_of(address);
+    let fits = |pattern: &str| match pattern.strip_prefix("*.") {
+        _ if pattern == "*" => true,
+        Some(end) => domain.ends_with(&format!(".{end}")),
+        None => domain == pattern,
+    };
+    let fitting = world.remote_domains.iter().filter(|remote| fits(remote.pattern));
+    fitting.max_by_key(|remote| (!remote.pattern.starts_with('*'), remote.pattern.len()))
+}
 
 /// Who sends: an account, a stranger or the system itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -297,137 +307,4 @@ pub(super) enum From<'a> {
     Account(&'a str),
     Stranger,
     System,
-}
-
-static AUTHENTICATION: LazyLock<Table> = LazyLock::new(|| {
-    Table::read(
-        "sender   | setting | kind                                                      | answer
-         system   | *       | *                                                         | passes
-         account  | *       | *                                                         | passes
-         stranger | false   | *                                                         | passes
-         stranger | *       | GroupMailbox                                              | UnifiedGroupOutsider
-         stranger | *       | MailUniversalDistributionGroup/MailUniversalSecurityGroup | SenderNotAuthenticatedForGroup
-         stranger | *       | DynamicDistributionGroup/RoomList                         | SenderNotAuthenticatedForGroup
-         stranger | unset   | *                                                         | passes
-         stranger | true    | UserMailbox/SharedMailbox/RoomMailbox/EquipmentMailbox    | SenderNotAuthenticatedForMailbox
-         stranger | true    | *                                                         | SenderNotAuthenticatedForMailUser",
-    )
-});
-
-static LISTS: LazyLock<Table> = LazyLock::new(|| {
-    Table::read(
-        "sender | rejected | accepting | accepted | kind                                         | answer
-         system | *        | *         | *        | *                                            | passes
-         *      | yes      | *         | *        | *                                            | NotAuthorized
-         *      | no       | everyone  | *        | *                                            | passes
-         *      | no       | some      | yes      | *                                            | passes
-         *      | no       | some      | no       | MailUniversalDistributionGroup/MailUniversalSecurityGroup | RestrictedToGroupPermission
-         *      | no       | some      | no       | DynamicDistributionGroup/RoomList/GroupMailbox | RestrictedToGroupPermission
-         *      | no       | some      | no       | *                                            | RestrictedToRecipientsPermission",
-    )
-});
-
-/// The refusal of a recipient's restrictions, if any: size first, then authentication, then the lists.
-pub(super) fn restricted(world: &World, from: From<'_>, thing: &Thing, octets: u64) -> Option<&'static str> {
-    let sender = match from {
-        From::Account(_) => "account",
-        From::Stranger => "stranger",
-        From::System => "system",
-    };
-    if sender != "system" && thing.receive_max > 0 && octets > thing.receive_max {
-        return Some("RecipientSizeLimit");
-    }
-    let facts = [("sender", sender), ("setting", thing.authentication), ("kind", thing.kind)];
-    let authentication = AUTHENTICATION.answer(&facts);
-    if authentication != "passes" {
-        return Some(authentication);
-    }
-    let among = |list: &[&'static str]| match from {
-        From::Account(name) => list.iter().any(|entry| *entry == name || contains(world, entry, name)),
-        From::Stranger | From::System => false,
-    };
-    let lists = LISTS.answer(&[
-        ("sender", sender),
-        ("rejected", yes_no(among(&thing.reject))),
-        ("accepting", if thing.accept.is_empty() { "everyone" } else { "some" }),
-        ("accepted", yes_no(among(&thing.accept))),
-        ("kind", thing.kind),
-    ]);
-    (lists != "passes").then_some(lists)
-}
-
-/// Whether a group has somebody as a member, at any depth and through groups of any kind.
-fn contains(world: &World, group: &str, name: &str) -> bool {
-    let mut inside: BTreeSet<&str> = BTreeSet::from([group]);
-    loop {
-        let before = inside.len();
-        let groups: Vec<&Thing> = inside.iter().filter_map(|name| world.thing(name)).collect();
-        inside.extend(groups.into_iter().flat_map(|group| members(world, group)));
-        if inside.len() == before {
-            return inside.contains(name);
-        }
-    }
-}
-
-/// A group's direct members: listed, or whatever the filter matches.
-pub(super) fn members(world: &World, group: &Thing) -> Vec<&'static str> {
-    if group.filter_kind.is_empty() {
-        return group.members.clone();
-    }
-    world.things.iter().filter(|thing| thing.kind == group.filter_kind).map(|thing| thing.name).collect()
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Admission: decisions D1, D4 and D9.
-
-static ADMISSION: LazyLock<Table> = LazyLock::new(|| {
-    Table::read(
-        "sender   | place     | restricted | early | validated | answer
-         stranger | foreign   | *          | *     | *         | RelayRefused
-         *        | foreign   | *          | *     | *         | yes
-         stranger | unknown   | *          | *     | *         | UnknownRecipientInbound
-         account  | unknown   | *          | yes   | *         | RecipientNotFound
-         account  | unknown   | *          | no    | yes       | RecipientNotFound
-         account  | unknown   | *          | no    | no        | yes
-         system   | unknown   | *          | *     | *         | yes
-         *        | next host | *          | *     | *         | yes
-         stranger | known     | yes        | *     | *         | restricted
-         account  | known     | yes        | yes   | *         | restricted
-         account  | known     | yes        | no    | *         | yes
-         *        | known     | *          | *     | *         | yes",
-    )
-});
-
-/// The answer to RCPT TO.
-pub(super) fn admit(world: &World, from: From<'_>, address: &str, octets: u64) -> &'static str {
-    let place = find(world, address);
-    let (word, refusal) = match &place {
-        // Whatever stands in the way, somebody reads it.
-        _ if is_postmaster(address) => ("next host", None),
-        // A stranger may not relay, not even to a contact that has a foreign address.
-        _ if !is_ours(address) && from == From::Stranger => ("foreign", None),
-        Place::Foreign => ("foreign", None),
-        Place::Unknown => ("unknown", None),
-        Place::NextHost | Place::Postmaster => ("next host", None),
-        Place::Mailbox(thing) => {
-            let blocked = || expansion::forwards_only_outside(world, thing).then_some("ExternalForwardingBlocked");
-            ("known", restricted(world, from, thing, octets).or_else(blocked))
-        }
-        Place::Group(thing) | Place::Outside(thing) => ("known", restricted(world, from, thing, octets)),
-    };
-    let answer = ADMISSION.answer(&[
-        (
-            "sender",
-            match from {
-                From::Account(_) => "account",
-                From::Stranger => "stranger",
-                From::System => "system",
-            },
-        ),
-        ("place", word),
-        ("restricted", yes_no(refusal.is_some())),
-        ("early", yes_no(world.refuse_early)),
-        ("validated", yes_no(world.recipient_validation)),
-    ]);
-    if answer == "restricted" { refusal.unwrap_or(answer) } else { answer }
 }

@@ -82,6 +82,18 @@ pub(super) struct Thing {
     pub(super) reject: Vec<&'static str>,
     /// `MaxReceiveSize` in octets; 0 for none.
     pub(super) receive_max: u64,
+    /// `MaxSendSize` in octets; 0 for none.
+    pub(super) send_max: u64,
+    pub(super) bcc_blocked: bool,
+    /// `ModerationEnabled`.
+    pub(super) moderated: bool,
+    /// `ModeratedBy`.
+    pub(super) moderators: Vec<&'static str>,
+    /// `BypassModerationFromSendersOrMembers`.
+    pub(super) bypass: Vec<&'static str>,
+    pub(super) bypass_nested: bool,
+    /// `SendModerationNotifications`: `Always`, `Internal` or `Never`.
+    pub(super) notifications: &'static str,
 }
 
 impl Thing {
@@ -103,6 +115,7 @@ impl Thing {
             outside: if leads_outside(kind) { "elsewhere@fabrikam.example" } else { "" },
             reports: "originator",
             authentication: "unset",
+            notifications: "Always",
             ..Self::default()
         }
     }
@@ -131,6 +144,7 @@ impl Thing {
             ("ForwardingAddress", self.forward_object, ""),
             ("ForwardingSmtpAddress", self.forward_smtp, ""),
             ("RequireSenderAuthenticationEnabled", self.authentication, usual.authentication),
+            ("SendModerationNotifications", self.notifications, usual.notifications),
         ];
         for (name, value, _) in words.into_iter().filter(|(_, value, usually)| value != usually) {
             let _ = write!(text, ", {name} {value}");
@@ -138,11 +152,19 @@ impl Thing {
         if has_account(self.kind) && !self.licensed {
             text.push_str(", no licence");
         }
-        if self.keep_copy {
-            text.push_str(", keeps a copy");
+        let switches = [
+            ("keeps a copy", self.keep_copy),
+            ("BccBlocked", self.bcc_blocked),
+            ("moderated", self.moderated),
+            ("BypassNestedModerationEnabled", self.bypass_nested),
+        ];
+        for (name, _) in switches.into_iter().filter(|(_, on)| *on) {
+            let _ = write!(text, ", {name}");
         }
-        if self.receive_max > 0 {
-            let _ = write!(text, ", MaxReceiveSize {}", self.receive_max);
+        for (name, octets) in [("MaxReceiveSize", self.receive_max), ("MaxSendSize", self.send_max)] {
+            if octets > 0 {
+                let _ = write!(text, ", {name} {octets}");
+            }
         }
         for (right, trustee, deny) in &self.grants {
             let _ = write!(text, ", {}{right} for {trustee}", if *deny { "denies " } else { "" });
@@ -154,6 +176,8 @@ impl Thing {
             ("owners", &self.owners),
             ("accepts only", &self.accept),
             ("rejects", &self.reject),
+            ("moderators", &self.moderators),
+            ("bypassing moderation", &self.bypass),
         ];
         for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
             let _ = write!(text, ", {name} {}", list.join(" and "));
@@ -196,7 +220,22 @@ pub(super) struct World {
     pub(super) sends_from_alias: bool,
     pub(super) forwards_outside: bool,
     pub(super) plus_addressing: bool,
+    /// `MaxSendSize` of the organisation in octets; 0 for none.
+    pub(super) send_max: u64,
+    pub(super) rejects_direct_send: bool,
+    pub(super) remote_domains: Vec<Remote>,
     pub(super) things: Vec<Thing>,
+}
+
+/// What one remote domain is sent of the organisation's own accord.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Remote {
+    /// `fabrikam.example`, `*.fabrikam.example` or `*`.
+    pub(super) pattern: &'static str,
+    /// `AutoForwardEnabled`.
+    pub(super) forwards: bool,
+    /// `AllowedOOFType`.
+    pub(super) replies: &'static str,
 }
 
 impl World {
@@ -215,6 +254,9 @@ impl World {
             sends_from_alias: false,
             forwards_outside: true,
             plus_addressing: true,
+            send_max: 0,
+            rejects_direct_send: false,
+            remote_domains: Vec::new(),
             things,
         }
     }
@@ -243,11 +285,18 @@ impl World {
             ("SendFromAliasEnabled", self.sends_from_alias, usual.sends_from_alias),
             ("AutoForwardingMode", self.forwards_outside, usual.forwards_outside),
             ("plus addressing", self.plus_addressing, usual.plus_addressing),
+            ("RejectDirectSend", self.rejects_direct_send, usual.rejects_direct_send),
         ];
         for (name, value, usually) in switches {
             if value != usually {
                 let _ = write!(text, ", {name} {}", if value { "on" } else { "off" });
             }
+        }
+        if self.send_max > 0 {
+            let _ = write!(text, ", organisation MaxSendSize {}", self.send_max);
+        }
+        for remote in &self.remote_domains {
+            let _ = write!(text, ", {remote:?}");
         }
         let _ = write!(text, ", shared_sign_in {}, no_mailbox_step {}.", self.shared_sign_in, self.no_mailbox_step);
         for thing in &self.things {

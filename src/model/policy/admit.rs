@@ -123,11 +123,12 @@ fn direct_send(snapshot: &Snapshot, posting: &Posting<'_>, trail: &mut impl Trai
 /// the report reaches it (decision D9). Who would rather be told at once has `refuse_early`.
 fn is_told_later(settings: &Settings, posting: &Posting<'_>, resolution: &Resolution, trail: &mut impl Trail) -> bool {
     let known = match resolution {
-        Resolution::Mailbox(_) | Resolution::Group(_) | Resolution::Outside { .. } | Resolution::Foreign(_) => true,
-        Resolution::PostmasterMailbox
+        Resolution::Mailbox(_)
+        | Resolution::Group(_)
+        | Resolution::Outside { .. }
         | Resolution::InternalRelay(_)
-        | Resolution::Rewritten(_)
-        | Resolution::Unknown(_) => false,
+        | Resolution::Foreign(_) => true,
+        Resolution::PostmasterMailbox | Resolution::Rewritten(_) | Resolution::Unknown(_) => false,
     };
     posting.account().is_some()
         && known
@@ -197,7 +198,8 @@ pub fn judge(
             let recipient = snapshot.recipient(*id).ok_or(Refusal::UnknownRecipientInbound)?;
             restrictions::sender(snapshot, posting, trail)?;
             restrictions::recipient(snapshot, settings, posting, recipient, trail)?;
-            if stranger { way_out(snapshot, settings, recipient, trail) } else { Ok(()) }
+            let at_once = stranger || (settings.refuse_early && posting.account().is_some());
+            if at_once { way_out(snapshot, settings, recipient, trail) } else { Ok(()) }
         }
     }
 }
@@ -220,7 +222,7 @@ pub fn blind_copy(
 }
 
 /// A mailbox that keeps nothing and forwards outside, which the organisation forbids: a stranger hears of it at once
-/// instead of by a report (decision D9).
+/// instead of by a report, and so does an account that hears early (decision D9).
 fn way_out(
     snapshot: &Snapshot,
     settings: &Settings,

@@ -78,7 +78,7 @@ pub fn sign_in(
         trail.note("the credentials are right", false, String::new);
         return Err(Refusal::AuthenticationUnsuccessful);
     };
-    judge(snapshot, settings, recipient, account, proof, trail)?;
+    judge(snapshot, recipient, account, proof, trail)?;
     if settings.no_mailbox_step == NoMailboxStep::Auth {
         mailbox(settings, recipient, trail)?;
     }
@@ -97,14 +97,13 @@ pub fn may_submit(
 ) -> Result<(), Refusal> {
     let recipient = snapshot.recipient(signed_in.account).ok_or(Refusal::AuthenticationUnsuccessful)?;
     let account = recipient.account.as_deref().ok_or(Refusal::AuthenticationUnsuccessful)?;
-    judge(snapshot, settings, recipient, account, signed_in.proof, trail)?;
+    judge(snapshot, recipient, account, signed_in.proof, trail)?;
     mailbox(settings, recipient, trail)
 }
 
 /// Rows 1 to 5: the account and the policies above it.
 fn judge(
     snapshot: &Snapshot,
-    settings: &Settings,
     recipient: &Recipient,
     account: &Account,
     proof: Proof,
@@ -123,10 +122,6 @@ fn judge(
     trail.note("the authentication policy forbids passwords for SMTP", forbidden, || said_by.in_words(basic));
     if forbidden {
         return Err(Refusal::BasicAuthenticationDisabled);
-    }
-    // On premises the connector alone decides; the switch exists in the cloud only (spec section 3.3).
-    if !settings.mailbox_required {
-        return Ok(());
     }
     let switch = recipient.client_access.smtp_client_authentication_disabled;
     if trail.asks("SmtpClientAuthenticationDisabled is set on the mailbox", switch == Some(true)) {

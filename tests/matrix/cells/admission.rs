@@ -1,7 +1,9 @@
 //! Who may send to whom: every kind in every state, every restriction, every form of an address.
 
+use std::collections::BTreeSet;
+
 use super::super::asked::{Asked, name_of};
-use super::super::oracle::{self, From};
+use super::super::oracle::{self, From, Post};
 use super::super::plain::{KINDS, Thing, World};
 use super::super::tally::{Question, Tally};
 use super::sign_in::product;
@@ -154,32 +156,34 @@ fn postmasters(tally: &mut Tally) {
     }
 }
 
-/// The answer to RCPT, and where the copies of a permitted message end.
 fn ask(tally: &mut Tally, asked: &Asked<'_>, from: From<'_>, to: &str, octets: u64) {
-    let reverse_path = match from {
-        From::Account(_) => "ours",
-        From::Stranger => "foreign",
-        From::System => "null",
-    };
-    let to = [to.to_owned()];
-    let mut expected = oracle::admit(asked.world, from, &to[0], octets).to_owned();
-    if expected == "yes" {
-        let ends = oracle::ends(asked.world, from, reverse_path, &to, octets);
-        expected = format!("yes\n{}", ends.into_iter().collect::<Vec<_>>().join("\n"));
-    }
-    let mut actual = asked.admit(from, &to[0], octets).map_or_else(|refusal| name_of(&refusal), |_| "yes".to_owned());
-    if actual == "yes" {
-        let ends = asked.ends(from, reverse_path, &to, octets);
-        actual = format!("yes\n{}", ends.into_iter().collect::<Vec<_>>().join("\n"));
-    }
-    let question = || format!("{from:?} sends {octets} octets to {}.", to[0]);
-    tally.cell(asked, (&expected, &actual), question, asks(from, &to, octets));
+    ask_of(tally, asked, &Post::new(from, octets), to);
 }
 
-pub(super) fn asks<'a>(from: From<'a>, to: &'a [String], octets: u64) -> Question<'a> {
-    let account = match from {
+/// The answer to RCPT, and where the copies of a permitted message end, before and after moderators approve.
+pub(super) fn ask_of(tally: &mut Tally, asked: &Asked<'_>, post: &Post<'_>, to: &str) {
+    let to = [to.to_owned()];
+    let joined = |ends: BTreeSet<String>| ends.into_iter().collect::<Vec<_>>().join("\n");
+    let mut expected = oracle::admit(asked.world, post, &to[0]).to_owned();
+    if expected == "yes" {
+        let approved = oracle::approved(asked.world, post, &to).into_iter();
+        let approved = approved.map(|ends| format!("\napproved:\n{}", joined(ends)));
+        expected = format!("yes\n{}{}", joined(oracle::ends(asked.world, post, &to)), approved.collect::<String>());
+    }
+    let mut actual = asked.admit(post, &to[0]).map_or_else(|refusal| name_of(&refusal), |_| "yes".to_owned());
+    if actual == "yes" {
+        let approved = asked.approved(post, &to).into_iter();
+        let approved = approved.map(|ends| format!("\napproved:\n{}", joined(ends)));
+        actual = format!("yes\n{}{}", joined(asked.ends(post, &to)), approved.collect::<String>());
+    }
+    let question = || format!("{post:?} to {}.", to[0]);
+    tally.cell(asked, (&expected, &actual), question, asks(post, &to));
+}
+
+pub(super) fn asks<'a>(post: &Post<'a>, to: &'a [String]) -> Question<'a> {
+    let account = match post.from {
         From::Account(name) => Some(name),
         From::Stranger | From::System => None,
     };
-    Question { account, mail_from: None, header_from: None, to, octets }
+    Question { account, mail_from: Some(post.path), header_from: None, to, octets: post.octets }
 }

@@ -1,7 +1,7 @@
 //! Where the copies end: the forwarding table against every kind of target, groups of every shape, and loops.
 
 use super::super::asked::Asked;
-use super::super::oracle::{self, From};
+use super::super::oracle::{self, From, Post};
 use super::super::plain::{Thing, World};
 use super::super::tally::Tally;
 use super::BOTH;
@@ -11,8 +11,12 @@ use super::sign_in::product;
 const MAILBOXES: [&str; 5] = ["UserMailbox", "SharedMailbox", "RoomMailbox", "EquipmentMailbox", "GroupMailbox"];
 
 /// Who sends, and under which reverse-path.
-const SENDERS: [(From<'static>, &str); 4] =
-    [(From::Account("alice"), "ours"), (From::Stranger, "foreign"), (From::Stranger, "null"), (From::System, "null")];
+const SENDERS: [(From<'static>, &str); 4] = [
+    (From::Account("alice"), "alice@contoso.example"),
+    (From::Stranger, "eve@fabrikam.example"),
+    (From::Stranger, ""),
+    (From::System, ""),
+];
 
 pub(in super::super) fn all(tally: &mut Tally) {
     forwarding(tally);
@@ -21,7 +25,7 @@ pub(in super::super) fn all(tally: &mut Tally) {
 }
 
 fn forwarding(tally: &mut Tally) {
-    let objects = ["", "bob", "staff", "partner", "remote", "gone", "it"];
+    let objects = ["", "bob", "staff", "partner", "chain", "remote", "gone", "waiting", "it"];
     let addresses = [
         "",
         "bob@contoso.example",
@@ -62,6 +66,11 @@ fn targets() -> Vec<Thing> {
         Thing::new("partner", "MailContact").with(|thing| thing.outside = "partner@fabrikam.example"),
         Thing::new("remote", "RemoteUserMailbox").with(|thing| thing.outside = "remote@hybrid.contoso.example"),
         Thing::new("gone", "UserMailbox").with(|thing| thing.state = "soft-deleted"),
+        Thing::new("chain", "MailContact").with(|thing| thing.outside = "partner@contoso.example"),
+        Thing::new("waiting", "UserMailbox").with(|thing| {
+            thing.state = "awaiting migration";
+            thing.outside = "waiting@old.fabrikam.example";
+        }),
     ]
 }
 
@@ -162,10 +171,11 @@ fn shapes(tally: &mut Tally) {
 fn ask(tally: &mut Tally, world: &World, to: &[&str]) {
     let asked = Asked::new(world);
     let to: Vec<String> = to.iter().map(|name| super::super::plain::address_of(name)).collect();
-    for (from, reverse_path) in SENDERS {
-        let expected = oracle::ends(world, from, reverse_path, &to, 1).into_iter().collect::<Vec<_>>().join("\n");
-        let actual = asked.ends(from, reverse_path, &to, 1).into_iter().collect::<Vec<_>>().join("\n");
-        let question = || format!("{from:?}, reverse-path {reverse_path}, sends to {}.", to.join(" and "));
-        tally.cell(&asked, (&expected, &actual), question, asks(from, &to, 1));
+    for (from, path) in SENDERS {
+        let post = Post { path, ..Post::new(from, 1) };
+        let expected = oracle::ends(world, &post, &to).into_iter().collect::<Vec<_>>().join("\n");
+        let actual = asked.ends(&post, &to).into_iter().collect::<Vec<_>>().join("\n");
+        let question = || format!("{post:?} to {}.", to.join(" and "));
+        tally.cell(&asked, (&expected, &actual), question, asks(&post, &to));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::asked::{Asked, name_of};
 use super::super::cells::{BOTH, PROFILES, admission::around, sign_in::product, states_of};
-use super::super::oracle::From;
+use super::super::oracle::{From, Post};
 use super::super::plain::{KINDS, STATES, Thing, World};
 use super::{Sheet, with_codes};
 
@@ -56,15 +56,10 @@ finds her; *list-of-bob* is a group without her. The recipient is a mailbox.
 }
 
 /// The answer to RCPT if it is a refusal, else where the copies end.
-fn answer(asked: &Asked<'_>, from: From<'_>, to: &str, octets: u64) -> String {
-    let reverse_path = match from {
-        From::Account(_) => "ours",
-        From::Stranger => "foreign",
-        From::System => "null",
-    };
-    match asked.admit(from, to, octets) {
+pub(super) fn answer(asked: &Asked<'_>, post: &Post<'_>, to: &str) -> String {
+    match asked.admit(post, to) {
         Err(refusal) => with_codes(&name_of(&refusal), asked.world.profile),
-        Ok(_) => super::routing::ends(asked, from, reverse_path, to, octets),
+        Ok(_) => super::routing::ends(asked, post, to),
     }
 }
 
@@ -93,7 +88,7 @@ fn reached(text: &mut String) {
                 let world = World::new(profile, vec![Thing::new("alice", "UserMailbox"), bob, it]);
                 let asked = Asked::new(&world);
                 let answers = [From::Stranger, ALICE, From::System]
-                    .map(|from| answer(&asked, from, "it@contoso.example", 0).replace(" or elsewhere", ""));
+                    .map(|from| answer(&asked, &Post::new(from, 0), "it@contoso.example").replace(" or elsewhere", ""));
                 let shown = if states_of(kind).len() > 1 { state } else { "–" };
                 let shown = if *leads { format!("{shown}, has a remote address") } else { shown.to_owned() };
                 sheet.row(&[kind, if licensed { "yes" } else { "no" }, &shown, profile], answers.to_vec());
@@ -110,7 +105,7 @@ fn authentication(text: &mut String) {
         let answers = ["unset", "true", "false"].map(|setting| {
             let it = Thing::new("it", kind).with(|thing| thing.authentication = setting);
             let world = World::new("exchange-online", vec![Thing::new("alice", "UserMailbox"), it]);
-            match Asked::new(&world).admit(From::Stranger, "it@contoso.example", 0) {
+            match Asked::new(&world).admit(&Post::new(From::Stranger, 0), "it@contoso.example") {
                 Ok(_) => "passes".to_owned(),
                 Err(refusal) => with_codes(&name_of(&refusal), "exchange-online"),
             }
@@ -145,7 +140,7 @@ fn order(text: &mut String) {
                 world.refuse_early = early;
                 world.forwards_outside = false;
             });
-            answer(&Asked::new(&world), from, "it@contoso.example", 2_000)
+            answer(&Asked::new(&world), &Post::new(from, 2_000), "it@contoso.example")
         };
         let answers = [ask(From::Stranger, false), ask(ALICE, false), ask(ALICE, true), ask(From::System, false)];
         sheet.row(&[name], answers.to_vec());
@@ -164,10 +159,11 @@ fn lists(text: &mut String) {
         }));
         let world = World::new("exchange-online", things).with(|world| world.refuse_early = true);
         let asked = Asked::new(&world);
-        let answers = [ALICE, From::Stranger].map(|from| match asked.admit(from, "it@contoso.example", 0) {
-            Ok(_) => "passes".to_owned(),
-            Err(refusal) => with_codes(&name_of(&refusal), "exchange-online"),
-        });
+        let answers =
+            [ALICE, From::Stranger].map(|from| match asked.admit(&Post::new(from, 0), "it@contoso.example") {
+                Ok(_) => "passes".to_owned(),
+                Err(refusal) => with_codes(&name_of(&refusal), "exchange-online"),
+            });
         let shown = |list: &[&str]| if list.is_empty() { "empty".to_owned() } else { list.join(" + ") };
         sheet.row(&[&shown(accept), &shown(reject)], answers.to_vec());
     }
@@ -200,7 +196,7 @@ fn addresses(text: &mut String) {
             let things = super::super::cells::admission::addressed();
             let world = World::new("exchange-online", things).with(|world| world.plus_addressing = plus);
             let asked = Asked::new(&world);
-            let answers = [From::Stranger, ALICE].map(|from| answer(&asked, from, form, 0));
+            let answers = [From::Stranger, ALICE].map(|from| answer(&asked, &Post::new(from, 0), form));
             sheet.row(&[form, if plus { "false" } else { "true" }], answers.to_vec());
         }
     }
@@ -228,7 +224,8 @@ fn postmaster(text: &mut String) {
         things.extend(holder);
         let world = World::new("exchange-online", things);
         let asked = Asked::new(&world);
-        let answers = [From::Stranger, ALICE].map(|from| answer(&asked, from, "postmaster@contoso.example", 0));
+        let answers =
+            [From::Stranger, ALICE].map(|from| answer(&asked, &Post::new(from, 0), "postmaster@contoso.example"));
         sheet.row(&[name], answers.to_vec());
     }
     sheet.print(text, &[]);

@@ -1,8 +1,10 @@
 //! Where the copies go: forwarding, groups, loops, and the sender under which mail leaves.
 
+use std::collections::BTreeSet;
+
 use super::super::asked::Asked;
 use super::super::cells::{BOTH, sign_in::product};
-use super::super::oracle::From;
+use super::super::oracle::{From, Post};
 use super::super::plain::{Thing, World, address_of};
 use super::{Sheet, with_codes};
 
@@ -33,7 +35,8 @@ an account is told comes as a report.
         "### Groups
 
 A group's members are bob, carol (who takes mail from bob only), the contact partner, the remote mailbox remote, and a
-mailbox that was deleted, gone. A dynamic group finds user mailboxes: alice, bob and not gone. Alice sends.
+mailbox that was deleted, gone. A dynamic group finds user mailboxes: alice, bob and one that awaits its migration, and
+not gone. Alice sends.
 
 ",
     );
@@ -67,8 +70,12 @@ that reports come back here. From stays as it is.
 }
 
 /// Where the copies end, in the words of the page.
-pub(super) fn ends(asked: &Asked<'_>, from: From<'_>, reverse_path: &str, to: &str, octets: u64) -> String {
-    let found = asked.ends(from, reverse_path, &[to.to_owned()], octets);
+pub(super) fn ends(asked: &Asked<'_>, post: &Post<'_>, to: &str) -> String {
+    in_page_words(asked, post, asked.ends(post, &[to.to_owned()]))
+}
+
+/// Ends in the words of the page.
+pub(super) fn in_page_words(asked: &Asked<'_>, post: &Post<'_>, found: BTreeSet<String>) -> String {
     let words = found.iter().map(|end| {
         let end = with_codes(end, asked.world.profile)
             .replace("mailbox it", "its mailbox")
@@ -79,7 +86,7 @@ pub(super) fn ends(asked: &Asked<'_>, from: From<'_>, reverse_path: &str, to: &s
             .replace(", resent from it", "")
             .replace("postmaster mailbox", "the server's postmaster mailbox");
         // Nobody hears of failures of mail without a reverse-path: said once, in the introduction.
-        let end = if reverse_path == "null" { end.replace(", nobody hears of failures", "") } else { end };
+        let end = if post.path.is_empty() { end.replace(", nobody hears of failures", "") } else { end };
         let refused = end.chars().next().is_some_and(|first| first.is_ascii_digit());
         if refused { format!("report {end}") } else { end.replace(", sender rewritten by it", "") }
     });
@@ -95,6 +102,10 @@ fn targets() -> Vec<Thing> {
         Thing::new("partner", "MailContact").with(|thing| thing.outside = "partner@fabrikam.example"),
         Thing::new("remote", "RemoteUserMailbox").with(|thing| thing.outside = "remote@hybrid.contoso.example"),
         Thing::new("gone", "UserMailbox").with(|thing| thing.state = "soft-deleted"),
+        Thing::new("waiting", "UserMailbox").with(|thing| {
+            thing.state = "awaiting migration";
+            thing.outside = "waiting@old.fabrikam.example";
+        }),
         Thing::new("staff", "MailUniversalDistributionGroup").with(|thing| {
             thing.members = vec!["bob"];
             thing.authentication = "false";
@@ -117,7 +128,7 @@ fn forwarding(text: &mut String) {
             thing.keep_copy = keep;
         });
         let world = with_targets(it);
-        let copies = ends(&Asked::new(&world), ALICE, "ours", "it@contoso.example", 1);
+        let copies = ends(&Asked::new(&world), &Post::new(ALICE, 1), "it@contoso.example");
         let shown = |text: &'static str| if text.is_empty() { "–" } else { text };
         sheet.row(&[shown(object), shown(smtp), if keep { "true" } else { "false" }], vec![copies]);
     }
@@ -132,6 +143,7 @@ fn outside(text: &mut String) {
         ("a group", "staff", ""),
         ("a contact", "partner", ""),
         ("a remote mailbox", "remote", ""),
+        ("a mailbox awaiting migration", "waiting", ""),
         ("a mailbox that was deleted", "gone", ""),
         ("a foreign address", "", "eve@fabrikam.example"),
         ("a contact's address here", "", "partner@contoso.example"),
@@ -147,11 +159,11 @@ fn outside(text: &mut String) {
         let off = with_targets(it.clone()).with(|world| world.forwards_outside = false);
         let on = with_targets(it);
         let asked = Asked::new(&off);
-        let stranger = match asked.admit(From::Stranger, "it@contoso.example", 1) {
+        let stranger = match asked.admit(&Post::new(From::Stranger, 1), "it@contoso.example") {
             Err(refusal) => with_codes(&super::super::asked::name_of(&refusal), "exchange-online"),
-            Ok(_) => ends(&asked, From::Stranger, "foreign", "it@contoso.example", 1),
+            Ok(_) => ends(&asked, &Post::new(From::Stranger, 1), "it@contoso.example"),
         };
-        let account = [&asked, &Asked::new(&on)].map(|asked| ends(asked, ALICE, "ours", "it@contoso.example", 1));
+        let account = [&asked, &Asked::new(&on)].map(|asked| ends(asked, &Post::new(ALICE, 1), "it@contoso.example"));
         let [account_off, account_on] = account;
         let account_on = if account_on == account_off { "the same".to_owned() } else { account_on };
         sheet.row(&[name, if keep { "yes" } else { "no" }], vec![stranger, account_off, account_on]);
@@ -172,7 +184,7 @@ fn groups(text: &mut String) {
         });
         let shown = if kind == "GroupMailbox" { "GroupMailbox, subscribers bob and carol" } else { kind };
         let world = with_targets(it);
-        sheet.row(&[shown], vec![ends(&Asked::new(&world), ALICE, "ours", "it@contoso.example", 1)]);
+        sheet.row(&[shown], vec![ends(&Asked::new(&world), &Post::new(ALICE, 1), "it@contoso.example")]);
     }
     sheet.compress(&[0]);
     sheet.print(text, &[]);
@@ -192,7 +204,7 @@ fn reports(text: &mut String) {
             thing.owners = owners.to_vec();
         });
         let world = with_targets(it);
-        let found = ends(&Asked::new(&world), ALICE, "ours", "it@contoso.example", 1);
+        let found = ends(&Asked::new(&world), &Post::new(ALICE, 1), "it@contoso.example");
         let copy = found.split("; ").find_map(|end| end.strip_prefix("mailbox bob")).unwrap_or_default();
         let copy = if copy.is_empty() { "Alice hears of failures" } else { copy.trim_start_matches(", ") };
         sheet.row(&[kind, reports, owners.first().unwrap_or(&"nobody")], vec![copy.to_owned()]);
@@ -233,7 +245,7 @@ fn loops(text: &mut String) {
         let mut all = vec![Thing::new("alice", "UserMailbox")];
         all.extend(things);
         let world = World::new("exchange-online", all);
-        sheet.row(&[name], vec![ends(&Asked::new(&world), ALICE, "ours", &address_of("it"), 1)]);
+        sheet.row(&[name], vec![ends(&Asked::new(&world), &Post::new(ALICE, 1), &address_of("it"))]);
     }
     sheet.print(text, &[]);
 }
@@ -273,16 +285,14 @@ fn rewriting(text: &mut String) {
     for (name, it) in choices {
         let world = with_targets(it);
         let asked = Asked::new(&world);
-        let answers = [(From::Stranger, "foreign"), (ALICE, "ours"), (From::System, "null")].map(|(from, path)| {
-            let found = asked
-                .ends(from, path, &["it@contoso.example".to_owned()], 1)
-                .into_iter()
-                .collect::<Vec<_>>()
-                .join("; ");
+        let answers = [From::Stranger, ALICE, From::System].map(|from| {
+            let post = Post::new(from, 1);
+            let found = asked.ends(&post, &["it@contoso.example".to_owned()]);
+            let found = found.into_iter().collect::<Vec<_>>().join("; ");
             let end = found.split_once(", ").map_or("", |(_, rest)| rest).trim_start_matches("resent from it");
             let end = end.trim_start_matches(", ").replace(" it", " the recipient itself");
             match end.as_str() {
-                _ if path == "null" => "without one".to_owned(),
+                _ if post.path.is_empty() => "without one".to_owned(),
                 "" => "as it came".to_owned(),
                 end => end.replace("sender rewritten by", "rewritten by"),
             }

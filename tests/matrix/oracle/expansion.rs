@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use super::super::plain::{NEXT_HOST, Thing, World};
 use super::super::table::Table;
-use super::{From, Place, find, has_open_mailbox, is_ours, is_postmaster, leads_to, members, restricted};
+use super::admission::{Post, is_among, is_blind_copy, members, restricted, sends_too_much};
+use super::{From, Place, find, has_open_mailbox, is_ours, is_postmaster, leads_to, yes_no};
 
 /// The forwarding table of spec section 5.1, and the policy of section 5.2 in its last columns.
 static FORWARDING: LazyLock<Table> = LazyLock::new(|| {
@@ -28,24 +29,51 @@ struct Branch {
     resent_from: &'static str,
     /// Who hears of failures: `the sender`, `nobody` or an object.
     hears: &'static str,
+    /// A moderator's approval holds for the groups below.
+    approved: bool,
+    /// It is the postmaster's mail, which reaches someone at once (decision D4).
+    postmaster: bool,
+}
+
+impl Branch {
+    fn first(address: &str) -> Self {
+        let postmaster = is_postmaster(address);
+        Self { chain: Vec::new(), resent_from: "", hears: "the sender", approved: false, postmaster }
+    }
 }
 
 /// Where the copies of a message end, one line for each end.
-///
-/// `sender` is the reverse-path: `ours`, `foreign` or `null`.
-pub(in super::super) fn ends(
-    world: &World,
-    from: From<'_>,
-    sender: &str,
-    to: &[String],
-    octets: u64,
-) -> BTreeSet<String> {
-    let mut walk =
-        Walk { world, from, sender, octets, went_round: false, reached: BTreeSet::new(), found: BTreeSet::new() };
+pub(in super::super) fn ends(world: &World, post: &Post<'_>, to: &[String]) -> BTreeSet<String> {
+    walked(world, post, to).found
+}
+
+/// What follows when the moderators of each recipient that waits approve, one set of ends for each, in order of name.
+pub(in super::super) fn approved(world: &World, post: &Post<'_>, to: &[String]) -> Vec<BTreeSet<String>> {
+    let mut first = walked(world, post, to);
+    first.waiting.sort_by_key(|(name, _)| *name);
+    let on = |(name, branch): &(&'static str, Branch)| {
+        let mut walk = Walk::new(world, post);
+        // Nobody gets a second copy, and nobody is asked twice.
+        walk.reached = first.reached.clone();
+        walk.reached.remove(&format!("moderated {name}"));
+        walk.passed = name;
+        world.thing(name).into_iter().for_each(|thing| walk.thing(thing, branch));
+        walk.found
+    };
+    first.waiting.iter().map(on).collect()
+}
+
+fn walked<'a>(world: &'a World, post: &'a Post<'a>, to: &[String]) -> Walk<'a> {
+    let mut walk = Walk::new(world, post);
     for address in to {
-        let first = Branch { chain: Vec::new(), resent_from: "", hears: "the sender" };
+        let first = Branch::first(address);
         let before = walk.found.clone();
-        walk.address(address, &first);
+        match find(world, address) {
+            Place::Mailbox(thing) | Place::Group(thing) if is_blind_copy(post, thing) => {
+                walk.refuse("GroupInBcc", &thing.address(), &first);
+            }
+            _ => walk.address(address, &first),
+        }
         let new: Vec<&String> = walk.found.difference(&before).collect();
         // Decision D4: the postmaster always reaches someone, also when its holder takes no mail or is an empty group.
         let (nothing, refused) = (new.is_empty(), new.iter().all(|end| end.contains(" at ")));
@@ -56,25 +84,62 @@ pub(in super::super) fn ends(
             walk.refuse("ForwardingLoop", address, &first);
         }
     }
-    walk.found
+    walk
 }
 
 struct Walk<'a> {
     world: &'a World,
-    from: From<'a>,
-    sender: &'a str,
-    octets: u64,
+    post: &'a Post<'a>,
+    /// Whose moderators have just approved; empty for nobody.
+    passed: &'a str,
     /// Somebody forwards, keeping nothing, into a group that the message came from.
     went_round: bool,
     reached: BTreeSet<String>,
+    waiting: Vec<(&'static str, Branch)>,
     found: BTreeSet<String>,
 }
 
-impl Walk<'_> {
+/// Spec section 5.5, row 5 and section 5.6. What a moderator sends counts as approved by one: Exchange's documentation
+/// speaks of the approval only, and it would be odd to ask the person again who gave it.
+static MODERATION: LazyLock<Table> = LazyLock::new(|| {
+    Table::read(
+        "enabled | exempt | passed | above | kind  | moderates | owns | bypasses | answer
+         no      | *      | *      | *     | *     | *         | *    | *        | passes
+         yes     | yes    | *      | *     | *     | *         | *    | *        | passes
+         yes     | no     | yes    | *     | *     | *         | *    | *        | approved
+         yes     | no     | no     | yes   | group | *         | *    | *        | passes
+         yes     | no     | no     | *     | *     | yes       | *    | *        | approved
+         yes     | no     | no     | *     | *     | no        | yes  | *        | passes
+         yes     | no     | no     | *     | *     | no        | no   | yes      | passes
+         yes     | no     | no     | *     | *     | no        | no   | no       | waits",
+    )
+});
+
+static NOTIFICATIONS: LazyLock<Table> = LazyLock::new(|| {
+    Table::read(
+        "setting  | sender   | answer
+         Always   | *        | told of a refusal
+         Internal | stranger | not told
+         Internal | *        | told of a refusal
+         Never    | *        | not told",
+    )
+});
+
+impl<'a> Walk<'a> {
+    fn new(world: &'a World, post: &'a Post<'a>) -> Self {
+        let (reached, found) = (BTreeSet::new(), BTreeSet::new());
+        Self { world, post, passed: "", went_round: false, reached, waiting: Vec::new(), found }
+    }
+
     fn address(&mut self, address: &str, branch: &Branch) {
         match find(self.world, address) {
             Place::Unknown => self.refuse("RecipientNotFound", address, branch),
             Place::Postmaster => self.deliver("postmaster mailbox".to_owned(), branch),
+            Place::NextHost | Place::Foreign
+                if branch.chain.is_empty() && sends_too_much(self.world, self.post).is_some() =>
+            {
+                self.refuse(sends_too_much(self.world, self.post).unwrap_or_default(), address, branch);
+            }
             Place::NextHost => self.deliver(format!("relay {address} by {NEXT_HOST}"), branch),
             Place::Foreign => self.relay(address, branch),
             Place::Mailbox(thing) | Place::Group(thing) | Place::Outside(thing) => self.thing(thing, branch),
@@ -92,9 +157,11 @@ impl Walk<'_> {
             }
             return;
         }
-        if let Some(refusal) = restricted(self.world, self.from, thing, self.octets) {
+        if let Some(refusal) = restricted(self.world, self.post, thing) {
             return self.refuse(refusal, &thing.address(), branch);
         }
+        let Some(approved) = self.moderated(thing, branch) else { return };
+        let branch = &Branch { approved, ..branch.clone() };
         match leads_to(self.world, thing) {
             Place::Mailbox(_) => self.mailbox(thing, branch),
             Place::Group(_) => self.group(thing, branch),
@@ -113,6 +180,39 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether moderators have approved the groups below; `None` when the message waits here.
+    fn moderated(&mut self, thing: &Thing, branch: &Branch) -> Option<bool> {
+        let known = leads_to(self.world, thing) != Place::Unknown;
+        let inside = matches!(self.post.from, From::Account(_));
+        let moderators = if thing.moderators.is_empty() { &thing.owners } else { &thing.moderators };
+        let among = |list: &[&'static str]| is_among(self.world, self.post, list, true);
+        let is_group = thing.kind.contains("Group") || thing.kind == "RoomList";
+        let answer = MODERATION.answer(&[
+            ("enabled", yes_no(known && thing.moderated)),
+            ("exempt", yes_no(self.post.is_exempt() || branch.postmaster)),
+            ("passed", yes_no(self.passed == thing.name)),
+            ("above", yes_no(branch.approved)),
+            ("kind", if is_group { "group" } else { "other" }),
+            ("moderates", yes_no(inside && among(moderators))),
+            ("owns", yes_no(inside && among(&thing.owners))),
+            ("bypasses", yes_no(among(&thing.bypass))),
+        ]);
+        match answer {
+            "passes" => return Some(branch.approved),
+            "approved" => return Some(branch.approved || thing.bypass_nested),
+            _ => {}
+        }
+        if self.reached.insert(format!("moderated {}", thing.name)) {
+            let who = if moderators.is_empty() { "the postmaster".to_owned() } else { moderators.join(" or ") };
+            let sender = if inside { "account" } else { "stranger" };
+            let told = NOTIFICATIONS.answer(&[("setting", thing.notifications), ("sender", sender)]);
+            let end = format!("waits for {who}: {}, sender {told}{}", thing.address(), self.told(branch));
+            self.found.insert(end);
+            self.waiting.push((thing.name, branch.clone()));
+        }
+        None
+    }
+
     fn mailbox(&mut self, thing: &Thing, branch: &Branch) {
         let row = forwarding_row(thing);
         if row.contains("mailbox") {
@@ -123,8 +223,12 @@ impl Walk<'_> {
         next.resent_from = thing.name;
         if row.ends_with("object") || row.ends_with("smtp") {
             let target = forwarding_target(self.world, thing);
-            if leaves(self.world, &target) && !self.world.forwards_outside {
+            let outside = leaves(self.world, &target);
+            let dropped = outside.as_ref().filter(|address| !remote_domain_takes(self.world, address));
+            if outside.is_some() && !self.world.forwards_outside {
                 self.refuse("ExternalForwardingBlocked", &thing.address(), branch);
+            } else if let Some(address) = dropped {
+                self.found.insert(format!("AutoForward dropped at {address}"));
             } else if row.ends_with("object") {
                 let object = self.world.thing(thing.forward_object);
                 object.into_iter().for_each(|object| self.thing(object, &next));
@@ -166,7 +270,7 @@ impl Walk<'_> {
     fn relay(&mut self, address: &str, branch: &Branch) {
         let passes_on = branch.chain.last().map(|(name, _)| *name);
         let rewritten = passes_on
-            .filter(|_| self.world.rewrites_senders && self.sender == "foreign" && branch.hears == "the sender");
+            .filter(|_| self.world.rewrites_senders && self.post.has_foreign_path() && branch.hears == "the sender");
         let rewritten = rewritten.map_or_else(String::new, |name| format!(", sender rewritten by {name}"));
         self.deliver_as(format!("relay {address}"), &rewritten, branch);
     }
@@ -192,8 +296,8 @@ impl Walk<'_> {
     }
 
     fn told(&self, branch: &Branch) -> String {
-        match (self.sender, branch.hears) {
-            ("null", _) | (_, "nobody") => ", nobody hears of failures".to_owned(),
+        match (self.post.path, branch.hears) {
+            ("", _) | (_, "nobody") => ", nobody hears of failures".to_owned(),
             (_, "the sender") => String::new(),
             (_, owner) => format!(", {owner} hears of failures"),
         }
@@ -222,18 +326,45 @@ fn forwarding_target(world: &World, thing: &Thing) -> String {
     }
 }
 
-/// Whether mail to an address leaves the organisation: at once, or through a contact or mail user.
-fn leaves(world: &World, address: &str) -> bool {
-    match find(world, address) {
-        Place::Foreign => true,
-        // A remote mailbox is the organisation's own, wherever its routing address lies.
-        Place::Outside(thing) => !thing.kind.starts_with("Remote") && !is_ours(thing.outside),
-        Place::Mailbox(_) | Place::Group(_) | Place::Postmaster | Place::NextHost | Place::Unknown => false,
+/// Where mail to an address leaves the organisation, if it does: at once, or through a contact, mail user or guest.
+fn leaves(world: &World, address: &str) -> Option<String> {
+    let mut next = address.to_owned();
+    // A chain of contacts is no longer than there are objects, or goes round.
+    for _ in 0..=world.things.len() {
+        match find(world, &next) {
+            Place::Outside(thing) if !is_the_organisations(thing) && is_ours(thing.outside) => {
+                next = thing.outside.to_owned();
+            }
+            _ => return leaves_from(world, &next),
+        }
     }
+    None
+}
+
+/// A remote mailbox is the organisation's own, wherever its routing address lies, and so is a mailbox that waits for its
+/// migration: decision D4 sends its mail to where it still is. Spec section 5.2 is about what goes to others.
+fn is_the_organisations(thing: &Thing) -> bool {
+    thing.kind.ends_with("Mailbox")
+}
+
+fn leaves_from(world: &World, address: &str) -> Option<String> {
+    match find(world, address) {
+        Place::Foreign => Some(address.to_owned()),
+        Place::Outside(thing) if is_the_organisations(thing) => None,
+        Place::Outside(thing) => Some(thing.outside.to_owned()),
+        Place::Mailbox(_) | Place::Group(_) | Place::Postmaster | Place::NextHost | Place::Unknown => None,
+    }
+}
+
+/// Spec section 5.2, second row: whether the remote domain of an address takes what is forwarded by itself. The most
+/// specific entry decides: the domain itself, then `*.` and the longest end of it, then `*`.
+fn remote_domain_takes(world: &World, address: &str) -> bool {
+    super::remote_domain(world, address).is_none_or(|remote| remote.forwards)
 }
 
 /// Decision D9: what a stranger is told at RCPT of a mailbox that would only forward outside, where that is forbidden.
 pub(super) fn forwards_only_outside(world: &World, thing: &Thing) -> bool {
-    let forwards = has_open_mailbox(world, thing) && !forwarding_row(thing).contains("mailbox");
-    forwards && !world.forwards_outside && leaves(world, &forwarding_target(world, thing))
+    let forwards = has_open_mailbox(world, thing) && forwarding_row(thing) != "mailbox";
+    let keeps = forwarding_row(thing).contains("mailbox");
+    forwards && !keeps && !world.forwards_outside && leaves(world, &forwarding_target(world, thing)).is_some()
 }
