@@ -178,7 +178,7 @@ async fn settle(queue: &Queue, snapshot: &Snapshot, settings: &Settings, now: Ti
                     let outcomes = job.targets.iter().map(|(place, _)| (*place, deferred.clone())).collect();
                     queue.outcomes(job.lease, outcomes, job.id.0);
                 }
-                Work::Report(_) | Work::Reply(_) | Work::Request(..) | Work::Branch(..) => {}
+                Work::Report(_) | Work::Reply(_) | Work::Request(..) | Work::Branch(..) | Work::Find(_) => {}
             }
         }
         let waited = !expanded.is_empty();

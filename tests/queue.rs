@@ -14,6 +14,7 @@ use franking::model::queue::{
 };
 
 mod deadlines;
+mod endings;
 mod moderation;
 mod selection;
 mod walk;

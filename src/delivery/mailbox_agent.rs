@@ -2,7 +2,8 @@
 //!
 //! The recipient is judged again, since it may have been disabled since the message was expanded. A copy counts as
 //! delivered only once its file is durable. Whether the mailbox is full is judged where it is written, one message
-//! after another. Its name is a function of queue id and place, so a second delivery changes nothing.
+//! after another. Its name is a function of queue id and place, so a second delivery changes nothing, and what an
+//! earlier attempt has left can be found without one.
 
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use crate::model::directory::Snapshot;
 use crate::model::mail::{ReversePath, Timestamp};
 use crate::model::policy::quota::thresholds;
 use crate::model::policy::{Refusal, Settings};
-use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome};
+use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome, QueueId, Sight};
 use crate::store::mailbox::{
     Delivery, DeliveryName, Flags, Folder, MailboxFailure, MailboxName, MailboxStore, Message, NameError, Repeat,
+    Sought,
 };
 use crate::store::queue::{StoredBody, StoredMessage};
 
@@ -47,12 +49,16 @@ impl MailboxAgent {
     /// Delivers one copy; the answer comes when its file is durable, or when it is known that it will not be.
     pub async fn deliver(&self, copy: Copy<'_>, snapshot: &Snapshot, settings: &Settings, now: Timestamp) -> Outcome {
         let attempt = |reply| Attempt { at: now, host: None, reply };
-        let (mailbox, full_at) = match judge(copy, snapshot, settings) {
-            Ok(judged) => judged,
-            Err(refusal) => return Outcome::Failed(attempt(refusal.bare_reply(settings))),
+        let full_at = match judge(copy.addressee, snapshot, settings) {
+            Ok(full_at) => full_at,
+            Err(refusal) => return self.refuse(copy, attempt(refusal.bare_reply(settings))).await,
         };
-        let delivery = match delivery_of(copy, mailbox, full_at) {
-            Ok(delivery) => delivery,
+        let delivery = match delivery_of(copy, full_at) {
+            Ok(Some(delivery)) => delivery,
+            Ok(None) => {
+                let gone = Refusal::RecipientNotFound(copy.addressee.address.clone());
+                return Outcome::Failed(attempt(gone.bare_reply(settings)));
+            }
             Err(error) => {
                 tracing::error!(queue_id = %copy.message.id, %error, "a mailbox has no name");
                 return Outcome::Deferred(attempt(Finding::MailboxFailed.reply()));
@@ -71,26 +77,77 @@ impl MailboxAgent {
             }
         }
     }
+
+    /// The outcome for a mailbox that is refused now. It may have been disabled after it got the message.
+    async fn refuse(&self, copy: Copy<'_>, refused: Attempt) -> Outcome {
+        if !copy.repeat_possible {
+            return Outcome::Failed(refused);
+        }
+        let Copy { message, place, addressee, .. } = copy;
+        match self.look(message.id, message.accepted_at, place, addressee, refused.at).await {
+            Sight::There(delivered) => Outcome::Delivered(delivered),
+            Sight::NotThere => Outcome::Failed(refused),
+            Sight::Unclear => Outcome::Deferred(Attempt { reply: Finding::MailboxFailed.reply(), ..refused }),
+        }
+    }
+
+    /// Looks whether an earlier attempt has put a copy of message `id` into its mailbox, whoever may deliver there now.
+    pub async fn look(
+        &self,
+        id: QueueId,
+        accepted_at: Timestamp,
+        place: u32,
+        addressee: &Addressee,
+        now: Timestamp,
+    ) -> Sight {
+        let found = match sought(id, accepted_at, place, addressee) {
+            Ok(Some(sought)) => self.mailboxes.find(sought).await,
+            Ok(None) | Err(_) => Ok(None),
+        };
+        match found {
+            Ok(Some(_)) => Sight::There(Attempt { at: now, host: None, reply: Finding::Delivered.reply() }),
+            Ok(None) => Sight::NotThere,
+            Err(failure) => {
+                tracing::error!(queue_id = %id, %failure, "a mailbox cannot be read: whether it has a message is unclear");
+                Sight::Unclear
+            }
+        }
+    }
 }
 
-/// Which mailbox, and with how many octets it is full.
-fn judge(copy: Copy<'_>, snapshot: &Snapshot, settings: &Settings) -> Result<(MailboxName, Option<u64>), Refusal> {
-    let gone = || Refusal::RecipientNotFound(copy.addressee.address.clone());
-    match &copy.addressee.hop {
+/// With how many octets the mailbox is full.
+fn judge(addressee: &Addressee, snapshot: &Snapshot, settings: &Settings) -> Result<Option<u64>, Refusal> {
+    let gone = || Refusal::RecipientNotFound(addressee.address.clone());
+    match &addressee.hop {
         Hop::Mailbox(id) | Hop::SentItems(id) => {
             let recipient = snapshot.recipient(*id).ok_or_else(gone)?;
             if !recipient.has_open_mailbox(settings.licensing()) {
                 return Err(gone());
             }
-            Ok((MailboxName::of_recipient(*id), thresholds(recipient, settings).prohibit_send_receive))
+            Ok(thresholds(recipient, settings).prohibit_send_receive)
         }
-        Hop::Postmaster => Ok((MailboxName::postmaster(), None)),
+        Hop::Postmaster => Ok(None),
         Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => Err(gone()),
     }
 }
 
-fn delivery_of(copy: Copy<'_>, mailbox: MailboxName, full_at: Option<u64>) -> Result<Delivery, NameError> {
+/// Where the file of a copy is or will be; none for what does not go into a mailbox.
+fn sought(id: QueueId, accepted_at: Timestamp, place: u32, addressee: &Addressee) -> Result<Option<Sought>, NameError> {
+    let (mailbox, folder) = match &addressee.hop {
+        Hop::Mailbox(id) => (MailboxName::of_recipient(*id), Folder::Inbox),
+        Hop::SentItems(id) => (MailboxName::of_recipient(*id), Folder::named(SENT_FOLDER)?),
+        Hop::Postmaster => (MailboxName::postmaster(), Folder::Inbox),
+        Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => return Ok(None),
+    };
+    let name = DeliveryName::new(&id.to_string(), place, accepted_at.unix_seconds())?;
+    Ok(Some(Sought { mailbox, folder, name }))
+}
+
+fn delivery_of(copy: Copy<'_>, full_at: Option<u64>) -> Result<Option<Delivery>, NameError> {
     let Copy { message, place, addressee, repeat_possible } = copy;
+    let Some(Sought { mailbox, folder, name }) = sought(message.id, message.accepted_at, place, addressee)? else {
+        return Ok(None);
+    };
     let sent = matches!(addressee.hop, Hop::SentItems(_));
     // The author's own copy tells who else got the message.
     let mut head = if sent { message.envelope.sent_items().blind().to_vec() } else { trace_lines(addressee) };
@@ -99,16 +156,9 @@ fn delivery_of(copy: Copy<'_>, mailbox: MailboxName, full_at: Option<u64>) -> Re
         StoredBody::File { path, checksum, .. } => Message::File { path: path.clone(), checksum: *checksum },
     };
     head.extend_from_slice(&message.head);
-    Ok(Delivery {
-        mailbox,
-        folder: if sent { Folder::named(SENT_FOLDER)? } else { Folder::Inbox },
-        name: DeliveryName::new(&message.id.to_string(), place, message.accepted_at.unix_seconds())?,
-        head,
-        message: content,
-        flags: if sent { Flags::SEEN } else { Flags::NONE },
-        repeat: if repeat_possible { Repeat::Possible } else { Repeat::Never },
-        full_at,
-    })
+    let flags = if sent { Flags::SEEN } else { Flags::NONE };
+    let repeat = if repeat_possible { Repeat::Possible } else { Repeat::Never };
+    Ok(Some(Delivery { mailbox, folder, name, head, message: content, flags, repeat, full_at }))
 }
 
 /// RFC 5321 section 4.4: the last server writes the reverse-path into the message. The addresses were parsed, so none

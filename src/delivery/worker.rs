@@ -19,7 +19,7 @@ use super::throttle::throttle;
 use super::{moderation, replying, reporting};
 use crate::model::directory::Snapshot;
 use crate::model::policy::{Posting, Settings, Unrecorded, expand};
-use crate::model::queue::{Attempt, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
+use crate::model::queue::{Attempt, FindJob, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::answered::AnsweredSenders;
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::store::tally::Tally;
@@ -132,7 +132,9 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
 const fn lease_of(work: &Work) -> Option<Lease> {
     match work {
         Work::Attempt(job) => Some(job.lease),
-        Work::Expand(_) | Work::Report(_) | Work::Reply(_) | Work::Request(..) | Work::Branch(..) => None,
+        Work::Expand(_) | Work::Report(_) | Work::Reply(_) | Work::Request(..) | Work::Branch(..) | Work::Find(_) => {
+            None
+        }
     }
 }
 
@@ -164,6 +166,10 @@ async fn carry_out(agents: Arc<Agents>, thinking: Arc<Semaphore>, work: Work) {
         Work::Reply(job) => {
             let _turn = thinking.acquire().await;
             replying::reply(agents, job).await;
+        }
+        Work::Find(job) => {
+            let _turn = thinking.acquire().await;
+            find(&agents, job).await;
         }
     }
 }
@@ -241,6 +247,18 @@ async fn to_mailboxes(agents: &Agents, job: &Job, message: &StoredMessage) -> Ve
         outcomes.push((*place, outcome));
     }
     outcomes
+}
+
+/// Looks into the mailboxes of recipients whose time is up.
+async fn find(agents: &Agents, job: FindJob) {
+    let mut sights = Vec::with_capacity(job.targets.len());
+    for (place, addressee) in &job.targets {
+        let now = agents.clock.now();
+        let sight = agents.mailboxes.look(job.id, job.accepted_at, *place, addressee, now).await;
+        tracing::info!(queue_id = %job.id, recipient = %addressee.address, ?sight, "looked for after its time");
+        sights.push((*place, sight));
+    }
+    agents.queue.found(job.id, sights);
 }
 
 async fn outside(agents: &Agents, job: &Job, message: Arc<StoredMessage>) -> Vec<(u32, Outcome)> {

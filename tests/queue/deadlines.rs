@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use franking::model::queue::{Suspendable, Suspension, Suspensions};
+use franking::model::queue::{Sight, Suspendable, Suspension, Suspensions};
 
 use super::*;
 
@@ -38,6 +38,10 @@ fn live(
                     dispatcher.handle(now, Input::Recorded { id: job.id, events });
                 }
                 Effect::Forget(_) | Effect::Request { .. } | Effect::Branch { .. } => {}
+                Effect::Find(job) => {
+                    let sights = job.targets.iter().map(|(place, _)| (*place, Sight::NotThere)).collect();
+                    dispatcher.handle(now, Input::Found { id: job.id, sights });
+                }
                 Effect::Reply(job) => {
                     let events = vec![(job.place, Event::Replied(None))];
                     dispatcher.handle(now, Input::Recorded { id: job.id, events });

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use franking::model::queue::{
-    Decision, DestinationName, Entry, Party, State, Suspendable, Suspension, Suspensions, Verdict,
+    Decision, DestinationName, Entry, FindJob, Lease, Party, Sight, State, Suspendable, Suspension, Suspensions,
+    Verdict,
 };
 use franking::world::random::{Random as _, SeededRandom};
 use proptest::prelude::*;
@@ -27,11 +28,16 @@ struct Walk {
     dispatcher: Dispatcher,
     journal: Vec<Fact>,
     running: Vec<Job>,
+    begun: BTreeMap<Lease, Timestamp>,
     next_id: u64,
     reports: BTreeMap<(QueueId, u32, ReportKind), u32>,
     requests: BTreeMap<(QueueId, u32), u32>,
     replies: BTreeMap<(QueueId, u32), u32>,
     forgotten: BTreeSet<QueueId>,
+    /// What is in mailboxes.
+    placed: BTreeSet<(QueueId, u32)>,
+    /// Whose mailboxes could not be read once, or who were given up by an administrator.
+    excused: BTreeSet<(QueueId, u32)>,
 }
 
 impl Walk {
@@ -42,11 +48,14 @@ impl Walk {
             dispatcher: dispatcher(),
             journal: Vec::new(),
             running: Vec::new(),
+            begun: BTreeMap::new(),
             next_id: 1,
             reports: BTreeMap::new(),
             requests: BTreeMap::new(),
             replies: BTreeMap::new(),
             forgotten: BTreeSet::new(),
+            placed: BTreeSet::new(),
+            excused: BTreeSet::new(),
         }
     }
 
@@ -134,6 +143,8 @@ impl Walk {
                     self.record(job.id, vec![(job.place, Event::Replied(None))]);
                 }
             }
+            Some(Effect::Find(_)) if self.chance(4) => {}
+            Some(Effect::Find(job)) => self.find(&job),
             Some(Effect::Forget(id)) => assert!(self.forgotten.insert(id), "forgotten twice"),
             // A worker that is lost: it is asked for again.
             Some(Effect::Request { .. } | Effect::Branch { .. }) if self.chance(4) => {}
@@ -141,6 +152,20 @@ impl Walk {
             Some(Effect::Branch { id, place }) => self.branch(id, place),
         }
         true
+    }
+
+    fn find(&mut self, job: &FindJob) {
+        let mut sights = Vec::new();
+        for (place, _) in &job.targets {
+            let there = self.placed.contains(&(job.id, *place));
+            if self.chance(8) {
+                self.excused.insert((job.id, *place));
+                sights.push((*place, Sight::Unclear));
+            } else {
+                sights.push((*place, if there { Sight::There(attempt(self.now, 250)) } else { Sight::NotThere }));
+            }
+        }
+        self.dispatcher.handle(self.now, Input::Found { id: job.id, sights });
     }
 
     /// As the store does it: whoever was asked is not asked again.
@@ -180,6 +205,13 @@ impl Walk {
         }
     }
 
+    fn begin_one(&mut self) {
+        if let Some(job) = self.dispatcher.next_job(self.now) {
+            self.begun.insert(job.lease, self.now);
+            self.running.push(job);
+        }
+    }
+
     fn finish_one(&mut self) {
         if self.running.is_empty() {
             return;
@@ -187,11 +219,17 @@ impl Walk {
         let count = self.running.len() as u64;
         let job = self.running.swap_remove(usize::try_from(self.random.below(count)).unwrap());
         let away = self.chance(3);
+        if self.chance(4) {
+            // It is there, and not durable.
+            self.place(&job);
+        }
         let outcomes = job.targets.iter().filter_map(|(place, _)| {
             if away {
                 return Some((*place, Outcome::Unreached(attempt(self.now, 451))));
             }
             let outcome = match self.random.below(6) {
+                // The agent finds it and says so, if it can say anything.
+                0 | 1 if self.placed.contains(&(job.id, *place)) => Outcome::Delivered(attempt(self.now, 250)),
                 0 => Outcome::Failed(attempt(self.now, 550)),
                 1 if !job.lane.is_local() => {
                     Outcome::Relayed { attempt: attempt(self.now, 250), dsn_passed_on: self.chance(2) }
@@ -208,6 +246,24 @@ impl Walk {
         self.dispatcher.handle(self.now, Input::Outcomes { lease: job.lease, outcomes, jitter });
     }
 
+    /// An attempt puts the message into mailboxes, and nobody hears of it. A worker that was taken for lost does so no
+    /// more.
+    fn place(&mut self, job: &Job) {
+        if self.begun.get(&job.lease).is_none_or(|begun| self.now.since(*begun) >= limits().lease) {
+            return;
+        }
+        let into_mailboxes = job.targets.iter().filter(|(_, addressee)| addressee.hop.is_mailbox());
+        self.placed.extend(into_mailboxes.map(|(place, _)| (job.id, *place)));
+    }
+
+    fn lose_worker(&mut self) {
+        if let Some(job) = self.running.pop()
+            && self.chance(2)
+        {
+            self.place(&job);
+        }
+    }
+
     fn pass_time(&mut self, seconds_max: u64) {
         self.now = self.now.plus(Duration::from_secs(self.random.below(seconds_max)));
         self.dispatcher.handle(self.now, Input::Tick);
@@ -219,7 +275,10 @@ impl Walk {
             0 => Command::Retry(id),
             1 => Command::Remove(id),
             2 => Command::Hold(id),
-            3 => Command::GiveUp(id, attempt(self.now, 550)),
+            3 => {
+                self.excused.extend((0..16).map(|place| (id, place)));
+                Command::GiveUp(id, attempt(self.now, 550))
+            }
             4 => Command::Move(id, Route::NextHost("mx.dead.example".into())),
             5 => return self.suspend(),
             _ => Command::Release(id),
@@ -263,7 +322,9 @@ impl Walk {
     }
 
     fn crash(&mut self) {
-        self.running.clear();
+        while !self.running.is_empty() {
+            self.lose_worker();
+        }
         self.dispatcher = dispatcher();
         let suspended = self.journal.iter().rev().find_map(|fact| match fact {
             Fact::Suspended(suspensions) => Some(suspensions.clone()),
@@ -284,12 +345,12 @@ impl Walk {
         match self.random.below(26) {
             0 | 1 => self.commit(),
             2..=9 => drop(self.effect()),
-            10..=14 => self.running.extend(self.dispatcher.next_job(self.now)),
+            10..=14 => self.begin_one(),
             15..=18 => self.finish_one(),
             19 => self.pass_time(120),
             20 => self.pass_time(4_000),
             21 => self.command(),
-            22 => drop(self.running.pop()),
+            22 => self.lose_worker(),
             23 | 24 => self.decide(),
             _ if self.chance(6) => self.crash(),
             _ => {}
@@ -304,11 +365,12 @@ impl Walk {
         // Whoever is drawn in here may wait for a moderator, and go on from there.
         let more = if any { Duration::from_secs(4 * 24 * 3600) } else { Duration::ZERO };
         let end = self.now.max(last.plus(Schedule::exchange_online().expiry)).plus(more);
-        let deadline = end.plus(limits().lease * 3);
+        // Mailboxes that cannot be read are looked into again.
+        let deadline = end.plus(limits().lease * 6);
         for _ in 0..200_000 {
             while self.effect() {}
             assert!(self.now <= deadline, "the time of everything was up long ago");
-            self.running.extend(self.dispatcher.next_job(self.now));
+            self.begin_one();
             if self.running.is_empty() {
                 if self.dispatcher.entries().next().is_none() {
                     return;
@@ -428,6 +490,10 @@ proptest! {
                 prop_assert!(!matches!(target.state, State::Failed | State::Rejected) || unheard);
                 let asked = walk.requests.get(&(id, place)).copied().unwrap_or(0);
                 prop_assert!(asked <= u32::from(target.addressee.approval().is_some()));
+                // Whoever has the message is not said not to have it.
+                let failed = walk.reports.contains_key(&(id, place, ReportKind::Failed)) || target.state == State::Failed;
+                let there = walk.placed.contains(&(id, place)) && !walk.excused.contains(&(id, place));
+                prop_assert!(!(failed && there));
                 let noticed = walk.reports.get(&(id, place, ReportKind::Delayed)).copied().unwrap_or(0);
                 prop_assert!(noticed <= u32::from(notify.wants_delay() && !null));
             }

@@ -212,10 +212,7 @@ impl Oracle<'_> {
             }
             Some(State::Failed) => {
                 self.counts.failed += 1;
-                // Put into the mailbox, then dark, then held until its time was up: nobody looked there again.
-                let held = letter.commands.contains("hold") && !self.books.broken_off.is_empty();
-                self.counts.duplicates += usize::from(held && !mails.is_empty());
-                if !mails.is_empty() && !forced && !held && !self.lenient {
+                if !mails.is_empty() && !forced && !self.lenient {
                     self.breach(format!("{at} is said to have failed and is in the mailbox"));
                 }
                 if plain > 0 && !forced && !self.lenient {

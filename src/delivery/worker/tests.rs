@@ -16,7 +16,7 @@ use crate::model::policy::{
     DsnRequest, Envelope, Evidence, MessageParameters, Posting, Proof, Refusal, Sender, admit, sent_items, sign_in,
     submit_as,
 };
-use crate::model::queue::Limits;
+use crate::model::queue::{Addressee, Limits};
 use crate::store::journal::JournalOptions;
 use crate::store::mailbox::MailboxName;
 use crate::store::mailbox::MailboxStore;
@@ -336,6 +336,29 @@ fn the_way_out_is_closed_at_once_when_told_to_stop_and_again_when_the_last_deliv
         house.submit("alice@contoso.example", &["partner@fabrikam.example"]).await;
         run(Arc::clone(&house.agents), lingering.busy.notified(), Duration::from_secs(60)).await;
         assert_eq!(*lingering.events.lock().unwrap(), ["closed", "carried", "closed"]);
+    });
+}
+
+#[test]
+fn who_was_disabled_after_the_message_came_has_it_all_the_same() {
+    in_runtime(async {
+        let house = House::new(None);
+        let id = house.submit("alice@contoso.example", &["bob@contoso.example"]).await;
+        let message = house.agents.queue.message(id).await.unwrap();
+        let bob = address("bob@contoso.example");
+        let path = ForwardPath::Mailbox(bob.clone());
+        let addressee = Addressee::nowhere(bob, path, ReversePath::Null, DsnRequest::default());
+        let addressee = Addressee { hop: Hop::Mailbox(BOB), ..addressee };
+        let copy = |place, repeat_possible| Copy { message: &message, place, addressee: &addressee, repeat_possible };
+        let (settings, now) = (&house.agents.settings, house.clock.now());
+        let (bob_is_here, bob_is_gone) = (house.agents.directory.snapshot(), Snapshot::default());
+        let deliver = |copy, snapshot| house.agents.mailboxes.deliver(copy, snapshot, settings, now);
+        assert!(matches!(deliver(copy(0, false), &bob_is_here).await, Outcome::Delivered(_)));
+        assert!(matches!(deliver(copy(0, true), &bob_is_gone).await, Outcome::Delivered(_)));
+        assert!(matches!(deliver(copy(1, true), &bob_is_gone).await, Outcome::Failed(_)));
+        // Whether it is there cannot be said: it is asked again.
+        house.disk.fail_synchronization(1);
+        assert!(matches!(deliver(copy(0, true), &bob_is_gone).await, Outcome::Deferred(_)));
     });
 }
 

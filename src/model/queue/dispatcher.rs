@@ -8,6 +8,7 @@
 //! Every timer is removed when its reason goes, so what is kept grows with the queue and not with the traffic.
 
 mod attempts;
+mod endings;
 mod moderation;
 mod reports;
 mod steering;
@@ -23,6 +24,7 @@ use super::target::{Attempt, Event, ReportKind, Target};
 use super::work::{Effect, Input, Lease};
 use crate::model::mail::{Reply, Timestamp};
 
+use endings::Ending;
 pub use moderation::Undecidable;
 pub use steering::Destination;
 
@@ -49,6 +51,8 @@ struct Live {
     asked: BTreeSet<u32>,
     /// Automatic replies asked for and not yet recorded, by place.
     replying: BTreeSet<u32>,
+    /// Recipients whose time is up and who may have the message all the same, by place.
+    ending: BTreeMap<u32, Ending>,
     repeat_possible: bool,
     /// Since when it is here in this run of the server.
     since: Timestamp,
@@ -63,7 +67,8 @@ impl Live {
         let phases = vec![Phase::Idle; entry.targets().len()];
         let (ask_again, expire) = (Timestamp::EPOCH, Timestamp::EPOCH);
         let (reporting, asked, replying) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { entry, phases, reporting, asked, replying, repeat_possible, since, ask_again, expire }
+        let ending = BTreeMap::new();
+        Self { entry, phases, reporting, asked, replying, ending, repeat_possible, since, ask_again, expire }
     }
 
     fn phase(&mut self, place: u32) -> Option<&mut Phase> {
@@ -145,6 +150,7 @@ impl Dispatcher {
             Input::Expanded { id, targets } => self.expanded(now, id, targets),
             Input::Branched { id, place, targets } => self.branched(now, id, place, targets),
             Input::Unexpanded(id) => self.unexpanded(now, id),
+            Input::Found { id, sights } => self.found(now, id, sights),
             Input::Outcomes { lease, outcomes, jitter } => self.outcomes(now, lease, outcomes, jitter),
             Input::Recorded { id, events } => self.recorded(now, id, &events),
             Input::Suspended(suspensions) => self.suspended(suspensions),
@@ -360,6 +366,7 @@ impl Dispatcher {
             live.asked.clear();
             live.replying.clear();
             self.ask_for_owed(now, id, &self.places(id));
+            self.find_again(now, id);
         } else {
             self.ask_expansion(now, id);
         }

@@ -25,4 +25,4 @@ pub use selection::{DestinationName, Party, Selection};
 pub use state::{State, TransitionError};
 pub use suspension::{Suspendable, Suspension, Suspensions};
 pub use target::{Addressee, Attempt, Event, Hop, Outcome, ReportKind, Target};
-pub use work::{Command, Effect, Input, Job, Lease, ReplyJob, ReportJob};
+pub use work::{Command, Effect, FindJob, Input, Job, Lease, ReplyJob, ReportJob, Sight};

@@ -48,6 +48,14 @@ impl Hop {
         }
     }
 
+    /// Whether this hop leads into a mailbox of this server, where one can look whether a copy is there.
+    pub const fn is_mailbox(&self) -> bool {
+        match self {
+            Self::Mailbox(_) | Self::Postmaster | Self::SentItems(_) => true,
+            Self::Relay { .. } | Self::Nowhere | Self::Approval(_) => false,
+        }
+    }
+
     /// Whether this hop waits on that lane.
     pub fn is_on(&self, lane: &LaneKey) -> bool {
         match (self, lane) {

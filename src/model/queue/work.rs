@@ -6,7 +6,7 @@ use super::entry::{EntryFacts, QueueId};
 use super::lane::LaneKey;
 use super::suspension::Suspensions;
 use super::target::{Addressee, Attempt, Event, Outcome, ReportKind, Target};
-use crate::model::mail::Address;
+use crate::model::mail::{Address, Timestamp};
 use crate::model::policy::Route;
 
 /// Names an attempt or another piece of work under way, within one run of the server.
@@ -51,6 +51,28 @@ pub struct ReplyJob {
     pub place: u32,
 }
 
+/// Mailboxes to look for a message in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindJob {
+    /// The message.
+    pub id: QueueId,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// The recipients, by their places in the message.
+    pub targets: Vec<(u32, Arc<Addressee>)>,
+}
+
+/// What a look into a mailbox showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The message is durable in it; the attempt tells so.
+    There(Attempt),
+    /// It is not in it.
+    NotThere,
+    /// The mailbox cannot be read.
+    Unclear,
+}
+
 /// What the dispatcher is told.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -90,6 +112,13 @@ pub enum Input {
     },
     /// A message could not be expanded now.
     Unexpanded(QueueId),
+    /// Mailboxes were looked into.
+    Found {
+        /// The message.
+        id: QueueId,
+        /// What each look showed, by place. Those left out are looked for again.
+        sights: Vec<(u32, Sight)>,
+    },
     /// What is suspended has altered, and that is durable.
     Suspended(Suspensions),
     /// Time has passed.
@@ -170,4 +199,6 @@ pub enum Effect {
         /// The recipient.
         place: u32,
     },
+    /// Look whether earlier attempts have put the message into these mailboxes, and answer with [`Input::Found`].
+    Find(FindJob),
 }

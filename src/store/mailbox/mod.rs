@@ -78,6 +78,17 @@ pub struct Delivery {
     pub full_at: Option<u64>,
 }
 
+/// A message to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// In whose mailbox.
+    pub mailbox: MailboxName,
+    /// In which folder of it.
+    pub folder: Folder,
+    /// What makes the message this one.
+    pub name: DeliveryName,
+}
+
 /// A message that is durably in its mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
@@ -255,6 +266,17 @@ impl MailboxStore {
         let intake = self.intake(&delivery.mailbox)?;
         intake.push_blocking(Job::Deliver(delivery, promise), bytes).map_err(|_| MailboxFailure::Closed)?;
         Ok(ticket)
+    }
+
+    /// Looks whether a message is in its mailbox, new or seen. What is found is durable before the answer, though the
+    /// attempt that put it there may have ended before it could say so.
+    ///
+    /// # Errors
+    /// Those of the disk, and `Closed`. A mailbox that is not there has no messages.
+    pub async fn find(&self, sought: Sought) -> Result<Option<Delivered>, MailboxFailure> {
+        let (promise, ticket) = ticket();
+        self.intake(&sought.mailbox)?.push(Job::Find(sought, promise), 0).await.map_err(|_| MailboxFailure::Closed)?;
+        ticket.await
     }
 
     /// Creates an empty mailbox, durably; nothing when it exists. Deliveries create theirs by themselves. Blocks.

@@ -171,6 +171,35 @@ fn failures_are_transient_and_leave_nothing_behind() {
 }
 
 #[test]
+fn what_is_found_is_durable_wherever_the_reader_put_it() {
+    let disk = SimulatedDisk::new(4);
+    let mailboxes = store(&disk);
+    mailboxes.create(&alice()).unwrap();
+    let sought = |queue_id| {
+        let Delivery { mailbox, folder, name, .. } = delivery(queue_id, b"");
+        Sought { mailbox, folder, name }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let find = |store: &MailboxStore, sought| runtime.block_on(store.find(sought));
+    assert_eq!(find(&mailboxes, sought("a1")), Ok(None));
+    // The file is in place and its name may not last.
+    disk.fail_synchronization(2);
+    assert!(deliver(&mailboxes, delivery("a1", b"x\r\n")).is_err());
+    let found = find(&mailboxes, sought("a1")).unwrap().expect("it is there");
+    assert!(found.was_there && disk.read(&found.path).is_ok());
+    drop(mailboxes);
+    disk.crash();
+    let mailboxes = store(&disk);
+    assert_eq!(find(&mailboxes, sought("a1")), Ok(Some(found.clone())), "the power took what was found");
+    let name = found.path.file_name().unwrap().to_str().unwrap();
+    let seen = Path::new(ROOT).join("alice@contoso.example/cur").join(format!("{name}:2,S"));
+    disk.rename(&found.path, &seen).unwrap();
+    assert_eq!(find(&mailboxes, sought("a1")).unwrap().map(|found| found.path), Some(seen));
+    let elsewhere = Sought { mailbox: MailboxName::postmaster(), ..sought("a1") };
+    assert_eq!(find(&mailboxes, elsewhere), Ok(None), "a mailbox that is not there has no messages");
+}
+
+#[test]
 fn many_messages_for_one_mailbox_share_its_synchronisation() {
     let disk = SimulatedDisk::new(5);
     let store = store(&disk);

@@ -15,7 +15,7 @@ use super::listing::Listings;
 use super::message::Sizes;
 use super::name::{MailboxName, file_name, stored_bytes};
 use super::occupancy::Occupancy;
-use super::{Delivered, Delivery, Flags, Folder, MailboxFailure, Repeat};
+use super::{Delivered, Delivery, Flags, Folder, MailboxFailure, Repeat, Sought};
 use crate::model::directory::RecipientId;
 use crate::model::policy::quota::Usage;
 use crate::store::hands::{Labour, Turned};
@@ -28,6 +28,8 @@ use crate::world::disk::{AppendFile, Disk};
 pub(super) enum Job {
     /// To put a message into a mailbox.
     Deliver(Delivery, Promise<Delivered, MailboxFailure>),
+    /// To look for a message.
+    Find(Sought, Promise<Option<Delivered>, MailboxFailure>),
     /// To compare the entry of a mailbox with its directories.
     Look(Look),
 }
@@ -178,6 +180,10 @@ impl Writer {
         for job in jobs {
             match job {
                 Job::Deliver(delivery, promise) => self.deliver(delivery, promise, &mut round),
+                Job::Find(sought, promise) => {
+                    let found = self.seek(&sought, &mut round);
+                    promise.fulfil(found.map_err(|error| MailboxFailure::of_disk(&error)));
+                }
                 Job::Look(look) => {
                     let usage = self.look(look.mailbox, look.anew);
                     if let Err(error) = &usage {
@@ -202,7 +208,7 @@ impl Writer {
 
     fn deliver(&mut self, delivery: Delivery, promise: Promise<Delivered, MailboxFailure>, round: &mut Round) {
         let mailbox = delivery.mailbox.recipient();
-        let folder = self.folder(&delivery);
+        let folder = self.folder(&delivery.mailbox, &delivery.folder);
         let unique = delivery.name.unique(&self.hostname);
         // The same message twice: the second must find what became of the first.
         let twice = round.written.iter().any(|other| other.unique == unique && other.folder == folder);
@@ -303,9 +309,9 @@ impl Writer {
         Ok(())
     }
 
-    fn folder(&self, delivery: &Delivery) -> PathBuf {
-        let mailbox = self.root.join(delivery.mailbox.as_str());
-        match &delivery.folder {
+    fn folder(&self, mailbox: &MailboxName, folder: &Folder) -> PathBuf {
+        let mailbox = self.root.join(mailbox.as_str());
+        match folder {
             Folder::Inbox => mailbox,
             Folder::Named(name) => mailbox.join(name.as_str()),
         }
@@ -372,6 +378,17 @@ impl Writer {
         // A reader may move it at this moment; then its name still tells the size, and it is there all the same.
         let bytes = stored_bytes(name).map_or_else(|| self.disk.length(&path), Ok).unwrap_or(0);
         Ok(Some((directory, Delivered { path, bytes, was_there: true })))
+    }
+
+    /// Looks for a message, which is durable if it is found. What is written in this round has its name by then.
+    fn seek(&self, sought: &Sought, round: &mut Round) -> io::Result<Option<Delivered>> {
+        self.place_all(round);
+        let folder = self.folder(&sought.mailbox, &sought.folder);
+        let Some((directory, found)) = self.find(&folder, &sought.name.unique(&self.hostname), round)? else {
+            return Ok(None);
+        };
+        self.disk.synchronize_directory(&directory)?;
+        Ok(Some(found))
     }
 
     fn create(&self, mailbox: &Path, folder: &Folder, temporary: &Path) -> io::Result<Box<dyn AppendFile>> {

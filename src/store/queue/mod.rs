@@ -42,8 +42,8 @@ use super::ticket::{Stopped, Ticket, ticket};
 use crate::model::mail::{Reply, Timestamp};
 use crate::model::policy::Envelope;
 use crate::model::queue::{
-    Dispatcher, Effect, EntryFacts, Event, Input, Job, Lease, Limits, Outcome, QueueId, ReplyJob, ReportJob, Schedule,
-    Target,
+    Dispatcher, Effect, EntryFacts, Event, FindJob, Input, Job, Lease, Limits, Outcome, QueueId, ReplyJob, ReportJob,
+    Schedule, Sight, Target,
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -103,6 +103,8 @@ pub enum Work {
     Branch(QueueId, u32),
     /// Judge and write an automatic reply, then [`Queue::replied`].
     Reply(ReplyJob),
+    /// Look whether mailboxes have the message, then [`Queue::found`].
+    Find(FindJob),
 }
 
 /// A message that the server writes itself.
@@ -270,6 +272,7 @@ impl Queue {
             Some(Asked::Request(id, place)) => Some(Work::Request(id, place)),
             Some(Asked::Branch(id, place)) => Some(Work::Branch(id, place)),
             Some(Asked::Reply(job)) => Some(Work::Reply(job)),
+            Some(Asked::Find(job)) => Some(Work::Find(job)),
             // What a crash would repeat is not added to while the disk cannot keep up, or fails.
             None if self.shared.backlog.is_full() || self.shared.journal.failure().is_some() => None,
             None => table.dispatcher.next_job(now).map(Work::Attempt),
@@ -303,6 +306,11 @@ impl Queue {
     /// Takes in that a message could not be expanded now; it is asked for again soon.
     pub fn unexpanded(&self, id: QueueId) {
         self.shared.handle(Input::Unexpanded(id));
+    }
+
+    /// Takes in what looks into mailboxes showed.
+    pub fn found(&self, id: QueueId, sights: Vec<(u32, Sight)>) {
+        self.shared.handle(Input::Found { id, sights });
     }
 
     /// Takes in how an attempt went. `jitter` is any random number.
@@ -441,6 +449,7 @@ impl Shared {
                 Effect::Request { id, place } => table.asked.push_back(Asked::Request(id, place)),
                 Effect::Branch { id, place } => table.asked.push_back(Asked::Branch(id, place)),
                 Effect::Reply(job) => table.asked.push_back(Asked::Reply(job)),
+                Effect::Find(job) => table.asked.push_back(Asked::Find(job)),
                 Effect::Record { id, events } => {
                     let departs = events.iter().any(|(_, event)| matches!(event, Event::Relayed { .. }));
                     let unrecorded = departs.then(|| self.backlog.depart(&self.changed));

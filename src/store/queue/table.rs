@@ -8,7 +8,7 @@ use super::record::{
     self, COMMITTED, Committed, EXPANDED, Expanded, GROWN, Grown, MARKED, MOVED, Moved, RecordError, SUSPENDED,
 };
 use super::{Happened, Witness};
-use crate::model::queue::{Dispatcher, Entry, QueueId, ReplyJob, ReportJob, Suspensions, Target};
+use crate::model::queue::{Dispatcher, Entry, FindJob, QueueId, ReplyJob, ReportJob, Suspensions, Target};
 use crate::store::journal::{LargeBody, Location, Record};
 
 /// Where a message is.
@@ -43,6 +43,7 @@ pub(super) enum Asked {
     /// Below the recipient at this place.
     Branch(QueueId, u32),
     Reply(ReplyJob),
+    Find(FindJob),
 }
 
 /// What is behind the queue's lock.

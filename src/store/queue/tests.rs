@@ -143,6 +143,7 @@ async fn drive(queue: &Queue, seen: &mut Seen) {
                 queue.outcomes(job.lease, outcomes, 0);
             }
             Work::Reply(job) => drop(queue.replied(job, None)),
+            Work::Find(job) => panic!("a look for {job:?}"),
             Work::Report(job) => {
                 let content = format!("Report-Of: {}\r\n\r\nbody", job.id).into_bytes();
                 let report = OwnMessage { envelope: envelope(ReversePath::Null), content };

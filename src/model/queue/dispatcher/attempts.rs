@@ -49,9 +49,7 @@ impl Dispatcher {
                 targets.push((*place, addressee));
             }
         }
-        // An attempt that failed may have left the message where it belongs: a name given and not made durable.
-        let tried = |place: u32| live.entry.target(place).is_some_and(|target| target.attempts > 0);
-        let repeat_possible = live.repeat_possible || batch.iter().any(|(_, place)| tried(*place));
+        let repeat_possible = batch.iter().any(|(_, place)| live.may_have_it(*place));
         let places = batch.into_iter().map(|(_, place)| place).collect();
         let deadline = now.plus(self.limits.lease);
         self.leases.insert(lease, Running { id, lane: lane.clone(), places, deadline });
@@ -67,7 +65,7 @@ impl Dispatcher {
         self.lanes.done(&running.lane, reach, &self.limits, &self.suspensions);
         let Some(live) = self.entries.get_mut(&running.id) else { return };
         let mut said: BTreeMap<u32, Outcome> = outcomes.into_iter().collect();
-        let mut events = Vec::with_capacity(running.places.len());
+        let (mut events, mut failed) = (Vec::with_capacity(running.places.len()), Vec::new());
         for place in running.places {
             let Some(attempts) = live.entry.target(place).map(|target| target.attempts) else { continue };
             let expires_at = self.schedule.expires_at(live.entry.since(place));
@@ -82,7 +80,8 @@ impl Dispatcher {
                 Outcome::Relayed { attempt, dsn_passed_on } => Event::Relayed { attempt, dsn_passed_on },
                 Outcome::Failed(attempt) => Event::Failed(attempt),
                 Outcome::Deferred(attempt) | Outcome::Unreached(attempt) if now >= expires_at => {
-                    Event::Failed(expiry(&self.expired, now, Some(&attempt)))
+                    failed.push((place, expiry(&self.expired, now, Some(&attempt))));
+                    continue;
                 }
                 Outcome::Deferred(attempt) | Outcome::Unreached(attempt) => {
                     let own = jitter.rotate_left(place % 64);
@@ -92,7 +91,10 @@ impl Dispatcher {
             };
             events.push((place, event));
         }
-        self.effects.push_back(Effect::Record { id: running.id, events });
+        if !events.is_empty() {
+            self.effects.push_back(Effect::Record { id: running.id, events });
+        }
+        self.end(now, running.id, failed);
     }
 
     /// What an attempt says about its destination. Local delivery never pauses: a mailbox is no host that is away.
@@ -160,7 +162,7 @@ impl Dispatcher {
     /// end with their lease. Recipients that were never tried because the server stood still get a lease for one
     /// attempt first; behind a destination that does not work they get no more than that. So do those that were not
     /// tried since a restart: an attempt before it may have succeeded unseen, and whoever has the message must not be
-    /// reported as not having it.
+    /// reported as not having it. Where that is a mailbox of ours it is looked into, see `endings`.
     pub(super) fn expire(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get_mut(&id) else { return };
         let patient_until = live.since.plus(self.limits.lease);
@@ -170,7 +172,7 @@ impl Dispatcher {
             return self.look_at_time(id, now.plus(self.limits.lease));
         }
         let suspended = self.suspensions.of_sender(&live.entry.facts).is_some();
-        let (mut events, mut next) = (Vec::new(), None::<Timestamp>);
+        let (mut events, mut failed, mut next) = (Vec::new(), Vec::new(), None::<Timestamp>);
         let mut again = |at: Timestamp| next = Some(next.map_or(at, |known| known.min(at)));
         for ((place, target), phase) in (0_u32..).zip(live.entry.targets()).zip(&mut live.phases) {
             if !target.state.is_open() || !matches!(phase, Phase::Idle | Phase::Queued) {
@@ -198,11 +200,12 @@ impl Dispatcher {
             *phase = Phase::Settling;
             let lane = target.addressee.hop.lane();
             let last = target.last.as_deref().or_else(|| self.lanes.last_trouble(&lane));
-            events.push((place, Event::Failed(expiry(&self.expired, now, last))));
+            failed.push((place, expiry(&self.expired, now, last)));
         }
         if !events.is_empty() {
             self.effects.push_back(Effect::Record { id, events });
         }
+        self.end(now, id, failed);
         if let Some(at) = next {
             self.look_at_time(id, at);
         }

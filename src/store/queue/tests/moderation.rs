@@ -59,6 +59,7 @@ fn drive_moderated(queue: &Queue, clock: &ManualClock, asked: &mut Asked) {
                 let outcomes = job.targets.iter().map(|(place, _)| (*place, Outcome::Delivered(attempt(250))));
                 queue.outcomes(job.lease, outcomes.collect(), 0);
             }
+            Work::Find(job) => panic!("a look for {job:?}"),
             Work::Report(job) => panic!("a report of {job:?}"),
             Work::Reply(job) => panic!("a reply of {job:?}"),
             Work::Request(id, place) => {

@@ -52,7 +52,9 @@ pub(super) fn defer_all(queue: &Queue) {
             }
             // Nobody is told here.
             Work::Report(job) => drop(queue.reported(job, None)),
-            Work::Expand(id) | Work::Request(id, _) | Work::Branch(id, _) => panic!("{id} needs something else"),
+            Work::Expand(id) | Work::Request(id, _) | Work::Branch(id, _) | Work::Find(FindJob { id, .. }) => {
+                panic!("{id} needs something else")
+            }
             Work::Reply(job) => drop(queue.replied(job, None)),
         }
         turn(queue);

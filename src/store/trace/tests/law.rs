@@ -119,7 +119,7 @@ fn work(queue: &Queue, random: &SeededRandom) {
             let message = OwnMessage { envelope: envelope("", &[ANN]), content: SUBJECT.as_bytes().to_vec() };
             drop(queue.reported(job, Some(message)));
         }
-        Some(Work::Request(..) | Work::Branch(..)) | None => {}
+        Some(Work::Request(..) | Work::Branch(..) | Work::Find(_)) | None => {}
         Some(Work::Reply(job)) => drop(queue.replied(job, None)),
     }
 }

@@ -1,0 +1,102 @@
+//! The end of recipients whose time is up.
+//!
+//! An attempt may have put the message into its mailbox and its outcome been lost: with a crash, a worker, or a
+//! directory that could not be made durable at that moment. As long as attempts are made, the next one finds it there.
+//! When none is made any more, as for what is held, nobody would, and its sender would hear that it failed. So every
+//! mailbox that may have it is looked into first. Another system cannot be looked into.
+
+use std::sync::Arc;
+
+use super::{Dispatcher, Live};
+use crate::model::mail::Timestamp;
+use crate::model::queue::entry::QueueId;
+use crate::model::queue::target::{Addressee, Attempt, Event};
+use crate::model::queue::work::{Effect, FindJob, Sight};
+
+/// Looks at a mailbox that cannot be read, a lease after each other. After that its owner does not see the message
+/// either, and the sender is told.
+const LOOKS_MAX: u8 = 3;
+
+/// A recipient that ends unless its mailbox has the message.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// How it ends.
+    attempt: Attempt,
+    /// Looks that were unclear.
+    looks: u8,
+}
+
+impl Live {
+    /// Whether an attempt may have succeeded unseen: in an earlier run of the server, on a worker that was lost, or in
+    /// spite of its failure, which may have left a name given and not made durable.
+    pub(super) fn may_have_it(&self, place: u32) -> bool {
+        self.repeat_possible || self.entry.target(place).is_some_and(|target| target.attempts > 0)
+    }
+}
+
+impl Dispatcher {
+    /// Ends recipients as failed, whose phases are settling; those whose mailboxes may have the message only after a
+    /// look.
+    pub(super) fn end(&mut self, now: Timestamp, id: QueueId, failed: Vec<(u32, Attempt)>) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        let (mut events, mut unsure) = (Vec::new(), Vec::new());
+        for (place, attempt) in failed {
+            let is_mailbox = live.entry.target(place).is_some_and(|target| target.addressee.hop.is_mailbox());
+            if is_mailbox && live.may_have_it(place) {
+                live.ending.insert(place, Ending { attempt, looks: 0 });
+                unsure.push(place);
+            } else {
+                events.push((place, Event::Failed(attempt)));
+            }
+        }
+        if !events.is_empty() {
+            self.effects.push_back(Effect::Record { id, events });
+        }
+        self.find(now, id, unsure);
+    }
+
+    /// Asks again for every look that is not answered yet.
+    pub(super) fn find_again(&mut self, now: Timestamp, id: QueueId) {
+        let unsure = self.entries.get(&id).map(|live| live.ending.keys().copied().collect());
+        self.find(now, id, unsure.unwrap_or_default());
+    }
+
+    /// Asks for a look into these recipients' mailboxes; again after a lease, since workers can be lost.
+    fn find(&mut self, now: Timestamp, id: QueueId, places: Vec<u32>) {
+        let Some(live) = self.entries.get(&id) else { return };
+        let target = |place: u32| live.entry.target(place).map(|target| (place, Arc::clone(&target.addressee)));
+        let targets: Vec<(u32, Arc<Addressee>)> = places.into_iter().filter_map(target).collect();
+        let accepted_at = live.entry.facts.accepted_at;
+        if !targets.is_empty() {
+            self.ask_again_at(id, now.plus(self.limits.lease));
+            self.effects.push_back(Effect::Find(FindJob { id, accepted_at, targets }));
+        }
+    }
+
+    /// Mailboxes were looked into: what is there is delivered, what is not has failed.
+    pub(super) fn found(&mut self, now: Timestamp, id: QueueId, sights: Vec<(u32, Sight)>) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        let mut events = Vec::new();
+        for (place, sight) in sights {
+            // Answered before, by a worker that was taken for lost; or an administrator has ended it meanwhile.
+            let is_open = live.entry.target(place).is_some_and(|target| target.state.is_open());
+            let Some(mut ending) = live.ending.remove(&place).filter(|_| is_open) else { continue };
+            let event = match sight {
+                Sight::There(attempt) => Event::Delivered(attempt),
+                Sight::Unclear if ending.looks.saturating_add(1) < LOOKS_MAX => {
+                    ending.looks = ending.looks.saturating_add(1);
+                    live.ending.insert(place, ending);
+                    continue;
+                }
+                Sight::NotThere | Sight::Unclear => Event::Failed(ending.attempt),
+            };
+            events.push((place, event));
+        }
+        if !live.ending.is_empty() {
+            self.ask_again_at(id, now.plus(self.limits.lease));
+        }
+        if !events.is_empty() {
+            self.effects.push_back(Effect::Record { id, events });
+        }
+    }
+}
