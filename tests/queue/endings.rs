@@ -63,7 +63,7 @@ fn what_is_in_the_mailbox_is_delivered_and_what_is_not_has_failed() {
 
 #[test]
 fn other_systems_cannot_be_looked_into_and_what_was_never_tried_needs_no_look() {
-    let (mut dispatcher, now) = held_over_its_time(vec![relay_to("fabrikam.example")]);
+    let (mut dispatcher, _) = held_over_its_time(vec![relay_to("fabrikam.example")]);
     assert!(matches!(first_record(&mut dispatcher).as_slice(), [(0, Event::Failed(_))]));
 
     let (mut dispatcher, now) = (super::dispatcher(), start());

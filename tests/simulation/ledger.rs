@@ -293,8 +293,8 @@ impl Witness for Ledger {
         self.chronicle.note(&format!("{id} {place} leads to {} more", targets.len()));
         let retold = books.retold;
         let known = books.letters.get_mut(&id).and_then(|letter| letter.endings.as_mut());
-        let end = usize::try_from(first).unwrap() + targets.len();
-        if retold && known.as_ref().is_some_and(|known| known.len() >= end) {
+        let told = |known: &&mut Vec<Ending>| known[usize::try_from(place).unwrap()].fate == Some(State::Branched);
+        if retold && known.as_ref().is_some_and(told) {
             // Told before the medium was found to be damaged.
             return;
         }
