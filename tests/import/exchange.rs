@@ -176,6 +176,21 @@ fn an_ambiguous_name_is_not_guessed() {
 }
 
 #[test]
+fn the_name_in_the_old_system_stays_as_an_x500_address() {
+    let mailboxes = "Name,PrimarySmtpAddress,EmailAddresses,RecipientTypeDetails,LegacyExchangeDN\n\
+                     info,info@contoso.example,SMTP:info@contoso.example X500:/o=Older/cn=info,SharedMailbox,/o=Old/cn=info\n\
+                     desk,desk@contoso.example,SMTP:desk@contoso.example,SharedMailbox,\n";
+    let report = import(&[("a.csv", mailboxes.as_bytes())], &Snapshot::default());
+    assert_eq!(report.counts.created, 2, "{report}");
+    let snapshot = Snapshot::default().apply(&report.changes).unwrap();
+    let info = find(&snapshot, "info").id;
+    for name in ["/o=Old/cn=info", "/o=older/cn=INFO"] {
+        assert_eq!(snapshot.find_by_other("X500", name).map(|found| found.id), Some(info));
+    }
+    assert_eq!(find(&snapshot, "desk").addresses.other(), []);
+}
+
+#[test]
 fn every_kind_of_identity_leads_to_its_recipient() {
     let mailboxes = "Name,Alias,DisplayName,PrimarySmtpAddress,RecipientTypeDetails,UserPrincipalName,Guid,LegacyExchangeDN\n\
                      alice-1,al,Alice L.,alice@contoso.example,UserMailbox,a.login@contoso.example,\

@@ -146,6 +146,24 @@ fn a_report_about_a_sender_too_long_to_be_carried_along_reaches_the_postmaster()
     assert_eq!(asked(&snapshot, &Sender::Anonymous, &forged).unwrap_err(), Refusal::UnknownRecipientInbound);
 }
 
+/// Spec section 5.5, row 2a: whoever has the name in the old system gets the mail, and a report names what is missing.
+#[test]
+fn a_legacy_name_that_nobody_has_is_reported_with_a_word_of_its_own() {
+    let snapshot = organisation(
+        "[[recipient]]\ntype = \"SharedMailbox\"\naddress = \"info@contoso.example\"\n\
+         aliases = [\"X500:/o=Contoso/cn=info\"]\n",
+    );
+    let (known, gone) = ("IMCEAEX-_o=Contoso_cn=INFO@contoso.example", "IMCEAEX-_o=Contoso_cn=gone@contoso.example");
+    let found = ends(&snapshot, Origin::System, "alice@contoso.example", &[known, gone]);
+    assert_eq!(found, ["mailbox info@contoso.example".to_owned(), format!("{gone}: ExRecipientNotFound")]);
+    assert_eq!(asked(&snapshot, &Sender::Anonymous, gone).unwrap_err(), Refusal::ExRecipientNotFound);
+    // In a relayed domain the next host may know it; a foreign one is none of ours.
+    let relayed = ends(&snapshot, Origin::System, "", &["IMCEAEX-_o=Contoso_cn=gone@old.contoso.example"]);
+    assert!(relayed[0].contains(" from ") && !relayed[0].contains("ExRecipient"), "{relayed:?}");
+    let foreign = asked(&snapshot, &Sender::Anonymous, "IMCEAEX-_o=Contoso_cn=info@fabrikam.example");
+    assert_eq!(foreign.unwrap_err(), Refusal::RelayRefused);
+}
+
 #[test]
 fn a_remote_mailbox_is_reached_through_the_domain_it_shares_with_the_other_system() {
     let snapshot = organisation(

@@ -174,7 +174,7 @@ pub(super) struct Properties {
     /// Make this the primary address; the old one stays as an alias
     #[arg(long, visible_alias = "address", value_name = "ADDRESS")]
     primary: Option<String>,
-    /// One more address
+    /// One more address; others than mail addresses have their type before them, such as X500:/o=…
     #[arg(long = "alias", value_name = "ADDRESS", value_delimiter = ',')]
     add_aliases: Vec<String>,
     /// One address less

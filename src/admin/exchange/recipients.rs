@@ -26,7 +26,8 @@ pub(super) struct Draft {
     pub(super) identifiers: Vec<Box<str>>,
 }
 
-/// Columns whose text names an object exactly (spec section 9.1). None of them is kept.
+/// Columns whose text names an object exactly (spec section 9.1). None of them is kept but the last, as an X500
+/// address.
 const IDENTIFIERS: [&str; 7] = [
     "Guid",
     "ExchangeGuid",
@@ -162,7 +163,12 @@ fn addresses(row: &Row<'_>) -> Result<(Address, Aliases), String> {
         let own = primary.key();
         let others = listed.iter().map(|proxy| without_smtp(proxy));
         let is_own = |text: &str| Address::parse(text).is_ok_and(|address| address.key() == own);
-        others.filter(|text| !is_own(text)).map(Into::into).collect()
+        let mut others: Vec<Box<str>> = others.filter(|text| !is_own(text)).map(Into::into).collect();
+        // Answers to mail that was sent from the old system are addressed to its name there (spec section 4.5).
+        if let Some(name) = row.first_text(&["LegacyExchangeDN"]).filter(|name| name.starts_with('/')) {
+            others.push(format!("X500:{name}").into());
+        }
+        others
     });
     Ok((primary, aliases))
 }

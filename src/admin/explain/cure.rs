@@ -3,6 +3,7 @@
 use crate::admin::office::identity;
 use crate::model::directory::{Lifecycle, Recipient, RecipientType, Snapshot};
 use crate::model::mail::Address;
+use crate::model::mail::encapsulated::Encapsulated;
 use crate::model::policy::Refusal;
 
 /// What would let this login submit. `account` is what the login names, if anything.
@@ -119,6 +120,7 @@ pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, accoun
             Some(holder) => mailbox(holder).into_iter().filter(|cure| cure.starts_with("franking")).collect(),
             None => unknown(snapshot, to),
         },
+        Refusal::ExRecipientNotFound => legacy(to),
         Refusal::RelayRefused => {
             let domain = to.rsplit_once('@').map_or(to, |(_, domain)| domain);
             vec!["strangers may not relay: sign in on port 587".to_owned(), format!("franking domain add {domain}")]
@@ -170,6 +172,15 @@ fn with(snapshot: &Snapshot, holder: Option<&std::sync::Arc<Recipient>>, by: &st
     let mut names: Vec<String> = names.map(|recipient| recipient.primary().to_string()).collect();
     names.push(by.to_owned());
     names.join(",")
+}
+
+/// Whoever took the place of the one that had this distinguished name takes the name as well.
+fn legacy(to: &str) -> Vec<String> {
+    let found = Address::parse(to).ok().and_then(|address| Encapsulated::of(address.local()));
+    found
+        .map(|found| format!("franking recipient set SUCCESSOR --alias \"X500:{}\"", found.value))
+        .into_iter()
+        .collect()
 }
 
 fn unknown(snapshot: &Snapshot, to: &str) -> Vec<String> {

@@ -16,7 +16,8 @@ use crate::model::directory::document::{
     AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, QuotaEntry, SentItemsEntry,
 };
 use crate::model::directory::{
-    Account, ClientAccess, Forwarding, Group, Lifecycle, Quota, Recipient, RecipientType, Restrictions, Snapshot,
+    Account, ClientAccess, Forwarding, Group, Lifecycle, ProxyAddress, Quota, Recipient, RecipientType, Restrictions,
+    Snapshot,
 };
 
 pub use membership::MembershipEdit;
@@ -146,13 +147,22 @@ impl RecipientEdit {
 
     fn addresses(&self, recipient: &mut Recipient) -> Result<(), Failure> {
         for alias in &self.add_aliases {
-            recipient.addresses.add(identity::address("--alias", alias)?);
+            match identity::proxy("--alias", alias)? {
+                ProxyAddress::Smtp(address) => recipient.addresses.add(address),
+                ProxyAddress::Other(proxy) => recipient.addresses.add_other(proxy),
+            }
         }
         if let Some(primary) = &self.primary {
-            recipient.addresses.set_primary(identity::address("--primary", primary)?);
+            recipient.set_primary(identity::address("--primary", primary)?);
         }
         for alias in &self.remove_aliases {
-            let address = identity::address("--remove-alias", alias)?;
+            let address = match identity::proxy("--remove-alias", alias)? {
+                ProxyAddress::Smtp(address) => address,
+                ProxyAddress::Other(proxy) if recipient.addresses.remove_other(&proxy) => continue,
+                ProxyAddress::Other(proxy) => {
+                    return Err(Failure::not_found(format!("{proxy} is no address of {}.", recipient.primary())));
+                }
+            };
             if address.key() == recipient.primary().key() {
                 let failure = Failure::refused(format!("{address} is the primary address and cannot be removed."));
                 return Err(failure.cured_by("give another primary address first: --primary NEW@DOMAIN"));
@@ -162,10 +172,10 @@ impl RecipientEdit {
             }
         }
         if let Some(external) = &self.external {
-            recipient.external_address = match external.trim() {
+            recipient.set_external(match external.trim() {
                 "" => None,
-                text => Some(identity::address("--external", text)?.into()),
-            };
+                text => Some(identity::address("--external", text)?),
+            });
         }
         Ok(())
     }

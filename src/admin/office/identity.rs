@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use crate::admin::explain::Query;
-use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::directory::{ProxyAddress, Recipient, RecipientId, Snapshot};
 use crate::model::mail::Address;
 
 /// How many similar names are suggested.
@@ -46,6 +46,15 @@ pub fn find_all(snapshot: &Snapshot, texts: &[String]) -> Result<Vec<RecipientId
 /// `Refused`, with what is wrong with the text.
 pub fn address(what: &str, text: &str) -> Result<Address, Failure> {
     Address::parse(text.trim())
+        .map_err(|error| Failure::refused(format!("{what}: \"{}\" is no address: {error}", shortened(text))))
+}
+
+/// The same for any proxy address, such as `X500:/o=Contoso/cn=Recipients/cn=alice`.
+///
+/// # Errors
+/// `Refused`, with what is wrong with the text.
+pub(super) fn proxy(what: &str, text: &str) -> Result<ProxyAddress, Failure> {
+    ProxyAddress::parse(text.trim())
         .map_err(|error| Failure::refused(format!("{what}: \"{}\" is no address: {error}", shortened(text))))
 }
 

@@ -43,7 +43,7 @@ pub use limit::{Limit, OwnLimit};
 pub use membership::{DepartRestriction, JoinRestriction, Membership};
 pub use moderation::{Moderation, ModerationNotifications};
 pub use permission::{Grant, Right};
-pub use proxy::{OtherProxy, ProxyAddresses};
+pub use proxy::{OtherProxy, ProxyAddress, ProxyAddressError, ProxyAddresses};
 pub use recipient::{
     Forwarding, Licensing, Organisation, Quota, Recipient, RecipientId, Restrictions, SentItemsCopies,
 };

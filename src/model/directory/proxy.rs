@@ -1,9 +1,11 @@
 //! Proxy addresses: every address of a recipient, with exactly one primary (spec section 4.5).
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::seldom::Seldom;
-use crate::model::mail::{Address, AddressKey};
+use crate::model::mail::{Address, AddressError, AddressKey};
 
 /// An address of another kind than SMTP, kept for completeness: X500 entries make replies to old objects work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -12,6 +14,73 @@ pub struct OtherProxy {
     pub prefix: Box<str>,
     /// The value after the colon, not interpreted.
     pub value: Box<str>,
+}
+
+/// Longest value of a non-SMTP address, in octets. A log line holds it.
+const VALUE_BYTES_MAX: usize = 1024;
+
+impl OtherProxy {
+    /// Divides `X500:/o=…` into type and value; `None` for a plain mail address. `SMTP:` is a type, too.
+    pub fn divide(text: &str) -> Option<(&str, &str)> {
+        let (prefix, value) = text.split_once(':')?;
+        let is_type =
+            !prefix.is_empty() && prefix.len() <= 16 && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_type.then_some((prefix, value))
+    }
+
+    /// An entry of a type and a value; `None` when the value is empty, too long or has control characters. Otherwise it
+    /// is not judged (spec section 4.5).
+    pub fn new(prefix: &str, value: &str) -> Option<Self> {
+        let fits = !value.is_empty() && value.len() <= VALUE_BYTES_MAX && !value.chars().any(char::is_control);
+        fits.then(|| Self { prefix: prefix.into(), value: value.into() })
+    }
+
+    /// Whether it is the same address, letter case aside.
+    fn is(&self, other: &Self) -> bool {
+        self.prefix.eq_ignore_ascii_case(&other.prefix) && self.value.to_lowercase() == other.value.to_lowercase()
+    }
+}
+
+impl fmt::Display for OtherProxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.prefix, self.value)
+    }
+}
+
+/// One entry of `EmailAddresses` as an administrator writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProxyAddress {
+    /// `alice@contoso.example` or `smtp:alice@contoso.example`.
+    Smtp(Address),
+    /// `X500:/o=Contoso/cn=Recipients/cn=alice`.
+    Other(OtherProxy),
+}
+
+/// Why a text is no proxy address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyAddressError {
+    /// It is no mail address.
+    #[error(transparent)]
+    Smtp(#[from] AddressError),
+    /// The value behind another type.
+    #[error("what follows the type is empty, longer than {VALUE_BYTES_MAX} octets, or has control characters")]
+    Other,
+}
+
+impl ProxyAddress {
+    /// Reads an entry. `SMTP:` marks no primary here: that one is named apart, so there is never a second.
+    ///
+    /// # Errors
+    /// Mail addresses are judged; of other types the length and control characters only.
+    pub fn parse(text: &str) -> Result<Self, ProxyAddressError> {
+        match OtherProxy::divide(text) {
+            Some((prefix, value)) if !prefix.eq_ignore_ascii_case("smtp") => {
+                OtherProxy::new(prefix, value).map(Self::Other).ok_or(ProxyAddressError::Other)
+            }
+            Some((_, text)) => Ok(Self::Smtp(Address::parse(text)?)),
+            None => Ok(Self::Smtp(Address::parse(text)?)),
+        }
+    }
 }
 
 /// The addresses of one recipient. There is always one primary SMTP address, by construction.
@@ -74,9 +143,16 @@ impl ProxyAddresses {
         }
     }
 
+    /// Makes `address` the primary, and the old primary goes.
+    pub fn replace_primary(&mut self, address: Address) {
+        let key = address.key();
+        self.alter_secondary(|secondary| secondary.retain(|secondary| secondary.key() != key));
+        self.primary = address;
+    }
+
     /// Adds an address of another type, unless it is there.
     pub fn add_other(&mut self, proxy: OtherProxy) {
-        if !self.other.contains(&proxy) {
+        if !self.other.iter().any(|entry| entry.is(&proxy)) {
             self.other.push(proxy);
         }
     }
@@ -103,7 +179,7 @@ impl ProxyAddresses {
     /// Takes an entry of another type away and says whether it was there.
     pub fn remove_other(&mut self, proxy: &OtherProxy) -> bool {
         let before = self.other.len();
-        self.other.retain(|entry| entry != proxy);
+        self.other.retain(|entry| !entry.is(proxy));
         self.other.len() != before
     }
 

@@ -207,6 +207,30 @@ impl Recipient {
         self.addresses.primary()
     }
 
+    /// Makes an address the primary. The old one stays as secondary, unless it was there as the address outside of a
+    /// mail user or contact only, which is kept for nothing once it is another (spec section 4.5).
+    pub fn set_primary(&mut self, address: Address) {
+        if self.is_led_by_external_address() {
+            self.addresses.replace_primary(address);
+        } else {
+            self.addresses.set_primary(address);
+        }
+    }
+
+    /// Gives a mail user or contact another address outside. Where the former one is the primary address as well, so is
+    /// the new one (spec section 4.5).
+    pub fn set_external(&mut self, address: Option<Address>) {
+        if let Some(address) = address.as_ref().filter(|_| self.is_led_by_external_address()) {
+            self.addresses.replace_primary(address.clone());
+        }
+        self.external_address = address.map(Box::new);
+    }
+
+    fn is_led_by_external_address(&self) -> bool {
+        let leads = self.recipient_type.is_external() && !self.recipient_type.is_remote();
+        leads && self.external_address.as_ref().is_some_and(|external| external.key() == self.primary().key())
+    }
+
     /// Whether a licence is assigned to its account.
     pub fn is_licensed(&self) -> bool {
         self.account.as_ref().is_some_and(|account| account.is_licensed())

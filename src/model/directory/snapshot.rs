@@ -15,6 +15,7 @@ use super::auto_reply;
 use super::change::{Change, ChangeError};
 use super::filter::Filter;
 use super::index::{Index, Recipients};
+use super::proxy::OtherProxy;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
 use super::shared::Shared;
@@ -192,6 +193,12 @@ impl Snapshot {
     pub fn find_by_key(&self, key: &AddressKey) -> Option<&Arc<Recipient>> {
         let has = |found: &&Arc<Recipient>| found.addresses.contains(key);
         self.addresses.find(key.as_str(), |id| self.recipient(id).filter(has))
+    }
+
+    /// The recipient that has this address of another type than SMTP, letter case aside.
+    pub fn find_by_other(&self, kind: &str, value: &str) -> Option<&Arc<Recipient>> {
+        let key = validate::other_key(&OtherProxy { prefix: kind.into(), value: value.into() });
+        self.holder_of_other(&key).and_then(|id| self.recipient(id))
     }
 
     /// Whether the directory has an object for this address outside: a contact, mail user or guest that leads to it, or

@@ -13,10 +13,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::encapsulated;
 use super::short_text::ShortText;
 
 /// RFC 5321 section 4.5.3.1.1, in octets.
 pub const LOCAL_PART_BYTES_MAX: usize = 64;
+/// What an encapsulated address of another system may have before the `@`, in octets: with the longest domain that
+/// makes the 571 of Exchange's resolver (spec section 2.2).
+pub const ENCAPSULATED_BYTES_MAX: usize = 315;
 /// RFC 5321 section 4.5.3.1.2, in octets.
 pub const DOMAIN_BYTES_MAX: usize = 255;
 
@@ -46,17 +50,22 @@ pub enum AddressError {
 pub struct LocalPart(ShortText);
 
 impl LocalPart {
-    /// Parses a dot-atom or a quoted string, at most 64 octets without the quotes.
+    /// Parses a dot-atom or a quoted string, at most 64 octets without the quotes, 315 for an encapsulated address.
     ///
     /// # Errors
     /// `LocalPart` or `LocalPartTooLong`.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
+        // Even with a backslash before each octet.
+        if text.len() > 2 * ENCAPSULATED_BYTES_MAX + 2 {
+            return Err(AddressError::LocalPartTooLong);
+        }
         let content = match text.strip_prefix('"') {
             Some(rest) => Cow::Owned(unquote(rest.strip_suffix('"').ok_or(AddressError::LocalPart)?)?),
             None if is_dot_atom(text) => Cow::Borrowed(text),
             None => return Err(AddressError::LocalPart),
         };
-        if content.len() > LOCAL_PART_BYTES_MAX {
+        let bytes_max = if encapsulated::has_form(&content) { ENCAPSULATED_BYTES_MAX } else { LOCAL_PART_BYTES_MAX };
+        if content.len() > bytes_max {
             return Err(AddressError::LocalPartTooLong);
         }
         Ok(Self((&*content).into()))

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod domain_pattern;
+pub mod encapsulated;
 pub mod header;
 pub mod path;
 pub mod reply;

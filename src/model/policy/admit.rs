@@ -9,7 +9,7 @@ use super::envelope::{DsnRequest, Origin};
 use super::forwarding::{self, Exit, exit};
 use super::posting::Posting;
 use super::refusal::Refusal;
-use super::resolve::{Resolution, is_postmaster, resolve};
+use super::resolve::{Resolution, is_legacy, not_found, reaches_someone, resolve};
 use super::restrictions;
 use super::settings::Settings;
 use super::sign_in::SignedIn;
@@ -87,7 +87,7 @@ pub fn admit(
     let Err(refusal) = judged else {
         return Ok(Permit { path, resolution, dsn });
     };
-    if trail.asks("the postmaster always reaches someone", is_postmaster(snapshot, &path)) {
+    if trail.asks("postmaster and abuse always reach someone", reaches_someone(snapshot, &path)) {
         return Ok(Permit { path, resolution: Resolution::PostmasterMailbox, dsn });
     }
     Err(refusal)
@@ -247,11 +247,11 @@ fn unknown(
     trail: &mut impl Trail,
 ) -> Result<(), Refusal> {
     if trail.asks("the sender is a stranger, who is refused at once", posting.is_from_stranger()) {
-        return Err(Refusal::UnknownRecipientInbound);
+        return Err(if is_legacy(address) { not_found(address) } else { Refusal::UnknownRecipientInbound });
     }
     let early = settings.refuses_unknown_on_submission() && posting.account().is_some();
     if trail.asks("unknown recipients are refused on submission", early) {
-        return Err(Refusal::RecipientNotFound(address.clone()));
+        return Err(not_found(address));
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::envelope::{DsnRequest, Notify};
 use super::forwarding::{self, Exit};
 use super::posting::Posting;
 use super::refusal::Refusal;
-use super::resolve::{Resolution, is_postmaster, of_recipient, resolve, resolve_object};
+use super::resolve::{Resolution, not_found, of_recipient, reaches_someone, resolve, resolve_object};
 use super::settings::Settings;
 use super::srs;
 use super::trail::{Trail, Unrecorded};
@@ -155,7 +155,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
             return;
         }
         let nothing = self.result.len() == from;
-        if is_postmaster(self.snapshot, first.path()) {
+        if reaches_someone(self.snapshot, first.path()) {
             self.result.truncate(from);
             self.step(Branch { resolution: Resolution::PostmasterMailbox, ..first });
         } else if nothing && !self.returned.is_empty() {
@@ -200,7 +200,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
                 }
             }
             Resolution::Unknown(address) => {
-                let refusal = Refusal::RecipientNotFound(address);
+                let refusal = not_found(&address);
                 self.refuse(branch, refusal);
             }
         }
@@ -211,7 +211,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
         match &branch.resolution {
             // A stranger was judged at RCPT; a forwarder or group of ours may send outside.
             Resolution::Foreign(_) if branch.way.via.is_some() => Ok(()),
-            Resolution::Unknown(address) => Err(Refusal::RecipientNotFound(address.clone())),
+            Resolution::Unknown(address) => Err(not_found(address)),
             Resolution::Mailbox(_)
             | Resolution::Group(_)
             | Resolution::Outside { .. }

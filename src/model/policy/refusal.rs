@@ -116,6 +116,8 @@ pub enum Refusal {
     UnknownRecipientInbound,
     /// A recipient that nobody is, told to an account.
     RecipientNotFound(Address),
+    /// A legacy distinguished name that nobody has, encapsulated in a mail address.
+    ExRecipientNotFound,
     /// RCPT from a stranger to a domain that is not ours.
     RelayRefused,
     /// A group that takes mail from authenticated senders only.
@@ -314,6 +316,12 @@ impl Refusal {
                 EnhancedStatus(5, 1, 10),
                 format!("RESOLVER.ADR.RecipientNotFound; Recipient [{address}] not found by SMTP address lookup")
                     .into(),
+            ),
+            Self::ExRecipientNotFound => row(
+                550,
+                (5, 1, 11),
+                "RESOLVER.ADR.ExRecipNotFound; Recipient not found by Exchange Legacy encapsulated email address \
+                 lookup",
             ),
             Self::RelayRefused => by(
                 settings.relay_refused,

@@ -1,14 +1,17 @@
 //! Where a forward-path leads (decision D4): one answer for every address there is.
 //!
-//! The address is looked up literally first, then without its `+tag`. Mailboxes that are disconnected, deleted or
-//! waiting for migration count as unknown, with the exception of a migration that has a remote address.
+//! The address is looked up literally first, then as an address of another system, then without its `+tag`. Mailboxes
+//! that are disconnected, deleted or waiting for migration count as unknown, with the exception of a migration that has
+//! a remote address.
 
 use serde::{Deserialize, Serialize};
 
+use super::refusal::Refusal;
 use super::settings::Settings;
 use super::srs::{Original, reverse};
 use super::trail::Trail;
 use crate::model::directory::{DomainType, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::mail::encapsulated::Encapsulated;
 use crate::model::mail::{Address, ForwardPath};
 
 /// What an address is, at this moment.
@@ -25,8 +28,8 @@ pub enum Resolution {
         /// `ExternalEmailAddress` or `RemoteRoutingAddress`.
         address: Address,
     },
-    /// Nobody holds the postmaster address: the server's own postmaster mailbox takes the mail (RFC 5321 section
-    /// 4.5.1).
+    /// Nobody holds an address that every domain has, postmaster or abuse: the server's own postmaster mailbox takes
+    /// the mail (RFC 5321 section 4.5.1, RFC 2142 section 2).
     PostmasterMailbox,
     /// Unknown here, but the domain is an internal relay: its next host knows.
     InternalRelay(Address),
@@ -80,7 +83,11 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
         None => {}
     }
     // A contact's foreign address is found as well: the object stands for it inside the organisation.
-    if let Some(recipient) = literal.or_else(|| find_untagged(snapshot, address, accepted.is_some(), trail)) {
+    let ours = accepted.is_some();
+    let found = literal
+        .or_else(|| find_encapsulated(snapshot, address, trail).filter(|_| ours))
+        .or_else(|| find_untagged(snapshot, address, ours, trail));
+    if let Some(recipient) = found {
         if let Some(resolution) = of_recipient(settings, recipient, trail) {
             return resolution;
         }
@@ -96,9 +103,45 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     unknown(address)
 }
 
-/// Whether a path names the postmaster of this server or of one of our domains, who always reaches someone (decision
-/// D4, RFC 5321 section 4.5.1).
-pub fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
+/// What an address that nobody has is refused with: a legacy distinguished name has a word of its own, which tells the
+/// administrator to add it to the successor as an X500 address.
+pub(super) fn not_found(address: &Address) -> Refusal {
+    if is_legacy(address) { Refusal::ExRecipientNotFound } else { Refusal::RecipientNotFound(address.clone()) }
+}
+
+/// Whether a legacy distinguished name of Exchange is encapsulated in an address.
+pub(super) fn is_legacy(address: &Address) -> bool {
+    Encapsulated::of(address.local()).is_some_and(|found| found.is_legacy())
+}
+
+/// Who has the address of another system that is encapsulated in this one (spec section 5.5, row 2a). Legacy
+/// distinguished names are kept as X500 addresses; SMTP and X500 are not decoded.
+fn find_encapsulated<'snapshot>(
+    snapshot: &'snapshot Snapshot,
+    address: &Address,
+    trail: &mut impl Trail,
+) -> Option<&'snapshot Recipient> {
+    let Encapsulated { kind, value } =
+        Encapsulated::of(address.local()).filter(|found| !matches!(found.kind.as_str(), "SMTP" | "X500"))?;
+    let as_x500 = || snapshot.find_by_other("X500", &value).filter(|_| kind == "EX");
+    let found = snapshot.find_by_other(&kind, &value).or_else(as_x500);
+    trail.note("a recipient has the address that is encapsulated in this one", found.is_some(), || {
+        format!("{kind}:{value}")
+    });
+    found.map(|recipient| &**recipient)
+}
+
+/// Whether a path names the postmaster of this server, or postmaster or abuse of one of our domains, who always reach
+/// someone (decision D4, RFC 5321 section 4.5.1, RFC 2142 section 2).
+pub fn reaches_someone(snapshot: &Snapshot, path: &ForwardPath) -> bool {
+    match path {
+        ForwardPath::Postmaster => true,
+        ForwardPath::Mailbox(address) => is_role(address) && snapshot.accepted_domain(address.domain()).is_some(),
+    }
+}
+
+/// Whether a path names the postmaster of this server or of one of our domains.
+pub(super) fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
     match path {
         ForwardPath::Postmaster => true,
         ForwardPath::Mailbox(address) => {
@@ -111,9 +154,14 @@ fn is_postmaster_local(address: &Address) -> bool {
     address.local().as_str().eq_ignore_ascii_case("postmaster")
 }
 
-/// Unknown, unless it is the postmaster, who always reaches someone.
+/// The roles that every domain has (RFC 2142 section 2).
+fn is_role(address: &Address) -> bool {
+    is_postmaster_local(address) || address.local().as_str().eq_ignore_ascii_case("abuse")
+}
+
+/// Unknown, unless it is postmaster or abuse, who always reach someone.
 fn unknown(address: &Address) -> Resolution {
-    if is_postmaster_local(address) {
+    if is_role(address) {
         return Resolution::PostmasterMailbox;
     }
     Resolution::Unknown(address.clone())

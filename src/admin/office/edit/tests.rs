@@ -38,6 +38,21 @@ fn the_primary_address_cannot_be_removed() {
 }
 
 #[test]
+fn addresses_of_other_types_come_and_go_by_their_type() {
+    let alias = |text: &str| vec![text.to_owned()];
+    let edit = RecipientEdit { add_aliases: alias(" X500:/o=Contoso/cn=alice "), ..Default::default() };
+    let (alice, _) = edited("alice", &edit).unwrap();
+    assert_eq!(alice.addresses.other()[0].to_string(), "X500:/o=Contoso/cn=alice");
+    assert_eq!(alice.addresses.secondary(), []);
+    let both = RecipientEdit { remove_aliases: alias("x500:/O=contoso/CN=alice"), ..edit };
+    assert_eq!(edited("alice", &both).unwrap().0.addresses.other(), []);
+    let gone = RecipientEdit { remove_aliases: alias("X500:/o=Contoso/cn=bob"), ..Default::default() };
+    assert!(edited("alice", &gone).unwrap_err().message.contains("no address of alice@contoso.example"));
+    let empty = RecipientEdit { add_aliases: alias("X500:"), ..Default::default() };
+    assert!(edited("alice", &empty).unwrap_err().message.contains("follows the type is empty"));
+}
+
+#[test]
 fn a_mail_user_becomes_a_mailbox_and_a_mailbox_no_mail_user() {
     let edit = RecipientEdit { recipient_type: Some(RecipientType::UserMailbox), ..Default::default() };
     let (scanner, notes) = edited("scanner", &edit).unwrap();

@@ -10,7 +10,7 @@ use super::{
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::change::ChangeError;
 use crate::model::directory::permission::{Grant, Right};
-use crate::model::directory::proxy::{OtherProxy, ProxyAddresses};
+use crate::model::directory::proxy::{ProxyAddress, ProxyAddressError, ProxyAddresses};
 use crate::model::directory::recipient::{Forwarding, Organisation, Recipient, RecipientId};
 use crate::model::directory::recipient_type::RecipientType;
 use crate::model::directory::snapshot::Snapshot;
@@ -18,7 +18,7 @@ use crate::model::directory::validate::PROXY_ADDRESSES_MAX;
 use crate::model::directory::{AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, RemoteDomain};
 use crate::model::mail::{Address, Domain, DomainPattern, Timestamp};
 
-/// Longest value of a non-SMTP address and of a custom attribute, in octets. A log line holds either.
+/// Longest value of a custom attribute, in octets. A log line holds it.
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// Parses an address given under `key`.
@@ -193,7 +193,7 @@ fn retype(recipient: &mut Recipient, kind: RecipientType) {
 
 fn addresses(entry: &RecipientEntry, recipient: &mut Recipient, primary: Address) -> Result<(), Reason> {
     let Some(aliases) = &entry.aliases else {
-        recipient.addresses.set_primary(primary);
+        recipient.set_primary(primary);
         return Ok(());
     };
     if aliases.len() >= PROXY_ADDRESSES_MAX {
@@ -202,27 +202,17 @@ fn addresses(entry: &RecipientEntry, recipient: &mut Recipient, primary: Address
     }
     let mut addresses = ProxyAddresses::new(primary);
     for alias in aliases {
-        match other_proxy(alias) {
-            Some((prefix, value)) if prefix.eq_ignore_ascii_case("smtp") => addresses.add(address("aliases", value)?),
-            Some((prefix, value)) => {
-                let fits = !value.is_empty() && value.len() <= TEXT_BYTES_MAX && !value.chars().any(char::is_control);
-                if !fits {
-                    return Err(Reason::Text { key: "aliases", value: shown(alias) });
-                }
-                addresses.add_other(OtherProxy { prefix: prefix.into(), value: value.into() });
+        match ProxyAddress::parse(alias) {
+            Ok(ProxyAddress::Smtp(address)) => addresses.add(address),
+            Ok(ProxyAddress::Other(proxy)) => addresses.add_other(proxy),
+            Err(ProxyAddressError::Smtp(source)) => {
+                return Err(Reason::Address { key: "aliases", value: shown(alias), source });
             }
-            None => addresses.add(address("aliases", alias)?),
+            Err(ProxyAddressError::Other) => return Err(Reason::Text { key: "aliases", value: shown(alias) }),
         }
     }
     recipient.addresses = addresses;
     Ok(())
-}
-
-/// Splits `X500:/o=…` into type and value; `None` for a plain mail address.
-fn other_proxy(alias: &str) -> Option<(&str, &str)> {
-    let (prefix, value) = alias.split_once(':')?;
-    let is_type = !prefix.is_empty() && prefix.len() <= 16 && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_type.then_some((prefix, value))
 }
 
 fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) -> Result<(), Reason> {

@@ -184,7 +184,7 @@ fn primary_of(snapshot: &Snapshot, id: RecipientId) -> Option<Box<str>> {
 
 fn aliases(recipient: &Recipient) -> Option<Vec<Box<str>>> {
     let secondary = recipient.addresses.secondary().iter().map(|address| address.to_string().into());
-    let other = recipient.addresses.other().iter().map(|proxy| format!("{}:{}", proxy.prefix, proxy.value).into());
+    let other = recipient.addresses.other().iter().map(|proxy| proxy.to_string().into());
     list(secondary.chain(other).collect())
 }
 

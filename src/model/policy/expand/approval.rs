@@ -8,7 +8,7 @@ use crate::model::mail::{AddressKey, Timestamp};
 use crate::model::policy::delivery::{Expanded, Moderated, Passage};
 use crate::model::policy::moderation::{Judged, Waiting, judge, nearest};
 use crate::model::policy::posting::Posting;
-use crate::model::policy::resolve::{Resolution, is_postmaster, resolve_object};
+use crate::model::policy::resolve::{Resolution, reaches_someone, resolve_object};
 use crate::model::policy::settings::Settings;
 use crate::model::policy::trail::Trail;
 
@@ -67,8 +67,8 @@ pub fn expand_approved(
 }
 
 impl<T: Trail> Expansion<'_, T> {
-    /// Gives the branch back unless it waits for a moderator. The postmaster always reaches someone, so mail to that
-    /// address is not kept waiting (RFC 5321 section 4.5.1).
+    /// Gives the branch back unless it waits for a moderator. Postmaster and abuse always reach someone, so mail to
+    /// them is not kept waiting (RFC 5321 section 4.5.1, RFC 2142 section 2).
     pub(super) fn moderate(&mut self, mut branch: Branch) -> Option<Branch> {
         let (Resolution::Mailbox(id) | Resolution::Group(id) | Resolution::Outside { owner: id, .. }) =
             branch.resolution
@@ -80,7 +80,7 @@ impl<T: Trail> Expansion<'_, T> {
         };
         // Reports to groups are dropped, so nobody need look at them.
         let dropped = matches!(branch.resolution, Resolution::Group(_)) && self.posting.is_delivery_report();
-        if dropped || is_postmaster(self.snapshot, branch.path()) {
+        if dropped || reaches_someone(self.snapshot, branch.path()) {
             return Some(branch);
         }
         match judge(self.snapshot, self.posting, recipient, self.passed, branch.way.nested_approved, self.trail) {
