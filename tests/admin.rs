@@ -7,7 +7,7 @@ use clap::Parser as _;
 use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
 use franking::admin::office::{
-    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, Office, Progress,
+    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoKeys, Office, Progress,
 };
 use franking::admin::socket;
 use franking::config::Config;
@@ -39,7 +39,8 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
     let directory = Arc::new(MemoryDirectory::new(Snapshot::default().apply(&plan.changes).unwrap()));
     let office = Office {
         directory: Arc::clone(&directory) as Arc<dyn DirectoryDesk>,
-        settings: Arc::new(Settings::default()),
+        settings: Arc::default(),
+        keys: Arc::new(NoKeys),
         queue: Arc::new(EmptyQueue),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),

@@ -19,14 +19,12 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::admin::socket::SOCKET_NAME;
-use crate::model::policy::settings::SrsKey;
-use crate::world::Random;
 use crate::world::disk::{close_to_others, read_regular};
 
 /// The format that this program reads and writes.
 pub const FORMAT_VERSION: u32 = 2;
 /// More than any file that is read here as a whole may hold.
-const FILE_BYTES_MAX: u64 = 4096;
+pub(super) const FILE_BYTES_MAX: u64 = 4096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -158,40 +156,14 @@ impl DataDirectory {
         self.root.join("certs")
     }
 
-    /// The keys of the Sender Rewriting Scheme, made when there are none: `keys/srs` signs, `keys/srs.former` still
-    /// verifies if it is there, so that a key can be changed without losing reports.
-    ///
-    /// # Errors
-    /// `Io` and `Key`.
-    pub fn srs_keys(&self, random: &dyn Random) -> Result<Vec<SrsKey>, DataError> {
-        let keys = self.root.join("keys");
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| DataError::Io { path, source }
-        };
-        DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(failed(&keys))?;
-        let current = keys.join("srs");
-        if !current.exists() {
-            let mut fresh = [0; 32];
-            random.fill(&mut fresh);
-            write_secret(&current, &fresh).map_err(failed(&current))?;
-        }
-        let mut found = Vec::new();
-        for path in [current, keys.join("srs.former")] {
-            match read_regular(&path, FILE_BYTES_MAX) {
-                Ok(content) => {
-                    found.push(SrsKey(content.try_into().map_err(|_| DataError::Key { path })?));
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(DataError::Io { path, source }),
-            }
-        }
-        Ok(found)
+    /// This server's own secrets.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
     }
 }
 
 /// Writes a new file that only its owner reads, whole or not at all, durable when this returns.
-fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(content)?;
@@ -203,27 +175,11 @@ fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::SeededRandom;
-
-    #[test]
-    fn a_new_directory_gets_a_format_and_keeps_its_keys() {
-        let place = tempfile::tempdir().unwrap();
-        let data = DataDirectory::open(&place.path().join("data")).unwrap();
-        let first = data.srs_keys(&SeededRandom::new(1)).unwrap();
-        let again = DataDirectory::open(data.root()).unwrap();
-        assert_eq!(again.srs_keys(&SeededRandom::new(2)).unwrap(), first);
-    }
 
     #[test]
     fn damaged_files_are_named_and_never_waited_for() {
         let place = tempfile::tempdir().unwrap();
         let data = DataDirectory::open(&place.path().join("data")).unwrap();
-        fs::create_dir(data.root().join("keys")).unwrap();
-        fs::write(data.root().join("keys/srs"), "short").unwrap();
-        let failed = data.srs_keys(&SeededRandom::new(1)).unwrap_err();
-        assert!(failed.to_string().contains("keys/srs must hold 32 octets. Restore it"), "{failed}");
-        fs::File::create(data.root().join("keys/srs")).unwrap().set_len(2 << 30).unwrap();
-        assert!(matches!(data.srs_keys(&SeededRandom::new(1)), Err(DataError::Io { .. })));
         fs::write(data.root().join("format"), "\u{1b}[2J\u{202e}").unwrap();
         let failed = DataDirectory::open(data.root()).unwrap_err().to_string();
         assert!(failed.is_ascii() && !failed.chars().any(char::is_control), "{failed}");

@@ -7,10 +7,11 @@ use crate::admin::office::{
     QueueRecipient, QueueSummary, SuspendedSender,
 };
 use crate::model::directory::{Change, Snapshot};
-use crate::model::policy::{Refusal, Route, Settings};
+use crate::model::policy::{Refusal, Route};
 use crate::model::queue::{ApprovalId, Attempt, Decision, QueueId, Selection, Suspendable, Verdict};
 use crate::model::report::Original;
 use crate::store::directory::{DirectoryError, DirectoryStore};
+use crate::store::live::LiveSettings;
 use crate::store::queue::{Decided, DestinationSummary, Moderation, Obeyed, Order, Queue, RecipientSummary, Summary};
 use crate::world::Clock;
 
@@ -39,7 +40,7 @@ impl DirectoryDesk for DirectoryCounter {
 /// The queue as the office sees it.
 pub(super) struct QueueCounter {
     pub(super) queue: Arc<Queue>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<LiveSettings>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -51,7 +52,7 @@ impl QueueCounter {
             QueueOrder::Release => Order::Release,
             QueueOrder::Remove { silently: true } => Order::Remove,
             QueueOrder::Remove { silently: false } => {
-                let reply = Refusal::GivenUpByAdministrator.bare_reply(&self.settings);
+                let reply = Refusal::GivenUpByAdministrator.bare_reply(&self.settings.current());
                 Order::GiveUp(Attempt { at: self.clock.now(), host: None, reply })
             }
             QueueOrder::Move { to: Some(host) } => Order::Move(Route::NextHost(host.to_string().into())),

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use arc_swap::ArcSwap;
-
 use super::counts::Counters;
 use crate::model::directory::RecipientId;
 use crate::model::policy::limits::limits_of;
-use crate::model::policy::{Origin, Refusal, Settings, Tallies, TooSoon, quota};
+use crate::model::policy::{Origin, Refusal, Tallies, TooSoon, quota};
 use crate::model::smtp::{CommitFailure, QueuedAs, Submission};
 use crate::server::Acceptor;
-use crate::store::live::LiveDirectory;
+use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::queue::{CommitFailure as QueueFailure, Queue};
 use crate::store::spool::SpooledBody;
 use crate::store::tally::{Hold, Turn};
@@ -20,7 +18,7 @@ use crate::store::tally::{Hold, Turn};
 pub(super) struct Intake {
     queue: Arc<Queue>,
     directory: Arc<LiveDirectory>,
-    settings: ArcSwap<Settings>,
+    settings: Arc<LiveSettings>,
     counters: Counters,
     room: AtomicBool,
     /// Looks since there was room.
@@ -34,12 +32,11 @@ impl Intake {
     pub(super) fn new(
         queue: Arc<Queue>,
         directory: Arc<LiveDirectory>,
-        settings: Arc<Settings>,
+        settings: Arc<LiveSettings>,
         counters: Counters,
     ) -> Self {
         // As if there were room, so that the first look tells when there is none.
         let (room, looks_in_vain) = (AtomicBool::new(true), AtomicU32::new(0));
-        let settings = ArcSwap::new(settings);
         let intake = Self { queue, directory, settings, counters, room, looks_in_vain };
         intake.look();
         intake
@@ -64,15 +61,10 @@ impl Intake {
         }
     }
 
-    /// Goes by these settings from now on.
-    pub(super) fn obey(&self, settings: Arc<Settings>) {
-        self.settings.store(settings);
-    }
-
     /// Whether the account's own mailbox is too full to send. Before it is refused its directories are looked at: the
     /// owner may just have made room.
     async fn may_send(&self, account: RecipientId) -> Result<(), Refusal> {
-        let (snapshot, settings) = (self.directory.current(), self.settings.load_full());
+        let (snapshot, settings) = (self.directory.current(), self.settings.current());
         let recipient = snapshot.recipient(account).filter(|own| own.has_open_mailbox(settings.licensing()));
         let Some(recipient) = recipient else { return Ok(()) };
         let judge = |usage| quota::may_send(recipient, &settings, usage);
@@ -114,7 +106,7 @@ impl Acceptor for Intake {
             Origin::Account(account) => account,
             Origin::Anonymous | Origin::System => return Ok(Admitted::default()),
         };
-        let settings = self.settings.load_full();
+        let settings = self.settings.current();
         let snapshot = self.directory.current();
         let recipient = snapshot.recipient(account);
         let limits = recipient.map_or(settings.limits, |recipient| limits_of(recipient, &settings));

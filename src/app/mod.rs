@@ -6,6 +6,7 @@ pub mod demo;
 mod desks;
 mod guide;
 mod intake;
+mod keys;
 mod logging;
 mod mailboxes;
 mod premises;

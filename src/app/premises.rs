@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::data::DataDirectory;
 use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
+use super::keys::{self, KeyCounter};
 use super::mailboxes::{MailboxCounter, MailboxesAtRest};
 use super::stores::{Stores, StoresError, World, open_directory, open_queue, open_tally, open_trace};
 use super::trace::TraceCounter;
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::store::Hands;
 use crate::store::directory::{DirectoryStore, OpenError, log_options};
 use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repair};
+use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
 use crate::world::disk::{Disk, RealDisk, runs_as_root};
 
@@ -30,21 +32,23 @@ impl Premises for Program {
         let data = DataDirectory::open(&config.data).map_err(|error| unavailable(error.into()))?;
         let directory = open_directory(&world, &data).map_err(unavailable)?;
         let mut settings = config.settings.clone();
-        settings.srs_keys = data.srs_keys(&*world.random).map_err(|error| unavailable(error.into()))?;
-        let settings = Arc::new(settings);
+        let keys = keys::srs_keys(&data, &*world.random, world.clock.now());
+        settings.srs_keys = keys.map_err(|error| unavailable(error.into()))?;
+        let settings = Arc::new(LiveSettings::new(settings));
         let (rest, own, policy) = (config.clone(), world.clone(), Arc::clone(&settings));
         let own_directory = Arc::clone(&directory);
         let queue = Arc::new(QueueAtRest::new(move || {
             let data = DataDirectory::open(&rest.data).map_err(|error| error.to_string())?;
             let trace = open_trace(&own, &rest, &data, &own_directory).map_err(|error| error.to_string())?;
             let tally = open_tally(&own, &data);
-            let opened = open_queue(&own, &rest, &data, &policy, trace.as_ref(), &tally);
+            let opened = open_queue(&own, &rest, &data, &policy.current(), trace.as_ref(), &tally);
             let (queue, _) = opened.map_err(|error| error.to_string())?;
             Ok(QueueCounter { queue: Arc::new(queue), settings: Arc::clone(&policy), clock: Arc::clone(&own.clock) })
         }));
         let (at_rest, place, hostname) = (world.clone(), data.clone(), config.hostname.to_string());
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
+            keys: Arc::new(KeyCounter::new(&world, &data, &settings)),
             settings,
             moderation: Arc::<QueueAtRest>::clone(&queue),
             queue,
@@ -171,6 +175,7 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
     Office {
         directory: Arc::new(DirectoryCounter(Arc::clone(&stores.directory))),
         settings: Arc::clone(&stores.settings),
+        keys: Arc::new(KeyCounter::new(world, &stores.data, &stores.settings)),
         moderation: Arc::<QueueCounter>::clone(&queue),
         queue,
         mailboxes: Arc::new(MailboxCounter {
@@ -238,7 +243,8 @@ mod tests {
         let stores = Stores::open(&world, &config).unwrap();
         let to = Address::parse("partner@fabrikam.example").unwrap();
         let parameters = MessageParameters::default();
-        let envelope = Envelope::report(&stores.directory.snapshot(), &stores.settings, &to, parameters).unwrap();
+        let envelope =
+            Envelope::report(&stores.directory.snapshot(), &stores.settings.current(), &to, parameters).unwrap();
         let message = OwnMessage { envelope, content: b"Subject: waits\r\n\r\nx\r\n".to_vec() };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let id = runtime.block_on(stores.queue.commit_own(message)).unwrap().to_string();

@@ -4,14 +4,15 @@
 //! It is put there first and recorded as said afterwards; its file name is a function of mailbox and day, so a crash
 //! between the two makes no second one. What it costs is bounded: a few notices a round, the others wait.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
-use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::directory::{Lifecycle, Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, Timestamp};
-use crate::model::policy::Settings;
 use crate::model::policy::quota::{Stage, notice_is_due, thresholds};
 use crate::model::report::{NoticeFacts, Reporter, quota_notice};
-use crate::store::live::LiveDirectory;
+use crate::store::answered::AnsweredSenders;
+use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::mailbox::{
     Delivery, DeliveryName, Flags, Folder, MailboxFailure, MailboxName, MailboxStore, Message, Repeat,
 };
@@ -21,15 +22,20 @@ use crate::world::Clock;
 /// Each takes some synchronisations of the disk.
 const NOTICES_OF_A_ROUND: usize = 16;
 const DAY_SECONDS: u64 = 86_400;
+/// All that was answered is looked through in a little more than an hour.
+const ROUNDS_PER_SWEEP: u32 = 16;
 
 /// Looks after what mailboxes hold and what accounts have used up.
 pub(super) struct QuotaKeeper {
     pub(super) mailboxes: Arc<MailboxStore>,
     pub(super) tally: Arc<Tally>,
     pub(super) directory: Arc<LiveDirectory>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<LiveSettings>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) host: Box<str>,
+    pub(super) answered: Arc<AnsweredSenders>,
+    /// Rounds so far.
+    pub(super) rounds: AtomicU32,
 }
 
 impl QuotaKeeper {
@@ -38,6 +44,7 @@ impl QuotaKeeper {
     pub(super) fn round(&self) {
         self.mailboxes.tend();
         self.tally.tend();
+        self.sweep_answered();
         let (snapshot, now) = (self.directory.current(), self.clock.now());
         let mut notices = 0;
         for id in self.mailboxes.take_judged() {
@@ -58,10 +65,29 @@ impl QuotaKeeper {
         }
     }
 
+    /// Whom a mailbox has answered goes when the mailbox has gone, one directory of 256 at a time.
+    fn sweep_answered(&self) {
+        let round = self.rounds.fetch_add(1, Ordering::Relaxed);
+        let Ok(place) = u8::try_from((round / ROUNDS_PER_SWEEP) % 256) else { return };
+        if !round.is_multiple_of(ROUNDS_PER_SWEEP) {
+            return;
+        }
+        let is_gone = |id| {
+            let snapshot = self.directory.current();
+            snapshot.recipient(id).is_none_or(|recipient| recipient.lifecycle == Lifecycle::Purged)
+        };
+        match self.answered.sweep(place, is_gone) {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "forgot whom mailboxes that are gone had answered"),
+            Err(error) => tracing::warn!(%error, "whom mailboxes that are gone had answered could not be removed"),
+        }
+    }
+
     fn must_be_told(&self, recipient: &Recipient, now: Timestamp) -> bool {
+        let settings = self.settings.current();
         let usage = self.mailboxes.usage(recipient.id).unwrap_or_default();
-        recipient.has_open_mailbox(self.settings.licensing())
-            && thresholds(recipient, &self.settings).stage(usage.bytes) > Stage::Normal
+        recipient.has_open_mailbox(settings.licensing())
+            && thresholds(recipient, &settings).stage(usage.bytes) > Stage::Normal
             && notice_is_due(self.mailboxes.warned_at(recipient.id), now)
     }
 
@@ -75,7 +101,7 @@ impl QuotaKeeper {
             name: recipient.display_name.as_deref().unwrap_or(&recipient.name),
             mailbox: recipient.id,
             usage: self.mailboxes.usage(recipient.id).unwrap_or_default(),
-            thresholds: thresholds(recipient, &self.settings),
+            thresholds: thresholds(recipient, &self.settings.current()),
             at: now,
         };
         let Some(notice) = quota_notice(&facts) else { return Ok(()) };
@@ -109,6 +135,7 @@ mod tests {
     use super::*;
     use crate::model::directory::{AcceptedDomain, Change, DomainType, Limit, Quota, RecipientType};
     use crate::model::mail::Domain;
+    use crate::model::policy::Settings;
     use crate::world::ManualClock;
     use crate::world::disk::{Disk, SimulatedDisk};
 
@@ -141,6 +168,8 @@ mod tests {
             settings: Arc::default(),
             clock: Arc::<ManualClock>::clone(clock),
             host: "mx.contoso.example".into(),
+            answered: Arc::new(AnsweredSenders::open(Arc::new(disk.clone()), Path::new("/replies")).unwrap()),
+            rounds: AtomicU32::new(0),
         }
     }
 
@@ -211,6 +240,49 @@ mod tests {
         subjects.sort_unstable();
         assert_eq!(subjects.len(), 2);
         assert_eq!(subjects[1], "Your mailbox is full: you can't send or receive messages");
+    }
+
+    #[test]
+    fn whom_a_removed_mailbox_has_answered_is_forgotten_even_after_a_crash() {
+        use crate::model::queue::QueueId;
+        use crate::store::answered::{Claim, Claimant};
+        let mut scene = Scene::new();
+        let sender = Address::parse("eve@fabrikam.example").unwrap().key();
+        let claim = |scene: &Scene, mailbox, message| {
+            let (sender, message) = (&sender, QueueId(message));
+            let claimant = Claimant { mailbox, revision: 1, sender, message, senders_max: 10, regardless: false };
+            scene.keeper.answered.claim(&claimant).unwrap()
+        };
+        assert_eq!((claim(&scene, INFO, 1), claim(&scene, RecipientId(2), 2)), (Claim::Granted, Claim::Granted));
+        // The second one was removed from the directory, and then came the crash.
+        scene.restart();
+        for _ in 0..ROUNDS_PER_SWEEP * 256 {
+            scene.keeper.round();
+        }
+        assert_eq!(claim(&scene, INFO, 3), Claim::Answered);
+        let file = Path::new("/replies/02/0000000000000002");
+        assert!(scene.disk.read(file).is_err() && scene.disk.read(Path::new("/replies/01/0000000000000001")).is_ok());
+    }
+
+    /// What the configuration says of mailboxes without values of their own counts as soon as it was read again.
+    #[test]
+    fn thresholds_that_were_read_again_count_for_the_next_notice() {
+        use crate::model::policy::quota::Thresholds;
+        let scene = Scene::new();
+        let plain = |snapshot: &Snapshot| {
+            let mut info = Recipient::clone(snapshot.recipient(INFO).unwrap());
+            info.quota = None;
+            snapshot.apply(&[Change::PutRecipient(Box::new(info))]).unwrap()
+        };
+        scene.keeper.directory.publish(Arc::new(plain(&scene.keeper.directory.current())));
+        scene.receive("a1", 500);
+        scene.keeper.round();
+        assert!(scene.subjects().is_empty());
+        let quota = Some(Thresholds { issue_warning: Some(400), ..Thresholds::default() });
+        scene.keeper.settings.reload(&Settings { quota, ..Settings::default() });
+        scene.keeper.mailboxes.attend(INFO);
+        scene.keeper.round();
+        assert_eq!(scene.subjects(), ["Your mailbox is almost full"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -144,7 +145,7 @@ impl Server {
         let spool = SpoolDirectory::open(
             Arc::clone(&world.disk),
             &stores.data.spool(),
-            SpoolLimits::new(stores.settings.message_bytes_max),
+            SpoolLimits::new(stores.settings.current().message_bytes_max),
         )?;
         let cores = available_parallelism().map_or(1, usize::from);
         let authenticator = Authenticator::new(Arc::clone(&world.clock), &*world.random, cores);
@@ -271,11 +272,14 @@ impl Server {
             settings: Arc::clone(&self.stores.settings),
             clock: Arc::clone(&self.world.clock),
             host: self.config.hostname.to_string().into(),
+            answered: Arc::clone(&self.stores.answered),
+            rounds: AtomicU32::new(0),
         }
     }
 
-    /// Reads the configuration again: new sessions go by its limits and rules. Listeners, data directory, queue
-    /// and routes need a restart. A configuration with a fault changes nothing.
+    /// Reads the configuration again: new sessions go by its limits and rules, and so do delivery, quotas and notices
+    /// from now on. Listeners, data directory, queue and routes need a restart. A configuration with a fault changes
+    /// nothing.
     fn reload_settings(&self) {
         let Some(path) = &self.configuration else {
             return;
@@ -283,11 +287,8 @@ impl Server {
         match Config::load(path) {
             Ok(config) => {
                 let mut settings = ServerSettings::of(&config);
-                // Keys are the server's own, not the operator's.
-                let mut policy = config.settings;
-                policy.srs_keys.clone_from(&self.stores.settings.srs_keys);
-                settings.policy = Arc::new(policy);
-                self.intake.obey(Arc::clone(&settings.policy));
+                self.stores.settings.reload(&config.settings);
+                settings.policy = Arc::clone(&self.stores.settings);
                 self.services.settings.store(Arc::new(settings));
                 tracing::info!(path = %path.display(), "the configuration was read again; new sessions go by it");
             }

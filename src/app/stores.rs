@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::data::{DataDirectory, DataError};
-use super::routes;
+use super::{keys, routes};
 use crate::config::Config;
 use crate::model::policy::{Refusal, Settings};
 use crate::model::queue::Schedule;
@@ -16,6 +16,7 @@ use crate::store::answered::AnsweredSenders;
 use crate::store::directory::{DirectoryStore, IndexState, OpenError as DirectoryOpenError};
 use crate::store::engine::EmbeddedEngine;
 use crate::store::journal::{JournalOptions, Recovery};
+use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
 use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Witness, Witnesses};
 use crate::store::tally::Tally;
@@ -88,7 +89,7 @@ pub struct Stores {
     /// Whom mailboxes have answered by themselves.
     pub answered: Arc<AnsweredSenders>,
     /// The policy of the configuration, with this server's keys.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<LiveSettings>,
     /// The queue's times.
     pub schedule: Schedule,
 }
@@ -129,7 +130,7 @@ impl Stores {
         let data = DataDirectory::open(&config.data)?;
         let directory = open_directory(world, &data)?;
         let mut settings = config.settings.clone();
-        settings.srs_keys = data.srs_keys(&*world.random)?;
+        settings.srs_keys = keys::srs_keys(&data, &*world.random, world.clock.now())?;
         let trace = open_trace(world, config, &data, &directory)?;
         let tally = open_tally(world, &data);
         let (queue, schedule) = open_queue(world, config, &data, &settings, trace.as_ref(), &tally)?;
@@ -145,7 +146,7 @@ impl Stores {
             tally,
             mailboxes: Arc::new(mailboxes),
             answered: Arc::new(answered),
-            settings: Arc::new(settings),
+            settings: Arc::new(LiveSettings::new(settings)),
             schedule,
         })
     }

@@ -59,7 +59,7 @@ fn below(agents: &Agents, entry: &Entry, message: &StoredMessage, place: u32) ->
     let Some(approved) = entry.target(place).and_then(|target| target.addressee.approved()) else {
         return Vec::new();
     };
-    let (snapshot, settings, now) = (agents.directory.snapshot(), &agents.settings, agents.clock.now());
+    let (snapshot, settings, now) = (agents.directory.snapshot(), &*agents.settings.current(), agents.clock.now());
     let others = (0_u32..).zip(entry.targets()).filter(|(other, _)| *other != place);
     let known = others.filter_map(|(_, target)| target.known());
     let posting = Posting::of(&snapshot, &message.envelope, &message.head, message.bytes());
@@ -91,15 +91,16 @@ fn write(agents: &Agents, entry: &Entry, place: u32, message: Option<Arc<StoredM
         at: agents.clock.now(),
         original: Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 },
     });
-    let envelope = Envelope::notice(&snapshot, &agents.settings, &moderators, &content)?;
+    let envelope = Envelope::notice(&snapshot, &agents.settings.current(), &moderators, &content)?;
     Some(OwnMessage { envelope, content })
 }
 
 /// Whom mail reaches of those who may decide; the postmaster, who always can be reached, when it reaches none of them.
 fn readers(agents: &Agents, snapshot: &Snapshot, deciders: &[RecipientId], postmaster: &Address) -> Vec<Address> {
     let addresses = deciders.iter().filter_map(|id| snapshot.recipient(*id)).map(|found| found.primary().clone());
-    let reached =
-        |to: &Address| Envelope::report(snapshot, &agents.settings, to, MessageParameters::default()).is_some();
+    let reached = |to: &Address| {
+        Envelope::report(snapshot, &agents.settings.current(), to, MessageParameters::default()).is_some()
+    };
     let readers: Vec<Address> = addresses.filter(reached).collect();
     if readers.is_empty() { vec![postmaster.clone()] } else { readers }
 }

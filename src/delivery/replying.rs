@@ -116,7 +116,7 @@ fn decide(agents: &Agents, message: &StoredMessage, place: u32, addressee: &Addr
     for round in 1..=ROUNDS_MAX {
         let (snapshot, now) = (agents.directory.snapshot(), agents.clock.now());
         let Some(mailbox) = mailbox_of(&snapshot, addressee) else { return Decision::Silence };
-        let due = match judge(&snapshot, &agents.settings, mailbox, message, addressee, now) {
+        let due = match judge(&snapshot, &agents.settings.current(), mailbox, message, addressee, now) {
             Ok(due) => due,
             Err(reason) => {
                 let reason = reason.text();
@@ -171,6 +171,6 @@ fn write(
         at: now,
     });
     let parameters = MessageParameters::needed_by(&content, due.to);
-    let envelope = Envelope::report(snapshot, &agents.settings, due.to, parameters)?;
+    let envelope = Envelope::report(snapshot, &agents.settings.current(), due.to, parameters)?;
     Some(OwnMessage { envelope, content })
 }

@@ -18,9 +18,10 @@ use super::outgoing::{Outgoing, Parcel};
 use super::throttle::throttle;
 use super::{moderation, replying, reporting};
 use crate::model::directory::Snapshot;
-use crate::model::policy::{Posting, Settings, Unrecorded, expand};
+use crate::model::policy::{Posting, Unrecorded, expand};
 use crate::model::queue::{Attempt, FindJob, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
 use crate::store::answered::AnsweredSenders;
+use crate::store::live::LiveSettings;
 use crate::store::queue::{Queue, StoredMessage, Work};
 use crate::store::tally::Tally;
 use crate::world::clock::Clock;
@@ -47,7 +48,7 @@ pub struct Agents {
     /// The directory.
     pub directory: Arc<dyn Directory>,
     /// The settings.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<LiveSettings>,
     /// The times, for reports; the same that the queue has.
     pub schedule: Schedule,
     /// What mailboxes have taken in this hour.
@@ -200,7 +201,7 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
 
 /// The recipients of a message, and the copies for its sender.
 fn targets_of(agents: &Agents, message: &StoredMessage) -> Vec<Target> {
-    let (snapshot, settings) = (agents.directory.snapshot(), &agents.settings);
+    let (snapshot, settings) = (agents.directory.snapshot(), &*agents.settings.current());
     let (now, envelope) = (agents.clock.now(), &message.envelope);
     let posting = Posting::of(&snapshot, envelope, &message.head, message.bytes());
     let found = expand(&snapshot, settings, &posting, envelope.permits(), now, &mut Unrecorded);
@@ -237,9 +238,10 @@ async fn to_mailboxes(agents: &Agents, job: &Job, message: &StoredMessage) -> Ve
     let mut outcomes = Vec::with_capacity(job.targets.len());
     for (place, addressee) in &job.targets {
         let copy = Copy { message, place: *place, addressee, repeat_possible: job.repeat_possible };
-        let (snapshot, now) = (agents.directory.snapshot(), agents.clock.now());
-        let outcome = match agents.mailboxes.deliver(copy, &snapshot, &agents.settings, now).await {
-            Outcome::Delivered(attempt) if replying::is_due(&snapshot, &agents.settings, message, addressee, now) => {
+        let (snapshot, settings) = (agents.directory.snapshot(), agents.settings.current());
+        let now = agents.clock.now();
+        let outcome = match agents.mailboxes.deliver(copy, &snapshot, &settings, now).await {
+            Outcome::Delivered(attempt) if replying::is_due(&snapshot, &settings, message, addressee, now) => {
                 Outcome::DeliveredReplyDue(attempt)
             }
             other => other,

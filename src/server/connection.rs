@@ -162,7 +162,7 @@ impl<A: Acceptor> Connection<A> {
             auth_without_tls: listener.clear_text_networks.iter().any(|network| network.contains(peer.ip())),
             known_source: settings.known_sources.iter().any(|network| network.contains(peer.ip())),
             emulate_exchange_online: settings.emulate_exchange_online,
-            settings: Arc::clone(&settings.policy),
+            settings: settings.policy.current(),
             limits: settings.session.clone(),
         };
         let session = Session::new(options, time.now());

@@ -159,7 +159,7 @@ impl Listener {
             return;
         }
         let mut reply = Vec::new();
-        Refusal::TooManyConnections.reply(&settings.policy, trailer).encode(&mut reply);
+        Refusal::TooManyConnections.reply(&settings.policy.current(), trailer).encode(&mut reply);
         // The socket stays non-blocking, and its send buffer is empty: the one write either fits or is let go.
         if let Ok(mut stream) = stream.into_std() {
             let _ = stream.write(&reply);

@@ -28,9 +28,8 @@ pub use listener::{Drained, Listener, serve};
 pub use stop::{Stop, StopHandle};
 
 use crate::config::{Config, Emulate, Network};
-use crate::model::policy::Settings;
 use crate::model::smtp;
-use crate::store::live::LiveDirectory;
+use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::spool::SpoolDirectory;
 use crate::world::{Clock, Random};
 use body::Bodies;
@@ -41,7 +40,7 @@ pub struct ServerSettings {
     /// This server's name.
     pub hostname: Box<str>,
     /// The semantics profile with its overrides.
-    pub policy: Arc<Settings>,
+    pub policy: Arc<LiveSettings>,
     /// Networks that may send in the organisation's own name without signing in.
     pub known_sources: Vec<Network>,
     /// Banner, EHLO list and mechanisms imitate Exchange Online (decision D8).
@@ -64,7 +63,7 @@ impl ServerSettings {
         let limits = &config.limits;
         Self {
             hostname: config.hostname.to_string().into_boxed_str(),
-            policy: Arc::new(config.settings.clone()),
+            policy: Arc::new(LiveSettings::new(config.settings.clone())),
             known_sources: config.known_sources.clone(),
             emulate_exchange_online: config.emulate == Some(Emulate::ExchangeOnline),
             session: smtp::Limits {

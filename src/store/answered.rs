@@ -115,8 +115,7 @@ impl AnsweredSenders {
     /// The system's; then nothing is granted, and the same message may ask again.
     pub fn claim(&self, claimant: &Claimant<'_>) -> io::Result<Claim> {
         let mailbox = claimant.mailbox;
-        let room = usize::try_from(mailbox.0 % ROOMS as u64).ok().and_then(|room| self.rooms.get(room));
-        let _turn = room.map(locked);
+        let _turn = self.room(mailbox).map(locked);
         let path = self.path_of(mailbox);
         let known = self.read(&path, mailbox)?;
         if known.revision > claimant.revision && !claimant.regardless {
@@ -148,6 +147,36 @@ impl AnsweredSenders {
             tracing::debug!(%mailbox, %error, noted, "a history of automatic replies is written anew next time");
         }
         written.map(|()| Claim::Granted)
+    }
+
+    /// Removes the histories of mailboxes that are gone for good, in the directory with the number `place`: those that
+    /// `is_gone` says so of. It is asked after the files were found, so it must know every mailbox that answered
+    /// before. That a mailbox is gone is durable by then and no id is given twice; after a crash the next look finds
+    /// what is left. Gives how many there were. Blocks.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sweep(&self, place: u8, is_gone: impl Fn(RecipientId) -> bool) -> io::Result<usize> {
+        let directory = self.place.join(format!("{place:02x}"));
+        let names = match self.disk.list(&directory) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let mut removed = 0_usize;
+        for name in names {
+            // What a crash left of a write has the same name, with an ending.
+            let id = name.to_str().and_then(|name| u64::from_str_radix(name.get(..16)?, 16).ok()).map(RecipientId);
+            let Some(id) = id.filter(|id| is_gone(*id)) else { continue };
+            let _turn = self.room(id).map(locked);
+            self.disk.remove(&directory.join(name))?;
+            removed = removed.saturating_add(1);
+        }
+        Ok(removed)
+    }
+
+    fn room(&self, mailbox: RecipientId) -> Option<&Mutex<()>> {
+        usize::try_from(mailbox.0 % ROOMS as u64).ok().and_then(|room| self.rooms.get(room))
     }
 
     /// `3f/000000000000003f`: at most so many files in a directory.

@@ -1,4 +1,4 @@
-//! The directory as it is at this moment, for everyone who judges by it.
+//! The directory and the settings as they are at this moment, for everyone who judges by them.
 //!
 //! Readers take an `Arc` and never wait; a published snapshot is what the very next reader sees. Who publishes has made
 //! the change durable before.
@@ -9,6 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::model::directory::Snapshot;
+use crate::model::policy::Settings;
+use crate::model::policy::settings::SrsKey;
 
 /// The current snapshot.
 pub struct LiveDirectory {
@@ -37,5 +39,48 @@ impl fmt::Debug for LiveDirectory {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = self.current.load().version();
         formatter.debug_struct("LiveDirectory").field("version", &version).finish_non_exhaustive()
+    }
+}
+
+/// The settings in force: those of the configuration that was read last, with this server's own keys.
+pub struct LiveSettings {
+    current: ArcSwap<Settings>,
+}
+
+impl LiveSettings {
+    /// Starts with `settings`.
+    pub fn new(settings: Settings) -> Self {
+        Self { current: ArcSwap::from_pointee(settings) }
+    }
+
+    /// The settings of this moment. Whoever judges twice in one piece of work holds on to them.
+    pub fn current(&self) -> Arc<Settings> {
+        self.current.load_full()
+    }
+
+    /// Goes by a configuration that was read again. Keys are the server's own, and its routes are made at its start:
+    /// both stay.
+    pub fn reload(&self, settings: &Settings) {
+        self.current.rcu(|former| {
+            let (srs_keys, routes) = (former.srs_keys.clone(), former.routes.clone());
+            Settings { srs_keys, routes, ..settings.clone() }
+        });
+    }
+
+    /// Signs with the first of these keys from now on.
+    pub fn rekey(&self, srs_keys: &[SrsKey]) {
+        self.current.rcu(|former| Settings { srs_keys: srs_keys.to_vec(), ..Settings::clone(former) });
+    }
+}
+
+impl Default for LiveSettings {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
+}
+
+impl fmt::Debug for LiveSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LiveSettings").finish_non_exhaustive()
     }
 }

@@ -230,7 +230,7 @@ async fn delivered(world: &Arc<World>, life: &Life, house: &Arc<House>, pending:
         }
         let Some(next) = fillers.pop().filter(|_| life.fills) else { break };
         let at = world.clock.elapsed();
-        pending.lock().unwrap().extend(next.map(|token| filler(token, at, &world.snapshot, &world.settings)));
+        pending.lock().unwrap().extend(next.map(|token| filler(token, at, &world.snapshot, &world.settings.current())));
         sessions(Arc::clone(world), Arc::clone(house), Arc::clone(pending)).await;
     }
     if !life.fills {

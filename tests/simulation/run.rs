@@ -46,7 +46,7 @@ const STARTS_MAX: usize = 40;
 pub(super) fn run(case: Case) -> Verdict {
     let world = Arc::new(World::new(case.seed));
     let size = if case.step.is_some() { Size::Short } else { Size::Usual };
-    let to_send = drafts(case.seed, size, &world.snapshot, &world.settings);
+    let to_send = drafts(case.seed, size, &world.snapshot, &world.settings.current());
     let pending: Pending = Arc::new(Mutex::new(VecDeque::from(to_send)));
     let lives = match case.step {
         Some(step) => {

@@ -11,11 +11,12 @@ use franking::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls};
 use franking::delivery::worker::Agents;
 use franking::model::directory::Snapshot;
 use franking::model::mail::Domain;
-use franking::model::policy::{Refusal, RouteTable, Settings};
+use franking::model::policy::{Refusal, RouteTable};
 use franking::model::queue::{Limits, Schedule};
 use franking::store::Hands;
 use franking::store::answered::AnsweredSenders;
 use franking::store::journal::JournalOptions;
+use franking::store::live::LiveSettings;
 use franking::store::mailbox::MailboxStore;
 use franking::store::queue::{OpenError, Opened, Queue, QueueOptions, Witness};
 use franking::store::spool::{SpoolDirectory, SpoolLimits};
@@ -45,7 +46,7 @@ pub(super) struct World {
     pub(super) ledger: Arc<Ledger>,
     pub(super) network: Arc<Network>,
     pub(super) snapshot: Arc<Snapshot>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<LiveSettings>,
     pub(super) schedule: Schedule,
     pub(super) limits: Limits,
     pub(super) journal: JournalOptions,
@@ -105,7 +106,7 @@ impl World {
             ledger,
             network: Arc::new(network),
             snapshot: contoso(),
-            settings: Arc::new(Settings::default()),
+            settings: Arc::default(),
             schedule,
             limits,
             journal,
@@ -131,7 +132,7 @@ impl House {
             journal: world.journal.clone(),
             schedule: world.schedule.clone(),
             limits: world.limits,
-            expired: Refusal::MessageExpired.bare_reply(&world.settings),
+            expired: Refusal::MessageExpired.bare_reply(&world.settings.current()),
             witness,
         };
         let (queue, opened) = Queue::open(Arc::clone(&disk), Path::new(QUEUE), options, Arc::clone(&clock))?;

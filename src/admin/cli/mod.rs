@@ -22,6 +22,7 @@ mod recipient;
 mod remote_domain;
 mod render;
 mod run;
+mod srs;
 #[cfg(test)]
 pub(in crate::admin) mod tests;
 mod trace;
@@ -133,6 +134,9 @@ pub enum Command {
     /// Settings of the whole organisation
     #[command(subcommand, visible_alias = "organization")]
     Organisation(domain::OrganisationCommand),
+    /// Keys that sign the reverse-paths of what is passed on
+    #[command(subcommand)]
+    Srs(srs::SrsCommand),
     /// Bring recipients in from TOML, JSON or what Exchange exports
     Import(transfer::ImportArgs),
     /// Write the whole directory as TOML or JSON

@@ -75,6 +75,7 @@ pub(super) fn response(response: &Response) -> String {
             let others = mailboxes.iter().filter(|view| view.was.is_some()).count();
             page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
         }
+        Response::SrsKeys(view) => mailbox::srs_keys(&mut page, view),
         Response::Imported(report) => imported(&mut page, report),
         Response::Directory { document } => page.block(&fields(document)),
         Response::Queue { total, messages } => queue(&mut page, *total, messages),

@@ -170,6 +170,7 @@ impl Desk<'_> {
             Command::Limits(own) => own.request(),
             Command::Mailbox(own) => own.request(),
             Command::Organisation(own) => own.request(),
+            Command::Srs(own) => own.request(),
             Command::Queue(own) => own.request(),
             Command::Moderation(own) => own.request(),
             Command::Trace(own) => own.request(),

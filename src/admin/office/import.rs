@@ -102,7 +102,7 @@ pub(super) fn import_exchange(
     let reading = exchange::Options {
         licence: options.licence.as_deref().map(Into::into),
         add_domains: options.add_domains,
-        recipients_max: office.settings.recipients_max,
+        recipients_max: office.settings().recipients_max,
     };
     // Exports hold no passwords.
     let hash = |_: &str| Err("an Exchange export holds no passwords".into());

@@ -77,5 +77,5 @@ pub(super) fn show(office: &Office, identity: &str) -> Result<Response, Failure>
     let snapshot = office.directory.snapshot();
     let recipient = identity::find(&snapshot, identity)?;
     let used = office.mailboxes.used(recipient.id).map_err(Failure::unavailable)?;
-    Ok(Response::Limits(LimitsView::of(recipient, &office.settings, used)))
+    Ok(Response::Limits(LimitsView::of(recipient, &office.settings(), used)))
 }

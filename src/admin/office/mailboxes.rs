@@ -84,7 +84,7 @@ pub(super) fn view(office: &Office, recipient: &Recipient) -> Result<Option<Mail
         return Ok(None);
     }
     let usage = office.mailboxes.usage(recipient.id).map_err(|error| uncounted(recipient, &error))?;
-    Ok(Some(MailboxView::of(recipient, &office.settings, usage, None)))
+    Ok(Some(MailboxView::of(recipient, &office.settings(), usage, None)))
 }
 
 /// How much a shared, room or equipment mailbox holds, when that is more than it may without a licence (spec T22: 50
@@ -93,7 +93,7 @@ pub(super) fn view(office: &Office, recipient: &Recipient) -> Result<Option<Mail
 /// # Errors
 /// `Unavailable` when it cannot be counted.
 pub(super) fn beyond_unlicensed(office: &Office, recipient: &Recipient) -> Result<Option<String>, Failure> {
-    if !recipient.recipient_type.is_mailbox() || office.settings.licensing() == Licensing::Ignored {
+    if !recipient.recipient_type.is_mailbox() || office.settings().licensing() == Licensing::Ignored {
         return Ok(None);
     }
     let mut unlicensed = recipient.clone();
@@ -102,7 +102,7 @@ pub(super) fn beyond_unlicensed(office: &Office, recipient: &Recipient) -> Resul
         account.licences.clear();
     }
     let usage = office.mailboxes.usage(recipient.id).map_err(|error| uncounted(recipient, &error))?;
-    let over = thresholds(&unlicensed, &office.settings).stage(usage.bytes) == Stage::ProhibitSendReceive;
+    let over = thresholds(&unlicensed, &office.settings()).stage(usage.bytes) == Stage::ProhibitSendReceive;
     // To a tenth of a GB, rounded down.
     let tenths = (usage.bytes >> 20).saturating_mul(10) >> 10;
     Ok(over.then(|| format!("{}.{} GB", tenths / 10, tenths % 10)))
@@ -136,7 +136,7 @@ pub(super) fn recount(
         }
         progress(Progress { what: format!("counting {}", recipient.primary()), done: done as u64, total });
         let (was, usage) = office.mailboxes.recount(recipient.id).map_err(|error| uncounted(recipient, &error))?;
-        let view = MailboxView::of(recipient, &office.settings, usage, Some(was.unwrap_or_default()));
+        let view = MailboxView::of(recipient, &office.settings(), usage, Some(was.unwrap_or_default()));
         if identity.is_some() || view.was.is_some() {
             mailboxes.push(view);
         }

@@ -14,6 +14,7 @@ mod failure;
 mod groups;
 pub mod identity;
 mod import;
+mod keys;
 mod limits;
 mod mailboxes;
 mod moderation;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
+pub use keys::{FormerKey, KeyDesk, NoKeys, Rotation, SrsKeysView};
 pub use limits::{LimitsView, Measure, Used};
 pub use mailboxes::{EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
@@ -49,6 +51,7 @@ pub use view::{RecipientSummary, RecipientView};
 use crate::admin::{backup, explain};
 use crate::model::directory::{Change, Snapshot};
 use crate::model::policy::Settings;
+use crate::store::live::LiveSettings;
 use crate::world::{Clock, Random};
 
 /// What the office works with.
@@ -57,7 +60,9 @@ pub struct Office {
     /// The directory.
     pub directory: Arc<dyn DirectoryDesk>,
     /// The policy of the configuration.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<LiveSettings>,
+    /// This server's own secrets.
+    pub keys: Arc<dyn KeyDesk>,
     /// The queue.
     pub queue: Arc<dyn QueueDesk>,
     /// What of it waits for moderators.
@@ -79,6 +84,13 @@ pub struct Office {
 impl core::fmt::Debug for Office {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.debug_struct("Office").field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+impl Office {
+    /// The settings of this moment.
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.current()
     }
 }
 
@@ -118,7 +130,7 @@ fn respond(
             recipients::convert(office, actor, &identity, recipient_type)
         }
         Request::RecipientShow { identity } => recipients::show(office, &identity),
-        Request::RecipientList(query) => recipients::list(&snapshot(), &office.settings, &query),
+        Request::RecipientList(query) => recipients::list(&snapshot(), &office.settings(), &query),
         Request::RecipientRemove { identity, permanently } => recipients::remove(office, actor, &identity, permanently),
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
@@ -135,11 +147,11 @@ fn respond(
         Request::AuthenticationPolicyPut { entry, new } => authentication_policies::put(office, actor, &entry, new),
         Request::AuthenticationPolicyRemove { name } => authentication_policies::remove(office, actor, &name),
         Request::AuthenticationPolicyList => Ok(authentication_policies::list(&snapshot())),
-        Request::AuditForwarding { place } => Ok(audit::forwarding(&snapshot(), &office.settings, place)),
+        Request::AuditForwarding { place } => Ok(audit::forwarding(&snapshot(), &office.settings(), place)),
         Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),
         Request::GroupMembership(order) => groups::membership(office, actor, &order),
-        Request::GroupRequests { group } => groups::requests(&snapshot(), &office.settings, &group),
-        Request::GroupList { group } => groups::list(&snapshot(), &office.settings, &group),
+        Request::GroupRequests { group } => groups::requests(&snapshot(), &office.settings(), &group),
+        Request::GroupList { group } => groups::list(&snapshot(), &office.settings(), &group),
         Request::LimitsShow { identity } => limits::show(office, &identity),
         Request::MailboxShow { identity } => mailboxes::show(office, &identity),
         Request::MailboxRecount { identity } => mailboxes::recount(office, identity.as_deref(), progress),
@@ -171,18 +183,20 @@ fn respond(
         Request::TraceMessage { id, recipient } => trace::history(office, id, recipient.as_ref(), progress),
         Request::Explain(query) => explained(office, query),
         Request::ExplainSignIn(query) => Ok(signed_in(office, &query)),
+        Request::SrsShow => keys::show(office),
+        Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
     }
 }
 
 fn signed_in(office: &Office, query: &explain::SignInQuery) -> Response {
-    Response::SignIn(explain::explain_sign_in(&office.directory.snapshot(), &office.settings, query))
+    Response::SignIn(explain::explain_sign_in(&office.directory.snapshot(), &office.settings(), query))
 }
 
 fn explained(office: &Office, query: explain::Query) -> Result<Response, Failure> {
     let snapshot = office.directory.snapshot();
     let query = identity::complete(&snapshot, query)?;
-    Ok(Response::Explanation(explain::explain(&snapshot, &office.settings, &query, office.clock.now())))
+    Ok(Response::Explanation(explain::explain(&snapshot, &office.settings(), &query, office.clock.now())))
 }
 
 /// Plans and makes a change while nobody else can. What `plan` gives besides the changes comes back.

@@ -87,7 +87,7 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
             accounts::relicense(&mut recipient, now, &mut notes);
         }
         if edit.recipient_type.is_some() {
-            licensed_enough(former, &recipient, &office.settings)?;
+            licensed_enough(former, &recipient, &office.settings())?;
             notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
             notes.extend(advice(&recipient));
         }
@@ -124,7 +124,7 @@ pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: Recipi
         let mut recipient = Recipient::clone(former);
         let edit = RecipientEdit { recipient_type: Some(kind), ..RecipientEdit::default() };
         let mut notes = edit.apply(snapshot, &mut recipient)?;
-        licensed_enough(former, &recipient, &office.settings)?;
+        licensed_enough(former, &recipient, &office.settings())?;
         notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
     })?;
@@ -174,7 +174,7 @@ pub(super) fn show(office: &Office, identity: &str) -> Result<Response, Failure>
     let snapshot = office.directory.snapshot();
     let recipient = identity::find(&snapshot, identity)?;
     let mailbox = mailboxes::view(office, recipient)?;
-    Ok(Response::Recipient(Box::new(RecipientView::of(recipient, &snapshot, &office.settings, mailbox))))
+    Ok(Response::Recipient(Box::new(RecipientView::of(recipient, &snapshot, &office.settings(), mailbox))))
 }
 
 pub(super) fn list(snapshot: &Snapshot, settings: &Settings, query: &ListQuery) -> Result<Response, Failure> {

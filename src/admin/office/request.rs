@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::edit::RecipientEdit;
+use super::keys::Rotation;
 use super::queue::QueueOrder;
 use super::trace::TraceQuery;
 use crate::admin::explain::{Query, SignInQuery};
@@ -305,6 +306,10 @@ pub enum Request {
     Explain(Query),
     /// May this login sign in?
     ExplainSignIn(SignInQuery),
+    /// Which keys sign and verify rewritten reverse-paths?
+    SrsShow,
+    /// Makes a new key that signs them.
+    SrsRotate(Rotation),
     /// Copies everything that matters to a new directory.
     Backup {
         /// Where; it must not exist, or be empty.
@@ -340,6 +345,7 @@ impl Request {
                 | Self::TraceMessage { .. }
                 | Self::Explain(_)
                 | Self::ExplainSignIn(_)
+                | Self::SrsShow
                 | Self::Backup { .. }
         )
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::keys::SrsKeysView;
 use super::limits::LimitsView;
 use super::mailboxes::MailboxView;
 use super::moderation::ModerationView;
@@ -101,6 +102,8 @@ pub enum Response {
         /// Of one that was asked for by name, or those of which something else was known, by address.
         mailboxes: Vec<MailboxView>,
     },
+    /// The keys that sign rewritten reverse-paths.
+    SrsKeys(SrsKeysView),
     /// What an import did.
     Imported(ImportReport),
     /// The directory.

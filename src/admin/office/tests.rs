@@ -132,7 +132,8 @@ impl TraceDesk for OneTraced {
 pub(in crate::admin) fn office() -> Office {
     Office {
         directory: Arc::new(MemoryDirectory::new(contoso())),
-        settings: Arc::new(Settings::default()),
+        settings: Arc::default(),
+        keys: Arc::new(NoKeys),
         queue: Arc::new(OneMessage::default()),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),

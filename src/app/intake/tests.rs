@@ -10,7 +10,8 @@ use crate::model::directory::{AcceptedDomain, Cap, Change, DomainType, Limit, Qu
 use crate::model::directory::{RecipientType, Snapshot};
 use crate::model::mail::{Address, Domain, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::{
-    DsnRequest, Envelope, Evidence, MessageParameters, Posting, Profile, Proof, Sender, Unrecorded, admit, sign_in,
+    DsnRequest, Envelope, Evidence, MessageParameters, Posting, Profile, Proof, Sender, Settings, Unrecorded, admit,
+    sign_in,
 };
 use crate::model::queue::{Limits, Schedule};
 use crate::store::journal::JournalOptions;
@@ -65,7 +66,12 @@ fn intake(disk: &SimulatedDisk, clock: &Arc<ManualClock>, snapshot: &Arc<Snapsho
     let opened = Queue::open(Arc::clone(&shared), Path::new("/queue"), options, Arc::<ManualClock>::clone(clock));
     let mailboxes = Arc::new(MailboxStore::open(shared, Path::new("/mail"), "mx.contoso.example", 1).unwrap());
     let directory = Arc::new(LiveDirectory::new(Arc::clone(snapshot)));
-    Intake::new(Arc::new(opened.unwrap().0), directory, Arc::clone(own), Counters { mailboxes, tally })
+    Intake::new(
+        Arc::new(opened.unwrap().0),
+        directory,
+        Arc::new(LiveSettings::new(Settings::clone(own))),
+        Counters { mailboxes, tally },
+    )
 }
 
 impl Scene {

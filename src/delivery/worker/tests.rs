@@ -1,5 +1,6 @@
 //! Messages on their whole way: from the queue into mailboxes, out of the house, and back as reports.
 
+mod counting;
 mod moderation;
 
 use std::path::{Path, PathBuf};
@@ -13,8 +14,8 @@ use crate::model::directory::{
 };
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use crate::model::policy::{
-    DsnRequest, Envelope, Evidence, MessageParameters, Posting, Proof, Refusal, Sender, admit, sent_items, sign_in,
-    submit_as,
+    DsnRequest, Envelope, Evidence, MessageParameters, Posting, Proof, Refusal, Sender, Settings, admit, sent_items,
+    sign_in, submit_as,
 };
 use crate::model::queue::{Addressee, Limits};
 use crate::store::journal::JournalOptions;
@@ -94,7 +95,7 @@ impl House {
         let agents = Agents {
             queue: Arc::new(queue),
             directory: Arc::new(move || Arc::clone(&snapshot)),
-            settings: Arc::new(Settings::default()),
+            settings: Arc::default(),
             schedule: Schedule::exchange_online(),
             tally: Arc::clone(&tally),
             mailboxes: MailboxAgent::new(Arc::new(store)),
@@ -111,7 +112,8 @@ impl House {
     fn alice(&self) -> Sender {
         let snapshot = self.agents.directory.snapshot();
         let evidence = Evidence::Right(Proof::Password);
-        let signed_in = sign_in(&snapshot, &self.agents.settings, "alice@contoso.example", evidence, &mut Unrecorded);
+        let signed_in =
+            sign_in(&snapshot, &self.agents.settings.current(), "alice@contoso.example", evidence, &mut Unrecorded);
         Sender::Account(signed_in.unwrap())
     }
 
@@ -122,11 +124,12 @@ impl House {
         let permit = |to: &&str| {
             let path = ForwardPath::Mailbox(address(to));
             let dsn = DsnRequest::default();
-            admit(&snapshot, &self.agents.settings, &posting, path, dsn, &mut Unrecorded).unwrap()
+            admit(&snapshot, &self.agents.settings.current(), &posting, path, dsn, &mut Unrecorded).unwrap()
         };
         let permits = to.iter().map(permit).collect();
-        let capacity = submit_as(&snapshot, &self.agents.settings, ALICE, &address(from), &mut Unrecorded);
-        let kept = sent_items(&snapshot, &self.agents.settings, ALICE, capacity, &reverse_path, &mut Unrecorded);
+        let capacity = submit_as(&snapshot, &self.agents.settings.current(), ALICE, &address(from), &mut Unrecorded);
+        let kept =
+            sent_items(&snapshot, &self.agents.settings.current(), ALICE, capacity, &reverse_path, &mut Unrecorded);
         let envelope = Envelope::new(&sender, reverse_path, MessageParameters::default(), permits).unwrap();
         let envelope = envelope.with_sent_items(kept.with_blind(b"Bcc: <bob@contoso.example>\r\n".to_vec()));
         let head = format!("From: <{from}>\r\nSubject: Hello\r\nMessage-ID: <1@contoso.example>\r\n\r\n");
@@ -235,7 +238,7 @@ fn what_fails_comes_back_as_a_report_and_a_report_never_begets_another() {
         assert_eq!((house.inbox(BOB).len(), house.agents.queue.count()), (1, 0));
 
         // A report to an address that is refused ends in silence.
-        let (snapshot, settings) = (house.agents.directory.snapshot(), Arc::clone(&house.agents.settings));
+        let (snapshot, settings) = (house.agents.directory.snapshot(), house.agents.settings.current());
         let path = ForwardPath::Mailbox(address("nobody@contoso.example"));
         let permit =
             admit(&snapshot, &settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap();
@@ -350,9 +353,9 @@ fn who_was_disabled_after_the_message_came_has_it_all_the_same() {
         let addressee = Addressee::nowhere(bob, path, ReversePath::Null, DsnRequest::default());
         let addressee = Addressee { hop: Hop::Mailbox(BOB), ..addressee };
         let copy = |place, repeat_possible| Copy { message: &message, place, addressee: &addressee, repeat_possible };
-        let (settings, now) = (&house.agents.settings, house.clock.now());
+        let (settings, now) = (house.agents.settings.current(), house.clock.now());
         let (bob_is_here, bob_is_gone) = (house.agents.directory.snapshot(), Snapshot::default());
-        let deliver = |copy, snapshot| house.agents.mailboxes.deliver(copy, snapshot, settings, now);
+        let deliver = |copy, snapshot| house.agents.mailboxes.deliver(copy, snapshot, &settings, now);
         assert!(matches!(deliver(copy(0, false), &bob_is_here).await, Outcome::Delivered(_)));
         assert!(matches!(deliver(copy(0, true), &bob_is_gone).await, Outcome::Delivered(_)));
         assert!(matches!(deliver(copy(1, true), &bob_is_gone).await, Outcome::Failed(_)));

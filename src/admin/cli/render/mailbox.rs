@@ -1,8 +1,8 @@
-//! How full mailboxes are and what is used up of limits, as text.
+//! How full mailboxes are, what is used up of limits, and the keys of what is passed on, as text.
 
 use super::Page;
 use crate::admin::cli::output::{size, table};
-use crate::admin::office::{LimitsView, MailboxView};
+use crate::admin::office::{LimitsView, MailboxView, SrsKeysView};
 
 /// A threshold for people.
 fn threshold(bytes: Option<u64>) -> String {
@@ -19,6 +19,18 @@ pub(super) fn line(page: &mut Page, view: &MailboxView) {
         threshold(thresholds.prohibit_send),
         threshold(thresholds.prohibit_send_receive)
     ));
+}
+
+/// The keys that sign rewritten reverse-paths.
+pub(super) fn srs_keys(page: &mut Page, view: &SrsKeysView) {
+    let since = view.former.first().and_then(|newest| newest.signed_until.as_deref());
+    page.line(&since.map_or_else(|| "one key signs".to_owned(), |since| format!("one key signs, since {since}")));
+    for former in &view.former {
+        let signed =
+            former.signed_until.as_deref().map_or_else(String::new, |until| format!(", which signed until {until},"));
+        let end = former.verifies_until.as_deref().unwrap_or("somebody takes it away");
+        page.line(&format!("a former key{signed} verifies until {end}"));
+    }
 }
 
 /// A table of mailboxes.
