@@ -360,6 +360,11 @@ impl Journal {
         locked(&self.shared.usage).oldest()
     }
 
+    /// The number of the segment that is written to; those that come are greater.
+    pub fn newest_segment(&self) -> u64 {
+        locked(&self.shared.usage).newest().unwrap_or(0)
+    }
+
     /// How much the journal holds.
     pub fn usage(&self) -> JournalUsage {
         locked(&self.shared.usage).total()

@@ -134,6 +134,11 @@ impl Usage {
         })
     }
 
+    /// The segment that is written to.
+    pub(super) fn newest(&self) -> Option<u64> {
+        self.segments.last_key_value().map(|(number, _)| *number)
+    }
+
     pub(super) fn total(&self) -> JournalUsage {
         self.segments.values().fold(JournalUsage::default(), |total, segment| JournalUsage {
             segments: total.segments.saturating_add(1),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::control::Unsettled;
-use super::record::{self, GROWN, Grown, RecordError};
+use super::record::{self, GROWN, Grown, Part};
 use super::recorder::{Fact, Recorder, Then};
 use super::{OwnMessage, Queue};
 use crate::model::queue::{
@@ -210,11 +210,10 @@ impl Recorder {
         if !wanted {
             return promise.fulfil(Ok(()));
         }
-        let pieces = match grown(id, place, &targets) {
-            Ok(pieces) => pieces,
-            Err(error) => return tracing::error!(queue_id = %id, %error, "an expansion cannot be written"),
+        let piece = |part: &Part, targets: &[Target]| {
+            part.record(targets, |first, last, targets| record::encode(&Grown { id, place, first, last, targets }))
         };
-        self.push_pieces(GROWN, id, pieces, Then::Branched(id, place, targets, promise));
+        self.push_pieces(GROWN, id, targets, piece, |targets| Then::Branched(id, place, targets, promise));
     }
 
     /// What follows when those below an approved recipient are durable.
@@ -230,8 +229,4 @@ impl Recorder {
         }
         self.shared.handle(Input::Branched { id, place, targets });
     }
-}
-
-fn grown(id: QueueId, place: u32, targets: &[Target]) -> Result<Vec<Vec<u8>>, RecordError> {
-    record::in_pieces(targets, |first, last, targets| record::encode(&Grown { id, place, first, last, targets }))
 }

@@ -6,6 +6,8 @@
 //! are *suspended* (all that are, the last record counts); the greatest id so far is *marked*, where no message tells
 //! it.
 
+use core::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::mail::Timestamp;
@@ -113,29 +115,38 @@ pub(super) struct Grown {
 /// Recipients of one piece of an expansion; each takes a few hundred octets, with a long last answer a few thousand.
 pub(super) const TARGETS_OF_A_PIECE: usize = 200;
 
-/// An expansion in pieces. There is always one, also for no recipients.
-pub(super) fn pieces(id: QueueId, targets: &[Target]) -> Result<Vec<Vec<u8>>, RecordError> {
-    in_pieces(targets, |first, last, targets| encode(&Expanded { id, first, last, targets }))
+/// A piece of many recipients, by their places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    places: Range<usize>,
+    last: bool,
 }
 
-/// Recipients in pieces, at least one; `piece` writes one of them, given the place of its first and whether it is the
-/// last.
-pub(super) fn in_pieces(
-    targets: &[Target],
-    piece: impl Fn(u32, bool, Vec<Target>) -> Result<Vec<u8>, RecordError>,
-) -> Result<Vec<Vec<u8>>, RecordError> {
-    let mut pieces = Vec::with_capacity(targets.len() / TARGETS_OF_A_PIECE + 1);
-    let mut first = 0_usize;
-    loop {
-        let end = first.saturating_add(TARGETS_OF_A_PIECE).min(targets.len());
-        let own = targets.get(first..end).unwrap_or_default().to_vec();
-        let last = end == targets.len();
-        let place = u32::try_from(first).map_err(|_| RecordError::Content)?;
-        pieces.push(piece(place, last, own)?);
-        if last {
-            return Ok(pieces);
-        }
-        first = end;
+/// How many recipients are taken apart: at least one piece, also for none of them.
+pub(super) fn parts(count: usize) -> impl Iterator<Item = Part> {
+    let pieces = count.div_ceil(TARGETS_OF_A_PIECE).max(1);
+    (0..pieces).map(move |piece| {
+        let first = piece.saturating_mul(TARGETS_OF_A_PIECE);
+        let end = first.saturating_add(TARGETS_OF_A_PIECE).min(count);
+        Part { places: first..end, last: end == count }
+    })
+}
+
+impl Part {
+    /// The record of this piece; `encode` writes it, given the place of its first, whether it is the last, and who they
+    /// are.
+    pub(super) fn record(
+        &self,
+        targets: &[Target],
+        encode: impl FnOnce(u32, bool, Vec<Target>) -> Result<Vec<u8>, RecordError>,
+    ) -> Result<Vec<u8>, RecordError> {
+        let first = u32::try_from(self.places.start).map_err(|_| RecordError::Content)?;
+        encode(first, self.last, targets.get(self.places.clone()).unwrap_or_default().to_vec())
+    }
+
+    /// The record of this piece of an expansion.
+    pub(super) fn expanded(&self, id: QueueId, targets: &[Target]) -> Result<Vec<u8>, RecordError> {
+        self.record(targets, |first, last, targets| encode(&Expanded { id, first, last, targets }))
     }
 }
 
@@ -153,4 +164,21 @@ pub(super) fn decode<'payload, T: Deserialize<'payload>>(
         return Err(RecordError::Version(*version));
     }
     postcard::take_from_bytes(rest).map_err(|_| RecordError::Content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_follow_each_other_and_the_last_one_says_so() {
+        let piece = TARGETS_OF_A_PIECE;
+        for count in [0, 1, piece - 1, piece, piece + 1, 3 * piece] {
+            let all: Vec<Part> = parts(count).collect();
+            let places: Vec<usize> = all.iter().flat_map(|part| part.places.clone()).collect();
+            assert_eq!(places, (0..count).collect::<Vec<_>>());
+            assert_eq!(all.iter().map(|part| part.last).rposition(|last| !last).map_or(0, |at| at + 1), all.len() - 1);
+            assert!(all.last().is_some_and(|part| part.last));
+        }
+    }
 }

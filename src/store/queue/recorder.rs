@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use super::backlog::Unrecorded;
-use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, RecordError, SUSPENDED};
+use super::record::{self, COMMITTED, Committed, EXPANDED, MOVED, Moved, Part, RecordError, SUSPENDED};
 use super::renewal::{Renewal, is_overgrown};
 use super::table::Table;
 use super::{CommitFailure, Happened, OwnMessage, Shared};
@@ -226,20 +226,30 @@ impl Recorder {
         if already {
             return promise.fulfil(Ok(()));
         }
-        let pieces = match record::pieces(id, &targets) {
-            Ok(pieces) => pieces,
-            Err(error) => return tracing::error!(queue_id = %id, %error, "an expansion cannot be written"),
-        };
-        self.push_pieces(EXPANDED, id, pieces, Then::Expanded(id, targets, promise));
+        let piece = |part: &Part, targets: &[Target]| part.expanded(id, targets);
+        self.push_pieces(EXPANDED, id, targets, piece, |targets| Then::Expanded(id, targets, promise));
     }
 
-    /// Records that only count together; `then` follows on the last of them.
-    pub(super) fn push_pieces(&mut self, kind: u8, id: QueueId, pieces: Vec<Vec<u8>>, then: Then) {
-        let last = pieces.len().saturating_sub(1);
-        let mut end = Some(then);
-        for (index, piece) in pieces.into_iter().enumerate() {
-            let then = end.take_if(|_| index == last).unwrap_or(Then::Trace(id));
-            self.push(kind, piece, then);
+    /// Records of recipients that only count together, made one by one, so that no more than a batch of them is in
+    /// memory; `then` follows on the last. One that is missing makes the others void.
+    pub(super) fn push_pieces(
+        &mut self,
+        kind: u8,
+        id: QueueId,
+        targets: Vec<Target>,
+        piece: impl Fn(&Part, &[Target]) -> Result<Vec<u8>, RecordError>,
+        then: impl FnOnce(Vec<Target>) -> Then,
+    ) {
+        let mut parts = record::parts(targets.len()).peekable();
+        while let Some(part) = parts.next() {
+            let record = match piece(&part, &targets) {
+                Ok(record) => record,
+                Err(error) => return tracing::error!(queue_id = %id, %error, "recipients cannot be written"),
+            };
+            if parts.peek().is_none() {
+                return self.push(kind, record, then(targets));
+            }
+            self.push(kind, record, Then::Trace(id));
             if self.bytes >= BATCH_BYTES {
                 self.flush();
             }

@@ -11,6 +11,8 @@
 //! Both are safe at every crash: the former records are released only when the new ones are durable, an expansion
 //! without its last piece is passed over by the replay, and one that is whole replaces what was before it.
 
+use std::collections::VecDeque;
+
 use super::record::{self, COMMITTED, EXPANDED, MARKED, SUSPENDED};
 use super::recorder::{BATCH_BYTES, BATCH_RECORDS, Recorder};
 use super::table::{Stored, Table};
@@ -29,20 +31,32 @@ const HISTORY_MAX: usize = 6;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Renewal {
     segment: u64,
+    /// The newest segment when the search began. What is in later ones was just written, perhaps by the search itself:
+    /// one message may fill several segments, and would be written anew for ever.
+    newest: u64,
     /// The first message not looked at yet.
     next: QueueId,
 }
 
 impl Renewal {
-    /// A search to begin with; none when the journal is full enough of what is needed, or when only segments up to
-    /// `tried` could be emptied: what could not be written anew a moment ago cannot be now.
-    fn begin(shared: &Shared, tried: Option<u64>) -> Option<Self> {
+    /// A search to begin with; none when the journal is full enough of what is needed.
+    fn begin(shared: &Shared) -> Option<Self> {
+        Self::of_oldest(shared, shared.journal.newest_segment())
+    }
+
+    /// The search in the segment that is the oldest now, unless that could not be emptied a moment ago, or is younger
+    /// than the search.
+    fn following(self, shared: &Shared) -> Option<Self> {
+        Self::of_oldest(shared, self.newest).filter(|next| next.segment > self.segment)
+    }
+
+    fn of_oldest(shared: &Shared, newest: u64) -> Option<Self> {
         let usage = shared.journal.usage();
         if usage.segments < SEGMENTS_KEPT || usage.live_bytes.saturating_mul(2) > usage.bytes {
             return None;
         }
-        let oldest = shared.journal.oldest_segment()?;
-        (tried < Some(oldest.segment)).then_some(Self { segment: oldest.segment, next: QueueId(0) })
+        let segment = shared.journal.oldest_segment()?.segment;
+        (segment <= newest).then_some(Self { segment, newest, next: QueueId(0) })
     }
 
     /// The next messages that keep the segment; `next` stands behind them.
@@ -96,14 +110,14 @@ impl Recorder {
         overgrown.sort_unstable();
         overgrown.dedup();
         self.write_anew(overgrown, false);
-        let Some(mut renewal) = self.renewal.take().or_else(|| Renewal::begin(&self.shared, None)) else {
+        let Some(mut renewal) = self.renewal.take().or_else(|| Renewal::begin(&self.shared)) else {
             return;
         };
         self.renew_suspensions(&renewal);
         self.renew_mark(&renewal);
         let found = renewal.look(&locked(&self.shared.table));
         self.write_anew(found.messages, true);
-        self.renewal = if found.end { Renewal::begin(&self.shared, Some(renewal.segment)) } else { Some(renewal) };
+        self.renewal = if found.end { renewal.following(&self.shared) } else { Some(renewal) };
     }
 
     /// What is suspended stands in one record, which may keep the segment as well.
@@ -139,65 +153,13 @@ impl Recorder {
 
     /// Writes these messages' states anew, with their contents or without, in as few batches as possible.
     fn write_anew(&self, messages: Vec<QueueId>, content: bool) {
-        let (mut batch, mut renewed, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+        let mut anew = Anew::new(self);
         for id in messages {
-            let (records, one) = match self.records_of(id, content) {
-                Ok(Some(found)) => found,
-                Ok(None) => continue,
-                Err(error) => {
-                    tracing::warn!(queue_id = %id, %error, "a message cannot be written anew; its segment stays");
-                    continue;
-                }
-            };
-            bytes = records.iter().fold(bytes, |sum, (_, payload)| sum.saturating_add(payload.len()));
-            batch.extend(records);
-            renewed.push(one);
-            if bytes >= BATCH_BYTES || batch.len() >= BATCH_RECORDS {
-                self.append_renewed(core::mem::take(&mut batch), core::mem::take(&mut renewed));
-                bytes = 0;
+            if let Err(error) = anew.message(id, content) {
+                tracing::warn!(queue_id = %id, %error, "a message cannot be written anew; its segment stays");
             }
         }
-        self.append_renewed(batch, renewed);
-    }
-
-    /// The records of a message as it stands now; none when it has gone. Facts that are on their way come later, in the
-    /// journal and in the table, than what is read here.
-    #[allow(clippy::type_complexity, reason = "records go to the journal as pairs")]
-    fn records_of(&self, id: QueueId, content: bool) -> Result<Option<(Vec<(u8, Vec<u8>)>, Renewed)>, JournalError> {
-        let table = locked(&self.shared.table);
-        let (Some(stored), Some(entry)) = (table.stored.get(&id), table.dispatcher.entry(id)) else { return Ok(None) };
-        let (stored, entry) = (stored.clone(), entry.clone());
-        drop(table);
-        let mut records = Vec::new();
-        if content {
-            records.push((COMMITTED, self.shared.journal.read(stored.committed)?));
-        }
-        if entry.is_expanded() {
-            let pieces = record::pieces(id, entry.targets()).map_err(|_| JournalError::NoRecord(stored.committed))?;
-            records.extend(pieces.into_iter().map(|piece| (EXPANDED, piece)));
-        }
-        let mut former = stored.facts;
-        former.extend(content.then_some(stored.committed));
-        let one = Renewed { id, content, count: records.len(), former };
-        Ok((!records.is_empty()).then_some((records, one)))
-    }
-
-    /// Appends the records and, once they are durable, forgets what they replace.
-    fn append_renewed(&self, records: Vec<(u8, Vec<u8>)>, renewed: Vec<Renewed>) {
-        let mut locations = Vec::with_capacity(records.len());
-        // One huge message can exceed a batch of the journal; an expansion broken off is passed over by the replay.
-        let mut rest = records.as_slice();
-        while !rest.is_empty() {
-            let (part, more) = rest.split_at(batch_length(rest));
-            let Some(written) = self.append(part) else { return };
-            locations.extend(written);
-            rest = more;
-        }
-        let mut locations = locations.into_iter();
-        for one in renewed {
-            let written: Vec<Location> = locations.by_ref().take(one.count).collect();
-            self.replace(one, written);
-        }
+        anew.flush();
     }
 
     fn replace(&self, renewed: Renewed, written: Vec<Location>) {
@@ -218,6 +180,107 @@ impl Recorder {
         };
         drop(table);
         needless.into_iter().for_each(|location| self.shared.journal.release(location));
+    }
+}
+
+/// Messages on their way to new records. A huge one leaves in several batches while its pieces are made; an expansion
+/// broken off is passed over by the replay.
+struct Anew<'a> {
+    recorder: &'a Recorder,
+    /// What has not left yet.
+    records: Vec<(u8, Vec<u8>)>,
+    bytes: usize,
+    /// Where the records are that have left, from the first of the messages below on.
+    written: VecDeque<Location>,
+    /// Those of whom all records were made.
+    renewed: VecDeque<Renewed>,
+    /// The queue closes, or a batch was refused: what follows would not be told apart from what is missing.
+    failed: bool,
+}
+
+impl<'a> Anew<'a> {
+    const fn new(recorder: &'a Recorder) -> Self {
+        Self {
+            recorder,
+            records: Vec::new(),
+            bytes: 0,
+            written: VecDeque::new(),
+            renewed: VecDeque::new(),
+            failed: false,
+        }
+    }
+
+    /// Makes the records of a message as it stands now; none when it has gone. Facts that are on their way come later,
+    /// in the journal and in the table, than what is read here.
+    fn message(&mut self, id: QueueId, content: bool) -> Result<(), JournalError> {
+        if self.failed {
+            return Ok(());
+        }
+        let shared = &self.recorder.shared;
+        let table = locked(&shared.table);
+        let (Some(stored), Some(entry)) = (table.stored.get(&id), table.dispatcher.entry(id)) else { return Ok(()) };
+        let (stored, entry) = (stored.clone(), entry.clone());
+        drop(table);
+        let mut count = 0_usize;
+        if content {
+            let committed = shared.journal.read(stored.committed)?;
+            self.push(COMMITTED, committed);
+            count = 1;
+        }
+        let expanded = entry.is_expanded().then(|| record::parts(entry.targets().len()));
+        for part in expanded.into_iter().flatten() {
+            match part.expanded(id, entry.targets()) {
+                Ok(piece) => self.push(EXPANDED, piece),
+                // Fewer records than counted: what was written of this message is released, and all of it stays.
+                Err(error) => {
+                    tracing::error!(queue_id = %id, %error, "recipients cannot be written anew");
+                    self.flush();
+                    let needless = self.written.drain(..);
+                    needless.for_each(|location| shared.journal.release(location));
+                    return Ok(());
+                }
+            }
+            count = count.saturating_add(1);
+        }
+        if count > 0 {
+            let mut former = stored.facts;
+            former.extend(content.then_some(stored.committed));
+            self.renewed.push_back(Renewed { id, content, count, former });
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, kind: u8, record: Vec<u8>) {
+        self.bytes = self.bytes.saturating_add(record.len());
+        self.records.push((kind, record));
+        if self.bytes >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS {
+            self.flush();
+        }
+    }
+
+    /// Appends what was made and, once it is durable, forgets what it replaces.
+    fn flush(&mut self) {
+        let records = core::mem::take(&mut self.records);
+        self.bytes = 0;
+        if self.failed {
+            return;
+        }
+        let mut rest = records.as_slice();
+        while !rest.is_empty() {
+            let (part, more) = rest.split_at(batch_length(rest));
+            let Some(written) = self.recorder.append(part) else {
+                self.failed = true;
+                return;
+            };
+            self.written.extend(written);
+            rest = more;
+        }
+        while let Some(front) = self.renewed.front().filter(|front| front.count <= self.written.len()) {
+            let written: Vec<Location> = self.written.drain(..front.count).collect();
+            if let Some(renewed) = self.renewed.pop_front() {
+                self.recorder.replace(renewed, written);
+            }
+        }
     }
 }
 

@@ -213,3 +213,34 @@ fn no_id_is_given_twice_when_everything_has_gone_and_the_clock_was_set_back() {
         clock.set(begin);
     }
 }
+
+#[test]
+fn a_huge_expansion_leaves_in_several_batches_and_is_written_anew_in_several() {
+    const RECIPIENTS: usize = 30_000;
+    let (disk, clock) = (SimulatedDisk::new(12), clock());
+    let queue = by_hand(&disk, &clock).unwrap();
+    let small = wait_with(&queue, b"small");
+    let id = commit_by_hand(&queue, b"to everybody").unwrap();
+    let Some(Work::Expand(asked)) = queue.take_work() else { panic!("nothing to expand") };
+    assert_eq!(asked, id);
+    let synchronizations = || queue.shared.journal.counts().synchronizations;
+    let before = synchronizations();
+    drop(queue.expanded(id, vec![target(outside(), sender()); RECIPIENTS]));
+    turn(&queue);
+    assert!(synchronizations() - before >= 2, "everything was in memory at once");
+    let pieces = RECIPIENTS.div_ceil(record::TARGETS_OF_A_PIECE);
+    let records = || locked(&queue.shared.table).stored.get(&id).map(|stored| stored.facts.len());
+    assert_eq!(records(), Some(pieces));
+    // Each of these is a record for every piece.
+    for command in [Command::Hold(id), Command::Release(id), Command::Hold(id)] {
+        assert!(queue.command(command));
+        turn(&queue);
+    }
+    let kept = records().unwrap();
+    assert!(kept <= 2 * pieces, "{kept} records are kept");
+    let before = entries(&queue);
+    assert!(before.iter().any(|entry| entry.facts.id == small));
+    finish(queue);
+    disk.crash();
+    assert_eq!(entries(&by_hand(&disk, &clock).unwrap()), before);
+}
