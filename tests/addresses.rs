@@ -1,5 +1,6 @@
 //! The laws of addresses: what counts as the same, what is printed is read again, and nobody shares one.
 
+mod bounds;
 mod holders;
 mod spelling;
 mod types;

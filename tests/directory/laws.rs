@@ -290,6 +290,7 @@ fn documents() -> impl Strategy<Value = Document> {
                     domain_type: None,
                     match_subdomains: Some(true),
                     default: Some(domain == "contoso.example"),
+                    outbound_only: Some(domain != "contoso.example"),
                     next_host: None,
                 })
                 .into(),

@@ -51,12 +51,12 @@ pub(super) fn snapshot(world: &World) -> Snapshot {
     })];
     changes.extend([(DOMAIN, None), ("bücher.example", None), (RELAYED, Some(NEXT_HOST))].map(
         |(domain, next_host)| {
+            let kind = if next_host.is_some() { DomainType::InternalRelay } else { DomainType::Authoritative };
+            let made = AcceptedDomain::new(domain.parse().unwrap(), kind);
             Change::PutDomain(AcceptedDomain {
-                domain: domain.parse().unwrap(),
-                domain_type: if next_host.is_some() { DomainType::InternalRelay } else { DomainType::Authoritative },
-                match_subdomains: false,
                 default: domain == DOMAIN,
                 next_host: next_host.map(Into::into),
+                ..made
             })
         },
     ));

@@ -170,13 +170,9 @@ proptest! {
         bits in any::<u64>(),
         local in "(r[0-6]|nobody|postmaster|r0\\+tag)",
     ) {
-        let domain = franking::model::directory::AcceptedDomain {
-            domain: "bücher.example".parse().unwrap(),
-            domain_type: franking::model::directory::DomainType::Authoritative,
-            match_subdomains: true,
-            default: false,
-            next_host: None,
-        };
+        let kind = franking::model::directory::DomainType::Authoritative;
+        let mut domain = franking::model::directory::AcceptedDomain::new("bücher.example".parse().unwrap(), kind);
+        domain.match_subdomains = true;
         let snapshot = directory(&all).apply(&[Change::PutDomain(domain)]).unwrap();
         let snapshot = altered(&snapshot, id(0), |first| first.addresses.add("r0@bücher.example".parse().unwrap()));
         let forms: [&[&str]; 4] = [

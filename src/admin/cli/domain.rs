@@ -6,7 +6,10 @@ use super::values::Toggle;
 use crate::admin::office::{DomainEdit, Request};
 use crate::model::directory::auto_reply::SENDERS_MAX;
 use crate::model::directory::document::{Limit, OrganisationEntry};
+use crate::model::directory::recipient::PROXY_ADDRESSES_MAX;
 use crate::model::directory::{AutoForwardingMode, DomainType};
+
+const PROXIES_MAX: i64 = PROXY_ADDRESSES_MAX as i64;
 
 /// Accepted domains.
 #[derive(Debug, Subcommand)]
@@ -25,7 +28,8 @@ Examples:
 Exchange: Set-AcceptedDomain
 
 Examples:
-  franking domain set contoso.example --match-subdomains on")]
+  franking domain set contoso.example --match-subdomains on
+  franking domain set newsletter.example --outbound-only on")]
     Set(DomainArgs),
     /// Accept no more mail for a domain that no address uses
     #[command(after_help = "\
@@ -50,6 +54,8 @@ enum DomainKind {
     Authoritative,
     /// It is relayed to the next host.
     InternalRelay,
+    /// All mail is relayed to the next host, and nobody is looked up.
+    ExternalRelay,
 }
 
 /// One domain.
@@ -75,7 +81,10 @@ pub struct DomainArgs {
     /// Make it the organisation's default domain
     #[arg(long)]
     default: bool,
-    /// Where unknown recipients of an internal relay go: HOST or HOST:PORT
+    /// Send from it only: its mail is received elsewhere
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    outbound_only: Option<Toggle>,
+    /// Where unknown recipients of a relay domain go: HOST or HOST:PORT
     #[arg(long, value_name = "HOST", value_hint = ValueHint::Hostname)]
     next_host: Option<String>,
 }
@@ -87,9 +96,11 @@ impl DomainArgs {
             domain_type: self.kind.map(|kind| match kind {
                 DomainKind::Authoritative => DomainType::Authoritative,
                 DomainKind::InternalRelay => DomainType::InternalRelay,
+                DomainKind::ExternalRelay => DomainType::ExternalRelay,
             }),
             match_subdomains: self.match_subdomains.map(Toggle::is_on),
             default: self.default.then_some(true),
+            outbound_only: self.outbound_only.map(Toggle::is_on),
             next_host: self.next_host,
         }
     }
@@ -155,6 +166,9 @@ pub struct OrganisationArgs {
     /// alice+news@contoso.example reaches alice
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     plus_addressing: Option<Toggle>,
+    /// How many addresses one recipient may have, 400 unless said otherwise
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=PROXIES_MAX))]
+    proxy_addresses_max: Option<u32>,
     /// Strangers get automatic replies only to mail that names the mailbox in its header
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     auto_reply_only_when_named: Option<Toggle>,
@@ -189,6 +203,7 @@ impl OrganisationCommand {
             send_from_alias_enabled: on(args.send_from_alias),
             auto_forwarding_mode: args.auto_forwarding,
             disable_plus_address_in_recipients: off(args.plus_addressing),
+            proxy_addresses_max: args.proxy_addresses_max,
             auto_reply_only_when_named: on(args.auto_reply_only_when_named),
             auto_reply_senders_max: args.auto_reply_senders_max,
             send_bytes_max: args.send_bytes_max,

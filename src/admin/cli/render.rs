@@ -149,6 +149,7 @@ fn domains(domains: &[DomainEntry]) -> String {
         let marks = [
             domain.default.unwrap_or(false).then_some("default"),
             domain.match_subdomains.unwrap_or(false).then_some("with subdomains"),
+            domain.outbound_only.unwrap_or(false).then_some("outbound only"),
         ];
         let marks: Vec<&str> = marks.into_iter().flatten().collect();
         let next = domain.next_host.as_deref().unwrap_or_default().to_owned();

@@ -64,19 +64,28 @@ impl Import {
 }
 
 fn plain_domain(domain: &str) -> DomainEntry {
-    DomainEntry { domain: domain.into(), domain_type: None, match_subdomains: None, default: None, next_host: None }
+    DomainEntry {
+        domain: domain.into(),
+        domain_type: None,
+        match_subdomains: None,
+        default: None,
+        outbound_only: None,
+        next_host: None,
+    }
 }
 
 fn domain_entry(row: &Row<'_>, domain: &str) -> Result<DomainEntry, String> {
     let domain_type = match row.text("DomainType").unwrap_or_default() {
         "Authoritative" | "" | "0" => DomainType::Authoritative,
-        "InternalRelay" | "ExternalRelay" | "1" | "2" => DomainType::InternalRelay,
+        "InternalRelay" | "2" => DomainType::InternalRelay,
+        "ExternalRelay" | "1" => DomainType::ExternalRelay,
         _ => return Err("DomainType is none of Authoritative, InternalRelay and ExternalRelay".to_owned()),
     };
     Ok(DomainEntry {
         domain_type: Some(domain_type),
         match_subdomains: row.flag("MatchSubDomains")?,
         default: row.flag("Default")?,
+        outbound_only: row.flag("OutboundOnly")?,
         ..plain_domain(domain)
     })
 }

@@ -46,6 +46,7 @@ fn edited(edit: &DomainEdit, mut domain: AcceptedDomain) -> Result<AcceptedDomai
     domain.domain_type = edit.domain_type.unwrap_or(domain.domain_type);
     domain.match_subdomains = edit.match_subdomains.unwrap_or(domain.match_subdomains);
     domain.default = edit.default.unwrap_or(domain.default);
+    domain.outbound_only = edit.outbound_only.unwrap_or(domain.outbound_only);
     if let Some(host) = &edit.next_host {
         let host = host.trim();
         let well_formed = host.chars().all(|character| character.is_ascii_graphic()) && host.len() <= 260;
@@ -54,8 +55,8 @@ fn edited(edit: &DomainEdit, mut domain: AcceptedDomain) -> Result<AcceptedDomai
         }
         domain.next_host = (!host.is_empty()).then(|| host.into());
     }
-    if domain.next_host.is_some() && domain.domain_type == DomainType::Authoritative {
-        let failure = Failure::refused("Only an internal relay domain has a next host.");
+    if domain.next_host.is_some() && !domain.domain_type.is_relay() {
+        let failure = Failure::refused("Only a relay domain has a next host.");
         return Err(failure.cured_by("add --type internal-relay"));
     }
     Ok(domain)

@@ -440,6 +440,8 @@ pub struct DomainEdit {
     pub match_subdomains: Option<bool>,
     /// The organisation's default domain. It is taken from a domain by giving it to another.
     pub default: Option<bool>,
-    /// `host` or `host:port` for unknown recipients of an internal relay; empty goes by MX.
+    /// The organisation sends from it, and its mail is received elsewhere.
+    pub outbound_only: Option<bool>,
+    /// `host` or `host:port` for unknown recipients of a relay; empty goes by MX.
     pub next_host: Option<String>,
 }

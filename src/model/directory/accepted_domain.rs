@@ -12,6 +12,18 @@ pub enum DomainType {
     Authoritative,
     /// It is relayed to the domain's next host.
     InternalRelay,
+    /// So is everything else: nobody is looked up in the directory.
+    ExternalRelay,
+}
+
+impl DomainType {
+    /// Whether mail for recipients that are unknown here goes on to the domain's next host.
+    pub const fn is_relay(self) -> bool {
+        match self {
+            Self::Authoritative => false,
+            Self::InternalRelay | Self::ExternalRelay => true,
+        }
+    }
 }
 
 /// One accepted domain.
@@ -28,7 +40,10 @@ pub struct AcceptedDomain {
     /// The organisation's default domain: for new addresses, SRS and the postmaster of reports.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub default: bool,
-    /// Where an internal relay domain's unknown recipients go, `host` or `host:port`; `None` means by MX.
+    /// The organisation only sends from it (`OutboundOnly`): its mail is received elsewhere, and goes there by MX.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub outbound_only: bool,
+    /// Where a relay domain's unknown recipients go, `host` or `host:port`; `None` means by MX.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_host: Option<Box<str>>,
 }
@@ -36,7 +51,7 @@ pub struct AcceptedDomain {
 impl AcceptedDomain {
     /// A domain by itself: without subdomains, not the default one, unknown recipients of a relay going by MX.
     pub const fn new(domain: Domain, domain_type: DomainType) -> Self {
-        Self { domain, domain_type, match_subdomains: false, default: false, next_host: None }
+        Self { domain, domain_type, match_subdomains: false, default: false, outbound_only: false, next_host: None }
     }
 
     /// The same as the organisation's default domain.

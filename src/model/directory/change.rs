@@ -240,6 +240,9 @@ pub enum ChangeError {
     /// There is no such remote domain.
     #[error("There is no remote domain {0}.")]
     UnknownRemoteDomain(DomainPattern),
+    /// The default domain receives mail.
+    #[error("{0} cannot be both the default domain and outbound only: reports are answered at the default domain.")]
+    DefaultOutboundOnly(Domain),
     /// An accepted domain must be a name.
     #[error("{0} is an address literal; an accepted domain must be a name.")]
     DomainIsLiteral(Domain),

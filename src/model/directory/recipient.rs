@@ -316,6 +316,9 @@ pub struct Organisation {
     pub auto_forwarding_mode: AutoForwardingMode,
     /// `DisablePlusAddressInRecipients`.
     pub disable_plus_address_in_recipients: bool,
+    /// Proxy addresses that one object may have. The limits page of the cloud says 400, an error text of it 300 (spec
+    /// section 2.2).
+    pub proxy_addresses_max: u32,
     /// A stranger gets an automatic reply only to mail that names the mailbox in its header, as RFC 5230 section 4.5
     /// demands. Exchange answers a blind copy as well; off does so.
     pub auto_reply_only_when_named: bool,
@@ -331,7 +334,17 @@ pub struct Organisation {
     pub reject_direct_send: bool,
 }
 
+/// Proxy addresses of one object, unless the organisation says otherwise (spec section 2.2).
+const PROXY_ADDRESSES_DEFAULT: u32 = 400;
+/// Every address is compared with every other of the same object, so there is an end.
+pub const PROXY_ADDRESSES_MAX: u32 = 2_000;
+
 impl Organisation {
+    /// How many proxy addresses one object may have, within what is possible.
+    pub fn proxy_addresses(&self) -> usize {
+        usize::try_from(self.proxy_addresses_max.clamp(1, PROXY_ADDRESSES_MAX)).unwrap_or(usize::MAX)
+    }
+
     /// How many senders a mailbox remembers to have answered, within what is possible.
     pub fn auto_reply_senders(&self) -> u32 {
         self.auto_reply_senders_max.clamp(1, SENDERS_MAX)
@@ -349,6 +362,7 @@ impl Default for Organisation {
             send_from_alias_enabled: false,
             auto_forwarding_mode: AutoForwardingMode::Automatic,
             disable_plus_address_in_recipients: false,
+            proxy_addresses_max: PROXY_ADDRESSES_DEFAULT,
             auto_reply_only_when_named: true,
             auto_reply_senders_max: SENDERS_DEFAULT,
             send_bytes_max: None,

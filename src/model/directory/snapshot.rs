@@ -142,6 +142,11 @@ impl Snapshot {
         None
     }
 
+    /// The same, unless its mail is received elsewhere.
+    pub fn receiving_domain(&self, domain: &Domain) -> Option<&AcceptedDomain> {
+        self.accepted_domain(domain).filter(|accepted| !accepted.outbound_only)
+    }
+
     /// The default domain: the one marked so, else the first; `None` while there is no domain at all.
     pub fn default_domain(&self) -> Option<&Domain> {
         let marked = self.domains.values().find(|domain| domain.default);
@@ -330,6 +335,10 @@ impl Snapshot {
     fn put_domain(&mut self, domain: &AcceptedDomain) -> Result<(), ChangeError> {
         if domain.domain.name().is_none() {
             return Err(ChangeError::DomainIsLiteral(domain.domain.clone()));
+        }
+        // Reports are sent from its postmaster, and answers to them come back.
+        if domain.default && domain.outbound_only {
+            return Err(ChangeError::DefaultOutboundOnly(domain.domain.clone()));
         }
         let domains = Arc::make_mut(&mut self.domains);
         if domain.default {

@@ -14,8 +14,6 @@ use super::recipient::{Organisation, Recipient, RecipientId};
 use super::recipient_type::RecipientType;
 use super::snapshot::Snapshot;
 
-/// The limits page of the cloud says 400 (spec section 2.2).
-pub(super) const PROXY_ADDRESSES_MAX: usize = 400;
 const NAME_CHARACTERS_MAX: usize = 64;
 
 /// The key under which two non-SMTP addresses are the same.
@@ -161,9 +159,9 @@ pub(super) fn bad_name(name: &str) -> ChangeError {
 }
 
 fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
-    let count = recipient.addresses.count();
-    if count > PROXY_ADDRESSES_MAX {
-        return Err(ChangeError::TooManyProxyAddresses { count, max: PROXY_ADDRESSES_MAX });
+    let (count, max) = (recipient.addresses.count(), snapshot.organisation().proxy_addresses());
+    if count > max {
+        return Err(ChangeError::TooManyProxyAddresses { count, max });
     }
     let other_holder = |id: Option<RecipientId>| {
         let holder = id.filter(|id| *id != recipient.id).and_then(|id| snapshot.recipient(id));

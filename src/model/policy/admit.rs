@@ -103,7 +103,7 @@ fn relay(
     let ForwardPath::Mailbox(address) = path else {
         return Ok(());
     };
-    let relayed = posting.is_from_stranger() && snapshot.accepted_domain(address.domain()).is_none();
+    let relayed = posting.is_from_stranger() && snapshot.receiving_domain(address.domain()).is_none();
     if trail.asks("a stranger asks for a domain that is not ours", relayed) {
         return Err(Refusal::RelayRefused);
     }

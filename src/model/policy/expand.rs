@@ -371,8 +371,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
 
     /// The address that stands in a rewritten reverse-path: ours, so that reports come back here.
     fn rewriter(&self, recipient: &Recipient, former: Option<&Address>) -> Address {
-        let accepted = |address: &&Address| self.snapshot.accepted_domain(address.domain()).is_some();
-        let own = recipient.addresses.smtp().find(accepted).or(former);
+        let own = recipient.addresses.smtp().find(|address| self.receives(address)).or(former);
         own.unwrap_or_else(|| recipient.primary()).clone()
     }
 
@@ -385,12 +384,12 @@ impl<'world, T: Trail> Expansion<'world, T> {
             let via = self.rewriter(owner, branch.way.via.as_ref());
             Arc::make_mut(&mut branch.way).via = Some(via);
         }
-        let Some(domain) = self.snapshot.accepted_domain(address.domain()) else {
+        let Some(domain) = self.snapshot.receiving_domain(address.domain()) else {
             return self.leave(address, Route::Domain, branch);
         };
         // A domain shared with another system: the address is the object's own here, and its mailbox is over there.
         let own = self.snapshot.find_by_address(&address).is_some_and(|holder| holder.id == owner);
-        if own && domain.domain_type == DomainType::InternalRelay {
+        if own && domain.domain_type.is_relay() {
             let route = self.relay_route(&address);
             return self.leave(address, route, branch);
         }
@@ -420,7 +419,13 @@ impl<'world, T: Trail> Expansion<'world, T> {
         self.snapshot.accepted_domain(address.domain()).is_some()
     }
 
-    /// The way to an unknown recipient of an internal relay domain.
+    /// Whether mail for the address comes here, and is not passed on unseen.
+    fn receives(&self, address: &Address) -> bool {
+        let domain = self.snapshot.receiving_domain(address.domain());
+        domain.is_some_and(|domain| domain.domain_type != DomainType::ExternalRelay)
+    }
+
+    /// The way to an unknown recipient of a relay domain.
     fn relay_route(&self, address: &Address) -> Route {
         let domain = self.snapshot.accepted_domain(address.domain());
         domain.and_then(|domain| domain.next_host.clone()).map_or(Route::Domain, Route::NextHost)
@@ -436,7 +441,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
         let given = &branch.way.passage.reverse_path;
         let foreign_sender = given.address().is_some_and(|sender| !self.is_ours(sender));
         let rewrites = foreign_sender && !self.is_ours(&address);
-        if let Some(via) = branch.way.via.as_ref().filter(|via| rewrites && self.is_ours(via)) {
+        if let Some(via) = branch.way.via.as_ref().filter(|via| rewrites && self.receives(via)) {
             let (keys, default) = (&self.settings.srs_keys, self.snapshot.default_domain());
             let reverse_path = srs::rewrite(keys, via, default, given, self.now);
             if reverse_path != *given {

@@ -83,7 +83,7 @@ pub(super) fn outside(snapshot: &Snapshot, settings: &Settings, target: &Resolut
         if !leads_out || seen.contains(&owner) {
             return None;
         }
-        if snapshot.accepted_domain(address.domain()).is_none() {
+        if snapshot.receiving_domain(address.domain()).is_none() {
             return Some(address);
         }
         seen.push(owner);

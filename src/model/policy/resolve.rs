@@ -31,7 +31,7 @@ pub enum Resolution {
     /// Nobody holds an address that every domain has, postmaster or abuse: the server's own postmaster mailbox takes
     /// the mail (RFC 5321 section 4.5.1, RFC 2142 section 2).
     PostmasterMailbox,
-    /// Unknown here, but the domain is an internal relay: its next host knows.
+    /// Unknown here, but the domain is a relay: its next host knows.
     InternalRelay(Address),
     /// A report that comes back along a rewritten reverse-path; the original sender's address is inside.
     Rewritten(Address),
@@ -65,8 +65,13 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
             };
         }
     };
-    let accepted = snapshot.accepted_domain(address.domain());
+    // Mail for a domain that we only send from is received elsewhere, like that for a foreign one.
+    let accepted = snapshot.receiving_domain(address.domain());
     trail.note("the domain is an accepted domain", accepted.is_some(), || address.domain().to_string());
+    let external = accepted.is_some_and(|domain| domain.domain_type == DomainType::ExternalRelay);
+    if external && trail.asks("the domain is an external relay, where nobody is looked up", true) {
+        return Resolution::InternalRelay(address.clone());
+    }
     let literal = find_literally(snapshot, address, trail);
     // Before the tag is taken off: a rewritten reverse-path looks like a tagged address of the forwarder.
     let original = if literal.is_none() && accepted.is_some() { reverse(&settings.srs_keys, address) } else { None };
@@ -97,7 +102,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     let Some(domain) = accepted else {
         return Resolution::Foreign(address.clone());
     };
-    if trail.asks("the domain is an internal relay", domain.domain_type == DomainType::InternalRelay) {
+    if trail.asks("the domain is an internal relay", domain.domain_type.is_relay()) {
         return Resolution::InternalRelay(address.clone());
     }
     unknown(address)
@@ -136,7 +141,7 @@ fn find_encapsulated<'snapshot>(
 pub fn reaches_someone(snapshot: &Snapshot, path: &ForwardPath) -> bool {
     match path {
         ForwardPath::Postmaster => true,
-        ForwardPath::Mailbox(address) => is_role(address) && snapshot.accepted_domain(address.domain()).is_some(),
+        ForwardPath::Mailbox(address) => is_role(address) && snapshot.receiving_domain(address.domain()).is_some(),
     }
 }
 

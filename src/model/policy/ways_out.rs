@@ -14,7 +14,7 @@ use super::resolve::{Resolution, of_recipient};
 use super::settings::Settings;
 use super::trail::Unrecorded;
 use crate::model::directory::filter::Filter;
-use crate::model::directory::{DomainType, Forwarding, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::directory::{Forwarding, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::Address;
 
 /// Ways of one page.
@@ -379,7 +379,7 @@ impl<'a> Survey<'a> {
     }
 
     fn relays(&self) -> impl Iterator<Item = WayOut> {
-        let relays = self.snapshot.domains().filter(|domain| domain.domain_type == DomainType::InternalRelay);
+        let relays = self.snapshot.domains().filter(|domain| domain.domain_type.is_relay() && !domain.outbound_only);
         relays.map(|domain| WayOut::InternalRelay {
             domain: domain.domain.to_string().into(),
             next_host: domain.next_host.clone(),

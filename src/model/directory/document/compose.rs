@@ -14,7 +14,6 @@ use crate::model::directory::proxy::{ProxyAddress, ProxyAddressError, ProxyAddre
 use crate::model::directory::recipient::{Forwarding, Organisation, Recipient, RecipientId};
 use crate::model::directory::recipient_type::RecipientType;
 use crate::model::directory::snapshot::Snapshot;
-use crate::model::directory::validate::PROXY_ADDRESSES_MAX;
 use crate::model::directory::{AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, RemoteDomain};
 use crate::model::mail::{Address, Domain, DomainPattern, Timestamp};
 
@@ -60,6 +59,7 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.send_from_alias_enabled, entry.send_from_alias_enabled);
     set(&mut next.auto_forwarding_mode, entry.auto_forwarding_mode);
     set(&mut next.disable_plus_address_in_recipients, entry.disable_plus_address_in_recipients);
+    set(&mut next.proxy_addresses_max, entry.proxy_addresses_max);
     set(&mut next.auto_reply_only_when_named, entry.auto_reply_only_when_named);
     set(&mut next.auto_reply_senders_max, entry.auto_reply_senders_max);
     set(&mut next.send_bytes_max, entry.send_bytes_max.map(Limit::bytes));
@@ -80,6 +80,7 @@ pub(super) fn domain(entry: &DomainEntry, snapshot: &Snapshot) -> Result<Accepte
     set(&mut next.domain_type, entry.domain_type);
     set(&mut next.match_subdomains, entry.match_subdomains);
     set(&mut next.default, entry.default);
+    set(&mut next.outbound_only, entry.outbound_only);
     set_text(&mut next.next_host, entry.next_host.as_deref());
     Ok(next)
 }
@@ -121,6 +122,7 @@ pub(super) fn base(
     entry: &RecipientEntry,
     mut recipient: Recipient,
     primary: Address,
+    organisation: &Organisation,
     hash: Hasher<'_>,
 ) -> Result<Recipient, Reason> {
     if let Some(kind) = entry.recipient_type.filter(|kind| *kind != recipient.recipient_type) {
@@ -130,7 +132,7 @@ pub(super) fn base(
         recipient.name.clone_from(name);
     }
     set_text(&mut recipient.display_name, entry.display_name.as_deref());
-    addresses(entry, &mut recipient, primary)?;
+    addresses(entry, &mut recipient, primary, organisation.proxy_addresses())?;
     set_address("external", &mut recipient.external_address, entry.external.as_deref())?;
     account(entry, &mut recipient, hash)?;
     recipient.lifecycle = lifecycle(entry, recipient.lifecycle)?;
@@ -191,14 +193,14 @@ fn retype(recipient: &mut Recipient, kind: RecipientType) {
     recipient.recipient_type = kind;
 }
 
-fn addresses(entry: &RecipientEntry, recipient: &mut Recipient, primary: Address) -> Result<(), Reason> {
+fn addresses(entry: &RecipientEntry, recipient: &mut Recipient, primary: Address, max: usize) -> Result<(), Reason> {
     let Some(aliases) = &entry.aliases else {
         recipient.set_primary(primary);
         return Ok(());
     };
-    if aliases.len() >= PROXY_ADDRESSES_MAX {
+    if aliases.len() >= max {
         let count = aliases.len().saturating_add(1);
-        return Err(ChangeError::TooManyProxyAddresses { count, max: PROXY_ADDRESSES_MAX }.into());
+        return Err(ChangeError::TooManyProxyAddresses { count, max }.into());
     }
     let mut addresses = ProxyAddresses::new(primary);
     for alias in aliases {

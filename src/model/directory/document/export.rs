@@ -56,6 +56,7 @@ impl OrganisationEntry {
             send_from_alias_enabled: Some(organisation.send_from_alias_enabled),
             auto_forwarding_mode: Some(organisation.auto_forwarding_mode),
             disable_plus_address_in_recipients: Some(organisation.disable_plus_address_in_recipients),
+            proxy_addresses_max: Some(organisation.proxy_addresses_max),
             auto_reply_only_when_named: Some(organisation.auto_reply_only_when_named),
             auto_reply_senders_max: Some(organisation.auto_reply_senders_max),
             send_bytes_max: Some(organisation.send_bytes_max.map_or(Limit::Unlimited, Limit::Bytes)),
@@ -99,6 +100,7 @@ fn domain(domain: &AcceptedDomain) -> DomainEntry {
         domain_type: Some(domain.domain_type).filter(|kind| *kind != DomainType::default()),
         match_subdomains: domain.match_subdomains.then_some(true),
         default: domain.default.then_some(true),
+        outbound_only: domain.outbound_only.then_some(true),
         next_host: domain.next_host.clone(),
     }
 }

@@ -81,6 +81,9 @@ pub struct OrganisationEntry {
     /// `DisablePlusAddressInRecipients`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_plus_address_in_recipients: Option<bool>,
+    /// Proxy addresses that one object may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_addresses_max: Option<u32>,
     /// Strangers get automatic replies only to mail that names the mailbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_reply_only_when_named: Option<bool>,
@@ -113,7 +116,10 @@ pub struct DomainEntry {
     /// The organisation's default domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<bool>,
-    /// Where unknown recipients of an internal relay domain go, `host` or `host:port`.
+    /// `OutboundOnly`: the organisation sends from it, and its mail is received elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbound_only: Option<bool>,
+    /// Where unknown recipients of a relay domain go, `host` or `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_host: Option<Box<str>>,
 }

@@ -355,7 +355,7 @@ fn draft(
         Some(former) => Recipient::clone(former),
         None => compose::fresh(entry, id, &primary)?,
     };
-    let base = compose::base(entry, start, primary, hash)?;
+    let base = compose::base(entry, start, primary, snapshot.organisation(), hash)?;
     Ok(Draft { entry: place, base, former })
 }
 
