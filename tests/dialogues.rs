@@ -3,6 +3,7 @@
 //! `BLESS=1` rewrites what the server said and queued; the difference is then a matter of review. Only the queue's name
 //! for a message may vary, and stands as `{queue-id}`. How a dialogue is written: `script`.
 
+mod premises;
 mod run;
 mod script;
 pub(crate) mod table;

@@ -25,6 +25,8 @@ static ADMISSION: LazyLock<Tally> = LazyLock::new(|| Tally::of(cells::admission:
 static EXPANSION: LazyLock<Tally> = LazyLock::new(|| Tally::of(cells::expansion::all));
 static LIMITS: LazyLock<Tally> = LazyLock::new(|| Tally::of(cells::limits::all));
 static MODERATION: LazyLock<Tally> = LazyLock::new(|| Tally::of(cells::moderation::all));
+static QUOTA: LazyLock<Tally> = LazyLock::new(|| Tally::of(cells::quota::all));
+static REPLIES: LazyLock<Tally> = LazyLock::new(|| Tally::of(cells::auto_replies::all));
 static REMOTE_DOMAINS: LazyLock<Tally> = LazyLock::new(|| Tally::of(cells::remote_domains::all));
 
 #[test]
@@ -67,6 +69,21 @@ fn which_remote_domain_takes_what_is_forwarded() {
     REMOTE_DOMAINS.agrees();
 }
 
+#[test]
+fn what_a_full_mailbox_may_do() {
+    QUOTA.agrees();
+}
+
+#[test]
+fn owners_of_full_mailboxes_are_told_once_a_day() {
+    cells::quota::notices();
+}
+
+#[test]
+fn who_is_answered_automatically() {
+    REPLIES.agrees();
+}
+
 /// The second model must not lean on the first.
 #[test]
 fn the_second_model_knows_nothing_of_the_product() {
@@ -82,13 +99,11 @@ fn the_second_model_knows_nothing_of_the_product() {
 }
 
 /// Refusals that policy can give and the matrix has no cell for, each with the reason.
-const NOT_IN_THE_MATRIX: [(&str, &str); 6] = [
+const NOT_IN_THE_MATRIX: [(&str, &str); 4] = [
     ("ExRecipientNotFound", "its addresses are of another system; addresses/legacy-inbound-online.smtp"),
     ("MessageRateExceeded", "it depends on what was counted; profiles/too-soon-server.smtp"),
     ("SenderToRecipientRateExceeded", "it depends on what was counted; recipients/received-too-much.smtp"),
     ("RecipientRateExceeded", "it depends on what was counted; recipients/received-too-much.smtp"),
-    ("RecipientMailboxFull", "it depends on what was counted; recipients/mailbox-full-inbound.smtp"),
-    ("SenderQuotaExceeded", "it depends on what was counted; src/app/intake/tests.rs"),
 ];
 
 /// A refusal that is new in policy needs a cell, or its reason here.
@@ -98,7 +113,7 @@ fn every_refusal_of_policy_occurs() {
     let mut given = BTreeSet::new();
     collect_refusals(&folder, &mut given);
     assert!(given.len() > 15, "the source was not understood: {given:?}");
-    let all = [&SIGN_IN, &CAPACITY, &AUTHORSHIP, &ADMISSION, &EXPANSION, &LIMITS, &MODERATION, &REMOTE_DOMAINS];
+    let all = [&SIGN_IN, &CAPACITY, &AUTHORSHIP, &ADMISSION, &EXPANSION, &LIMITS, &MODERATION, &QUOTA, &REMOTE_DOMAINS];
     let seen: BTreeSet<&str> = all.iter().flat_map(|tally| tally.refusals()).collect();
     for refusal in &given {
         let reason = NOT_IN_THE_MATRIX.iter().find(|(name, _)| name == refusal);

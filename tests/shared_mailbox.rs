@@ -61,6 +61,40 @@ fn s3_1_a_reply_shows_the_shared_address_and_not_the_member() {
 }
 
 #[test]
+fn s3_2_only_who_administers_the_server_makes_one_and_others_are_told_so() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::process::CommandExt as _;
+    let place = Place::new();
+    let site = site(&place);
+    let server = site.start(&place);
+    let socket = place.directory("data").join("admin.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "its owner alone");
+    // Somebody else: another user where the test may become one, else a socket that nobody may open.
+    let mut command = std::process::Command::new(crate::support::server::PROGRAM);
+    command.args(["--data".as_ref(), place.directory("data").as_os_str()]);
+    command.args(["recipient", "new", "own@contoso.example", "--type", "SharedMailbox"]);
+    let as_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    if as_root {
+        // The way to the socket is open; it is the socket that is not.
+        for directory in socket.ancestors().skip(1).take_while(|directory| *directory != std::env::temp_dir()) {
+            std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        command.uid(65_534).gid(65_534);
+    } else {
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    let outcome = crate::support::process::run(&mut command, "");
+    let expected = "You do not have permission to access this page or perform this action";
+    assert!(!outcome.status.success() && outcome.text.contains(expected), "{}", outcome.text);
+    if !as_root {
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    refused(&site, &["recipient", "show", "own"], "own");
+    server.stop();
+}
+
+#[test]
 fn s3_3_the_account_is_blocked_its_password_unknown_and_unblocking_it_lets_it_send() {
     for (more, licensed) in [("", true), ("[policy]\nshared_sign_in = \"unblocked\"\n", false)] {
         let place = Place::new();
@@ -201,6 +235,51 @@ fn s3_8_its_automatic_reply_to_outside_needs_a_text_for_inside_too() {
     done(&site, &[&outside[..], &["--internal", "Closed."]].concat());
     let set = shown(&site, "info").to_string();
     assert!(set.contains("We are closed.") && set.contains("Closed."), "{set}");
+}
+
+#[test]
+fn s3_9_as_it_fills_up_sending_stops_first_and_then_receiving() {
+    let place = Place::new();
+    let site = Site::set_up(&place, &[], "[policy]\nshared_sign_in = \"unblocked\"\n");
+    let quota = |site: &Site| {
+        let (_, text) = site.franking(&["mailbox", "show", "info"]);
+        text
+    };
+    // 50 GB without a licence.
+    let text = quota(&site);
+    assert!(["49.0 GB", "49.5 GB", "50.0 GB"].iter().all(|bound| text.contains(bound)), "{text}");
+    done(&site, &["account", "unblock", "info"]);
+    let server = site.start(&place);
+    let (mut alice, mut info) = (site.alice(), site.sign_in("info").unwrap());
+    let filling = format!("From: {ALICE}\r\nSubject: filling\r\n\r\n{}\r\n", "0123456789\r\n".repeat(100));
+    alice.send(ALICE, &[INFO], &filling).unwrap();
+    server.mailbox("info").wait_for("filling");
+    done(
+        &site,
+        &["recipient", "set", "info", "--quota-warning", "500", "--quota-send", "1000", "--quota-receive", "5000"],
+    );
+    let refusal = info.send(INFO, &[BOB], &letter(INFO, "too-full")).unwrap_err().to_string();
+    assert!(refusal.starts_with("554 5.2.2 mailbox full; STOREDRV.Submission"), "{refusal}");
+    // It still receives, up to the last threshold.
+    for _ in 0..4 {
+        alice.send(ALICE, &[INFO], &filling).unwrap();
+    }
+    settle(&site);
+    assert!(server.mailbox("info").messages().len() >= 4);
+    alice.send(ALICE, &[INFO], &letter(ALICE, "reported")).unwrap();
+    let report = server.mailbox("alice").wait_for("Action: failed");
+    assert!(report.contains("554 5.2.2 mailbox full"), "{}", report.text());
+    let mut stranger = crate::support::smtp::Client::connect(site.inbound()).unwrap();
+    let eve = "eve@fabrikam.example";
+    let refusal = stranger.send(eve, &[INFO], &letter(eve, "refused")).unwrap_err().to_string();
+    assert!(refusal.starts_with("554 5.2.2 mailbox full; STOREDRV.Deliver"), "{refusal}");
+    // A licence, or here more room, lets everything through again.
+    done(&site, &["recipient", "set", "info", "--quota-send", "1GB", "--quota-receive", "2GB"]);
+    info.send(INFO, &[BOB], &letter(INFO, "room-again")).unwrap();
+    let mut stranger = crate::support::smtp::Client::connect(site.inbound()).unwrap();
+    stranger.send(eve, &[INFO], &letter(eve, "taken-again")).unwrap();
+    server.mailbox("info").wait_for("taken-again");
+    server.stop();
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn table() -> String {
     text
 }
 
-fn name(refusal: &Refusal) -> String {
+pub(super) fn name(refusal: &Refusal) -> String {
     let debug = format!("{refusal:?}");
     debug.split([' ', '(']).next().unwrap_or_default().to_owned()
 }

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use franking::model::directory::Snapshot;
 use franking::model::mail::header::{Mailboxes, fields, mailboxes};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+use franking::model::policy::quota::{Stage, Thresholds, Usage, may_receive, may_send, thresholds};
 use franking::model::policy::sign_in::may_submit;
 use franking::model::policy::{
-    Delivery, Destination, DsnRequest, Evidence, Expanded, Known, Moderated, Notify, Origin, Permit, Posting, Proof,
-    Refusal, Route, Sender, Settings, SignedIn, SubmitAs, Unrecorded, admit, author, expand, expand_approved, sign_in,
-    submit_as,
+    Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Known, Moderated, Notify, Occasion,
+    Origin, Permit, Posting, Proof, Refusal, Route, Sender, Settings, SignedIn, SubmitAs, Unrecorded, admit, author,
+    auto_reply, expand, expand_approved, sign_in, submit_as,
 };
 
 use super::build::{self, address};
-use super::oracle::{From, Letter, Post};
+use super::oracle::{Case, From, Letter, Post};
 use super::plain::World;
 
 /// A cell in the product's terms, built once and asked many times.
@@ -213,6 +214,44 @@ impl<'world> Asked<'world> {
                 format!(", sender rewritten by {by}")
             }
             None => format!(", {} hears of failures", self.name_of_address(address)),
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// The thresholds of a mailbox and what its owner and its senders may do while it holds so many octets.
+    pub(super) fn room(&self, name: &str, holds: u64) -> String {
+        let recipient = self.snapshot.recipient(build::id(self.world, name)).unwrap();
+        let Thresholds { issue_warning, prohibit_send, prohibit_send_receive } = thresholds(recipient, &self.settings);
+        let usage = Usage { bytes: holds, messages: 1 };
+        let words =
+            |judged: Result<(), Refusal>| judged.map_or_else(|refusal| name_of(&refusal), |()| "yes".to_owned());
+        let warned = thresholds(recipient, &self.settings).stage(holds) >= Stage::Warning;
+        let bounds = [issue_warning, prohibit_send, prohibit_send_receive].map(|bound| bound.unwrap_or(u64::MAX));
+        let (sends, takes) =
+            (may_send(recipient, &self.settings, usage), may_receive(recipient, &self.settings, usage));
+        super::oracle::in_words(bounds, warned, &words(sends), &words(takes))
+    }
+
+    /// The text with which a mailbox answers, or why it does not.
+    pub(super) fn answer(&self, name: &str, case: &Case<'_>) -> String {
+        let mailbox = self.snapshot.recipient(build::id(self.world, name)).unwrap();
+        let (given, path) = (reverse_path(case.path), ForwardPath::Mailbox(address(case.to)));
+        let origin = match case.from {
+            From::Account(name) => Origin::Account(build::id(self.world, name)),
+            From::Stranger => Origin::Anonymous,
+            From::System => Origin::System,
+        };
+        let (head, passed_by_groups) = (case.head.as_bytes(), case.passed_by_groups);
+        let occasion = Occasion { origin, reverse_path: &given, head, path: &path, passed_by_groups };
+        let history = if case.answered { History::Answered } else { History::New };
+        let (snapshot, settings) = (&self.snapshot, &self.settings);
+        match auto_reply(snapshot, settings, mailbox, &occasion, history, build::NOON, &mut Unrecorded) {
+            Ok(reply) => match reply.audience {
+                Audience::Internal => "the internal text".to_owned(),
+                Audience::External => "the external text".to_owned(),
+            },
+            Err(reason) => format!("{reason:?}"),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! From the plain words of a cell to the product's own values. Nothing is decided here.
 
 use franking::model::directory::{
-    AcceptedDomain, AutoForwardingMode, Change, DomainType, Forwarding, Grant, Lifecycle, Moderation,
-    ModerationNotifications, Organisation, PasswordHash, Recipient, RecipientId, RecipientType, RemoteDomain,
-    Restrictions, Right, Snapshot,
+    AcceptedDomain, AutoForwardingMode, AutoReply, AutoReplyState, Change, DomainType, ExternalAudience,
+    ExternalOofOptions, Forwarding, Grant, Lifecycle, Limit, Moderation, ModerationNotifications, Organisation,
+    PasswordHash, Quota, Recipient, RecipientId, RecipientType, RemoteDomain, Restrictions, Right, Snapshot,
 };
 use franking::model::mail::{Address, Timestamp};
 use franking::model::policy::settings::SrsKey;
 use franking::model::policy::{NoMailboxStep, Profile, Settings, SharedSignIn};
 
-use super::plain::{DOMAIN, NEXT_HOST, RELAYED, Thing, World, address_of};
+use super::plain::{Away, DOMAIN, NEXT_HOST, RELAYED, Thing, World, address_of};
 
 pub(super) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
@@ -47,6 +47,7 @@ pub(super) fn snapshot(world: &World) -> Snapshot {
         disable_plus_address_in_recipients: !world.plus_addressing,
         send_bytes_max: octets(world.send_max),
         reject_direct_send: world.rejects_direct_send,
+        auto_reply_only_when_named: world.answers_only_when_named,
         ..Organisation::default()
     })];
     changes.extend([(DOMAIN, None), ("bücher.example", None), (RELAYED, Some(NEXT_HOST))].map(
@@ -92,6 +93,12 @@ fn octets(max: u64) -> Option<u64> {
     (max > 0).then_some(max)
 }
 
+/// An own value of a quota: 0 is unset, and the largest number is unlimited.
+fn limit(value: u64) -> Option<Limit> {
+    let own = if value == u64::MAX { Limit::Unlimited } else { Limit::Bytes(value) };
+    (value > 0).then_some(own)
+}
+
 fn tri_state(text: &str, yes: &str) -> Option<bool> {
     (text != "unset").then_some(text == yes)
 }
@@ -109,17 +116,54 @@ fn bare(world: &World, thing: &Thing) -> Recipient {
         account.password = Some(PasswordHash::from_phc("$argon2id$"));
         account.allow_basic_auth_smtp = tri_state(thing.policy, "allows");
         if thing.licensed {
-            account.licences.push("ExchangeOnlinePlan1".into());
+            let plans = if thing.plans.is_empty() { &["ExchangeOnlinePlan1"][..] } else { &thing.plans };
+            account.licences = plans.iter().map(|plan| (*plan).into()).collect();
         }
     }
     recipient.client_access.smtp_client_authentication_disabled = tri_state(thing.switch, "true");
     if !thing.outside.is_empty() {
         recipient.external_address = Some(address(thing.outside).into());
     }
+    let [issue_warning, prohibit_send, prohibit_send_receive] = thing.quota.map(limit);
+    let quota = Quota { issue_warning, prohibit_send, prohibit_send_receive };
+    recipient.quota = (quota != Quota::default()).then(|| Box::new(quota));
+    recipient.auto_reply = (thing.away != Away::default()).then(|| Box::new(auto_reply(&thing.away)));
     for alias in &thing.aliases {
         recipient.addresses.add(address(&address_of(alias)));
     }
     recipient
+}
+
+/// The middle of the period that lies now.
+pub(super) const NOON: Timestamp = Timestamp::from_unix_milliseconds(100_000);
+
+fn auto_reply(away: &Away) -> AutoReply {
+    let period = |start, end| AutoReplyState::Scheduled {
+        start: Timestamp::from_unix_milliseconds(start),
+        end: Timestamp::from_unix_milliseconds(end),
+    };
+    let text = |given: bool| if given { "Back on Monday.".into() } else { "".into() };
+    AutoReply {
+        state: match away.state {
+            "disabled" => AutoReplyState::Disabled,
+            "enabled" => AutoReplyState::Enabled,
+            "ahead" => period(100_001, 200_000),
+            "now" => period(100_000, 100_001),
+            _ => period(1, 100_000),
+        },
+        internal_message: text(away.internal),
+        external_message: text(away.external),
+        external_audience: match away.audience {
+            "None" => ExternalAudience::None,
+            "Known" => ExternalAudience::Known,
+            _ => ExternalAudience::All,
+        },
+        external_oof_options: match away.options {
+            "InternalOnly" => ExternalOofOptions::InternalOnly,
+            _ => ExternalOofOptions::External,
+        },
+        revision: 0,
+    }
 }
 
 fn refers(thing: &Thing) -> bool {

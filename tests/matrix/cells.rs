@@ -2,10 +2,12 @@
 
 pub(super) mod admission;
 pub(super) mod authorship;
+pub(super) mod auto_replies;
 pub(super) mod capacity;
 pub(super) mod expansion;
 pub(super) mod limits;
 pub(super) mod moderation;
+pub(super) mod quota;
 pub(super) mod remote_domains;
 pub(super) mod sign_in;
 

@@ -10,6 +10,9 @@ use franking::model::policy::{Profile, Refusal, Settings};
 use super::asked::name_of;
 use crate::dialogues::{blesses, root, table::refusals};
 
+mod limits;
+mod moderation;
+mod outside;
 mod receiving;
 mod routing;
 mod sending;
@@ -46,6 +49,9 @@ fn document() -> String {
     sending::print(&mut text);
     receiving::print(&mut text);
     routing::print(&mut text);
+    moderation::print(&mut text);
+    limits::print(&mut text);
+    outside::print(&mut text);
     replies(&mut text);
     text
 }

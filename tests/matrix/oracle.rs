@@ -12,10 +12,14 @@ use super::table::Table;
 mod admission;
 mod authorship;
 mod expansion;
+mod quota;
+mod replies;
 
 pub(super) use admission::{Post, admit};
 pub(super) use authorship::{Letter, author};
 pub(super) use expansion::{approved, ends};
+pub(super) use quota::{in_words, is_told_again, room};
+pub(super) use replies::{Case, reasons};
 
 /// What is assumed of each profile: the columns of decision D1, in words.
 fn licences_count(world: &World) -> &'static str {

@@ -94,6 +94,33 @@ pub(super) struct Thing {
     pub(super) bypass_nested: bool,
     /// `SendModerationNotifications`: `Always`, `Internal` or `Never`.
     pub(super) notifications: &'static str,
+    /// Licences by name, where it matters which; none counts as one of Exchange Online Plan 1.
+    pub(super) plans: Vec<&'static str>,
+    /// `IssueWarningQuota`, `ProhibitSendQuota` and `ProhibitSendReceiveQuota` in octets; 0 for unset,
+    /// [`u64::MAX`] for unlimited.
+    pub(super) quota: [u64; 3],
+    pub(super) away: Away,
+}
+
+/// The automatic replies of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Away {
+    /// `disabled`, `enabled`, or a scheduled period that lies `ahead`, `now` or `behind`.
+    pub(super) state: &'static str,
+    /// Whether there is an internal text.
+    pub(super) internal: bool,
+    /// Whether there is an external text.
+    pub(super) external: bool,
+    /// `ExternalAudience`.
+    pub(super) audience: &'static str,
+    /// `ExternalOofOptions`.
+    pub(super) options: &'static str,
+}
+
+impl Default for Away {
+    fn default() -> Self {
+        Self { state: "disabled", internal: true, external: true, audience: "All", options: "External" }
+    }
 }
 
 impl Thing {
@@ -169,7 +196,14 @@ impl Thing {
         for (right, trustee, deny) in &self.grants {
             let _ = write!(text, ", {}{right} for {trustee}", if *deny { "denies " } else { "" });
         }
+        if self.away != usual.away {
+            let _ = write!(text, ", {:?}", self.away);
+        }
+        if self.quota != usual.quota {
+            let _ = write!(text, ", quota {:?}", self.quota);
+        }
         let lists = [
+            ("plans", &self.plans),
             ("also", &self.aliases),
             ("members", &self.members),
             ("subscribers", &self.subscribers),
@@ -223,6 +257,8 @@ pub(super) struct World {
     /// `MaxSendSize` of the organisation in octets; 0 for none.
     pub(super) send_max: u64,
     pub(super) rejects_direct_send: bool,
+    /// Whether strangers are answered only when the header names the mailbox.
+    pub(super) answers_only_when_named: bool,
     pub(super) remote_domains: Vec<Remote>,
     pub(super) things: Vec<Thing>,
 }
@@ -256,6 +292,7 @@ impl World {
             plus_addressing: true,
             send_max: 0,
             rejects_direct_send: false,
+            answers_only_when_named: true,
             remote_domains: Vec::new(),
             things,
         }
@@ -286,6 +323,7 @@ impl World {
             ("AutoForwardingMode", self.forwards_outside, usual.forwards_outside),
             ("plus addressing", self.plus_addressing, usual.plus_addressing),
             ("RejectDirectSend", self.rejects_direct_send, usual.rejects_direct_send),
+            ("auto_reply_only_when_named", self.answers_only_when_named, usual.answers_only_when_named),
         ];
         for (name, value, usually) in switches {
             if value != usually {

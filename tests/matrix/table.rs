@@ -23,15 +23,23 @@ impl Table {
         Self { columns, rows }
     }
 
-    /// The answer for these facts, each a pair of column and word. A column without a fact is a mistake of the caller.
+    /// The answer for these facts, each a pair of column and word.
     pub(super) fn answer(&self, facts: &[(&str, &str)]) -> &'static str {
-        let inputs = self.columns.len() - 1;
+        let answers = self.answers(facts);
+        assert_eq!(answers.len(), 1, "a column without a fact: {facts:?}");
+        answers[0]
+    }
+
+    /// The answers: all columns for which there is no fact, of which there are as many as facts are missing.
+    pub(super) fn answers(&self, facts: &[(&str, &str)]) -> &[&'static str] {
+        let inputs = facts.iter().filter(|(name, _)| self.columns.contains(name)).count();
+        assert!(inputs < self.columns.len(), "no column is left for the answer: {facts:?}");
         let words: Vec<&str> = self.columns[..inputs]
             .iter()
             .map(|column| facts.iter().find(|(name, _)| name == column).expect("a fact for each column").1)
             .collect();
         let fits = |row: &&Vec<&'static str>| row[..inputs].iter().zip(&words).all(|(cell, word)| covers(cell, word));
-        self.rows.iter().find(fits).unwrap_or_else(|| panic!("no row for {facts:?}"))[inputs]
+        &self.rows.iter().find(fits).unwrap_or_else(|| panic!("no row for {facts:?}"))[inputs..]
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::support::{parts, process};
 
 mod inbound;
+mod recipients;
 mod sign_in;
 mod submission;
 

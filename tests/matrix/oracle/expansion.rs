@@ -362,9 +362,13 @@ fn remote_domain_takes(world: &World, address: &str) -> bool {
     super::remote_domain(world, address).is_none_or(|remote| remote.forwards)
 }
 
+/// Whether a mailbox stores what comes to it.
+pub(super) fn keeps_a_copy(thing: &Thing) -> bool {
+    forwarding_row(thing).contains("mailbox")
+}
+
 /// Decision D9: what a stranger is told at RCPT of a mailbox that would only forward outside, where that is forbidden.
 pub(super) fn forwards_only_outside(world: &World, thing: &Thing) -> bool {
-    let forwards = has_open_mailbox(world, thing) && forwarding_row(thing) != "mailbox";
-    let keeps = forwarding_row(thing).contains("mailbox");
-    forwards && !keeps && !world.forwards_outside && leaves(world, &forwarding_target(world, thing)).is_some()
+    let forwards = has_open_mailbox(world, thing) && !keeps_a_copy(thing);
+    forwards && !world.forwards_outside && leaves(world, &forwarding_target(world, thing)).is_some()
 }
