@@ -108,7 +108,7 @@ impl MailboxAgent {
             Ok(Some(_)) => Sight::There(Attempt { at: now, host: None, reply: Finding::Delivered.reply() }),
             Ok(None) => Sight::NotThere,
             Err(failure) => {
-                tracing::error!(queue_id = %id, %failure, "a mailbox cannot be read: whether it has a message is unclear");
+                tracing::error!(queue_id = %id, %failure, "whether a mailbox has a message cannot be seen");
                 Sight::Unclear
             }
         }
