@@ -14,6 +14,7 @@ mod disk;
 mod engine_laws;
 mod import;
 mod journal_crash;
+mod lifecycle;
 mod matrix;
 mod policy;
 mod power_cut;

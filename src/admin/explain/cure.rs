@@ -72,7 +72,9 @@ fn mailbox(recipient: &Recipient) -> Vec<String> {
     match recipient.lifecycle {
         Lifecycle::SoftDeleted { .. } => return vec![format!("franking recipient restore {primary}")],
         Lifecycle::AwaitingMigration => return vec!["finish the migration of the mailbox".to_owned(), server_profile],
-        Lifecycle::Inactive { .. } | Lifecycle::StaleAttributes | Lifecycle::Purged => return vec![server_profile],
+        Lifecycle::Inactive { .. } | Lifecycle::StaleAttributes | Lifecycle::Purged | Lifecycle::Purging { .. } => {
+            return vec![server_profile];
+        }
         Lifecycle::Active | Lifecycle::NoMailbox | Lifecycle::Disconnected { .. } => {}
     }
     let mut cures = vec![format!("franking licence assign {primary}")];

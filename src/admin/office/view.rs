@@ -121,5 +121,6 @@ fn state(recipient: &Recipient, settings: &Settings) -> String {
         Lifecycle::Inactive { since } => format!("inactive since {}", day(since)),
         Lifecycle::StaleAttributes => "stale attributes".to_owned(),
         Lifecycle::Purged => "purged".to_owned(),
+        Lifecycle::Purging { since } => format!("being purged since {}", day(since)),
     }
 }

@@ -10,9 +10,11 @@ use super::auto_reply::{AutoReply, SENDERS_DEFAULT, SENDERS_MAX};
 use super::cap::RecipientLimits;
 use super::group::Group;
 use super::lifecycle::Lifecycle;
+use super::lifecycle::hold::OrganisationRetention;
 use super::limit::Limit;
 use super::moderation::Moderation;
 use super::permission::{Grant, Right};
+use super::provisioning::Provisioning;
 use super::proxy::ProxyAddresses;
 use super::recipient_type::RecipientType;
 use super::seldom::Seldom;
@@ -127,6 +129,9 @@ pub struct Recipient {
     /// Where its mailbox stands.
     #[serde(default)]
     pub lifecycle: Lifecycle,
+    /// Holds, errors, the previous mailbox: what provisioning keeps of it, if there is anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<Box<Provisioning>>,
     /// `HiddenFromAddressListsEnabled`: listing only, never delivery.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub hidden_from_address_lists: bool,
@@ -186,6 +191,7 @@ impl Recipient {
             external_address: None,
             account,
             lifecycle: if recipient_type.is_mailbox() { Lifecycle::Active } else { Lifecycle::NoMailbox },
+            provisioning: None,
             hidden_from_address_lists: false,
             client_access: ClientAccess::default(),
             forwarding: None,
@@ -231,9 +237,11 @@ impl Recipient {
         leads && self.external_address.as_ref().is_some_and(|external| external.key() == self.primary().key())
     }
 
-    /// Whether a licence is assigned to its account.
+    /// Whether its mailbox has the benefit of a licence: one is assigned to its account, or was until lately and is
+    /// taken with delay (spec T23).
     pub fn is_licensed(&self) -> bool {
-        self.account.as_ref().is_some_and(|account| account.is_licensed())
+        let delayed = || self.provisioning.as_ref().is_some_and(|provisioning| provisioning.delicensed.is_some());
+        self.has_licences() || delayed()
     }
 
     /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user's
@@ -332,6 +340,11 @@ pub struct Organisation {
     pub receive_bytes_max: Option<u64>,
     /// `RejectDirectSend`: strangers may not use the organisation's addresses as reverse-path.
     pub reject_direct_send: bool,
+    /// `DelayedDelicensingEnabled`: a mailbox stays in use for a time after its licence was taken.
+    pub delayed_delicensing_enabled: bool,
+    /// Retention policies for every mailbox.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retention_policies: Vec<OrganisationRetention>,
 }
 
 /// Proxy addresses of one object, unless the organisation says otherwise (spec section 2.2).
@@ -368,6 +381,8 @@ impl Default for Organisation {
             send_bytes_max: None,
             receive_bytes_max: None,
             reject_direct_send: false,
+            delayed_delicensing_enabled: false,
+            retention_policies: Vec::new(),
         }
     }
 }

@@ -227,6 +227,7 @@ pub(super) fn of_recipient(settings: &Settings, recipient: &Recipient, trail: &m
         | Lifecycle::SoftDeleted { .. }
         | Lifecycle::Inactive { .. }
         | Lifecycle::StaleAttributes
-        | Lifecycle::Purged => None,
+        | Lifecycle::Purged
+        | Lifecycle::Purging { .. } => None,
     }
 }

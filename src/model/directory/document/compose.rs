@@ -284,6 +284,7 @@ fn lifecycle(entry: &RecipientEntry, former: Lifecycle) -> Result<Lifecycle, Rea
         LifecycleName::Disconnected => return timed(|since| Lifecycle::Disconnected { since }),
         LifecycleName::SoftDeleted => return timed(|since| Lifecycle::SoftDeleted { since }),
         LifecycleName::Inactive => return timed(|since| Lifecycle::Inactive { since }),
+        LifecycleName::Purging => return timed(|since| Lifecycle::Purging { since }),
         LifecycleName::NoMailbox => Lifecycle::NoMailbox,
         LifecycleName::Active => Lifecycle::Active,
         LifecycleName::AwaitingMigration => Lifecycle::AwaitingMigration,

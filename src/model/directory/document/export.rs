@@ -242,6 +242,7 @@ const fn lifecycle(state: Lifecycle) -> (LifecycleName, Option<Timestamp>) {
         Lifecycle::Inactive { since } => (LifecycleName::Inactive, Some(since)),
         Lifecycle::StaleAttributes => (LifecycleName::StaleAttributes, None),
         Lifecycle::Purged => (LifecycleName::Purged, None),
+        Lifecycle::Purging { since } => (LifecycleName::Purging, Some(since)),
     }
 }
 

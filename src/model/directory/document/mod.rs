@@ -367,6 +367,7 @@ pub enum LifecycleName {
     Inactive,
     StaleAttributes,
     Purged,
+    Purging,
 }
 
 /// Client-access switches; see [`ClientAccess`](super::ClientAccess). `every_app` is set first, then the single ones.

@@ -100,7 +100,7 @@ pub enum Reason {
     #[error("this lifecycle needs the time it began: since = \"2026-01-05T09:00:00Z\"")]
     SinceMissing,
     /// A time without a state that has one.
-    #[error("since belongs to lifecycle = \"Disconnected\", \"SoftDeleted\" or \"Inactive\" only")]
+    #[error("since belongs to lifecycle = \"Disconnected\", \"SoftDeleted\", \"Inactive\" or \"Purging\" only")]
     SinceWithoutState,
     /// Custom attributes are numbered.
     #[error("custom attributes are numbered 1 to 15: custom_attributes = {{ 2 = \"sales\" }}")]

@@ -1,6 +1,13 @@
 //! Where a mailbox stands between creation and purge (spec section 7.2).
 //!
-//! Here are the states that mail flow and sign-in obey; the transitions and their guards act on them.
+//! Here are the states that mail flow and sign-in obey. [`machine`] has the transitions and their guards, [`table`]
+//! their rows, [`life`] lets objects take them, [`hold`] has what keeps contents, [`document`] prints it all.
+
+pub mod document;
+pub mod hold;
+pub mod life;
+pub mod machine;
+pub mod table;
 
 use core::fmt;
 
@@ -37,6 +44,11 @@ pub enum Lifecycle {
     StaleAttributes,
     /// Contents are gone for good.
     Purged,
+    /// Contents are being deleted; there is no way back.
+    Purging {
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 /// In words, as explanations show it.
@@ -51,6 +63,7 @@ impl fmt::Display for Lifecycle {
             Self::Inactive { since } => write!(formatter, "inactive since {since}"),
             Self::StaleAttributes => formatter.write_str("stale attributes"),
             Self::Purged => formatter.write_str("purged"),
+            Self::Purging { since } => write!(formatter, "being purged since {since}"),
         }
     }
 }
@@ -69,7 +82,8 @@ impl Lifecycle {
             | Self::SoftDeleted { .. }
             | Self::Inactive { .. }
             | Self::StaleAttributes
-            | Self::Purged => true,
+            | Self::Purged
+            | Self::Purging { .. } => true,
         }
     }
 }

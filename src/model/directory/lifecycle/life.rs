@@ -1,0 +1,342 @@
+//! The state machine at work on an object: what its guards see, what a step alters, what is due and when.
+//!
+//! Everything here is a function of the object, the organisation and the time. Files are deleted, copied and made by
+//! others, who are told so by the effects of a step.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Lifecycle;
+use super::hold::{Hold, HoldKind, Kept};
+use super::machine::{Effect, Facts, LifecycleError, State, Step, Trigger, step};
+use crate::model::directory::provisioning::{
+    ExchangeGuid, PreviousMailbox, Provisioning, ProvisioningError, ProvisioningErrorKind,
+};
+use crate::model::directory::seldom::Seldom;
+use crate::model::directory::{Licensing, Organisation, Recipient, RecipientType};
+use crate::model::mail::Timestamp;
+
+/// How long things are kept (spec sections 2.5 and 7.3), each at least a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Periods {
+    /// A disconnected mailbox (T6).
+    pub disconnected: Duration,
+    /// A soft-deleted mailbox (T11).
+    pub soft_deleted: Duration,
+    /// A deleted user whose mailbox is inactive (spec section 7.2).
+    pub deleted_user: Duration,
+    /// A licence that is taken with delay (T23).
+    pub delicensing: Duration,
+}
+
+impl Default for Periods {
+    fn default() -> Self {
+        let month = Duration::from_secs(30 * 24 * 3600);
+        Self { disconnected: month, soft_deleted: month, deleted_user: month, delicensing: month }
+    }
+}
+
+/// What a step sees beside the object.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The organisation.
+    pub organisation: &'a Organisation,
+    /// Whether a user's mailbox needs a licence.
+    pub licensing: Licensing,
+    /// How long things are kept.
+    pub periods: Periods,
+    /// The host whose disk has the mailbox.
+    pub home: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What only the caller can say of a step; all false unless it matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a guard of its own")]
+pub struct Said {
+    /// The contents are larger than what is free of licence.
+    pub beyond_unlicensed: bool,
+    /// An address, login or name has another holder.
+    pub conflicts: bool,
+    /// The clean-up fails.
+    pub cleanup_fails: bool,
+    /// Source and target of a copy belong to different users.
+    pub legacy_dn_differs: bool,
+    /// What a mailbox is converted to.
+    pub becomes: Option<RecipientType>,
+}
+
+/// A step that was taken, and the object after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    /// The object.
+    pub recipient: Recipient,
+    /// The step.
+    pub step: Step,
+    /// What its administrator is told, if the step left an error.
+    pub error: Option<Box<str>>,
+}
+
+impl Recipient {
+    /// Where its mailbox stands, without the times.
+    pub fn state(&self) -> State {
+        let has_error = self.provisioning.as_ref().is_some_and(|provisioning| provisioning.error.is_some());
+        match self.lifecycle {
+            Lifecycle::NoMailbox => State::NoMailbox,
+            Lifecycle::Active if has_error => State::ActiveWithError,
+            Lifecycle::Active => State::Active,
+            Lifecycle::AwaitingMigration => State::AwaitingMigration,
+            Lifecycle::Disconnected { .. } => State::Disconnected,
+            Lifecycle::SoftDeleted { .. } => State::SoftDeleted,
+            Lifecycle::Inactive { .. } => State::Inactive,
+            Lifecycle::StaleAttributes => State::StaleAttributes,
+            Lifecycle::Purged => State::Purged,
+            Lifecycle::Purging { .. } => State::Purging,
+        }
+    }
+
+    /// How long the longest hold keeps its contents.
+    pub fn kept(&self, organisation: &Organisation, now: Timestamp) -> Kept {
+        let none = super::hold::Holds::default();
+        let holds = self.provisioning.as_ref().map_or(&none, |provisioning| &provisioning.holds);
+        let deleted = match self.lifecycle {
+            Lifecycle::Inactive { since } => Some(since),
+            Lifecycle::NoMailbox
+            | Lifecycle::Active
+            | Lifecycle::AwaitingMigration
+            | Lifecycle::Disconnected { .. }
+            | Lifecycle::SoftDeleted { .. }
+            | Lifecycle::StaleAttributes
+            | Lifecycle::Purged
+            | Lifecycle::Purging { .. } => None,
+        };
+        // A policy for everybody holds mailboxes; what has none has nothing to hold.
+        let policies: &[_] =
+            if self.recipient_type.is_mailbox() { &organisation.retention_policies } else { Default::default() };
+        holds.keep(policies, deleted, now)
+    }
+
+    /// `ExchangeGuid`: the other system's, else one of its own that follows from its identity.
+    pub fn exchange_guid(&self) -> ExchangeGuid {
+        let given = self.provisioning.as_ref().and_then(|provisioning| provisioning.exchange_guid);
+        given.unwrap_or_else(|| ExchangeGuid(GUIDS_OF_OUR_OWN | u128::from(self.id.0)))
+    }
+
+    /// Takes a step of its life.
+    ///
+    /// # Errors
+    /// Those of [`step`]; then nothing alters.
+    pub fn advance(&self, trigger: Trigger, around: Surroundings<'_>, said: Said) -> Result<Advanced, LifecycleError> {
+        let step = step(self.state(), trigger, &facts(self, around, said))?;
+        let mut recipient = self.clone();
+        let error = step.error.map(|error| text(self, around, error));
+        for effect in step.effects {
+            recipient.take_effect(*effect, around, said, step, error.as_deref());
+        }
+        recipient.enter(step.to, around.now);
+        if recipient.provisioning.as_deref().is_some_and(Provisioning::is_empty) {
+            recipient.provisioning = None;
+        }
+        Ok(Advanced { recipient, step, error })
+    }
+
+    fn enter(&mut self, state: State, now: Timestamp) {
+        let before = self.state();
+        self.lifecycle = match state {
+            // The time of a state begins once.
+            _ if state == before => return,
+            State::NoMailbox => Lifecycle::NoMailbox,
+            State::Active | State::ActiveWithError => Lifecycle::Active,
+            State::AwaitingMigration => Lifecycle::AwaitingMigration,
+            State::Disconnected => Lifecycle::Disconnected { since: now },
+            State::SoftDeleted => Lifecycle::SoftDeleted { since: now },
+            State::Inactive => Lifecycle::Inactive { since: now },
+            State::Purging => Lifecycle::Purging { since: now },
+            State::StaleAttributes => Lifecycle::StaleAttributes,
+            State::Purged => Lifecycle::Purged,
+        };
+    }
+
+    fn take_effect(&mut self, effect: Effect, around: Surroundings<'_>, said: Said, step: Step, error: Option<&str>) {
+        let (recipient_type, mailbox_guid) = (self.recipient_type, self.exchange_guid());
+        let licensed = self.has_licences();
+        let provisioning = self.provisioning.get_or_insert_default();
+        match effect {
+            Effect::SavePrevious => {
+                let home = around.home.into();
+                provisioning.previous = Some(PreviousMailbox { recipient_type, mailbox_guid, home });
+                provisioning.delicensed = None;
+            }
+            Effect::ClearPrevious => provisioning.previous = None,
+            Effect::RecordError => {
+                let kind = match step.error {
+                    Some(LifecycleError::NotMigrated) => ProvisioningErrorKind::NotMigrated,
+                    Some(_) | None => ProvisioningErrorKind::OnHold,
+                };
+                let since = provisioning.error.as_ref().filter(|error| error.kind == kind).map(|error| error.since);
+                let (since, text) = (since.unwrap_or(around.now), error.unwrap_or_default().into());
+                provisioning.error = Some(ProvisioningError { since, kind, text });
+            }
+            Effect::ClearError => {
+                provisioning.error = None;
+                // A licence that came back is not about to go.
+                if licensed {
+                    provisioning.delicensed = None;
+                }
+            }
+            Effect::DelayDelicensing => provisioning.delicensed = Some(around.now),
+            Effect::TakeLicences => {
+                if let Some(account) = &mut self.account {
+                    account.licences = Seldom::new();
+                }
+            }
+            Effect::HoldForRecovery => {
+                provisioning.holds.placed.retain(|hold| hold.kind != HoldKind::LitigationHold);
+                let (kind, name) = (HoldKind::RecoveryHold, "".into());
+                provisioning.holds.placed.push(Hold { kind, name, since: around.now, days: None });
+                provisioning.user_deleted = None;
+            }
+            Effect::AlterType => self.recipient_type = said.becomes.unwrap_or(recipient_type),
+            Effect::CreateMailbox => {
+                if !recipient_type.is_mailbox() {
+                    self.recipient_type = RecipientType::UserMailbox;
+                    self.external_address = None;
+                }
+            }
+            Effect::Reconnect => provisioning.user_deleted = None,
+            // Others do that.
+            Effect::DeleteContents | Effect::CopyContents => {}
+        }
+    }
+
+    /// Whether its identity half has licences, whatever is to become of them.
+    pub fn has_licences(&self) -> bool {
+        self.account.as_ref().is_some_and(|account| account.is_licensed())
+    }
+}
+
+/// GUIDs of mailboxes that were made here: version 8 (RFC 9562 section 5.8), the identity in the last 62 bits.
+const GUIDS_OF_OUR_OWN: u128 = 0x4652_414E_4B49_8000_8000_0000_0000_0000;
+
+fn facts(recipient: &Recipient, around: Surroundings<'_>, said: Said) -> Facts {
+    let kind = said.becomes.unwrap_or(recipient.recipient_type);
+    let counts = around.licensing == Licensing::Counts;
+    let provisioning = recipient.provisioning.as_deref();
+    let previous = provisioning.and_then(|provisioning| provisioning.previous.as_ref());
+    let gone = |since: Timestamp| around.now >= since.plus(around.periods.deleted_user);
+    Facts {
+        on_hold: recipient.kept(around.organisation, around.now) != Kept::NotAtAll,
+        licensed: counts && recipient.has_licences(),
+        needs_licence: counts && needs_licence(kind),
+        delicensing_delayed: around.organisation.delayed_delicensing_enabled,
+        synchronised: provisioning.is_some_and(|provisioning| provisioning.synchronised),
+        previous_found: previous.is_some_and(|previous| {
+            previous.recipient_type == RecipientType::UserMailbox && previous.mailbox_guid == recipient.exchange_guid()
+        }),
+        guid_synchronised: provisioning.is_some_and(|provisioning| provisioning.exchange_guid.is_some()),
+        beyond_unlicensed: counts && said.beyond_unlicensed,
+        conflicts: said.conflicts,
+        has_shards: provisioning.is_some_and(|provisioning| provisioning.has_shards),
+        identity_gone: provisioning.and_then(|provisioning| provisioning.user_deleted).is_some_and(gone),
+        cleanup_fails: said.cleanup_fails,
+        legacy_dn_agrees: !said.legacy_dn_differs,
+    }
+}
+
+/// Whether the type cannot have a mailbox without a licence; a mail user that gets a mailbox becomes a user's.
+const fn needs_licence(kind: RecipientType) -> bool {
+    matches!(kind, RecipientType::UserMailbox | RecipientType::MailUser)
+}
+
+/// The text of an error that is recorded. The hold's is Exchange's, with the object in its place (spec T4).
+fn text(recipient: &Recipient, around: Surroundings<'_>, error: LifecycleError) -> Box<str> {
+    if error != LifecycleError::OnHold {
+        return error.to_string().into();
+    }
+    let (home, organisation, name) = (around.home, &around.organisation.name, &recipient.name);
+    format!(
+        "Exchange can't disable the mailbox \"{home}/Microsoft Exchange Hosted Organizations/{organisation}/{name}\" \
+         because it is on litigation hold."
+    )
+    .into()
+}
+
+/// What is to happen to an object by itself, and when: at once where its halves differ, else when its time comes. None
+/// when nothing is.
+pub fn due(recipient: &Recipient, around: Surroundings<'_>) -> Option<(Timestamp, Trigger)> {
+    if let Some(trigger) = divergence(recipient, around) {
+        return Some((around.now, trigger));
+    }
+    let provisioning = recipient.provisioning.as_deref();
+    let after_holds = |at: Timestamp| match recipient.kept(around.organisation, around.now) {
+        Kept::NotAtAll => Some(at),
+        Kept::Until(end) => Some(at.max(end)),
+        Kept::ForEver => None,
+    };
+    match recipient.lifecycle {
+        Lifecycle::Disconnected { since } => {
+            Some((after_holds(since.plus(around.periods.disconnected))?, Trigger::PeriodOver))
+        }
+        Lifecycle::SoftDeleted { since } => {
+            Some((after_holds(since.plus(around.periods.soft_deleted))?, Trigger::PeriodOver))
+        }
+        Lifecycle::Inactive { since } => Some((after_holds(since)?, Trigger::HoldsEnded)),
+        Lifecycle::Purging { since } => Some((since, Trigger::ContentsGone)),
+        Lifecycle::Active => {
+            let provisioning = provisioning?;
+            if let Some(error) = provisioning.error.as_ref().filter(|error| error.kind == ProvisioningErrorKind::OnHold)
+            {
+                return Some((after_holds(error.since)?, Trigger::HoldsEnded));
+            }
+            let since = provisioning.delicensed?;
+            Some((since.plus(around.periods.delicensing), Trigger::DelicensingDue))
+        }
+        Lifecycle::NoMailbox | Lifecycle::AwaitingMigration | Lifecycle::StaleAttributes | Lifecycle::Purged => None,
+    }
+}
+
+/// What the mailbox half must do to follow the identity half.
+fn divergence(recipient: &Recipient, around: Surroundings<'_>) -> Option<Trigger> {
+    if around.licensing == Licensing::Ignored {
+        return None;
+    }
+    let provisioning = recipient.provisioning.as_deref();
+    let (kind, licensed) = (recipient.recipient_type, recipient.has_licences());
+    let delicensed = provisioning.is_some_and(|provisioning| provisioning.delicensed.is_some());
+    let synchronised = provisioning.is_some_and(|provisioning| provisioning.synchronised);
+    let error = provisioning.and_then(|provisioning| provisioning.error.as_ref());
+    let not_migrated = error.is_some_and(|error| error.kind == ProvisioningErrorKind::NotMigrated);
+    let user_deleted = provisioning.is_some_and(|provisioning| provisioning.user_deleted.is_some());
+    let remembers = provisioning.is_some_and(|provisioning| {
+        provisioning.previous.as_ref().is_some_and(|previous| previous.recipient_type == RecipientType::UserMailbox)
+    });
+    match recipient.state() {
+        State::Active if needs_licence(kind) && !licensed && !delicensed && !synchronised => {
+            Some(Trigger::LicenceRemoved)
+        }
+        State::Active if licensed && delicensed => Some(Trigger::LicenceAssigned),
+        State::ActiveWithError if licensed && needs_licence(kind) => Some(Trigger::LicenceAssigned),
+        State::Disconnected | State::SoftDeleted if licensed && remembers && !user_deleted => {
+            Some(Trigger::LicenceAssigned)
+        }
+        State::NoMailbox | State::Purged | State::StaleAttributes
+            if licensed && needs_licence(kind) && !user_deleted =>
+        {
+            Some(Trigger::LicenceAssigned)
+        }
+        // What was imported so waits without a licence.
+        State::AwaitingMigration if !licensed && not_migrated => Some(Trigger::LicenceRemoved),
+        State::NoMailbox
+        | State::Active
+        | State::ActiveWithError
+        | State::Disconnected
+        | State::SoftDeleted
+        | State::Inactive
+        | State::AwaitingMigration
+        | State::Purging
+        | State::StaleAttributes
+        | State::Purged => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! The life of a mailbox: its table as a document, and its laws.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
+
+use std::collections::BTreeSet;
+
+use franking::model::directory::lifecycle::document::document;
+use franking::model::directory::lifecycle::machine::{Effect, Facts, Outcome, State, Trigger, step};
+use franking::model::directory::lifecycle::table::ROWS;
+
+const DOCUMENT: &str = "fixtures/lifecycle.md";
+
+#[test]
+fn the_document_is_printed_from_the_table() {
+    let printed = document();
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(DOCUMENT, &printed).unwrap();
+    }
+    let kept = std::fs::read_to_string(DOCUMENT).unwrap_or_default();
+    assert!(printed == kept, "{DOCUMENT} differs; review and run again with BLESS=1. It is now:\n{printed}");
+}
+
+/// Every combination of what guards ask.
+fn all_facts() -> impl Iterator<Item = Facts> {
+    (0_u32..1 << 13).map(|bits| {
+        let bit = |position: u32| bits & (1 << position) != 0;
+        Facts {
+            on_hold: bit(0),
+            licensed: bit(1),
+            needs_licence: bit(2),
+            delicensing_delayed: bit(3),
+            synchronised: bit(4),
+            previous_found: bit(5),
+            guid_synchronised: bit(6),
+            beyond_unlicensed: bit(7),
+            conflicts: bit(8),
+            has_shards: bit(9),
+            identity_gone: bit(10),
+            cleanup_fails: bit(11),
+            legacy_dn_agrees: bit(12),
+        }
+    })
+}
+
+#[test]
+fn every_row_decides_something_and_every_transition_has_one() {
+    let mut used = BTreeSet::new();
+    let facts: Vec<Facts> = all_facts().collect();
+    for (number, row) in ROWS.iter().enumerate() {
+        let decides = |state: &&State| {
+            facts.iter().any(|facts| {
+                let fits = |other: &&franking::model::directory::lifecycle::machine::Row| {
+                    other.trigger == row.trigger
+                        && other.from.contains(state)
+                        && other.guards.iter().all(|guard| (guard.holds)(facts))
+                };
+                ROWS.iter().position(|other| fits(&other)) == Some(number)
+            })
+        };
+        let silent: Vec<&State> = row.from.iter().filter(|state| !decides(state)).collect();
+        assert!(silent.is_empty(), "row {number}, {} {:?}, never decides from {silent:?}", row.id, row.trigger);
+        used.insert(row.id);
+    }
+    let all: BTreeSet<String> = (1..=25).map(|number| format!("T{number}")).collect();
+    assert_eq!(all.iter().filter(|id| !used.contains(id.as_str())).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn contents_on_hold_are_never_deleted_and_what_is_purged_never_comes_back() {
+    for facts in all_facts() {
+        for state in State::ALL {
+            for trigger in Trigger::ALL {
+                let Ok(step) = step(state, trigger, &facts) else { continue };
+                let deletes = step.effects.contains(&Effect::DeleteContents);
+                assert!(!(deletes && facts.on_hold), "{} deletes what is on hold", step.id);
+                assert_eq!(deletes, step.to == State::Purging && state != State::Purging, "{}", step.id);
+                let gone = matches!(state, State::Purging | State::Purged | State::StaleAttributes | State::NoMailbox);
+                assert!(
+                    !(gone && step.effects.contains(&Effect::Reconnect)),
+                    "{} brings a purged mailbox back",
+                    step.id
+                );
+                let has = |state| matches!(state, State::Active | State::ActiveWithError);
+                let brings =
+                    step.effects.iter().any(|effect| matches!(effect, Effect::Reconnect | Effect::CreateMailbox));
+                assert!(!has(step.to) || has(state) || brings, "{} has a mailbox from nowhere", step.id);
+                // Contents are given up in one way only: through a state that says so.
+                let kept = |state| {
+                    matches!(
+                        state,
+                        State::Active
+                            | State::ActiveWithError
+                            | State::Disconnected
+                            | State::SoftDeleted
+                            | State::Inactive
+                            | State::Purging
+                    )
+                };
+                assert!(kept(step.to) || !kept(state) || state == State::Purging, "{} loses contents", step.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_are_recorded_where_they_are_told_and_nowhere_else() {
+    for row in ROWS {
+        match row.outcome {
+            Outcome::ToWithError(_, _, effects) => assert!(effects.contains(&Effect::RecordError), "{}", row.id),
+            Outcome::To(_, effects) => assert!(!effects.contains(&Effect::RecordError), "{}", row.id),
+            Outcome::Refused(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
