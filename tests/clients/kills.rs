@@ -35,7 +35,8 @@ const OWN_UNDER_WAY: usize = 5 + 16;
 const THROUGH_POSTFIX: usize = 30;
 
 /// All clients come from one address.
-const MANY_SESSIONS: &str = "[limits]\nsessions_per_address_max = 200\n";
+const MANY_SESSIONS: &str = "[limits]\nsessions_per_address_max = 200\nrecipients_per_day = 1000000\n\
+                             received_per_hour = 1000000\nreceived_from_one_per_hour = 1000000\n";
 
 /// What was answered with 250, by Message-ID without its brackets.
 type Acknowledged = Mutex<Vec<String>>;

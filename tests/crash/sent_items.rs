@@ -49,7 +49,7 @@ fn sent_items(server: &Server, of: &str) -> Vec<Stored> {
 fn copies_in_sent_items_are_neither_lost_nor_doubled_by_any_kill() {
     let place = Place::new();
     // As fast as it can.
-    let site = Site::set_up(&place, &[], "[limits]\nmessages_per_minute = 10000\n");
+    let site = Site::set_up(&place, &[], "[limits]\nmessages_per_minute = 10000\nrecipients_per_day = 1000000\n");
     let (set, said) = site.franking(&["recipient", "set", "info", "--sent-as-copy", "on"]);
     assert!(set, "{said}");
     let acknowledged = Mutex::new(Vec::new());
