@@ -85,7 +85,7 @@ impl MailboxAgent {
         }
         let Copy { message, place, addressee, .. } = copy;
         match self.look(message.id, message.accepted_at, place, addressee, refused.at).await {
-            Sight::There(delivered) => Outcome::Delivered(delivered),
+            Sight::There(delivered) | Sight::ThereReplyDue(delivered) => Outcome::Delivered(delivered),
             Sight::NotThere => Outcome::Failed(refused),
             Sight::Unclear => Outcome::Deferred(Attempt { reply: Finding::MailboxFailed.reply(), ..refused }),
         }

@@ -19,7 +19,9 @@ use super::throttle::throttle;
 use super::{moderation, replying, reporting};
 use crate::model::directory::Snapshot;
 use crate::model::policy::{Posting, Unrecorded, expand};
-use crate::model::queue::{Attempt, FindJob, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Target};
+use crate::model::queue::{
+    Attempt, FindJob, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Sight, Target,
+};
 use crate::store::answered::AnsweredSenders;
 use crate::store::live::LiveSettings;
 use crate::store::queue::{Queue, StoredMessage, Work};
@@ -251,12 +253,17 @@ async fn to_mailboxes(agents: &Agents, job: &Job, message: &StoredMessage) -> Ve
     outcomes
 }
 
-/// Looks into the mailboxes of recipients whose time is up.
+/// Looks into the mailboxes of recipients whose time is up. What is found there is answered like what has just come.
 async fn find(agents: &Agents, job: FindJob) {
+    let message = agents.queue.message(job.id).await.ok();
     let mut sights = Vec::with_capacity(job.targets.len());
     for (place, addressee) in &job.targets {
-        let now = agents.clock.now();
-        let sight = agents.mailboxes.look(job.id, job.accepted_at, *place, addressee, now).await;
+        let (snapshot, settings, now) = (agents.directory.snapshot(), agents.settings.current(), agents.clock.now());
+        let is_due = |message: &StoredMessage| replying::is_due(&snapshot, &settings, message, addressee, now);
+        let sight = match agents.mailboxes.look(job.id, job.accepted_at, *place, addressee, now).await {
+            Sight::There(attempt) if message.as_deref().is_some_and(is_due) => Sight::ThereReplyDue(attempt),
+            other => other,
+        };
         tracing::info!(queue_id = %job.id, recipient = %addressee.address, ?sight, "looked for after its time");
         sights.push((*place, sight));
     }

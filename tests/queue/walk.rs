@@ -164,7 +164,12 @@ impl Walk {
                 self.excused.insert((job.id, *place));
                 sights.push((*place, Sight::Unclear));
             } else {
-                sights.push((*place, if there { Sight::There(attempt(self.now, 250)) } else { Sight::NotThere }));
+                let sight = match there {
+                    true if self.chance(2) => Sight::ThereReplyDue(attempt(self.now, 250)),
+                    true => Sight::There(attempt(self.now, 250)),
+                    false => Sight::NotThere,
+                };
+                sights.push((*place, sight));
             }
         }
         self.dispatcher.handle(self.now, Input::Found { id: job.id, sights });

@@ -67,6 +67,8 @@ pub struct FindJob {
 pub enum Sight {
     /// The message is durable in it; the attempt tells so.
     There(Attempt),
+    /// The same, and an automatic reply of that is due.
+    ThereReplyDue(Attempt),
     /// It is not in it.
     NotThere,
     /// The mailbox cannot be read.

@@ -81,8 +81,11 @@ impl Dispatcher {
             // Answered before, by a worker that was taken for lost; or an administrator has ended it meanwhile.
             let is_open = live.entry.target(place).is_some_and(|target| target.state.is_open());
             let Some(mut ending) = live.ending.remove(&place).filter(|_| is_open) else { continue };
+            if matches!(sight, Sight::ThereReplyDue(_)) {
+                events.push((place, Event::ReplyDue));
+            }
             let event = match sight {
-                Sight::There(attempt) => Event::Delivered(attempt),
+                Sight::There(attempt) | Sight::ThereReplyDue(attempt) => Event::Delivered(attempt),
                 Sight::Unclear if ending.looks.saturating_add(1) < LOOKS_MAX => {
                     ending.looks = ending.looks.saturating_add(1);
                     live.ending.insert(place, ending);
