@@ -2,6 +2,7 @@
 //! reports.
 //! Carries out what the queue decides: expands messages, fills mailboxes, hands over to other servers, reports.
 
+mod answering;
 pub mod content;
 pub mod exchanger;
 pub mod mailbox_agent;

@@ -8,7 +8,7 @@ use super::reporting::reporter;
 use super::worker::Agents;
 use crate::model::directory::{RecipientId, Snapshot};
 use crate::model::mail::Address;
-use crate::model::policy::moderation::deciders;
+use crate::model::policy::moderation::{Awaited, deciders};
 use crate::model::policy::{Envelope, MessageParameters, Posting, Unrecorded, expand_approved};
 use crate::model::queue::{Entry, QueueId, Target};
 use crate::model::report::{Original, RequestFacts, carries_body, compose_request};
@@ -80,6 +80,7 @@ fn write(agents: &Agents, entry: &Entry, place: u32, message: Option<Arc<StoredM
         content.read_body().inspect_err(|error| tracing::warn!(%error, "a body cannot be read for moderators")).ok()
     });
     let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
+    let answers_to = Awaited { message: entry.facts.id.0, place }.address(&snapshot, &agents.settings.current());
     let content = compose_request(&RequestFacts {
         reporter: &reporter,
         moderators: &moderators,
@@ -88,6 +89,7 @@ fn write(agents: &Agents, entry: &Entry, place: u32, message: Option<Arc<StoredM
         place,
         until: approval.until,
         notifies_sender: approval.waiting.notifies_sender,
+        answers_to: answers_to.as_ref(),
         at: agents.clock.now(),
         original: Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 },
     });

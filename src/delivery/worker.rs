@@ -16,15 +16,15 @@ use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
 use super::throttle::throttle;
-use super::{moderation, replying, reporting};
+use super::{answering, moderation, replying, reporting};
 use crate::model::directory::Snapshot;
-use crate::model::policy::{Posting, Unrecorded, expand};
+use crate::model::policy::{Expanded, Posting, Unrecorded, expand};
 use crate::model::queue::{
     Attempt, FindJob, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Sight, Target,
 };
 use crate::store::answered::AnsweredSenders;
 use crate::store::live::LiveSettings;
-use crate::store::queue::{Queue, StoredMessage, Work};
+use crate::store::queue::{Queue, StoredMessage, Unsettled, Work};
 use crate::store::tally::Tally;
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -189,7 +189,11 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
     let thinker = Arc::clone(&agents);
     let expanded = offload(move || targets_of(&thinker, &message)).await;
     match expanded {
-        Ok(targets) => {
+        Ok(Err(error)) => {
+            tracing::warn!(session, queue_id = %id, %error, "a moderator's answer waits for the disk");
+            agents.queue.unexpanded(id);
+        }
+        Ok(Ok(targets)) => {
             tracing::info!(session, queue_id = %id, recipients = targets.len(), "expanded");
             // A queue that closes expands the message again at the next start.
             let _ = agents.queue.expanded(id, targets).await;
@@ -201,19 +205,25 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
     }
 }
 
-/// The recipients of a message, and the copies for its sender.
-fn targets_of(agents: &Agents, message: &StoredMessage) -> Vec<Target> {
+/// The recipients of a message, and the copies for its sender. What a moderator answers is carried out here.
+///
+/// # Errors
+/// When such an answer is not durable yet.
+fn targets_of(agents: &Agents, message: &StoredMessage) -> Result<Vec<Target>, Unsettled> {
     let (snapshot, settings) = (agents.directory.snapshot(), &*agents.settings.current());
     let (now, envelope) = (agents.clock.now(), &message.envelope);
     let posting = Posting::of(&snapshot, envelope, &message.head, message.bytes());
     let found = expand(&snapshot, settings, &posting, envelope.permits(), now, &mut Unrecorded);
     let found = throttle(agents, &snapshot, settings, message, found);
-    let mut targets: Vec<Target> =
-        found.into_iter().map(|expanded| Target::of(expanded, &snapshot, settings, now)).collect();
+    let target = |expanded: Expanded| {
+        let answered = answering::answered(agents, &snapshot, settings, message, &expanded)?;
+        Ok(answered.unwrap_or_else(|| Target::of(expanded, &snapshot, settings, now)))
+    };
+    let mut targets = found.into_iter().map(target).collect::<Result<Vec<Target>, Unsettled>>()?;
     // A keeper that is gone by now has no mailbox to put a copy into; nobody is told.
     let keepers = envelope.sent_items().keepers().iter().filter_map(|keeper| snapshot.recipient(*keeper));
     targets.extend(keepers.map(|keeper| Target::sent_copy(keeper)));
-    targets
+    Ok(targets)
 }
 
 async fn attempt(agents: &Arc<Agents>, job: Job) {

@@ -118,3 +118,66 @@ fn a_rejection_is_final_and_told_to_everybody_who_asks_again() {
     wait_for("her copy", || (copies() == 1).then_some(()));
     server.stop();
 }
+
+/// What the answer to a request came to, as its author reads it: a report, or nothing.
+fn reported(server: &crate::support::server::Server, local: &str, code: &str) {
+    let mailbox = server.mailbox(local);
+    wait_for(code, || mailbox.messages().iter().any(|message| message.contains(code)).then_some(()));
+}
+
+#[test]
+fn a_moderator_decides_by_mail_and_nobody_else_does() {
+    let place = Place::new();
+    let site = moderated(&place);
+    let server = site.start(&place);
+    let (mut alice, mut bob) = (site.alice(), site.sign_in("bob").unwrap());
+    send(&site, "first");
+    waiting(&site, "first");
+    let request = server.mailbox("bob").wait_for("Approval required: first");
+    let [answers_to] = request.header("Reply-To").try_into().unwrap();
+    let answers_to = answers_to.trim_matches(['<', '>']).to_owned();
+    assert!(request.contains(&format!("mailto:{answers_to}?subject=Approve")) || request.contains("subject=3DApprove"));
+    let answer =
+        |from: &str, subject: &str| format!("From: {from}@contoso.example\r\nSubject: {subject}\r\n\r\nYes.\r\n");
+
+    // An ordinary reply, somebody else's answer, a forged address, and mail from outside decide nothing.
+    bob.send("bob@contoso.example", &[&answers_to], &answer("bob", "Re: Approval required: first")).unwrap();
+    reported(&server, "bob", "APPROVAL.NoDecision");
+    alice.send("alice@contoso.example", &[&answers_to], &answer("alice", "Approve")).unwrap();
+    reported(&server, "alice", "APPROVAL.NotModerator");
+    let (head, tail) = answers_to.split_at("approval-".len());
+    let other = if tail.starts_with('A') { 'B' } else { 'A' };
+    let forged = format!("{head}{other}{}", &tail[1..]);
+    bob.send("bob@contoso.example", &[&forged], &answer("bob", "Approve")).unwrap();
+    reported(&server, "bob", "5.1.10");
+    let mut stranger = Client::connect(site.inbound()).unwrap();
+    let refused = stranger.send("bob@contoso.example", &[&answers_to], &answer("bob", "Approve")).unwrap_err();
+    assert!(refused.to_string().contains("5.4.1"), "{refused}");
+    assert_eq!(site.json(&["moderation", "list"])["total"], 1);
+
+    // The moderator's own does, once.
+    bob.send("bob@contoso.example", &[&answers_to], &answer("bob", "approve: Approval required: first")).unwrap();
+    server.mailbox("alice").wait_for("Subject: first");
+    bob.send("bob@contoso.example", &[&answers_to], &answer("bob", "Reject")).unwrap();
+    reported(&server, "bob", "APPROVAL.NotWaiting");
+    let told = site.franking(&["trace", "--id", &waiting_id(&answers_to)]).1;
+    assert!(told.contains("by bob@contoso.example, entered by message "), "{told}");
+
+    // A rejection tells its sender why.
+    let content = "From: alice@contoso.example\r\nSubject: second\r\n\r\nsecond\r\n";
+    alice.send("alice@contoso.example", &["staff@contoso.example"], content).unwrap();
+    waiting(&site, "second");
+    let request = server.mailbox("bob").wait_for("Approval required: second");
+    let answers_to = request.header("Reply-To").concat();
+    let why = answer("bob", "Reject: To sales, please.");
+    bob.send("bob@contoso.example", &[answers_to.trim_matches(['<', '>'])], &why).unwrap();
+    let notice = server.mailbox("alice").wait_for("Subject: Rejected: second");
+    assert!(notice.contains("To sales, please."), "{}", notice.text());
+    wait_for("the end of the queue", || (site.queued() == 0).then_some(()));
+    server.stop();
+}
+
+/// The id of the message that an address for answers names.
+fn waiting_id(answers_to: &str) -> String {
+    answers_to.split('-').nth(2).unwrap().to_uppercase()
+}

@@ -3,7 +3,7 @@
 use franking::model::directory::RecipientId;
 use franking::model::policy::{Moderated, Waiting};
 use franking::model::queue::{Decision, Finding};
-use franking::model::report::{ORIGINAL_BYTES_MAX, RequestFacts, carries_body, compose_request};
+use franking::model::report::{CARRIED_BYTES_MAX, RequestFacts, carries_body, compose_request};
 
 use super::*;
 
@@ -38,6 +38,7 @@ fn request(message: &EntryFacts, moderators: &[&str], notifies_sender: bool, ori
         place: 2,
         until: at("2026-01-07T09:00:01Z"),
         notifies_sender,
+        answers_to: Some(&address("approval-ABCDEFGHIJKLMNOP-19B8D5A800000001-2@contoso.example")),
         at: at("2026-01-05T09:00:02Z"),
         original,
     })
@@ -57,7 +58,7 @@ fn moderators_are_told_what_waits_and_how_to_decide() {
 #[test]
 fn of_a_large_message_moderators_get_the_header_and_of_one_without_sender_no_promise() {
     let mut message = message();
-    message.bytes = ORIGINAL_BYTES_MAX + 1;
+    message.bytes = CARRIED_BYTES_MAX + 1;
     message.reverse_path = ReversePath::Null;
     assert!(!carries_body(&message));
     let original = Original { body: None, ..original() };
@@ -88,7 +89,7 @@ proptest! {
         let head = format!("Subject: {subject}\r\nMessage-ID: <one@contoso.example>\r\n\r\n");
         let original = Original { head: head.as_bytes(), body: Some(body.as_bytes()), international: true };
         for (whole, fields) in [
-            (request(&message(), &["bob@contoso.example"], true, original), 9),
+            (request(&message(), &["bob@contoso.example"], true, original), 10),
             (compose(ReportKind::Rejected, &message(), &[rejected(&comment)], original), 10),
         ] {
             let parsed = MessageParser::default().parse(&whole).unwrap();

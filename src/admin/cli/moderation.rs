@@ -5,7 +5,8 @@ use clap::{Args, Subcommand};
 use crate::admin::office::Request;
 use crate::model::queue::{ApprovalId, Verdict};
 
-/// Mail that waits for a moderator. Who moderates is set with `franking recipient set --moderator`.
+/// Mail that waits for a moderator. Moderators decide here, or answer the request by mail from their own accounts, with
+/// a subject that begins with Approve or Reject. Who moderates is set with `franking recipient set --moderator`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  franking moderation list\n  franking moderation approve 0019B8E2A4C00000.0")]
 pub enum ModerationCommand {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::{DsnRequest, Origin};
 use super::forwarding::{self, Exit, exit};
+use super::moderation::Awaited;
 use super::posting::Posting;
 use super::refusal::Refusal;
 use super::resolve::{Resolution, is_legacy, not_found, reaches_someone, resolve};
@@ -250,6 +251,10 @@ fn unknown(
         return Err(if is_legacy(address) { not_found(address) } else { Refusal::UnknownRecipientInbound });
     }
     let early = settings.refuses_unknown_on_submission() && posting.account().is_some();
+    // Nobody has this address: it is where moderators answer, and who answers is judged with the subject.
+    if early && trail.asks("the address is one that moderators answer to", Awaited::of(address, settings).is_some()) {
+        return Ok(());
+    }
     if trail.asks("unknown recipients are refused on submission", early) {
         return Err(not_found(address));
     }

@@ -5,6 +5,8 @@
 //! contacts are known by their addresses, as on an accept list. Whatever waits is never lost: who moderates is told
 //! here, and where nobody does, the postmaster is asked.
 
+mod answer;
+
 use serde::{Deserialize, Serialize};
 
 use super::posting::Posting;
@@ -12,6 +14,8 @@ use super::restrictions::is_listed;
 use super::trail::Trail;
 use crate::model::directory::{Moderation, ModerationNotifications, Recipient, RecipientId, Snapshot};
 use crate::model::mail::Address;
+
+pub use answer::Awaited;
 
 /// What expansion needs to go on below a recipient once its moderators have approved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

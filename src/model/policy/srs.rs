@@ -158,7 +158,17 @@ fn read_day_stamp(text: &str) -> Option<u64> {
     }
 }
 
+/// Compares hashes in a time that tells nothing; an empty one is never right.
+pub(super) fn is_same(hash: &str, shown: &str) -> bool {
+    !hash.is_empty() && bool::from(subtle::ConstantTimeEq::ct_eq(hash.as_bytes(), shown.as_bytes()))
+}
+
 fn hash(key: &SrsKey, parts: &[&str]) -> String {
+    keyed(key, parts, HASH_CHARACTERS)
+}
+
+/// An HMAC-SHA-256 over texts, letter case aside, in so many base-32 characters, at most 32.
+pub(super) fn keyed(key: &SrsKey, parts: &[&str], characters: usize) -> String {
     // HMAC takes a key of any length, so this never fails; an empty hash would match nothing that is written.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key.0) else {
         return String::new();
@@ -168,7 +178,7 @@ fn hash(key: &SrsKey, parts: &[&str]) -> String {
         mac.update(b"=");
     }
     let digest = mac.finalize().into_bytes();
-    digest.iter().take(HASH_CHARACTERS).map(|byte| char::from(BASE32[usize::from(*byte % 32)])).collect()
+    digest.iter().take(characters).map(|byte| char::from(BASE32[usize::from(*byte % 32)])).collect()
 }
 
 #[cfg(test)]

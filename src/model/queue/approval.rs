@@ -57,6 +57,37 @@ impl Verdict {
     }
 }
 
+/// What a moderator answered by mail: the beginning of the subject says which way it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Which way.
+    pub verdict: Verdict,
+    /// Words for the sender: what follows a colon, unless it is the request's own subject; may be empty.
+    pub comment: Box<str>,
+}
+
+impl Answer {
+    /// Reads a decoded subject: `Approve`, `Reject: to sales, please`, letter case aside. None for every other, the
+    /// `Re:` of an ordinary reply included: what decides is written on purpose.
+    pub fn parse(subject: &str) -> Option<Self> {
+        let subject = subject.trim();
+        let words = [("approve", Verdict::Approve), ("reject", Verdict::Reject)];
+        words.into_iter().find_map(|(word, verdict)| {
+            let (begin, rest) = subject.split_at_checked(word.len())?;
+            let ends = rest.is_empty() || rest.starts_with(':') || rest.starts_with(char::is_whitespace);
+            if !begin.eq_ignore_ascii_case(word) || !ends {
+                return None;
+            }
+            let comment = rest.split_once(':').map_or("", |(_, comment)| comment).trim();
+            let own = comment.starts_with(REQUEST_SUBJECT);
+            Some(Self { verdict, comment: if own { "" } else { comment }.into() })
+        })
+    }
+}
+
+/// How the subject of a request to moderators begins.
+pub const REQUEST_SUBJECT: &str = "Approval required:";
+
 /// What is known of a moderated recipient besides its address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
@@ -169,6 +200,28 @@ impl fmt::Display for ApprovalId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_what_begins_with_a_decision_and_nothing_else() {
+        use Verdict::{Approve, Reject};
+        for (subject, expected) in [
+            ("Approve", Some((Approve, ""))),
+            (" APPROVE: Approval required: Quarterly figures", Some((Approve, ""))),
+            ("approve it", Some((Approve, ""))),
+            ("Reject:", Some((Reject, ""))),
+            ("reject: To sales: please.", Some((Reject, "To sales: please."))),
+            ("Re: Approval required: Quarterly figures", None),
+            ("Re: Approve", None),
+            ("Approved", None),
+            ("Rejects: x", None),
+            ("", None),
+            ("\u{fc}pprove", None),
+        ] {
+            let found = Answer::parse(subject);
+            let found = found.as_ref().map(|answer| (answer.verdict, &*answer.comment));
+            assert_eq!(found, expected, "{subject:?}");
+        }
+    }
 
     #[test]
     fn ids_are_read_as_they_are_written() {

@@ -2,6 +2,7 @@
 //!
 //! They stand in lists, reports and the log. What a disk said names paths of this machine and goes to the log only.
 
+use super::approval::Verdict;
 use crate::model::mail::{EnhancedStatus, Reply};
 
 /// An answer of this server about one recipient.
@@ -27,6 +28,14 @@ pub enum Finding {
     Rejected,
     /// None of its moderators decided in time (spec section 1.5).
     Unapproved,
+    /// A moderator's answer by mail is carried out.
+    Answered(Verdict),
+    /// Such an answer to what does not wait, or not any more.
+    AnswerTooLate,
+    /// Such an answer by somebody else.
+    AnswerOfNoModerator,
+    /// Such an answer that decides nothing.
+    AnswerUnclear,
     /// No host could be asked, or we noticed ourselves why one cannot take the message; it may pass.
     HostTrouble(EnhancedStatus, String),
     /// The same, for good.
@@ -55,6 +64,21 @@ impl Finding {
             }
             Self::Rejected => row(550, (5, 7, 1), "APPROVAL.Rejected; The message was rejected by a moderator"),
             Self::Unapproved => row(550, (5, 6, 0), "APPROVAL.InvalidExpiry; Cannot read expiry policy"),
+            Self::Answered(Verdict::Approve) => row(250, (2, 1, 5), "APPROVAL.Approved; The message goes on"),
+            Self::Answered(Verdict::Reject) => row(250, (2, 1, 5), "APPROVAL.Rejected; The message is rejected"),
+            Self::AnswerTooLate => {
+                row(550, (5, 7, 1), "APPROVAL.NotWaiting; The message was decided before, or its time is up")
+            }
+            Self::AnswerOfNoModerator => row(
+                550,
+                (5, 7, 1),
+                "APPROVAL.NotModerator; Only a moderator of the recipient decides about the message",
+            ),
+            Self::AnswerUnclear => row(
+                550,
+                (5, 6, 0),
+                "APPROVAL.NoDecision; Begin the subject with Approve or Reject, such as Reject: why",
+            ),
             Self::HostTrouble(status, text) => Reply::new(451, status, text),
             Self::HostUnfit(status, text) => Reply::new(550, status, text),
         }

@@ -15,7 +15,7 @@ pub mod suspension;
 pub mod target;
 pub mod work;
 
-pub use approval::{Approval, ApprovalId, ApprovalIdError, Decision, Verdict};
+pub use approval::{Answer, Approval, ApprovalId, ApprovalIdError, Decision, Verdict};
 pub use dispatcher::{Destination, Dispatcher, Undecidable};
 pub use entry::{Entry, EntryFacts, QueueId};
 pub use finding::Finding;

@@ -272,6 +272,12 @@ impl Target {
         }
     }
 
+    /// An address to which a moderator answered: the answer is carried out, or it is refused.
+    pub fn answered(addressee: Addressee, attempt: Attempt) -> Self {
+        let state = if attempt.reply.is_positive() { State::Delivered } else { State::Failed };
+        Self { state, ..Self::refused(addressee, attempt) }
+    }
+
     /// A recipient that gets nothing, and of which nobody hears. Its last answer tells the trace why.
     fn dropped(addressee: Addressee, attempt: Attempt) -> Self {
         Self { state: State::Removed, last: Some(Box::new(attempt)), ..Self::new(addressee) }

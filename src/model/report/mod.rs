@@ -23,7 +23,7 @@ use crate::model::queue::{EntryFacts, ReportKind, Target};
 pub use automatic_reply::{AutomaticReplyFacts, compose_automatic_reply};
 pub use header::Original;
 pub use notice::{NoticeFacts, quota_notice};
-pub use request::{RequestFacts, carries_body, compose_request};
+pub use request::{CARRIED_BYTES_MAX, RequestFacts, carries_body, compose_request};
 
 /// Originals up to this many octets are returned whole (spec section 6.2).
 pub const ORIGINAL_BYTES_MAX: u64 = 10 << 20;

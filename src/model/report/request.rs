@@ -1,13 +1,14 @@
 //! The request to moderators: that a message waits for them, and what they can do. The same facts make the same octets.
 //!
 //! A part for people comes first and the message, or its header, behind it: whatever it says stays in its place. The
-//! answer is a command, and nothing here is a secret, so a request that is read by others gives nothing away but the
-//! message itself.
+//! answer is a mail or a command. The address for the mail can be used by moderators who sign in, and by nobody else,
+//! so a request that is read by others gives nothing away but the message itself.
 
 use super::encode::{Boundary, ascii_line, header_text, one_line, quoted_printable};
 use super::{HEADER_BYTES_MAX, ORIGINAL_BYTES_MAX, Original, Reporter, line};
 use crate::model::mail::{Address, Timestamp};
 use crate::model::policy::BodyKind;
+use crate::model::queue::approval::REQUEST_SUBJECT;
 use crate::model::queue::{ApprovalId, EntryFacts};
 
 /// Everything that a request is made of.
@@ -29,14 +30,20 @@ pub struct RequestFacts<'a> {
     pub notifies_sender: bool,
     /// The request's own date.
     pub at: Timestamp,
+    /// Where an answer by mail goes; none where answers are given by command only.
+    pub answers_to: Option<&'a Address>,
     /// The message's content.
     pub original: Original<'a>,
 }
 
+/// Of a larger message, in octets, moderators get the header: a request is mail as well, for each of them. As much as
+/// reports return.
+pub const CARRIED_BYTES_MAX: u64 = ORIGINAL_BYTES_MAX;
+
 /// Whether the body of the original goes into the request, so that the caller need not read it in vain.
 pub fn carries_body(message: &EntryFacts) -> bool {
     // A message/rfc822 part cannot be encoded, so what is not made of lines cannot be in it.
-    message.parameters.body != BodyKind::BinaryMime && message.bytes <= ORIGINAL_BYTES_MAX
+    message.parameters.body != BodyKind::BinaryMime && message.bytes <= CARRIED_BYTES_MAX
 }
 
 /// Writes a request: a whole message with CRLF line ends.
@@ -77,9 +84,12 @@ fn header(facts: &RequestFacts<'_>, output: &mut Vec<u8>) {
     line(output, "MIME-Version: 1.0");
     line(output, &format!("From: Approval Assistant <{}>", facts.reporter.author));
     line(output, &format!("To: {}", readers.join(",\r\n\t")));
+    if let Some(address) = facts.answers_to {
+        line(output, &format!("Reply-To: <{address}>"));
+    }
     line(output, &format!("Date: {}", facts.at.rfc5322()));
     line(output, &format!("Message-ID: <{}.approval.{}@{host}>", facts.message.id, facts.place));
-    let subject = format!("Approval required: {}", facts.original.subject());
+    let subject = format!("{REQUEST_SUBJECT} {}", facts.original.subject());
     line(output, &format!("Subject: {}", header_text(subject.trim_end())));
     // RFC 3834 section 5; no absence notice is to come back.
     line(output, "Auto-Submitted: auto-generated");
@@ -101,8 +111,20 @@ fn text(facts: &RequestFacts<'_>) -> String {
     let whole = carries_body(facts.message) && facts.original.head.len() <= HEADER_BYTES_MAX;
     let attached = match (whole, facts.original.body) {
         (true, Some(_)) => "The message is attached.",
+        (_, _) if facts.message.bytes > CARRIED_BYTES_MAX => {
+            "The message is larger than 10 MB: only its header is attached."
+        }
         (_, _) => "The header of the message is attached.",
     };
+    let by_mail = facts.answers_to.map_or_else(String::new, |address| {
+        format!(
+            "To decide by mail, answer from your account here, with a subject that begins with Approve or with Reject; \
+             the sender reads what stands behind Reject: as your comment.\n\n\
+             \x20   Approve: <mailto:{address}?subject=Approve>\n\
+             \x20   Reject: <mailto:{address}?subject=Reject%3A>\n\n\
+             Or by command:\n\n"
+        )
+    });
     format!(
         "A message to {recipient} waits for your approval.\n\n\
          From: {sender}\n\
@@ -111,6 +133,7 @@ fn text(facts: &RequestFacts<'_>) -> String {
          Received: {received}\n\
          Size: {bytes} octets\n\n\
          If nobody decides by {until}, it is not delivered{hears}.\n\n\
+         {by_mail}\
          To let it through, run this on {host}, or ask somebody who administers it to:\n\n\
          \x20   franking moderation approve {id} --moderator YOUR-ADDRESS\n\n\
          To reject it:\n\n\
