@@ -191,6 +191,23 @@ fn the_name_in_the_old_system_stays_as_an_x500_address() {
 }
 
 #[test]
+fn an_alias_arrives_where_it_says_more_than_login_and_name() {
+    let mailboxes = "Name,Alias,PrimarySmtpAddress,RecipientTypeDetails,UserPrincipalName\n\
+                     Alice L,al,alice@contoso.example,UserMailbox,alice@contoso.example\n\
+                     Bob B,bob,b@contoso.example,UserMailbox,bob@contoso.example\n\
+                     All staff,everybody,staff@contoso.example,MailUniversalDistributionGroup,\n\
+                     Two words,Twowords,two@contoso.example,MailUniversalDistributionGroup,\n";
+    let report = import(&[("a.csv", mailboxes.as_bytes())], &Snapshot::default());
+    let snapshot = Snapshot::default().apply(&report.changes).unwrap();
+    let told =
+        |local: &str| (find(&snapshot, local).alias().into_owned(), find(&snapshot, local).mail_nickname.is_some());
+    assert_eq!(told("alice"), ("al".to_owned(), true));
+    assert_eq!(told("b"), ("bob".to_owned(), false));
+    assert_eq!(told("staff"), ("everybody".to_owned(), true));
+    assert_eq!(told("two"), ("Twowords".to_owned(), false));
+}
+
+#[test]
 fn every_kind_of_identity_leads_to_its_recipient() {
     let mailboxes = "Name,Alias,DisplayName,PrimarySmtpAddress,RecipientTypeDetails,UserPrincipalName,Guid,LegacyExchangeDN\n\
                      alice-1,al,Alice L.,alice@contoso.example,UserMailbox,a.login@contoso.example,\

@@ -111,7 +111,7 @@ pub struct IdentityArgs {
 /// `recipient new`.
 #[derive(Debug, Args)]
 pub struct NewArgs {
-    /// Its primary address
+    /// Its primary address, or an alias that makes one in the default domain
     #[arg(value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
     address: String,
     /// Read the password from the first line of standard input
@@ -171,6 +171,9 @@ pub(super) struct Properties {
     /// Its name for people
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
+    /// Its Alias in Exchange's sense: a word for filters, no address
+    #[arg(long, value_name = "TEXT")]
+    mail_nickname: Option<String>,
     /// Make this the primary address; the old one stays as an alias
     #[arg(long, visible_alias = "address", value_name = "ADDRESS")]
     primary: Option<String>,
@@ -362,6 +365,7 @@ impl Properties {
             recipient_type: self.recipient_type,
             name: self.name,
             display_name: self.display_name,
+            mail_nickname: self.mail_nickname,
             primary: self.primary,
             add_aliases: self.add_aliases,
             remove_aliases: self.remove_aliases,

@@ -8,7 +8,7 @@ use super::references::Pending;
 use super::table::Table;
 use super::{Import, Options};
 use crate::model::directory::document::RecipientEntry;
-use crate::model::directory::{ChangeError, RecipientType, Snapshot};
+use crate::model::directory::{ChangeError, MailNickname, RecipientType, Snapshot};
 use crate::model::mail::{Address, AddressKey};
 
 /// Where an entry comes from.
@@ -78,7 +78,11 @@ impl Merge {
                 addresses: recipient.addresses.smtp().map(Address::key).collect(),
                 login: recipient.account.as_ref().map(|account| account.login.key()),
                 name: &recipient.name,
-                alias: Some(recipient.primary().local().as_str()),
+                alias: recipient
+                    .mail_nickname
+                    .as_deref()
+                    .map(MailNickname::as_str)
+                    .or_else(|| Some(recipient.primary().local().as_str())),
                 display_name: recipient.display_name.as_deref(),
                 identifiers: Vec::new(),
             };
@@ -183,6 +187,7 @@ impl Draft {
             recipient_type,
             name,
             display_name,
+            mail_nickname,
             external,
             login,
             licences,

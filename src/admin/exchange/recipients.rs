@@ -10,7 +10,8 @@ use crate::model::directory::document::{
     AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, OwnLimit, QuotaEntry, RecipientEntry, SentItemsEntry,
 };
 use crate::model::directory::{
-    Cap, DepartRestriction, ExternalOofOptions, JoinRestriction, ModerationNotifications, OwnCap, RecipientType,
+    Cap, DepartRestriction, ExternalOofOptions, JoinRestriction, MailNickname, ModerationNotifications, OwnCap,
+    RecipientType,
 };
 use crate::model::mail::Address;
 
@@ -88,6 +89,7 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
     if kind == Some(RecipientType::DynamicDistributionGroup) {
         entry.recipient_filter = text(row, "RecipientFilter");
     }
+    entry.mail_nickname = nickname(row, &entry, &primary);
     let alias = row.first_text(&["Alias", "SamAccountName"]).map(Into::into);
     let references = Field::ALL.into_iter().filter_map(|field| Pending::of(row, field, kind)).collect();
     let identifiers: BTreeSet<Box<str>> = IDENTIFIERS.iter().filter_map(|column| text(row, column)).collect();
@@ -98,6 +100,20 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
 pub(super) fn is_no_recipient(row: &Row<'_>) -> bool {
     const TYPES: [&str; 4] = ["User", "DisabledUser", "LinkedUser", "Contact"];
     row.first_text(&["RecipientTypeDetails"]).is_some_and(|kind| TYPES.contains(&kind))
+}
+
+/// `Alias`, unless it follows from login or name.
+fn nickname(row: &Row<'_>, entry: &RecipientEntry, primary: &Address) -> Option<Box<str>> {
+    let alias = row.first_text(&["Alias"]).filter(|alias| MailNickname::parse(alias).is_ok())?;
+    let local = primary.local().as_str();
+    let follows = match entry.recipient_type {
+        Some(kind) if kind.may_have_account() => {
+            alias == entry.login.as_deref().and_then(|login| login.split('@').next()).unwrap_or(local)
+        }
+        Some(_) => alias == MailNickname::of_name(entry.name.as_deref().unwrap_or(local)),
+        None => false,
+    };
+    (!follows).then(|| alias.into())
 }
 
 /// A column's text for a key that an empty text clears.

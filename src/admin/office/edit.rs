@@ -54,6 +54,7 @@ pub struct RecipientEdit {
     pub recipient_type: Option<RecipientType>,
     pub name: Option<String>,
     pub display_name: Option<String>,
+    pub mail_nickname: Option<String>,
     pub primary: Option<String>,
     pub add_aliases: Vec<String>,
     pub remove_aliases: Vec<String>,
@@ -115,7 +116,7 @@ impl RecipientEdit {
         if let Some(kind) = self.recipient_type.filter(|kind| *kind != recipient.recipient_type) {
             convert(recipient, kind, &mut notes)?;
         }
-        self.names(recipient);
+        self.names(recipient)?;
         self.addresses(recipient)?;
         self.account(recipient)?;
         self.forwarding(snapshot, recipient)?;
@@ -133,16 +134,23 @@ impl RecipientEdit {
         Ok(notes)
     }
 
-    fn names(&self, recipient: &mut Recipient) {
+    fn names(&self, recipient: &mut Recipient) -> Result<(), Failure> {
         if let Some(name) = &self.name {
             recipient.name = name.trim().into();
         }
         if let Some(display_name) = &self.display_name {
             recipient.display_name = text_or_none(display_name);
         }
+        if let Some(nickname) = &self.mail_nickname {
+            recipient.mail_nickname = match nickname.trim() {
+                "" => None,
+                text => Some(Box::new(identity::nickname("--mail-nickname", text)?)),
+            };
+        }
         if let Some(hidden) = self.hidden {
             recipient.hidden_from_address_lists = hidden;
         }
+        Ok(())
     }
 
     fn addresses(&self, recipient: &mut Recipient) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use crate::admin::explain::Query;
-use crate::model::directory::{ProxyAddress, Recipient, RecipientId, Snapshot};
+use crate::model::directory::{MailNickname, ProxyAddress, Recipient, RecipientId, Snapshot};
 use crate::model::mail::Address;
 
 /// How many similar names are suggested.
@@ -56,6 +56,34 @@ pub fn address(what: &str, text: &str) -> Result<Address, Failure> {
 pub(super) fn proxy(what: &str, text: &str) -> Result<ProxyAddress, Failure> {
     ProxyAddress::parse(text.trim())
         .map_err(|error| Failure::refused(format!("{what}: \"{}\" is no address: {error}", shortened(text))))
+}
+
+/// The same for an `Alias`.
+///
+/// # Errors
+/// `Refused`, with what is wrong with the text.
+pub(super) fn nickname(what: &str, text: &str) -> Result<MailNickname, Failure> {
+    MailNickname::parse(text)
+        .map_err(|error| Failure::refused(format!("{what}: \"{}\" is no alias: {error}", shortened(text))))
+}
+
+/// The address of a new recipient: as typed, or made of an alias and the default domain (spec section 4.5).
+///
+/// # Errors
+/// `Refused`, with what is wrong with the text.
+pub(super) fn new_address(snapshot: &Snapshot, text: &str) -> Result<(Address, Option<MailNickname>), Failure> {
+    let text = text.trim();
+    let Some(domain) = snapshot.default_domain().filter(|_| !text.contains('@')) else {
+        return Ok((address("the address", text)?, None));
+    };
+    let nickname = nickname("the alias", text)?;
+    let local = nickname
+        .to_local_part()
+        .ok_or_else(|| Failure::refused(format!("\"{}\" is too long for an address in ASCII.", shortened(text))))?;
+    let made = Address::new(local, domain.clone());
+    // What the address says already need not be kept twice.
+    let kept = Some(nickname).filter(|nickname| nickname.as_str() != made.local().as_str());
+    Ok((made, kept))
 }
 
 /// `query` with whole addresses where a name or a local part was typed, as every other command takes them. What holds

@@ -18,7 +18,7 @@ pub(super) fn create(
     edit: &RecipientEdit,
     password: Option<Secret>,
 ) -> Result<Response, Failure> {
-    let primary = identity::address("the address", address)?;
+    let (primary, nickname) = identity::new_address(&office.directory.snapshot(), address)?;
     if password.is_some() && !kind.may_have_account() {
         return Err(Failure::refused(format!("A {kind} has no account, so it can have no password.")));
     }
@@ -36,6 +36,7 @@ pub(super) fn create(
         }
         let name = free_name(snapshot, primary.local().as_str(), &primary.to_string());
         let mut recipient = Recipient::new(snapshot.next_id(), kind, name, primary.clone());
+        recipient.mail_nickname = nickname.clone().map(Box::new);
         if let Some(account) = recipient.account.as_deref_mut() {
             account.password.clone_from(&hash);
         }

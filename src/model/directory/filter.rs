@@ -144,16 +144,12 @@ impl Property {
         match self {
             Self::Name => test(&recipient.name),
             Self::DisplayName => recipient.display_name.as_deref().is_some_and(test),
-            Self::Alias => test(recipient.primary().local().as_str()),
+            Self::Alias => test(&recipient.alias()),
             Self::PrimarySmtpAddress => test(&recipient.primary().to_string()),
             Self::EmailAddresses => {
                 // An entry is found with and without its type: smtp:info@contoso.example, info@contoso.example.
                 recipient.addresses.smtp().any(|address| test(&address.to_string()) || test(&format!("smtp:{address}")))
-                    || recipient
-                        .addresses
-                        .other()
-                        .iter()
-                        .any(|proxy| test(&format!("{}:{}", proxy.prefix, proxy.value)))
+                    || recipient.addresses.other().iter().any(|proxy| test(&proxy.to_string()))
             }
             Self::RecipientType => test(broad_type(recipient.recipient_type)),
             Self::RecipientTypeDetails => test(recipient.recipient_type.name()),

@@ -12,6 +12,7 @@ use super::group::Group;
 use super::lifecycle::Lifecycle;
 use super::lifecycle::hold::OrganisationRetention;
 use super::limit::Limit;
+use super::mail_nickname::MailNickname;
 use super::moderation::Moderation;
 use super::permission::{Grant, Right};
 use super::provisioning::Provisioning;
@@ -118,6 +119,10 @@ pub struct Recipient {
     /// `DisplayName`, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<Box<str>>,
+    /// `Alias`, where it was given; [`Recipient::alias`] tells what it is otherwise. In a box, since few have one that
+    /// does not follow from something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail_nickname: Option<Box<MailNickname>>,
     /// Its addresses.
     pub addresses: ProxyAddresses,
     /// `ExternalEmailAddress` of mail users and contacts, `RemoteRoutingAddress` of remote mailboxes.
@@ -187,6 +192,7 @@ impl Recipient {
             recipient_type,
             name: name.into(),
             display_name: None,
+            mail_nickname: None,
             addresses: ProxyAddresses::new(primary),
             external_address: None,
             account,

@@ -38,6 +38,28 @@ fn the_primary_address_cannot_be_removed() {
 }
 
 #[test]
+fn an_alias_is_a_word_or_nothing() {
+    let named = |text: &str| RecipientEdit { mail_nickname: Some(text.to_owned()), ..Default::default() };
+    assert_eq!(edited("alice", &named(" al ")).unwrap().0.alias(), "al");
+    assert_eq!(edited("alice", &named("")).unwrap().0.alias(), "alice");
+    assert!(edited("alice", &named("a b")).unwrap_err().message.contains("\"a b\" is no alias"));
+}
+
+#[test]
+fn the_address_of_a_new_recipient_can_be_made_of_an_alias() {
+    let snapshot = contoso();
+    let made = |text: &str| {
+        let (address, kept) = identity::new_address(&snapshot, text).unwrap();
+        (address.to_string(), kept.map(String::from))
+    };
+    assert_eq!(made("nina"), ("nina@contoso.example".to_owned(), None));
+    assert_eq!(made("J\u{fc}rgen"), ("Jurgen@contoso.example".to_owned(), Some("J\u{fc}rgen".to_owned())));
+    assert_eq!(made("a@fabrikam.example").0, "a@fabrikam.example");
+    assert!(identity::new_address(&snapshot, "two words").is_err());
+    assert!(identity::new_address(&snapshot, &"\u{df}".repeat(33)).is_err());
+}
+
+#[test]
 fn addresses_of_other_types_come_and_go_by_their_type() {
     let alias = |text: &str| vec![text.to_owned()];
     let edit = RecipientEdit { add_aliases: alias(" X500:/o=Contoso/cn=alice "), ..Default::default() };

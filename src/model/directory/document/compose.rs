@@ -14,7 +14,9 @@ use crate::model::directory::proxy::{ProxyAddress, ProxyAddressError, ProxyAddre
 use crate::model::directory::recipient::{Forwarding, Organisation, Recipient, RecipientId};
 use crate::model::directory::recipient_type::RecipientType;
 use crate::model::directory::snapshot::Snapshot;
-use crate::model::directory::{AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, RemoteDomain};
+use crate::model::directory::{
+    AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, MailNickname, RemoteDomain,
+};
 use crate::model::mail::{Address, Domain, DomainPattern, Timestamp};
 
 /// Longest value of a custom attribute, in octets. A log line holds it.
@@ -132,6 +134,9 @@ pub(super) fn base(
         recipient.name.clone_from(name);
     }
     set_text(&mut recipient.display_name, entry.display_name.as_deref());
+    if let Some(text) = &entry.mail_nickname {
+        recipient.mail_nickname = nickname(text)?;
+    }
     addresses(entry, &mut recipient, primary, organisation.proxy_addresses())?;
     set_address("external", &mut recipient.external_address, entry.external.as_deref())?;
     account(entry, &mut recipient, hash)?;
@@ -169,6 +174,15 @@ pub(super) fn base(
         recipient.not_automapped.clear();
     }
     Ok(recipient)
+}
+
+/// An empty text ends it.
+fn nickname(text: &str) -> Result<Option<Box<MailNickname>>, Reason> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let made = MailNickname::parse(text).map_err(|_| Reason::Text { key: "mail_nickname", value: shown(text) })?;
+    Ok(Some(Box::new(made)))
 }
 
 /// Makes a recipient of another type, without what the new type cannot have.

@@ -133,6 +133,7 @@ fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> Recipi
         aliases: aliases(recipient),
         name: Some(recipient.name.clone()).filter(|name| **name != *recipient.primary().local().as_str()),
         display_name: recipient.display_name.clone(),
+        mail_nickname: recipient.mail_nickname.as_deref().map(|alias| alias.as_str().into()),
         external: recipient.external_address.as_ref().map(|address| address.to_string().into()),
         lifecycle: (recipient.lifecycle != plain.lifecycle).then_some(lifecycle),
         since: since.map(|since| since.iso8601().to_string().into()),

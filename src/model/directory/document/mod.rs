@@ -197,6 +197,9 @@ pub struct RecipientEntry {
     /// `DisplayName`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<Box<str>>,
+    /// `Alias`; the left side of the login, or the name, unless given. An empty text ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_nickname: Option<Box<str>>,
     /// External address, or remote routing address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<Box<str>>,
