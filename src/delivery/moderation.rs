@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::content::MessageContent;
 use super::reporting::reporter;
+use super::throttle::throttle;
 use super::worker::Agents;
 use crate::model::directory::{RecipientId, Snapshot};
 use crate::model::mail::Address;
@@ -64,6 +65,9 @@ fn below(agents: &Agents, entry: &Entry, message: &StoredMessage, place: u32) ->
     let known = others.filter_map(|(_, target)| target.known());
     let posting = Posting::of(&snapshot, &message.envelope, &message.head, message.bytes());
     let found = expand_approved(&snapshot, settings, &posting, &approved, known, now, &mut Unrecorded);
+    let decision = entry.target(place).and_then(|target| target.addressee.approval()?.decision.as_ref());
+    let approved_at = decision.map_or(now, |(_, decision)| decision.at);
+    let found = throttle(agents, &snapshot, settings, message, Some((place, approved_at)), found);
     found.into_iter().map(|expanded| Target::of(expanded, &snapshot, settings, now)).collect()
 }
 

@@ -6,22 +6,27 @@
 
 use super::worker::Agents;
 use crate::model::directory::Snapshot;
+use crate::model::mail::Timestamp;
 use crate::model::policy::limits::{limits_of, may_take};
 use crate::model::policy::{Delivery, Destination, Expanded, Origin, Settings};
 use crate::store::queue::StoredMessage;
+use crate::store::tally::Branch;
 
-/// Counts every copy for a local mailbox, and puts a refusal in the place of those that are too many.
+/// Counts every copy for a local mailbox, and puts a refusal in the place of those that are too many. `below` is the
+/// place of a recipient that was approved, and when; without it the message itself is expanded.
 pub(super) fn throttle(
     agents: &Agents,
     snapshot: &Snapshot,
     settings: &Settings,
     message: &StoredMessage,
+    below: Option<(u32, Timestamp)>,
     found: Vec<Expanded>,
 ) -> Vec<Expanded> {
     if message.envelope.origin() == Origin::System {
         return found;
     }
-    let taken = agents.tally.take(message.id, message.accepted_at);
+    let branch = Branch { id: message.id, below: below.map(|(place, _)| place) };
+    let taken = agents.tally.take(branch, below.map_or(message.accepted_at, |(_, approved_at)| approved_at));
     let judged = found.into_iter().map(|expanded| {
         let Expanded::Deliver(Delivery { to: Destination::Mailbox(mailbox), .. }) = &expanded else { return expanded };
         let Some(recipient) = snapshot.recipient(*mailbox) else { return expanded };

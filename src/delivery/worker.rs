@@ -53,7 +53,7 @@ pub struct Agents {
     pub settings: Arc<LiveSettings>,
     /// The times, for reports; the same that the queue has.
     pub schedule: Schedule,
-    /// What mailboxes have taken in this hour.
+    /// What mailboxes have taken within an hour.
     pub tally: Arc<Tally>,
     /// Local mailboxes.
     pub mailboxes: MailboxAgent,
@@ -214,7 +214,7 @@ fn targets_of(agents: &Agents, message: &StoredMessage) -> Result<Vec<Target>, U
     let (now, envelope) = (agents.clock.now(), &message.envelope);
     let posting = Posting::of(&snapshot, envelope, &message.head, message.bytes());
     let found = expand(&snapshot, settings, &posting, envelope.permits(), now, &mut Unrecorded);
-    let found = throttle(agents, &snapshot, settings, message, found);
+    let found = throttle(agents, &snapshot, settings, message, None, found);
     let target = |expanded: Expanded| {
         let answered = answering::answered(agents, &snapshot, settings, message, &expanded)?;
         Ok(answered.unwrap_or_else(|| Target::of(expanded, &snapshot, settings, now)))

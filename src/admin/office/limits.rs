@@ -16,7 +16,7 @@ pub struct Used {
     pub messages_of_minute: u32,
     /// Recipients of what it submitted within the last day.
     pub recipients_of_day: u32,
-    /// Messages that its mailbox has taken in this hour.
+    /// Messages that its mailbox has taken in the last hour.
     pub received_of_hour: u32,
 }
 
@@ -51,7 +51,7 @@ pub struct LimitsView {
     pub messages_per_minute: Measure,
     /// Recipients of what was submitted in the last day.
     pub recipients_per_day: Measure,
-    /// Messages that its mailbox has taken in this hour.
+    /// Messages that its mailbox has taken in the last hour.
     pub received_per_hour: Measure,
     /// Messages that its mailbox may take in an hour from one sender; none without bound.
     pub received_from_one_per_hour: Option<u32>,

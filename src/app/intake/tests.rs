@@ -179,6 +179,9 @@ async fn recipients_of_a_day_are_counted_over_kills_and_free_themselves_by_the_h
     scene = scene.kill();
     assert_eq!(scene.accept(1).await, Err(Refusal::DailyRecipientsExceeded));
     scene.clock.advance(Duration::from_secs(23 * 3_600));
+    // A day after the first, its hour is not over yet by a day.
+    assert_eq!(scene.accept(1).await, Err(Refusal::DailyRecipientsExceeded));
+    scene.clock.advance(Duration::from_secs(3_600));
     // The four of the first hour are free, and no more.
     assert_eq!(scene.accept(5).await, Err(Refusal::DailyRecipientsExceeded));
     scene.accept(4).await.unwrap();

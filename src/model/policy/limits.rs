@@ -22,7 +22,7 @@ pub struct AccountLimits {
     pub recipients_per_day: Option<u32>,
     /// Sessions that may submit at the same time.
     pub sessions: Option<u32>,
-    /// Messages taken in an hour of the clock.
+    /// Messages taken in an hour, whenever it begins.
     pub received_per_hour: Option<u32>,
     /// The same from one sender.
     pub received_from_one_per_hour: Option<u32>,
@@ -77,7 +77,7 @@ pub fn limits_of(recipient: &Recipient, settings: &Settings) -> AccountLimits {
     }
 }
 
-/// What a mailbox has taken in this hour.
+/// What a mailbox has taken in the last hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// From anybody.
@@ -91,7 +91,7 @@ pub trait Tallies: Send + Sync {
     /// What a mailbox holds, as far as is known.
     fn usage(&self, mailbox: RecipientId) -> Option<Usage>;
 
-    /// What a mailbox has taken in the hour of `now`.
+    /// What a mailbox has taken in the hour that ends with `now`.
     fn received(&self, mailbox: RecipientId, sender: &ReversePath, now: Timestamp) -> Received;
 
     /// Messages that an account has submitted within the last minute.
@@ -121,7 +121,7 @@ fn is_used_up(count: u32, bound: Option<u32>) -> bool {
     bound.is_some_and(|bound| count >= bound)
 }
 
-/// Whether a mailbox takes one more message in this hour.
+/// Whether a mailbox takes one more message within an hour.
 ///
 /// # Errors
 /// `SenderToRecipientRateExceeded` and `RecipientRateExceeded`, for RCPT and for reports.

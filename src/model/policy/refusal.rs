@@ -169,7 +169,7 @@ pub enum Refusal {
     SenderQuotaExceeded,
     /// MAIL FROM: the account's messages of the minute are used up, where such are refused.
     MessageRateExceeded,
-    /// A mailbox that has taken as many messages in this hour as it may.
+    /// A mailbox that has taken as many messages within an hour as it may.
     RecipientRateExceeded,
     /// The same from this sender.
     SenderToRecipientRateExceeded,

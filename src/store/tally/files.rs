@@ -4,7 +4,7 @@
 //! sent-0000490880.log       a slip for each message that an account submitted in that hour since 1970
 //! sent-0000490879.sum       the same of an hour that is over, a slip for each account; its log means nothing any more
 //! sent-0000490879.late      what came for that hour after it was summed up
-//! received-0000490880.log   a slip for each message for a mailbox; of the present hour only
+//! received-0000490880.log   a slip for each message for a mailbox; of the present hour and the one before it
 //! ```
 //!
 //! A file whose end was cut off is cut to its last whole slip. A disk that fails is logged once, and counting goes on
@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Hour;
+use super::{Hour, Slot};
 use crate::model::directory::RecipientId;
 use crate::model::mail::Timestamp;
 use crate::model::queue::QueueId;
@@ -35,8 +35,8 @@ pub(super) enum Record {
     Sent { id: QueueId, account: RecipientId, recipients: u32 },
     /// So many recipients of an account in the whole hour.
     Sum { account: RecipientId, recipients: u32 },
-    /// A message was expanded to a mailbox.
-    Received { id: QueueId, mailbox: RecipientId, pair: u64 },
+    /// A message was expanded to a mailbox. Older files do not say in which ten minutes of their hour.
+    Received { id: QueueId, mailbox: RecipientId, pair: u64, slot: Option<Slot> },
 }
 
 impl Record {
@@ -46,17 +46,19 @@ impl Record {
                 Slip { kind: SENT, numbers: [id.0, account.0, u64::from(*recipients), 0] }
             }
             Self::Sum { account, recipients } => Slip { kind: SUM, numbers: [0, account.0, u64::from(*recipients), 0] },
-            Self::Received { id, mailbox, pair } => Slip { kind: RECEIVED, numbers: [id.0, mailbox.0, *pair, 0] },
+            Self::Received { id, mailbox, pair, slot } => {
+                Slip { kind: RECEIVED, numbers: [id.0, mailbox.0, *pair, slot.map_or(0, Slot::number)] }
+            }
         }
     }
 
     fn of(slip: &Slip) -> Option<Self> {
-        let [id, recipient, number, _] = slip.numbers;
+        let [id, recipient, number, slot] = slip.numbers;
         let (id, recipient, recipients) = (QueueId(id), RecipientId(recipient), u32::try_from(number));
         match slip.kind {
             SENT => Some(Self::Sent { id, account: recipient, recipients: recipients.ok()? }),
             SUM => Some(Self::Sum { account: recipient, recipients: recipients.ok()? }),
-            RECEIVED => Some(Self::Received { id, mailbox: recipient, pair: number }),
+            RECEIVED => Some(Self::Received { id, mailbox: recipient, pair: number, slot: Slot::stored(slot) }),
             _ => None,
         }
     }
@@ -105,7 +107,7 @@ impl Name {
     fn is_needed(self, now: Hour) -> bool {
         match self.kind {
             Kind::Sent | Kind::Sum | Kind::Late => self.hour.is_within_day_of(now),
-            Kind::Received => self.hour >= now,
+            Kind::Received => self.hour.0.saturating_add(1) >= now.0,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What accounts and mailboxes have used up of their minutes, hours and days (decision D6), exact over restarts.
 //!
 //! **What counts** is a function of the queue's journal: a message counts its recipients for the account that submitted
-//! it, in the hour in which it was accepted, and one message for every mailbox that it is expanded to, in the same
-//! hour. The queue tells of both, as a `Witness`, before anything else happens to the message; then they are appended
+//! it, and one message for every mailbox that it is expanded to, both at the time at which it was accepted; below a
+//! moderated recipient at that of the approval. The queue tells of both, as a `Witness`, before anything else happens to the message; then they are appended
 //! to the file of that hour (`files`), without waiting for the disk. After a kill the replay of the queue tells again
 //! what is in its journal, and what stands in the file already is not counted a second time; so an accepted message
 //! counts once. After a power cut the last second of the file may be missing: of it only messages that had left the
@@ -11,15 +11,18 @@
 //! **Nobody overshoots** by being quick: what is about to be accepted is held ([`Tally::hold`], [`Tally::take`]) from
 //! the judgement on until it counts, or is given back.
 //!
-//! **Hours** are those of the clock, in UTC. A day is the present hour and the 23 before it, so each hour's amount
-//! frees itself 24 hours later. Memory is taken by those who were active within a day only, and pairs of senders and
-//! mailboxes are forgotten, the least busy first, when there are too many in one hour.
+//! **A day** is the present hour of the clock and the 24 before it, so each hour's amount frees itself 24 hours after its
+//! end; **an hour** is the present ten minutes and the six before them. Either counts a little longer than its name says,
+//! and so nobody has more than the limit in any day or hour, whenever it begins. Memory is taken by those who were active
+//! within that time only, and pairs of senders and mailboxes are forgotten, the least busy first, when there are too
+//! many.
 //!
 //! **A minute** is not kept over restarts: at most one more is had by it.
 
 mod files;
 mod hours;
 mod replay;
+mod slots;
 mod taken;
 #[cfg(test)]
 mod tests;
@@ -43,6 +46,7 @@ use crate::world::disk::Disk;
 use files::{Files, Record};
 use hours::Hours;
 use replay::Replay;
+use slots::{Slot, Slots};
 pub use taken::Taken;
 use turns::Turns;
 pub use turns::{Turn, TurnFailure};
@@ -62,10 +66,10 @@ impl Hour {
     }
 }
 
-/// A day is the present hour and the 23 before it.
-const DAY_HOURS: u32 = 24;
+/// A day is the present hour and the 24 before it: less would let through up to twice as many within 24 hours.
+const DAY_HOURS: u32 = 25;
 const SHARDS: usize = 64;
-/// Pairs of sender and mailbox of one shard that are remembered at once: a million in all, of 24 octets each.
+/// Pairs of sender and mailbox of one shard that are remembered at once: a million in all, of 40 octets each.
 const PAIRS_OF_A_SHARD: usize = 16_384;
 
 /// What an account has submitted.
@@ -86,39 +90,11 @@ struct Held {
     recipients: u32,
 }
 
-/// A count of one hour.
-#[derive(Clone, Copy, Debug, Default)]
-struct InHour {
-    hour: Hour,
-    count: u32,
-}
-
-impl InHour {
-    const fn of(self, hour: Hour) -> u32 {
-        if self.hour.0 == hour.0 { self.count } else { 0 }
-    }
-
-    /// Adds one; an older hour than the one that is counted is over.
-    const fn add(&mut self, hour: Hour) {
-        if hour.0 > self.hour.0 {
-            *self = Self { hour, count: 1 };
-        } else if hour.0 == self.hour.0 {
-            self.count = self.count.saturating_add(1);
-        }
-    }
-
-    const fn take_back(&mut self, hour: Hour) {
-        if hour.0 == self.hour.0 {
-            self.count = self.count.saturating_sub(1);
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Shard {
     senders: HashMap<RecipientId, Sender>,
-    mailboxes: HashMap<RecipientId, InHour>,
-    pairs: HashMap<u64, InHour>,
+    mailboxes: HashMap<RecipientId, Slots>,
+    pairs: HashMap<u64, Slots>,
 }
 
 /// The counts. Shared by sessions, delivery and the queue.
@@ -129,7 +105,9 @@ pub struct Tally {
     /// What the queue tells at the start, until it has told all of it.
     replay: Mutex<Option<Replay>>,
     /// Deliveries that are counted already, and not yet told by the queue.
-    taken: Mutex<HashMap<QueueId, Vec<Delivered>>>,
+    taken: Mutex<HashMap<Branch, Vec<Delivered>>>,
+    /// When moderators approved what the queue has not yet told the expansion of.
+    approved: Mutex<HashMap<Branch, Timestamp>>,
     swept: Mutex<usize>,
     /// How many holds there were, to tell them apart.
     holds: AtomicU64,
@@ -141,12 +119,21 @@ impl core::fmt::Debug for Tally {
     }
 }
 
+/// A message, or what is below the approved recipient at a place of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Branch {
+    /// The message.
+    pub id: QueueId,
+    /// The place; none for the message itself.
+    pub below: Option<u32>,
+}
+
 /// One message for one mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Delivered {
     mailbox: RecipientId,
     pair: u64,
-    hour: Hour,
+    slot: Slot,
 }
 
 /// What an account has used up.
@@ -209,6 +196,7 @@ impl Tally {
             files: Mutex::default(),
             replay: Mutex::default(),
             taken: Mutex::default(),
+            approved: Mutex::default(),
             swept: Mutex::default(),
             holds: AtomicU64::default(),
         }
@@ -226,27 +214,30 @@ impl Tally {
             Record::Sent { account, recipients, .. } | Record::Sum { account, recipients } => {
                 self.shard(account.0).senders.entry(*account).or_default().recipients.add(hour, *recipients);
             }
-            Record::Received { mailbox, pair, .. } => {
-                self.received_one(Delivered { mailbox: *mailbox, pair: *pair, hour });
+            Record::Received { mailbox, pair, slot, .. } => {
+                // Older files say the hour only: all of it counts as long as its end would.
+                let slot = slot.unwrap_or_else(|| Slot::last_of(hour));
+                self.received_one(Delivered { mailbox: *mailbox, pair: *pair, slot });
             }
         }
     }
 
     fn received_one(&self, one: Delivered) {
-        self.shard(one.mailbox.0).mailboxes.entry(one.mailbox).or_default().add(one.hour);
+        let now = Slot::of(self.clock.now());
+        self.shard(one.mailbox.0).mailboxes.entry(one.mailbox).or_default().add(one.slot, now);
         let mut shard = self.shard(one.pair);
         if shard.pairs.len() >= PAIRS_OF_A_SHARD && !shard.pairs.contains_key(&one.pair) {
-            shard.forget_pairs(one.hour);
+            shard.forget_pairs(now);
         }
-        shard.pairs.entry(one.pair).or_default().add(one.hour);
+        shard.pairs.entry(one.pair).or_default().add(one.slot, now);
     }
 
     fn take_back_one(&self, one: Delivered) {
         if let Some(count) = self.shard(one.mailbox.0).mailboxes.get_mut(&one.mailbox) {
-            count.take_back(one.hour);
+            count.take_back(one.slot);
         }
         if let Some(count) = self.shard(one.pair).pairs.get_mut(&one.pair) {
-            count.take_back(one.hour);
+            count.take_back(one.slot);
         }
     }
 
@@ -280,11 +271,11 @@ impl Tally {
         }
     }
 
-    /// What a mailbox has taken in the hour of `at`, and from this sender.
+    /// What a mailbox has taken in the hour that ends with `at`, and from this sender.
     pub fn received(&self, mailbox: RecipientId, sender: &ReversePath, at: Timestamp) -> Received {
-        let (hour, pair) = (Hour::of(at), pair_of(mailbox, sender));
-        let of_all = self.shard(mailbox.0).mailboxes.get(&mailbox).map_or(0, |count| count.of(hour));
-        let of_pair = self.shard(pair).pairs.get(&pair).map_or(0, |count| count.of(hour));
+        let (now, pair) = (Slot::of(at), pair_of(mailbox, sender));
+        let of_all = self.shard(mailbox.0).mailboxes.get(&mailbox).map_or(0, |count| count.of_hour(now));
+        let of_pair = self.shard(pair).pairs.get(&pair).map_or(0, |count| count.of_hour(now));
         Received { of_all, of_pair }
     }
 
@@ -298,7 +289,7 @@ impl Tally {
         let (place, elapsed) = (*swept, self.clock.elapsed());
         drop(swept);
         if let Some(shard) = self.shards.get(place) {
-            locked(shard).sweep(Hour::of(now), elapsed);
+            locked(shard).sweep(now, elapsed);
         }
     }
 
@@ -322,24 +313,25 @@ impl Sender {
 }
 
 impl Shard {
-    /// Makes room for another pair: those of former hours go, then the least busy.
-    fn forget_pairs(&mut self, hour: Hour) {
-        self.pairs.retain(|_, count| count.hour >= hour);
+    /// Makes room for another pair: those that are over go, then the least busy.
+    fn forget_pairs(&mut self, now: Slot) {
+        self.pairs.retain(|_, count| !count.is_over(now));
         let mut least = 1;
         while self.pairs.len() >= PAIRS_OF_A_SHARD {
-            self.pairs.retain(|_, count| count.count > least);
+            self.pairs.retain(|_, count| count.of_hour(now) > least);
             least = u32::saturating_mul(least, 2);
         }
     }
 
     /// Forgets what counts no more.
-    fn sweep(&mut self, now: Hour, elapsed: Duration) {
+    fn sweep(&mut self, now: Timestamp, elapsed: Duration) {
+        let (hour, now) = (Hour::of(now), Slot::of(now));
         self.senders.retain(|_, sender| {
-            sender.recipients.forget(now);
+            sender.recipients.forget(hour);
             !sender.recipients.is_empty() || !sender.held.is_empty() || sender.turns.within_minute(elapsed) > 0
         });
-        self.mailboxes.retain(|_, count| count.hour >= now);
-        self.pairs.retain(|_, count| count.hour >= now);
+        self.mailboxes.retain(|_, count| !count.is_over(now));
+        self.pairs.retain(|_, count| !count.is_over(now));
         // A burst need not be paid for for ever.
         self.senders.shrink_to(self.senders.len().saturating_mul(2));
         self.mailboxes.shrink_to(self.mailboxes.len().saturating_mul(2));

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::files::Record;
-use super::{Delivered, Hour, Tally, pair_of};
+use super::{Branch, Delivered, Hour, Slot, Tally, pair_of};
 use crate::model::directory::RecipientId;
+use crate::model::mail::Timestamp;
 use crate::model::policy::{Envelope, Origin};
-use crate::model::queue::{EntryFacts, Hop, QueueId, Target};
+use crate::model::queue::{EntryFacts, Event, Hop, QueueId, Target};
 use crate::store::intake::locked;
 use crate::store::queue::{Happened, Witness};
 
@@ -43,8 +44,7 @@ impl Replay {
 
 impl Tally {
     /// The deliveries of an expansion.
-    fn deliveries(facts: &EntryFacts, targets: &[Target]) -> Vec<Delivered> {
-        let hour = Hour::of(facts.accepted_at);
+    fn deliveries(facts: &EntryFacts, slot: Slot, targets: &[Target]) -> Vec<Delivered> {
         if facts.origin == Origin::System {
             return Vec::new();
         }
@@ -52,7 +52,30 @@ impl Tally {
             Hop::Mailbox(mailbox) => Some((*mailbox, pair_of(*mailbox, &facts.reverse_path))),
             Hop::SentItems(_) | Hop::Postmaster | Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => None,
         });
-        mailboxes.map(|(mailbox, pair)| Delivered { mailbox, pair, hour }).collect()
+        mailboxes.map(|(mailbox, pair)| Delivered { mailbox, pair, slot }).collect()
+    }
+
+    /// Counts an expansion that was made at a time, unless that was done when it was made, or is over.
+    fn told(&self, branch: Branch, facts: &EntryFacts, at: Timestamp, targets: &[Target]) {
+        let slot = Slot::of(at);
+        let taken = locked(&self.taken).remove(&branch);
+        if !slot.is_within_hour_of(Slot::of(self.clock.now())) {
+            return;
+        }
+        let deliveries = taken.unwrap_or_else(|| {
+            let mut deliveries = Self::deliveries(facts, slot, targets);
+            if let Some(replay) = locked(&self.replay).as_ref() {
+                deliveries.retain(|one| !replay.received.contains(&(facts.id, one.mailbox)));
+            }
+            deliveries.iter().for_each(|one| self.received_one(*one));
+            deliveries
+        });
+        let of = |one: &Delivered| {
+            let (mailbox, pair, slot) = (one.mailbox, one.pair, Some(one.slot));
+            Record::Received { id: facts.id, mailbox, pair, slot }
+        };
+        let records: Vec<Record> = deliveries.iter().map(of).collect();
+        locked(&self.files).append(slot.hour(), &records);
     }
 }
 
@@ -80,29 +103,24 @@ impl Witness for Tally {
     }
 
     fn expanded(&self, _: u64, facts: &EntryFacts, targets: &[Target]) {
-        let hour = Hour::of(facts.accepted_at);
-        let taken = locked(&self.taken).remove(&facts.id);
-        if hour < Hour::of(self.clock.now()) {
-            return;
-        }
-        let deliveries = taken.unwrap_or_else(|| {
-            let mut deliveries = Self::deliveries(facts, targets);
-            if let Some(replay) = locked(&self.replay).as_ref() {
-                deliveries.retain(|one| !replay.received.contains(&(facts.id, one.mailbox)));
-            }
-            deliveries.iter().for_each(|one| self.received_one(*one));
-            deliveries
-        });
-        let records = deliveries.iter();
-        let records: Vec<Record> =
-            records.map(|one| Record::Received { id: facts.id, mailbox: one.mailbox, pair: one.pair }).collect();
-        locked(&self.files).append(hour, &records);
+        self.told(Branch { id: facts.id, below: None }, facts, facts.accepted_at, targets);
     }
 
-    /// What moderators let pass is not counted: they are slower than any rate.
-    fn branched(&self, _: u64, _: &EntryFacts, _: u32, _: u32, _: &[Target]) {}
+    /// One who approves a hundred messages at once is no slower than a hundred senders, so what moderators let pass is
+    /// counted at that time.
+    fn branched(&self, _: u64, facts: &EntryFacts, place: u32, _: u32, targets: &[Target]) {
+        let branch = Branch { id: facts.id, below: Some(place) };
+        let approved_at = locked(&self.approved).remove(&branch);
+        self.told(branch, facts, approved_at.unwrap_or(facts.accepted_at), targets);
+    }
 
-    fn moved(&self, _: u64, _: &EntryFacts, _: &[Happened]) {}
+    fn moved(&self, _: u64, facts: &EntryFacts, happened: &[Happened]) {
+        for one in happened {
+            if let Event::Approved(decision) = &one.event {
+                locked(&self.approved).insert(Branch { id: facts.id, below: Some(one.place) }, decision.at);
+            }
+        }
+    }
 
     fn settled(&self, _: u64) {
         // Said first when the queue has told all that it has.

@@ -1,28 +1,27 @@
 //! Deliveries that are counted when a message is expanded, before the queue has recorded that.
 
-use super::{Delivered, Hour, Tally, pair_of};
+use super::{Branch, Delivered, Slot, Tally, pair_of};
 use crate::model::directory::RecipientId;
 use crate::model::mail::{ReversePath, Timestamp};
 use crate::model::policy::limits::Received;
-use crate::model::queue::QueueId;
 use crate::store::intake::locked;
 
-/// The deliveries of one message that are being counted.
+/// The deliveries of one expansion that are being counted.
 #[derive(Debug)]
 pub struct Taken<'tally> {
     tally: &'tally Tally,
-    id: QueueId,
-    hour: Hour,
-    accepted_at: Timestamp,
+    branch: Branch,
+    at: Timestamp,
 }
 
 impl Tally {
-    /// Begins to count the deliveries of a message; what an earlier attempt to expand it counted is taken back. They
-    /// stay counted when the queue tells of the expansion, or until the next attempt.
-    pub fn take(&self, id: QueueId, accepted_at: Timestamp) -> Taken<'_> {
-        let former = locked(&self.taken).insert(id, Vec::new());
+    /// Begins to count the deliveries of a message, `at` the time at which it was accepted, or below a moderated
+    /// recipient that of the approval. What an earlier attempt to expand it counted is taken back. They stay counted
+    /// when the queue tells of the expansion, or until the next attempt.
+    pub fn take(&self, branch: Branch, at: Timestamp) -> Taken<'_> {
+        let former = locked(&self.taken).insert(branch, Vec::new());
         former.into_iter().flatten().for_each(|one| self.take_back_one(one));
-        Taken { tally: self, id, hour: Hour::of(accepted_at), accepted_at }
+        Taken { tally: self, branch, at }
     }
 }
 
@@ -38,10 +37,10 @@ impl Taken<'_> {
         sender: &ReversePath,
         judge: impl FnOnce(Received) -> Result<(), E>,
     ) -> Result<(), E> {
-        judge(self.tally.received(mailbox, sender, self.accepted_at))?;
-        let one = Delivered { mailbox, pair: pair_of(mailbox, sender), hour: self.hour };
+        judge(self.tally.received(mailbox, sender, self.at))?;
+        let one = Delivered { mailbox, pair: pair_of(mailbox, sender), slot: Slot::of(self.at) };
         self.tally.received_one(one);
-        locked(&self.tally.taken).entry(self.id).or_default().push(one);
+        locked(&self.tally.taken).entry(self.branch).or_default().push(one);
         Ok(())
     }
 }

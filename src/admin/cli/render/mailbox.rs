@@ -65,7 +65,7 @@ pub(super) fn limits(page: &mut Page, view: &LimitsView) {
         ("sessions at the same time", bound(view.sessions)),
         ("messages of this minute", view.messages_per_minute.to_string()),
         ("recipients of this day", view.recipients_per_day.to_string()),
-        ("received in this hour", view.received_per_hour.to_string()),
+        ("received in the last hour", view.received_per_hour.to_string()),
         ("received in an hour from one sender", bound(view.received_from_one_per_hour)),
     ];
     rows.iter().for_each(|(what, how)| page.line(&format!("  {what}: {how}")));

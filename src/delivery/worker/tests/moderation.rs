@@ -120,3 +120,38 @@ fn a_moderators_own_mail_is_not_held() {
         assert_eq!((house.inbox(ALICE).len(), house.inbox(BOB).len()), (1, 1));
     });
 }
+
+#[test]
+fn what_moderators_let_pass_at_once_is_counted_like_any_mail() {
+    in_runtime(async {
+        let snapshot = contoso();
+        let change = |id: RecipientId, change: &dyn Fn(&mut Recipient)| {
+            let mut recipient = Recipient::clone(snapshot.recipient(id).unwrap());
+            change(&mut recipient);
+            Change::PutRecipient(Box::new(recipient))
+        };
+        let waits = change(STAFF, &|staff| {
+            let set = Moderation { enabled: true, moderated_by: vec![INFO], ..Moderation::default() };
+            staff.moderation = Some(Box::new(set));
+        });
+        let slow = change(BOB, &|bob| {
+            let received_per_hour = Some(Cap::Count(1));
+            bob.limits = Some(Box::new(RecipientLimits { received_per_hour, ..RecipientLimits::default() }));
+        });
+        let house = House::of(snapshot.apply(&[waits, slow]).unwrap(), None);
+        let mut ids = Vec::new();
+        for messages in 1..=2 {
+            ids.push(house.submit(ALICE_ADDRESS, &["staff@contoso.example"]).await);
+            house.settle_to(messages).await;
+        }
+        // They wait for hours: it is the approval that makes them arrive together.
+        house.clock.advance(Duration::from_secs(5 * 3_600));
+        for (place, id) in ids.into_iter().enumerate() {
+            house.decide(id, Verdict::Approve, "");
+            house.settle_to(1 - place).await;
+        }
+        assert_eq!(house.inbox(BOB).len(), 1);
+        let reports: Vec<String> = house.inbox(ALICE);
+        assert!(reports.iter().any(|report| report.contains("\nStatus: 5.2.122\n")), "{reports:?}");
+    });
+}
