@@ -10,6 +10,7 @@
     reason = "tests may stop at the first surprise, and read settings of their own"
 )]
 
+mod counting;
 mod sent_items;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -17,8 +17,8 @@ use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
-    Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Moderated, Occasion, Permit, Posting,
-    Proof, Refusal, Route, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author,
+    Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Moderated, Notify, Occasion, Permit,
+    Posting, Proof, Refusal, Route, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author,
     authorship, auto_reply, expand, sent_items, sign_in,
 };
 use crate::model::smtp::replies::Answer;
@@ -367,8 +367,8 @@ impl Session<'_> {
                 Expanded::Refused { address, refusal, passage } => {
                     let reply = refusal.bare_reply(self.settings);
                     let hears = path_text(&passage.reverse_path);
-                    let report =
-                        if hears.is_empty() { "nobody is told".to_owned() } else { format!("a report to {hears}") };
+                    let nobody = hears.is_empty() || passage.dsn.notify == Notify::Never;
+                    let report = if nobody { "nobody is told".to_owned() } else { format!("a report to {hears}") };
                     outcome.push(format!("{address}: not delivered, {report}: {reply}"));
                     let account = self.account_of(sender);
                     cures.extend(cure::recipient(self.snapshot, &refusal, &address.to_string(), account));

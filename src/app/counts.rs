@@ -31,4 +31,8 @@ impl Tallies for Counters {
     fn submitted(&self, account: RecipientId) -> u32 {
         self.tally.sent(account).messages_of_minute
     }
+
+    fn addressed(&self, account: RecipientId) -> u32 {
+        self.tally.sent(account).recipients_of_day
+    }
 }

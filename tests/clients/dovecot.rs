@@ -7,9 +7,11 @@ use std::process::{Command, Stdio};
 use super::imap::Imap;
 use super::swaks::{Swaks, Tls};
 use crate::support::maildir::{Stored, messages};
-use crate::support::process::Running;
+use crate::support::process::{Running, run};
 use crate::support::server::Server;
-use crate::support::{Place, free_port, parts, wait_for_port};
+use crate::support::site::Site;
+use crate::support::smtp::Client;
+use crate::support::{Place, free_port, parts, wait_for, wait_for_port};
 
 const PASSWORD: &str = "imap-password";
 
@@ -152,4 +154,62 @@ fn dovecot_shows_what_was_delivered_octet_by_octet() {
     assert!(dovecot.process.stop().is_some(), "dovecot did not stop");
     let log = std::fs::read_to_string(place.path().join("dovecot/log")).unwrap();
     assert!(!log.contains("Error") && !log.contains("Corrupt"), "{log}");
+}
+
+#[test]
+fn what_doveadm_removes_makes_room_for_mail() {
+    let (Some(_), Some(doveadm)) = (parts::find("dovecot"), parts::find("doveadm")) else { return };
+    let place = Place::new();
+    let site = Site::set_up(&place, &[], "");
+    let server = site.start(&place);
+    let (succeeded, text) = site.franking(&[
+        "recipient",
+        "set",
+        "alice",
+        "--quota-receive",
+        "2000",
+        "--quota-send",
+        "2000",
+        "--quota-warning",
+        "unlimited",
+    ]);
+    assert!(succeeded, "{text}");
+    let eve = "eve@fabrikam.example";
+    let send = |token: &str| {
+        let content = format!("From: {eve}\r\nSubject: {token}\r\n\r\n{}\r\n", "seventy octets or so. ".repeat(100));
+        Client::connect(site.inbound()).unwrap().send(eve, &["alice@contoso.example"], &content)
+    };
+    send("fills").unwrap();
+    server.mailbox("alice").wait_for("fills");
+    let refused = send("too-much").unwrap_err().to_string();
+    assert!(refused.contains("5.2.2"), "{refused}");
+    let maildir = server.mailbox("alice").directory().expect("a mailbox");
+    let mail = place.directory("mail");
+    hand_over(place.path().join("data/mailboxes").as_path());
+    open_up(&place);
+    symlink(&maildir, mail.join("alice")).unwrap();
+    let Some(mut dovecot) = Dovecot::start(&place, &mail) else { return };
+    let configuration = place.path().join("dovecot.conf");
+    let mut command = Command::new(doveadm);
+    command.arg("-c").arg(&configuration).args(["expunge", "-u", "alice", "mailbox", "INBOX", "all"]);
+    let outcome = run(&mut command, "");
+    assert!(outcome.status.success(), "{}", outcome.text);
+    assert_eq!(messages(&maildir).len(), 0);
+    // Nobody told the server: it looks at the mailbox when somebody wants to put something in.
+    wait_for("room for mail", || send("fits-again").ok());
+    server.mailbox("alice").wait_for("fits-again");
+    let shown = site.json(&["mailbox", "show", "alice"]);
+    let held = shown.pointer("/mailboxes/0/messages").and_then(serde_json::Value::as_u64);
+    assert_eq!(held, Some(1), "{shown}");
+    assert!(dovecot.process.stop().is_some(), "dovecot did not stop");
+    server.stop();
+}
+
+/// Lets the user that Dovecot reads mail as pass through the data directory, which nobody else may.
+fn open_up(place: &Place) {
+    if rustix::process::geteuid().is_root() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let data = place.path().join("data");
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o711)).unwrap();
+    }
 }

@@ -39,6 +39,7 @@ struct Told {
     usage: HashMap<RecipientId, Usage>,
     received: HashMap<RecipientId, Received>,
     submitted: HashMap<RecipientId, u32>,
+    addressed: HashMap<RecipientId, u32>,
 }
 
 impl Tallies for Told {
@@ -52,6 +53,10 @@ impl Tallies for Told {
 
     fn submitted(&self, account: RecipientId) -> u32 {
         self.submitted.get(&account).copied().unwrap_or(0)
+    }
+
+    fn addressed(&self, account: RecipientId) -> u32 {
+        self.addressed.get(&account).copied().unwrap_or(0)
     }
 }
 
@@ -123,6 +128,9 @@ impl Stage {
             }
             ["submitted", account, count] => {
                 self.counts.submitted.insert(self.named(account), count.parse().unwrap());
+            }
+            ["addressed", account, count] => {
+                self.counts.addressed.insert(self.named(account), count.parse().unwrap());
             }
             ["holds", mailbox, bytes] => {
                 let usage = Usage { bytes: bytes.parse().unwrap(), messages: 1 };

@@ -302,3 +302,15 @@ fn all_spellings_of_a_sender_are_one_sender() {
     // What a tag means elsewhere is not for us to say.
     assert_ne!(key("eve+1@fabrikam.example"), key("eve+2@fabrikam.example"));
 }
+
+#[test]
+fn a_mailbox_for_reports_about_a_journal_and_a_read_receipt_are_not_answered() {
+    let of = |address: &str| directory(&format!("organisation.journaling_report_ndr_to = \"{address}\"\n"));
+    assert_eq!(judge(&of("ANN@contoso.example"), &Case::outside("")), Err(NoReply::JournalReports));
+    assert_eq!(judge(&of("ANN@contoso.example"), &Case::inside("")), Err(NoReply::JournalReports));
+    assert!(judge(&of("bob@contoso.example"), &Case::outside("")).is_ok());
+    let receipt = "Content-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n";
+    assert_eq!(judge(&directory(""), &Case::outside(receipt)), Err(NoReply::Report));
+    let null = Case { from: "", ..Case::outside("") };
+    assert_eq!(judge(&directory(""), &null), Err(NoReply::NullReversePath));
+}

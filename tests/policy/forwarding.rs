@@ -4,7 +4,7 @@ use franking::model::directory::Snapshot;
 use franking::model::directory::document::Document;
 use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
 use franking::model::policy::forwarding::{Exit, exit, target};
-use franking::model::policy::{Origin, Posting, Refusal, Sender, Settings, Unrecorded, expand};
+use franking::model::policy::{Expanded, Notify, Origin, Posting, Refusal, Sender, Settings, Unrecorded, expand};
 use franking::model::queue::{ReportKind, State, Target};
 use franking::model::report::is_kept_back;
 
@@ -206,5 +206,98 @@ fn remote_domains_keep_reports_back_and_only_from_readers_outside() {
         assert_eq!(kept_back(kind, "eve@fabrikam.example"), fabrikam, "{kind:?}");
         assert!(!kept_back(kind, "info@contoso.example"), "{kind:?}");
         assert!(!is_kept_back(kind, &organisation(PLACES), &Address::parse("eve@adatum.example").unwrap()));
+    }
+}
+
+/// What a message comes to: where it ends, what is refused, and whether anybody hears of that.
+fn outcome(snapshot: &Snapshot, origin: Origin, path: &str, to: &str) -> Vec<String> {
+    let reverse_path = ReversePath::Mailbox(Address::parse(path).unwrap());
+    let sender = match origin {
+        Origin::Anonymous => Sender::Anonymous,
+        Origin::Account(_) | Origin::System => Sender::System,
+    };
+    let permit = asked(snapshot, &sender, to).unwrap();
+    let posting = Posting::announced(snapshot, origin, &reverse_path, 0);
+    let now = Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap();
+    let found = expand(snapshot, &Settings::default(), &posting, &[permit], now, &mut Unrecorded);
+    let mut words: Vec<String> = found
+        .into_iter()
+        .map(|end| match end {
+            Expanded::Deliver(copy) => format!("{:?}", copy.to).split(['(', ' ']).next().unwrap().to_owned(),
+            Expanded::Refused { address, refusal, passage } => {
+                let heard = if passage.dsn.notify == Notify::Never { "unheard" } else { "reported" };
+                format!("{address} {:?} {heard}", *refusal)
+            }
+            Expanded::Dropped { address, .. } => format!("{address} dropped"),
+            Expanded::Moderated(_) => "waits".to_owned(),
+        })
+        .collect();
+    words.sort_unstable();
+    words
+}
+
+#[test]
+fn a_group_is_no_way_around_the_policy() {
+    let members = "[[recipient]]\naddress = \"friends@contoso.example\"\nrequire_sender_authentication = false\n\
+        members = [\"contact@contoso.example\", \"chain@contoso.example\", \"kept@contoso.example\"]";
+    let ground = changed(&organisation(PLACES), members);
+    let forwards =
+        |keep: bool| forwarding_to(&ground, &format!("forward_to = \"friends@contoso.example\"\nkeep_copy = {keep}"));
+    let told =
+        |snapshot: &Snapshot| outcome(snapshot, id_of_kept(snapshot), "kept@contoso.example", "info@contoso.example");
+    let blocked = |who: &str, heard: &str| format!("{who}@contoso.example ExternalForwardingBlocked {heard}");
+    let refused = |heard| vec![blocked("chain", heard), blocked("contact", heard)];
+    let with = |copies: usize, heard| [vec!["Mailbox".to_owned(); copies], refused(heard)].concat();
+    // Who is inside gets it; the account hears of the others, whatever is kept.
+    assert_eq!(told(&forwards(false)), with(1, "reported"));
+    assert_eq!(told(&forwards(true)), with(2, "reported"));
+    let stranger =
+        |snapshot: &Snapshot| outcome(snapshot, Origin::Anonymous, "eve@adatum.example", "info@contoso.example");
+    assert_eq!(stranger(&forwards(false)), with(1, "reported"));
+    assert_eq!(stranger(&forwards(true)), with(2, "unheard"));
+    // Permitted, they leave, unless the remote domain drops what is forwarded; and who writes to the group is not held.
+    let on = changed(&forwards(true), "organisation.auto_forwarding_mode = \"On\"");
+    assert_eq!(told(&on), ["Mailbox", "Mailbox", "Relay"]);
+    let dropping = changed(&on, "[[remote_domain]]\ndomain = \"fabrikam.example\"\nauto_forward_enabled = false");
+    let dropped = "contact@fabrikam.example dropped";
+    assert_eq!(told(&dropping), ["Mailbox", "Mailbox", dropped, dropped]);
+    let direct = forwards(true);
+    assert_eq!(
+        outcome(&direct, Origin::Anonymous, "eve@adatum.example", "friends@contoso.example"),
+        ["Mailbox", "Relay"]
+    );
+}
+
+#[test]
+fn a_stranger_hears_nothing_of_forwarding_when_the_mailbox_has_the_message() {
+    let snapshot =
+        forwarding_to(&organisation(PLACES), "forward_to_smtp = \"partner@fabrikam.example\"\nkeep_copy = true");
+    let blocked =
+        |heard: &str| vec!["Mailbox".to_owned(), format!("info@contoso.example ExternalForwardingBlocked {heard}")];
+    let stranger = outcome(&snapshot, Origin::Anonymous, "eve@adatum.example", "info@contoso.example");
+    assert_eq!(stranger, blocked("unheard"));
+    let account = id_of_kept(&snapshot);
+    assert_eq!(outcome(&snapshot, account, "kept@contoso.example", "info@contoso.example"), blocked("reported"));
+    // Further down the chain it is the same: somebody has the message.
+    let row = "[[recipient]]\naddress = \"kept@contoso.example\"\nforward_to = \"info@contoso.example\"\nkeep_copy = true\n\
+        [[recipient]]\naddress = \"info@contoso.example\"\nkeep_copy = false";
+    let chain = changed(&snapshot, row);
+    let stranger = outcome(&chain, Origin::Anonymous, "eve@adatum.example", "kept@contoso.example");
+    assert_eq!(stranger, blocked("unheard"));
+}
+
+#[test]
+fn who_writes_to_a_group_itself_reaches_its_members_whatever_forwards_to_it_before() {
+    let inner = "[[recipient]]\ntype = \"MailUniversalDistributionGroup\"\naddress = \"outer@contoso.example\"\n\
+        members = [\"friends@contoso.example\"]";
+    let ground = changed(&organisation(PLACES), inner);
+    let snapshot = forwarding_to(&ground, "forward_to = \"friends@contoso.example\"\nkeep_copy = true");
+    for group in ["friends", "outer"] {
+        let group = format!("{group}@contoso.example");
+        for to in [["info@contoso.example", group.as_str()], [group.as_str(), "info@contoso.example"]] {
+            let found = ends(&snapshot, id_of_kept(&snapshot), "kept@contoso.example", &to);
+            let leaves = found.iter().filter(|end| end.starts_with("contact@fabrikam.example from")).count();
+            assert_eq!((leaves, found.len()), (1, 2), "{found:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use franking::model::directory::{
     AcceptedDomain, AutoForwardingMode, Change, DomainType, Organisation, Recipient, Snapshot,
 };
+use franking::model::mail::Timestamp;
 use franking::model::policy::ways_out::{Passage, Place, Section, WayOut, page};
 use franking::model::policy::{Destination, Expanded, Route, Settings};
 use proptest::prelude::*;
@@ -99,6 +100,13 @@ fn line(way: &WayOut) -> String {
         WayOut::Forwarding { mailbox, target, leaves_for, keeps_copy, passage, property } => {
             format!("{mailbox} {property:?} {target} {leaves_for} {keeps_copy} {passage:?}")
         }
+        WayOut::GroupForwarding { mailbox, target, group, keeps_copy, passage, .. } => {
+            format!("{mailbox} {target} members of {group} {keeps_copy} {passage:?}")
+        }
+        WayOut::AutomaticReply { mailbox, audience, from, until, passage } => {
+            let time = |time: &Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
+            format!("{mailbox} answers {audience:?} {} {} {passage:?}", time(from), time(until))
+        }
         WayOut::Person { recipient, leaves_for, .. } | WayOut::RemoteMailbox { recipient, leaves_for, .. } => {
             format!("{recipient} {leaves_for}")
         }
@@ -134,6 +142,77 @@ fn every_kind_of_way_is_listed_and_nothing_else() {
     );
 }
 
+const BY_ITSELF: &str = r#"
+    [[recipient]]
+    type = "MailContact"
+    address = "contact@contoso.example"
+    external = "contact@fabrikam.example"
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "partners@contoso.example"
+    members = ["contact@contoso.example"]
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "around@contoso.example"
+    members = ["partners@contoso.example", "around@contoso.example"]
+    [[recipient]]
+    type = "MailContact"
+    address = "chain@contoso.example"
+    external = "around@contoso.example"
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "inside@contoso.example"
+    members = ["quiet@contoso.example"]
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "quiet@contoso.example"
+    forward_to = "inside@contoso.example"
+    auto_reply = { state = "Enabled", internal_message = "Away." }
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "one@contoso.example"
+    forward_to = "partners@contoso.example"
+    keep_copy = true
+    auto_reply = { state = "Enabled", internal_message = "Away.", external_message = "Away." }
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "two@contoso.example"
+    forward_to = "chain@contoso.example"
+    auto_reply = { start_time = "2026-12-24T12:00:00Z", end_time = "2027-01-04T08:00:00Z", internal_message = "Away.", external_message = "Away.", external_audience = "Known" }
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "three@contoso.example"
+    forward_to_smtp = "quiet@contoso.example"
+    auto_reply = { state = "Enabled", internal_message = "Away.", external_message = "Away." }
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "four@contoso.example"
+    auto_reply = { state = "Enabled", internal_message = "Away.", external_message = "Away.", external_oof_options = "InternalOnly" }
+"#;
+
+#[test]
+fn groups_that_mailboxes_forward_to_and_automatic_replies_are_ways_out() {
+    let lines = |document: &str| -> Vec<String> {
+        let found = all(&organisation(document), &Settings::default());
+        let by_itself = |way: &&WayOut| way.section() <= Section::AutomaticReplies;
+        found.iter().filter(by_itself).map(line).collect()
+    };
+    assert_eq!(
+        lines(BY_ITSELF),
+        [
+            "one@contoso.example partners@contoso.example members of partners@contoso.example true Blocked",
+            "two@contoso.example chain@contoso.example members of around@contoso.example false Blocked",
+            "one@contoso.example answers All - - Open",
+            "two@contoso.example answers Known 2026-12-24T12:00:00.000Z 2027-01-04T08:00:00.000Z Open",
+            "three@contoso.example answers All - - Ignored",
+        ]
+    );
+    let open = lines(&format!("[organisation]\nauto_forwarding_mode = \"On\"\n{BY_ITSELF}"));
+    assert!(open[0].ends_with("true Open") && open[1].ends_with("false Open"), "{open:?}");
+    let held = "\n[[remote_domain]]\ndomain = \"*\"\nallowed_oof_type = \"None\"\n";
+    assert!(lines(&format!("{BY_ITSELF}{held}"))[2].ends_with("Dropped"));
+}
+
 #[test]
 fn what_the_policy_blocks_is_listed_as_blocked() {
     let organisation = Organisation::default();
@@ -165,7 +244,7 @@ fn a_directory_of_many_pages_is_listed_whole_and_no_page_is_long() {
         pages += 1;
         next = page.next;
     }
-    assert_eq!((ways, pages), (1_700, 8));
+    assert_eq!((ways, pages), (1_700, 9));
 }
 
 proptest! {
@@ -181,7 +260,11 @@ proptest! {
         for way in &open {
             match way {
                 WayOut::Forwarding { leaves_for, .. } | WayOut::Person { leaves_for, .. } => listed.push(leaves_for.to_string()),
-                WayOut::Group { .. } | WayOut::RemoteMailbox { .. } | WayOut::InternalRelay { .. } => {}
+                WayOut::Group { .. }
+                | WayOut::GroupForwarding { .. }
+                | WayOut::AutomaticReply { .. }
+                | WayOut::RemoteMailbox { .. }
+                | WayOut::InternalRelay { .. } => {}
             }
         }
         for number in 0..all_drawn.len() {

@@ -9,7 +9,7 @@ use super::Global;
 use super::output::{printable_json, visible};
 use super::run::Desk;
 use crate::admin::office::{Failure, Request, Response};
-use crate::model::directory::AutoForwardingMode;
+use crate::model::directory::{AutoForwardingMode, ExternalAudience};
 use crate::model::policy::ways_out::{ForwardingProperty, Passage, Place, Section, WayOut};
 
 /// What an auditor asks.
@@ -18,8 +18,8 @@ use crate::model::policy::ways_out::{ForwardingProperty, Passage, Place, Section
 pub enum AuditCommand {
     /// List every way by which mail leaves the organisation
     #[command(after_help = "\
-What mailboxes forward by themselves, mail users and contacts, groups with members outside, remote mailboxes, and \
-domains that are passed on. A way is open, or the line says what closes it.
+What mailboxes forward by themselves, also through groups, and answer to strangers, mail users and contacts, groups \
+with members outside, remote mailboxes, and domains that are passed on. A way is open, or the line says what closes it.
 
 Exchange: Get-Mailbox -Filter \"ForwardingSmtpAddress -ne $null\", Get-MailContact, Get-HostedOutboundSpamFilterPolicy
 
@@ -141,6 +141,7 @@ impl Writing {
 const fn heading(section: Section) -> &'static str {
     match section {
         Section::MailboxForwarding => "Mailboxes that forward outside",
+        Section::AutomaticReplies => "Automatic replies to strangers",
         Section::MailUsersAndContacts => "Mail users and contacts",
         Section::Groups => "Groups with members outside",
         Section::RemoteMailboxes => "Remote mailboxes",
@@ -152,20 +153,31 @@ const fn heading(section: Section) -> &'static str {
 pub(super) fn line(way: &WayOut) -> String {
     match way {
         WayOut::Forwarding { mailbox, property, target, leaves_for, keeps_copy, passage } => {
-            let property = match property {
-                ForwardingProperty::ForwardingAddress => "ForwardingAddress",
-                ForwardingProperty::ForwardingSmtpAddress => "ForwardingSmtpAddress",
-            };
             let by = if target == leaves_for { String::new() } else { format!(" by way of {target}") };
-            let copy = if *keeps_copy { "keeps a copy" } else { "keeps no copy" };
+            format!("{mailbox} → {leaves_for}{by} ({})", forwarding(*property, *keeps_copy, *passage))
+        }
+        WayOut::GroupForwarding { mailbox, property, target, group, keeps_copy, passage } => {
+            let by = if target == group { String::new() } else { format!(" by way of {target}") };
+            let rest = forwarding(*property, *keeps_copy, *passage);
+            format!("{mailbox} → members outside of {group}{by} ({rest})")
+        }
+        WayOut::AutomaticReply { mailbox, audience, from, until, passage } => {
+            let whom = match audience {
+                ExternalAudience::None => "nobody",
+                ExternalAudience::Known => "strangers whom the directory knows",
+                ExternalAudience::All => "strangers",
+            };
+            let when = match (from, until) {
+                (Some(from), Some(until)) => format!(" from {from} until {until}"),
+                (_, _) => String::new(),
+            };
             let passage = match passage {
                 Passage::Open => "",
-                Passage::Blocked => "; blocked by the forwarding policy",
-                Passage::Dropped => "; dropped by the remote domain",
-                Passage::Ignored => "; ignored while ForwardingAddress is set",
-                Passage::Asleep => "; the mailbox cannot be opened",
+                Passage::Blocked | Passage::Dropped => " (held back by the remote domain *)",
+                Passage::Ignored => " (not while it forwards to an SMTP address)",
+                Passage::Asleep => " (the mailbox cannot be opened)",
             };
-            format!("{mailbox} → {leaves_for}{by} ({property}; {copy}{passage})")
+            format!("{mailbox} answers {whom}{when}{passage}")
         }
         WayOut::Person { recipient, recipient_type, leaves_for }
         | WayOut::RemoteMailbox { recipient, recipient_type, leaves_for } => {
@@ -187,6 +199,23 @@ pub(super) fn line(way: &WayOut) -> String {
             format!("{domain} → {host} (unknown recipients{below})")
         }
     }
+}
+
+/// What else there is to say of forwarding.
+fn forwarding(property: ForwardingProperty, keeps_copy: bool, passage: Passage) -> String {
+    let property = match property {
+        ForwardingProperty::ForwardingAddress => "ForwardingAddress",
+        ForwardingProperty::ForwardingSmtpAddress => "ForwardingSmtpAddress",
+    };
+    let copy = if keeps_copy { "keeps a copy" } else { "keeps no copy" };
+    let passage = match passage {
+        Passage::Open => "",
+        Passage::Blocked => "; blocked by the forwarding policy",
+        Passage::Dropped => "; dropped by the remote domain",
+        Passage::Ignored => "; ignored while ForwardingAddress is set",
+        Passage::Asleep => "; the mailbox cannot be opened",
+    };
+    format!("{property}; {copy}{passage}")
 }
 
 /// A few names, and that there are more.

@@ -175,6 +175,9 @@ pub struct OrganisationArgs {
     /// How many senders a mailbox remembers to have answered
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=i64::from(SENDERS_MAX)))]
     auto_reply_senders_max: Option<u32>,
+    /// Who gets reports about a journal: that mailbox answers nobody by itself; "" for none
+    #[arg(long, value_name = "ADDRESS")]
+    journaling_report_ndr_to: Option<String>,
     /// The largest message that accounts send, such as "35 MB" or "unlimited"
     #[arg(long, value_name = "SIZE")]
     send_bytes_max: Option<Limit>,
@@ -206,6 +209,7 @@ impl OrganisationCommand {
             proxy_addresses_max: args.proxy_addresses_max,
             auto_reply_only_when_named: on(args.auto_reply_only_when_named),
             auto_reply_senders_max: args.auto_reply_senders_max,
+            journaling_report_ndr_to: args.journaling_report_ndr_to.map(Into::into),
             send_bytes_max: args.send_bytes_max,
             receive_bytes_max: args.receive_bytes_max,
             reject_direct_send: on(args.reject_direct_send),

@@ -13,7 +13,8 @@ pub enum LimitsCommand {
     /// The limits of a recipient, and what it has used up
     #[command(after_help = "\
 Recipients of the day free themselves by the hour, 24 hours after its end, what a mailbox took by ten minutes, an hour \
-after their end; a group is one recipient. Own limits are set with franking recipient set, those of all others in [limits] of the configuration.
+after their end; a group is one recipient. Own limits are set with franking recipient set, those of all others in \
+[limits] of the configuration.
 
 Exchange: Get-ThrottlingPolicyAssociation, Get-ThrottlingPolicy, Get-Mailbox
 

@@ -42,7 +42,8 @@ pub enum ExternalAudience {
     /// Nobody.
     None,
     /// Senders whom the directory knows: mail contacts, mail users and guests. Exchange asks the contacts folder of the
-    /// mailbox, which does not exist here.
+    /// mailbox, which only its mail client knows; a server of SMTP and Maildirs has no such folder. So this answers
+    /// those whom an administrator made known to everybody, which is fewer, and never a stranger.
     Known,
     /// Everybody.
     #[default]

@@ -338,6 +338,10 @@ pub struct Organisation {
     pub auto_reply_only_when_named: bool,
     /// How many senders a mailbox remembers to have answered; the oldest is forgotten beyond it.
     pub auto_reply_senders_max: u32,
+    /// `JournalingReportNdrTo`: who gets what could not be delivered to a journal. That mailbox answers nobody by
+    /// itself (spec section 6.1). Nothing else follows from it here: this server keeps no journal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journaling_report_ndr_to: Option<Address>,
     /// `MaxSendSize` of the transport configuration: the largest message that accounts send, in octets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_bytes_max: Option<u64>,
@@ -384,6 +388,7 @@ impl Default for Organisation {
             proxy_addresses_max: PROXY_ADDRESSES_DEFAULT,
             auto_reply_only_when_named: true,
             auto_reply_senders_max: SENDERS_DEFAULT,
+            journaling_report_ndr_to: None,
             send_bytes_max: None,
             receive_bytes_max: None,
             reject_direct_send: false,

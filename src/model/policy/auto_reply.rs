@@ -80,6 +80,8 @@ pub enum NoReply {
     OutsidePeriod,
     /// The mailbox forwards to an SMTP address (spec section 5.1).
     Forwards,
+    /// The mailbox takes reports about messages of a journal (`JournalingReportNdrTo`).
+    JournalReports,
     /// The message is this server's own: a report, a notice or another reply.
     SystemMessage,
     /// The null reverse-path: there is nobody to answer.
@@ -133,6 +135,7 @@ impl NoReply {
             Self::Disabled => "automatic replies are off",
             Self::OutsidePeriod => "automatic replies are scheduled for another time",
             Self::Forwards => "the mailbox forwards to an SMTP address",
+            Self::JournalReports => "the mailbox takes reports about a journal",
             Self::SystemMessage => "the message is the server's own",
             Self::NullReversePath => "the reverse-path is null",
             Self::OwnMessage => "the mailbox wrote the message itself",
@@ -173,6 +176,11 @@ pub fn auto_reply<'a>(
     trail: &mut impl Trail,
 ) -> Result<AutomaticReply<'a>, NoReply> {
     let set = configured(mailbox, now, trail)?;
+    let reports = snapshot.organisation().journaling_report_ndr_to.as_ref();
+    if reports.is_some_and(|address| mailbox.addresses.contains(&address.key())) {
+        trail.note("the mailbox takes reports about a journal", true, || mailbox.primary().to_string());
+        return Err(NoReply::JournalReports);
+    }
     let sender = sender(mailbox, occasion, trail)?;
     let header = Header::of(occasion.head);
     let forbids = header.forbids();

@@ -6,15 +6,16 @@
 //! ever get the message, so it is refused with a report.
 
 mod approval;
+mod forwarded;
 mod way;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::admit::{Permit, blind_copy, judge};
-use super::delivery::{Delivery, Destination, Expanded, Passage, Route, Suppression};
+use super::delivery::{Delivery, Destination, Expanded, Passage, Route};
 use super::envelope::{DsnRequest, Notify};
-use super::forwarding::{self, Exit};
+use super::forwarding;
 use super::posting::Posting;
 use super::refusal::Refusal;
 use super::resolve::{Resolution, not_found, of_recipient, reaches_someone, resolve, resolve_object};
@@ -53,6 +54,10 @@ struct Expansion<'world, T: Trail> {
     relied_on: Option<Address>,
     /// Whose moderators have approved.
     passed: Option<RecipientId>,
+    /// What the message itself is for.
+    first: Vec<Resolution>,
+    /// The groups that it reaches from there without any forwarding, once that was asked.
+    direct: Option<HashSet<RecipientId>>,
     result: Vec<Expanded>,
 }
 
@@ -79,6 +84,7 @@ pub fn expand(
         | Resolution::Foreign(_)
         | Resolution::Unknown(_) => None,
     }));
+    expansion.first.clone_from(&resolved);
     for (permit, resolution) in permits.iter().zip(resolved) {
         let passage = Passage {
             path: permit.path().clone(),
@@ -92,6 +98,7 @@ pub fn expand(
             via: None,
             forwarders: Vec::new(),
             within: Vec::new(),
+            copied: false,
             nested_approved: false,
         };
         expansion.permit(Branch { resolution, way: Arc::new(way) });
@@ -124,6 +131,8 @@ impl<'world, T: Trail> Expansion<'world, T> {
             returned: Vec::new(),
             relied_on: None,
             passed: None,
+            first: Vec::new(),
+            direct: None,
             result: Vec::new(),
         }
     }
@@ -174,14 +183,21 @@ impl<'world, T: Trail> Expansion<'world, T> {
         let resolution = self.resolve_object(member);
         self.pending.push(Pending::Several { members, next: next + 1, way: Arc::clone(&way) });
         if let Some(resolution) = resolution {
-            self.step(Branch { resolution, way });
+            let branch = Branch { resolution, way };
+            // A group is no way around the policy on what a mailbox forwards.
+            if branch.way.passage.resent_from.is_none() || self.may_leave(&branch.resolution, &branch) {
+                self.step(branch);
+            }
         }
     }
 
-    fn step(&mut self, branch: Branch) {
-        if let Err(refusal) = self.judge(&branch) {
-            return self.refuse(branch, refusal);
+    fn step(&mut self, mut branch: Branch) {
+        match self.judge(&branch) {
+            Ok(()) => {}
+            Err(Refusal::ExternalForwardingBlocked) => return self.forbid(branch),
+            Err(refusal) => return self.refuse(branch, refusal),
         }
+        self.be_direct(&mut branch);
         let Some(branch) = self.moderate(branch) else { return };
         match branch.resolution.clone() {
             Resolution::Group(id) => self.group(id, branch),
@@ -260,6 +276,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
             via: Some(self.rewriter(&group, former.via.as_ref())),
             forwarders: former.forwarders.clone(),
             within: [former.within.as_slice(), &[id]].concat(),
+            copied: former.copied,
             nested_approved: former.nested_approved,
         };
         self.pending.push(Pending::Several { members, next: 0, way: Arc::new(way) });
@@ -325,6 +342,9 @@ impl<'world, T: Trail> Expansion<'world, T> {
             .and_then(|set| Some((forwarding::target(self.snapshot, self.settings, set, self.trail)?, set)));
         let keeps = forwarding.as_ref().is_none_or(|(_, set)| set.deliver_to_mailbox_and_forward);
         self.trail.note("the mailbox keeps a copy", keeps, || mailbox.primary().to_string());
+        if keeps && !branch.way.copied {
+            Arc::make_mut(&mut branch.way).copied = true;
+        }
         self.subscribers(&mailbox, &branch);
         let Some((target, _)) = forwarding else {
             return self.deliver(Destination::Mailbox(id), branch);
@@ -347,22 +367,6 @@ impl<'world, T: Trail> Expansion<'world, T> {
         Arc::make_mut(&mut way.passage).automatic_replies &= passes_replies(mailbox);
         let members = Members::Subscribed(Arc::clone(mailbox));
         self.pending.push(Pending::Several { members, next: 0, way: Arc::new(way) });
-    }
-
-    fn forward(&mut self, mailbox: &Recipient, target: Resolution, mut branch: Branch) {
-        match forwarding::exit(self.snapshot, self.settings, &target, self.trail) {
-            Exit::Forbidden(_) => return self.refuse(branch, Refusal::ExternalForwardingBlocked),
-            Exit::Suppressed(address) => {
-                let (why, passage) = (Suppression::AutoForward, Arc::clone(&branch.way.passage));
-                return self.result.push(Expanded::Dropped { address, why, passage });
-            }
-            Exit::Inside | Exit::Permitted(_) => {}
-        }
-        let via = Some(self.rewriter(mailbox, branch.way.via.as_ref()));
-        let way = Arc::make_mut(&mut branch.way);
-        way.via = via;
-        Arc::make_mut(&mut way.passage).resent_from = Some(mailbox.primary().clone());
-        self.pending.push(Pending::One(Branch { resolution: target, ..branch }));
     }
 
     fn resolve_object(&mut self, id: RecipientId) -> Option<Resolution> {

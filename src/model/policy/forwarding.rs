@@ -3,11 +3,13 @@
 //! Two controls stand in the way, in this order: the organisation's forwarding policy, whose refusal the sender hears
 //! of (`550 5.7.520`), and the remote domain of the target, which drops the copy without a word. Both are about
 //! mailboxes that forward. A mail user or contact that is written to leads outside whatever they say, and so do the
-//! members of a group, also of one that a mailbox forwards to: an administrator made them for that.
+//! members of a group that is written to: an administrator made them for that.
 //!
-//! A directory target that is a mail user, guest or contact outside is a way out like any address: the policy is there
-//! so that nothing leaves a mailbox by itself, and a contact would be an easy way around it. A remote mailbox is
-//! inside: it is one of the organisation's own, in its other system.
+//! A directory target that is a mail user, guest or contact outside is a way out like any address, and so are such
+//! members of a group that a mailbox forwards to: the policy is there so that nothing leaves a mailbox by itself, and a
+//! contact or a group would be an easy way around it. Members are judged one by one when the message is expanded, so a
+//! stranger is not told of them at RCPT. A remote mailbox is inside: it is one of the organisation's own, in its other
+//! system.
 
 use super::resolve::{Resolution, resolve, resolve_object};
 use super::settings::Settings;
@@ -18,7 +20,7 @@ use crate::model::mail::{Address, ForwardPath};
 /// What the organisation says to a copy that a mailbox forwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It stays inside, or goes on to a group.
+    /// It stays inside, or goes on to a group, whose members are judged by themselves.
     Inside,
     /// It may leave for this address.
     Permitted(Address),

@@ -96,6 +96,9 @@ pub trait Tallies: Send + Sync {
 
     /// Messages that an account has submitted within the last minute.
     fn submitted(&self, account: RecipientId) -> u32;
+
+    /// Recipients of what an account has submitted within the last day, and of what it is submitting.
+    fn addressed(&self, account: RecipientId) -> u32;
 }
 
 /// Nothing was ever counted.
@@ -112,6 +115,10 @@ impl Tallies for Uncounted {
     }
 
     fn submitted(&self, _: RecipientId) -> u32 {
+        0
+    }
+
+    fn addressed(&self, _: RecipientId) -> u32 {
         0
     }
 }
@@ -154,6 +161,30 @@ pub fn may_begin(
     };
     let bound = limits_of(recipient, settings).messages_per_minute;
     if is_used_up(tallies.submitted(account), bound) { Err(Refusal::MessageRateExceeded) } else { Ok(()) }
+}
+
+/// Whether an account may name one more recipient in a message that has `named` of them, where it is to hear early: at
+/// RCPT, with the text of Exchange's report (spec section 1.5), so that those before it still get the message.
+/// Otherwise the whole message is refused at its end (decision D6).
+///
+/// # Errors
+/// `DailyLimitReached`, for RCPT.
+pub fn may_name(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    tallies: &dyn Tallies,
+    sender: &Sender,
+    named: usize,
+) -> Result<(), Refusal> {
+    let account = match sender {
+        Sender::Account(signed_in) if settings.refuse_early => signed_in.account(),
+        Sender::Account(_) | Sender::Anonymous | Sender::System => return Ok(()),
+    };
+    let bound = snapshot.recipient(account).and_then(|recipient| limits_of(recipient, settings).recipients_per_day);
+    let named = u32::try_from(named).unwrap_or(u32::MAX);
+    // Asked only where there is a bound: it takes a lock.
+    let used_up = bound.is_some() && is_used_up(tallies.addressed(account).saturating_add(named), bound);
+    if used_up { Err(Refusal::DailyLimitReached) } else { Ok(()) }
 }
 
 /// How many recipients a message of this sender may have.

@@ -175,6 +175,8 @@ pub enum Refusal {
     SenderToRecipientRateExceeded,
     /// The account's recipients of the day are used up.
     DailyRecipientsExceeded,
+    /// The same at RCPT, where an account is to hear early.
+    DailyLimitReached,
     /// More sessions of one account than may submit at once.
     ConcurrentSessionsExceeded,
     /// A message that stayed in the queue until its time was up.
@@ -372,6 +374,11 @@ impl Refusal {
             Self::DailyRecipientsExceeded => {
                 row(554, (5, 2, 0), "STOREDRV.Submission.Exception:SubmissionQuotaExceededException")
             }
+            Self::DailyLimitReached => row(
+                550,
+                (5, 1, 90),
+                "Your message can't be sent because you've reached your daily limit for message recipients (AS:46601)",
+            ),
             Self::MessageRateExceeded => {
                 row(421, (4, 4, 2), "Message submission rate for this client has exceeded the configured limit")
             }

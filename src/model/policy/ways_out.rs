@@ -1,21 +1,23 @@
 //! Every way by which mail leaves the organisation without anybody writing to an address outside: what mailboxes
-//! forward, mail users and contacts, groups with members outside, remote mailboxes, and domains that are passed on.
+//! forward, themselves or through a group, what they answer, mail users and contacts, groups with members outside,
+//! remote mailboxes, and domains that are passed on.
 //!
 //! The list is read in pages, section by section and within each by identity, so that it can be shown of a directory of
 //! any size while it is made. A page is of one snapshot; what changes between two pages shows as it is when its place
 //! comes.
 
+mod forwardings;
+
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::forwarding::{self, Exit};
-use super::resolve::{Resolution, of_recipient};
+use super::forwarding;
+use super::resolve::Resolution;
 use super::settings::Settings;
-use super::trail::Unrecorded;
 use crate::model::directory::filter::Filter;
-use crate::model::directory::{Forwarding, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
-use crate::model::mail::Address;
+use crate::model::directory::{ExternalAudience, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::mail::{Address, Timestamp};
 
 /// Ways of one page.
 const PAGE_WAYS_MAX: usize = 500;
@@ -31,6 +33,8 @@ pub enum Section {
     /// What mailboxes forward by themselves.
     #[default]
     MailboxForwarding,
+    /// What mailboxes answer strangers by themselves.
+    AutomaticReplies,
     /// Mail users, guests and contacts.
     MailUsersAndContacts,
     /// Groups with members outside.
@@ -43,8 +47,9 @@ pub enum Section {
 
 impl Section {
     /// Every section, in the order of the list.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::MailboxForwarding,
+        Self::AutomaticReplies,
         Self::MailUsersAndContacts,
         Self::Groups,
         Self::RemoteMailboxes,
@@ -71,11 +76,12 @@ pub enum ForwardingProperty {
 pub enum Passage {
     /// Mail leaves.
     Open,
-    /// The organisation's forwarding policy refuses it, and the sender hears of that (`550 5.7.520`).
+    /// The organisation's forwarding policy refuses it (`550 5.7.520`). The sender hears of that, unless it is a
+    /// stranger and the mailbox keeps a copy.
     Blocked,
     /// The remote domain of the target drops it, and nobody hears of that.
     Dropped,
-    /// Another property of the mailbox wins, so this one is kept for nothing.
+    /// Another property of the mailbox wins, so this one means nothing.
     Ignored,
     /// The mailbox cannot be opened, so nothing comes to it that could be forwarded.
     Asleep,
@@ -98,6 +104,36 @@ pub enum WayOut {
         /// Whether it keeps a copy.
         keeps_copy: bool,
         /// Whether mail leaves.
+        passage: Passage,
+    },
+    /// A mailbox forwards to a group with members outside.
+    GroupForwarding {
+        /// The mailbox.
+        mailbox: Box<str>,
+        /// By which of its properties.
+        property: ForwardingProperty,
+        /// The target, as it is set.
+        target: Box<str>,
+        /// The group where that leads to; the same as the target, unless that is a contact.
+        group: Box<str>,
+        /// Whether it keeps a copy.
+        keeps_copy: bool,
+        /// Whether mail leaves. What single remote domains drop is not looked at.
+        passage: Passage,
+    },
+    /// A mailbox answers strangers.
+    AutomaticReply {
+        /// The mailbox.
+        mailbox: Box<str>,
+        /// Whom.
+        audience: ExternalAudience,
+        /// The first instant, where it is scheduled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Timestamp>,
+        /// The first instant after the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// Whether replies leave.
         passage: Passage,
     },
     /// A mail user, guest or contact: all that is sent to it leaves.
@@ -152,7 +188,9 @@ impl WayOut {
     /// Whether mail leaves by it now.
     pub fn is_open(&self) -> bool {
         match self {
-            Self::Forwarding { passage, .. } => *passage == Passage::Open,
+            Self::Forwarding { passage, .. }
+            | Self::GroupForwarding { passage, .. }
+            | Self::AutomaticReply { passage, .. } => *passage == Passage::Open,
             Self::Person { .. } | Self::Group { .. } | Self::RemoteMailbox { .. } | Self::InternalRelay { .. } => true,
         }
     }
@@ -160,7 +198,8 @@ impl WayOut {
     /// The section in which it stands.
     pub const fn section(&self) -> Section {
         match self {
-            Self::Forwarding { .. } => Section::MailboxForwarding,
+            Self::Forwarding { .. } | Self::GroupForwarding { .. } => Section::MailboxForwarding,
+            Self::AutomaticReply { .. } => Section::AutomaticReplies,
             Self::Person { .. } => Section::MailUsersAndContacts,
             Self::Group { .. } => Section::Groups,
             Self::RemoteMailbox { .. } => Section::RemoteMailboxes,
@@ -225,53 +264,15 @@ struct Survey<'a> {
 impl<'a> Survey<'a> {
     fn ways_of(&mut self, section: Section, recipient: &Recipient, page: &mut Page) {
         match section {
-            Section::MailboxForwarding => page.ways.extend(self.forwardings(recipient)),
+            Section::MailboxForwarding => {
+                page.ways.extend(forwardings::of(self, recipient, &mut page.looked_at));
+            }
+            Section::AutomaticReplies => page.ways.extend(forwardings::automatic_reply(self, recipient)),
             Section::MailUsersAndContacts => page.ways.extend(self.person(recipient)),
             Section::Groups => page.ways.extend(self.group(recipient, &mut page.looked_at)),
             Section::RemoteMailboxes => page.ways.extend(self.remote(recipient)),
             Section::InternalRelayDomains => {}
         }
-    }
-
-    fn forwardings(&self, mailbox: &Recipient) -> Vec<WayOut> {
-        let Some(set) = mailbox.forwarding.as_deref() else {
-            return Vec::new();
-        };
-        let asleep = of_recipient(self.settings, mailbox, &mut Unrecorded).is_none();
-        let one = |only: Forwarding, target: Box<str>, property: ForwardingProperty, wins: bool| {
-            let resolution = forwarding::target(self.snapshot, self.settings, &only, &mut Unrecorded)?;
-            let (address, passage) = match forwarding::exit(self.snapshot, self.settings, &resolution, &mut Unrecorded)
-            {
-                Exit::Inside => return None,
-                Exit::Permitted(address) => (address, Passage::Open),
-                Exit::Forbidden(address) => (address, Passage::Blocked),
-                Exit::Suppressed(address) => (address, Passage::Dropped),
-            };
-            let passage = match (wins, asleep) {
-                (false, _) => Passage::Ignored,
-                (true, true) => Passage::Asleep,
-                (true, false) => passage,
-            };
-            Some(WayOut::Forwarding {
-                mailbox: text(mailbox.primary()),
-                property,
-                target,
-                leaves_for: text(&address),
-                keeps_copy: set.deliver_to_mailbox_and_forward,
-                passage,
-            })
-        };
-        let object = set.forwarding_address.and_then(|id| {
-            let target = text(self.snapshot.recipient(id)?.primary());
-            let only = Forwarding { forwarding_address: Some(id), ..Forwarding::default() };
-            one(only, target, ForwardingProperty::ForwardingAddress, true)
-        });
-        let smtp = set.forwarding_smtp_address.as_ref().and_then(|address| {
-            let only = Forwarding { forwarding_smtp_address: Some(address.clone()), ..Forwarding::default() };
-            let wins = set.forwarding_address.is_none();
-            one(only, text(address), ForwardingProperty::ForwardingSmtpAddress, wins)
-        });
-        object.into_iter().chain(smtp).collect()
     }
 
     /// Where a mail user, guest or contact leads outside, along a chain of them if need be.

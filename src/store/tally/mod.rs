@@ -2,20 +2,20 @@
 //!
 //! **What counts** is a function of the queue's journal: a message counts its recipients for the account that submitted
 //! it, and one message for every mailbox that it is expanded to, both at the time at which it was accepted; below a
-//! moderated recipient at that of the approval. The queue tells of both, as a `Witness`, before anything else happens to the message; then they are appended
-//! to the file of that hour (`files`), without waiting for the disk. After a kill the replay of the queue tells again
-//! what is in its journal, and what stands in the file already is not counted a second time; so an accepted message
-//! counts once. After a power cut the last second of the file may be missing: of it only messages that had left the
-//! queue by then are counted too little.
+//! moderated recipient at that of the approval. The queue tells of both, as a `Witness`, before anything else happens
+//! to the message; then they are appended to the file of that hour (`files`), without waiting for the disk. After a
+//! kill the replay of the queue tells again what is in its journal, and what stands in the file already is not counted
+//! a second time; so an accepted message counts once. After a power cut the last second of the file may be missing: of
+//! it only messages that had left the queue by then are counted too little.
 //!
 //! **Nobody overshoots** by being quick: what is about to be accepted is held ([`Tally::hold`], [`Tally::take`]) from
 //! the judgement on until it counts, or is given back.
 //!
-//! **A day** is the present hour of the clock and the 24 before it, so each hour's amount frees itself 24 hours after its
-//! end; **an hour** is the present ten minutes and the six before them. Either counts a little longer than its name says,
-//! and so nobody has more than the limit in any day or hour, whenever it begins. Memory is taken by those who were active
-//! within that time only, and pairs of senders and mailboxes are forgotten, the least busy first, when there are too
-//! many.
+//! **A day** is the present hour of the clock and the 24 before it, so each hour's amount frees itself 24 hours after
+//! its end; **an hour** is the present ten minutes and the six before them. Either counts a little longer than its name
+//! says, and so nobody has more than the limit in any day or hour, whenever it begins. Memory is taken by those who
+//! were active within that time only, and pairs of senders and mailboxes are forgotten, the least busy first, when
+//! there are too many.
 //!
 //! **A minute** is not kept over restarts: at most one more is had by it.
 

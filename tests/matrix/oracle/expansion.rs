@@ -226,7 +226,7 @@ impl<'a> Walk<'a> {
             let outside = leaves(self.world, &target);
             let dropped = outside.as_ref().filter(|address| !remote_domain_takes(self.world, address));
             if outside.is_some() && !self.world.forwards_outside {
-                self.refuse("ExternalForwardingBlocked", &thing.address(), branch);
+                self.refuse("ExternalForwardingBlocked", &thing.address(), &self.heard(&next));
             } else if let Some(address) = dropped {
                 self.found.insert(format!("AutoForward dropped at {address}"));
             } else if row.ends_with("object") {
@@ -260,10 +260,28 @@ impl<'a> Walk<'a> {
         for member in members.iter().filter_map(|name| self.world.thing(name)) {
             // A filter finds only what can get mail.
             let findable = leads_to(self.world, member) != Place::Unknown;
-            if group.filter_kind.is_empty() || findable {
-                self.thing(member, &next);
+            if !group.filter_kind.is_empty() && !findable {
+                continue;
+            }
+            // Spec section 5.2 is about what a mailbox forwards, whatever stands between it and the outside.
+            let outside = leaves(self.world, &member.address()).filter(|_| !branch.resent_from.is_empty());
+            match outside {
+                Some(_) if !self.world.forwards_outside => {
+                    self.refuse("ExternalForwardingBlocked", &member.address(), &self.heard(&next));
+                }
+                Some(address) if !remote_domain_takes(self.world, &address) => {
+                    self.found.insert(format!("AutoForward dropped at {address}"));
+                }
+                _ => self.thing(member, &next),
             }
         }
+    }
+
+    /// Decision D9: a stranger hears nothing of what became of copies, when what was written to a mailbox is in it.
+    fn heard(&self, branch: &Branch) -> Branch {
+        let arrived = branch.chain.iter().any(|(_, keeps)| *keeps);
+        let hears = if arrived && matches!(self.post.from, From::Stranger) { "nobody" } else { branch.hears };
+        Branch { hears, ..branch.clone() }
     }
 
     /// Mail that leaves. Spec section 5.3: what an object of ours passes on for a stranger leaves under its name.

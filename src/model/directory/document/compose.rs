@@ -49,7 +49,7 @@ fn set_address<A: From<Address>>(key: &'static str, target: &mut Option<A>, valu
 }
 
 /// The organisation's settings after an entry.
-pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> Organisation {
+pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> Result<Organisation, Reason> {
     let mut next = former.clone();
     if let Some(name) = &entry.name {
         next.name.clone_from(name);
@@ -67,7 +67,9 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.send_bytes_max, entry.send_bytes_max.map(Limit::bytes));
     set(&mut next.receive_bytes_max, entry.receive_bytes_max.map(Limit::bytes));
     set(&mut next.reject_direct_send, entry.reject_direct_send);
-    next
+    let reports = entry.journaling_report_ndr_to.as_deref();
+    set_address("journaling_report_ndr_to", &mut next.journaling_report_ndr_to, reports)?;
+    Ok(next)
 }
 
 /// An accepted domain after an entry.

@@ -61,6 +61,7 @@ impl OrganisationEntry {
             auto_reply_senders_max: Some(organisation.auto_reply_senders_max),
             send_bytes_max: Some(organisation.send_bytes_max.map_or(Limit::Unlimited, Limit::Bytes)),
             receive_bytes_max: Some(organisation.receive_bytes_max.map_or(Limit::Unlimited, Limit::Bytes)),
+            journaling_report_ndr_to: organisation.journaling_report_ndr_to.as_ref().map(|to| to.to_string().into()),
             reject_direct_send: Some(organisation.reject_direct_send),
         }
     }

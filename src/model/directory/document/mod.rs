@@ -90,6 +90,9 @@ pub struct OrganisationEntry {
     /// Senders that a mailbox remembers to have answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_reply_senders_max: Option<u32>,
+    /// `JournalingReportNdrTo`; an empty text ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journaling_report_ndr_to: Option<Box<str>>,
     /// `MaxSendSize` of the organisation: octets, text such as `"35 MB"`, or `"unlimited"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_bytes_max: Option<Limit>,

@@ -209,9 +209,10 @@ impl Planner<'_> {
             }
         }
         if let Some(entry) = &document.organisation {
-            let next = compose::organisation(entry, self.ground.organisation());
-            if next != *self.ground.organisation() {
-                self.put(Entry::Organisation, Change::PutOrganisation(next));
+            match compose::organisation(entry, self.ground.organisation()) {
+                Ok(next) if next == *self.ground.organisation() => {}
+                Ok(next) => self.put(Entry::Organisation, Change::PutOrganisation(next)),
+                Err(reason) => self.reject(Entry::Organisation, reason),
             }
         }
         for (place, entry) in document.domains.iter().enumerate() {

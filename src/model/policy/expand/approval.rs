@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Branch, Expansion, Way};
 use crate::model::directory::{RecipientId, Snapshot};
-use crate::model::mail::{AddressKey, Timestamp};
+use crate::model::mail::{AddressKey, ForwardPath, Timestamp};
 use crate::model::policy::delivery::{Expanded, Moderated, Passage};
 use crate::model::policy::moderation::{Judged, Waiting, judge, nearest};
 use crate::model::policy::posting::Posting;
@@ -46,6 +46,16 @@ pub fn expand_approved(
         }
     }
     let found = resolve_object(snapshot, settings, waiting.recipient, expansion.trail);
+    // Mailboxes on the way that are no forwarders have kept a copy; the two that are remembered tell of all that
+    // matter.
+    let on_the_way = approved.resent_from.iter().chain(match &approved.path {
+        ForwardPath::Mailbox(address) => Some(address),
+        ForwardPath::Postmaster => None,
+    });
+    let copied = on_the_way.filter_map(|address| snapshot.find_by_address(address)).any(|holder| {
+        let keeps = holder.id != waiting.recipient && !waiting.forwarders.contains(&holder.id);
+        keeps && holder.recipient_type.is_mailbox()
+    });
     // Whether it may be in Bcc was judged before it waited: a header does not alter.
     let passage = Passage {
         path: approved.path.clone(),
@@ -59,9 +69,11 @@ pub fn expand_approved(
         via: waiting.via.clone(),
         forwarders: waiting.forwarders.clone(),
         within: waiting.within.clone(),
+        copied,
         nested_approved: waiting.nested_approved,
     };
     let resolution = found.unwrap_or_else(|| Resolution::Unknown(approved.address.clone()));
+    expansion.first.extend(approved.resent_from.is_none().then(|| resolution.clone()));
     expansion.follow(Branch { resolution, way: Arc::new(way) });
     expansion.result
 }

@@ -17,6 +17,8 @@ pub(super) struct Way {
     pub(super) forwarders: Vec<RecipientId>,
     /// Groups that are being expanded on the way here.
     pub(super) within: Vec<RecipientId>,
+    /// A mailbox on the way here keeps a copy: what was written to it has arrived.
+    pub(super) copied: bool,
     /// An approval for a group above holds for the moderated groups within it.
     pub(super) nested_approved: bool,
 }

@@ -125,6 +125,8 @@ impl Session {
         if transaction.permits.len() >= limits::recipients_max(moment.snapshot, settings, &transaction.sender) {
             return Err(Refusal::TooManyRecipients);
         }
+        let named = transaction.permits.len();
+        limits::may_name(moment.snapshot, settings, moment.tallies, &transaction.sender, named)?;
         let posting = transaction.announced(moment.snapshot, self.options.known_source);
         let admitted = admit(moment.snapshot, settings, &posting, rcpt.path, rcpt.dsn, &mut Unrecorded);
         let counted = admitted.and_then(|permit| {
