@@ -114,7 +114,7 @@ fn dovecot_shows_what_was_delivered_octet_by_octet() {
     }
     let maildir = server.mailbox("alice").directory().expect("a mailbox");
     let sent = maildir.join(".Sent Items");
-    crate::support::wait_for("copies in Sent Items", || (messages(&sent).len() == 3).then_some(()));
+    wait_for("copies in Sent Items", || (messages(&sent).len() == 3).then_some(()));
     server.stop();
 
     let mail = place.directory("mail");
