@@ -14,6 +14,7 @@ use franking::model::policy::{
     DsnRequest, Evidence, Posting, Proof, Sender, Settings, Unrecorded, admit, author, expand, resolve, sign_in,
     submit_as,
 };
+use franking::model::queue::Target;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ fn main() {
     let sizes: &[u64] = if smoke { &SIZES[..1] } else { &SIZES };
     let count = if smoke { 1_000 } else { SIZES[2] };
     print_memory(count, smoke);
+    let groups: &[u64] = if smoke { &[1_000] } else { &[100_000, 1_000_000] };
+    groups.iter().for_each(|members| print_group(*members, smoke));
     if memory_only {
         return;
     }
@@ -95,6 +98,40 @@ fn print_memory(count: u64, smoke: bool) {
     println!("  {:>4} its account, likewise", size_of::<Account>());
     println!("  {:>4} an address, likewise; it has three", size_of::<Address>());
     println!("  {alone:>4.0} with all that it points to, in no directory and sharing nothing");
+}
+
+/// What one message to a group of so many takes, from the decision to the recipients of the queue: memory that stays,
+/// and CPU time, for each member.
+fn print_group(members: u64, smoke: bool) {
+    let snapshot = group_of(members);
+    let settings = Settings { large_group_limits: false, ..Settings::default() };
+    let path = ForwardPath::Mailbox(Address::parse("staff@contoso.example").unwrap());
+    let permit = admit(&snapshot, &settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap();
+    let posting = Posting::own();
+    let (before, begun) = (resident_bytes(), cpu_nanoseconds());
+    let found = expand(&snapshot, &settings, &posting, &[permit], Timestamp::EPOCH, &mut Unrecorded);
+    let targets: Vec<Target> =
+        found.into_iter().map(|one| Target::of(one, &snapshot, &settings, Timestamp::EPOCH)).collect();
+    let (bytes, nanoseconds) = (resident_bytes() - before, cpu_nanoseconds() - begun);
+    assert_eq!(black_box(&targets).len() as u64, members);
+    let each = |total: f64| total / members as f64;
+    println!("{:.0} octets and {:.0} ns for each of {members} members of a group", each(bytes), each(nanoseconds));
+    assert!(smoke || each(bytes) < 400.0, "a recipient of the queue has grown");
+}
+
+/// A group of all users of a directory.
+fn group_of(members: u64) -> Snapshot {
+    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
+    let name = Address::parse("staff@contoso.example").unwrap();
+    let id = RecipientId(members + 1);
+    let mut group = Recipient::new(id, RecipientType::MailUniversalDistributionGroup, "staff", name);
+    group.group.get_or_insert_default().set_members((1..=members).map(RecipientId).collect());
+    let mut snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
+    for portion in (0..members).collect::<Vec<_>>().chunks(1_000) {
+        let put = |number: &u64| Change::PutRecipient(Box::new(user(*number)));
+        snapshot = snapshot.apply(&portion.iter().map(put).collect::<Vec<_>>()).unwrap();
+    }
+    snapshot.apply(&[Change::PutRecipient(Box::new(group))]).unwrap()
 }
 
 /// What a directory of `count` licensed users, each with two proxy addresses, adds to the memory of this process, for

@@ -32,7 +32,8 @@ fn directory() -> Snapshot {
 #[test]
 fn the_members_of_a_group_share_what_their_copies_have_in_common() {
     let snapshot = directory();
-    let settings = Settings::default();
+    // It is not moderated for its size.
+    let settings = Settings { large_group_limits: false, ..Settings::default() };
     let path = ForwardPath::Mailbox(Address::parse("everybody@contoso.example").unwrap());
     let permit = admit(&snapshot, &settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap();
     let reverse_path = ReversePath::Mailbox(Address::parse("alice@contoso.example").unwrap());
@@ -45,6 +46,53 @@ fn the_members_of_a_group_share_what_their_copies_have_in_common() {
     assert!(targets.iter().all(|target| Arc::ptr_eq(&target.addressee.passage, first)));
     // With the heap behind it, and the list that expansion gives: some 300 octets for each member at the peak.
     assert!(size_of::<Expanded>() <= 64 && size_of::<Target>() <= 32 && size_of::<Addressee>() <= 128);
+}
+
+/// A group of this many members, and what a message of Alice's to it comes to.
+fn comes_to(snapshot: &Snapshot, settings: &Settings, sender: RecipientId) -> Vec<Expanded> {
+    let path = ForwardPath::Mailbox(Address::parse("everybody@contoso.example").unwrap());
+    let permit = admit(snapshot, settings, &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap();
+    let reverse_path = ReversePath::Mailbox(Address::parse("alice@contoso.example").unwrap());
+    let posting = Posting::received(snapshot, Origin::Account(sender), &reverse_path, b"", 1_000);
+    expand(snapshot, settings, &posting, &[permit], Timestamp::EPOCH, &mut Unrecorded)
+}
+
+#[test]
+fn more_than_5_000_members_wait_for_the_owner_unless_it_is_said_who_may_send() {
+    let with = |members: u64, alter: &dyn Fn(&mut Recipient)| {
+        let snapshot = directory();
+        let group = snapshot.find_by_address(&Address::parse("everybody@contoso.example").unwrap()).unwrap();
+        let mut group = Recipient::clone(group);
+        let set = group.group.as_mut().unwrap();
+        set.set_members((1..=members).map(RecipientId).collect());
+        set.managed_by = vec![RecipientId(7)];
+        alter(&mut group);
+        snapshot.apply(&[Change::PutRecipient(Box::new(group))]).unwrap()
+    };
+    let (on, off) = (Settings::default(), Settings { large_group_limits: false, ..Settings::default() });
+    let nothing: &dyn Fn(&mut Recipient) = &|_| {};
+    let listed: &dyn Fn(&mut Recipient) =
+        &|group| group.restrictions.get_or_insert_default().accept_only_from = vec![RecipientId(1)];
+    for (members, alter, settings, sender, waits) in [
+        (5_000, nothing, &on, 1, false),
+        (5_001, nothing, &on, 1, true),
+        (5_001, nothing, &on, 7, false),
+        (5_001, nothing, &off, 1, false),
+        (5_001, listed, &on, 1, false),
+    ] {
+        let found = comes_to(&with(members, alter), settings, RecipientId(sender));
+        let case = format!("{members} members, sender {sender}, {} found", found.len());
+        match found.as_slice() {
+            [Expanded::Moderated(moderated)] => {
+                assert!(waits, "{case}");
+                assert_eq!(
+                    (&*moderated.waiting.moderators, moderated.waiting.notifies_sender),
+                    (&[RecipientId(7)][..], true)
+                );
+            }
+            all => assert!(!waits && all.len() as u64 == members, "{case}"),
+        }
+    }
 }
 
 #[test]

@@ -235,17 +235,28 @@ fn moderated(plain: &Snapshot, flags: &[(bool, bool)]) -> Snapshot {
     plain.apply(&changes).unwrap()
 }
 
+/// The same directory with some of its recipients closed to everybody but one.
+fn closed(plain: &Snapshot, flags: &[bool]) -> Snapshot {
+    let change = |(number, closed): (usize, &bool)| {
+        let mut recipient = Recipient::clone(plain.recipient(id(number)).filter(|_| *closed)?);
+        recipient.restrictions.get_or_insert_default().accept_only_from = vec![id(0)];
+        Some(Change::PutRecipient(Box::new(recipient)))
+    };
+    plain.apply(&flags.iter().enumerate().filter_map(change).collect::<Vec<_>>()).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn approving_everything_comes_to_what_would_be_without_moderation(
-        people in prop::collection::vec((drawn(), any::<bool>(), any::<bool>()), 1..10),
+        people in prop::collection::vec((drawn(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)), 1..10),
         to in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
     ) {
+        let restricted: Vec<bool> = people.iter().map(|(_, _, _, closed)| *closed).collect();
         let (drawn, flags): (Vec<_>, Vec<_>) =
-            people.into_iter().map(|(drawn, enabled, nested)| (drawn, (enabled, nested))).unzip();
-        let plain = directory(&drawn);
+            people.into_iter().map(|(drawn, enabled, nested, _)| (drawn, (enabled, nested))).unzip();
+        let plain = closed(&directory(&drawn), &restricted);
         let waiting_for = moderated(&plain, &flags);
         let origin = Origin::Account(RecipientId(9_999));
         let (settings, now) = (Settings::default(), Timestamp::EPOCH);

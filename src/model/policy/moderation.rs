@@ -4,6 +4,9 @@
 //! stranger's null reverse-path does not, nor the address of a moderator: anybody can write those. On the bypass list
 //! contacts are known by their addresses, as on an accept list. Whatever waits is never lost: who moderates is told
 //! here, and where nobody does, the postmaster is asked.
+//!
+//! A group of more than 5,000 direct members needs moderation, or a list of those who may send to it (spec section
+//! 2.5): with neither, mail to it waits as if it were moderated, where `large_group_limits` is on.
 
 mod answer;
 
@@ -11,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::posting::Posting;
 use super::restrictions::is_listed;
+use super::settings::Settings;
 use super::trail::Trail;
 use crate::model::directory::{Moderation, ModerationNotifications, Recipient, RecipientId, Snapshot};
 use crate::model::mail::Address;
@@ -94,10 +98,21 @@ fn owners(recipient: &Recipient) -> &[RecipientId] {
     recipient.group.as_deref().map(|group| group.managed_by.as_slice()).unwrap_or_default()
 }
 
+/// A group of more direct members is moderated unless it says who may send to it (spec section 2.5).
+pub const UNMODERATED_MEMBERS_MAX: usize = 5_000;
+
+/// Whether a group is moderated for its size.
+pub fn is_large(settings: &Settings, recipient: &Recipient) -> bool {
+    let members = recipient.group.as_deref().map_or(0, |group| group.members().len());
+    let managed = recipient.restrictions.as_deref().is_some_and(|set| !set.accept_only_from.is_empty());
+    settings.large_group_limits && members > UNMODERATED_MEMBERS_MAX && !managed
+}
+
 /// Judges a recipient. `passed` is the one that was just approved; `nested_approved` says that an approval for a group
 /// above holds for those within it.
 pub(super) fn judge(
     snapshot: &Snapshot,
+    settings: &Settings,
     posting: &Posting<'_>,
     recipient: &Recipient,
     passed: Option<RecipientId>,
@@ -105,9 +120,16 @@ pub(super) fn judge(
     trail: &mut impl Trail,
 ) -> Judged {
     let passes = |nested_approved| Judged::Passes { nested_approved };
-    let Some(set) = recipient.moderation.as_deref().filter(|set| set.enabled) else {
+    let own = recipient.moderation.as_deref();
+    let large = is_large(settings, recipient);
+    if !large && own.is_none_or(|set| !set.enabled) {
         return passes(nested_approved);
-    };
+    }
+    let usual = Moderation::default();
+    let set = own.unwrap_or(&usual);
+    if large && !set.enabled {
+        trail.note("the group has more than 5,000 members and does not say who may send to it", true, String::new);
+    }
     trail.note("the recipient is moderated", true, || recipient.primary().to_string());
     if trail.asks("the sender is exempt from moderation", posting.is_exempt()) {
         return passes(nested_approved);

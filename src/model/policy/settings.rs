@@ -76,7 +76,8 @@ pub struct Settings {
     pub refuse_early: bool,
     /// Unknown local recipients are refused at RCPT on submission, too (recipient validation).
     pub recipient_validation: bool,
-    /// Messages to groups of 5,000 members and more are kept small, see `restrictions.rs`.
+    /// Messages to groups of 5,000 members and more are kept small, see `restrictions.rs`, and wait for a moderator
+    /// where a larger group says nothing of who may send to it, see `moderation.rs`.
     pub large_group_limits: bool,
     /// Mail with no or an unreadable From is repaired from the account instead of refused.
     pub repair_from: bool,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Branch, Expansion, Way};
-use crate::model::directory::{RecipientId, Snapshot};
+use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{AddressKey, ForwardPath, Timestamp};
 use crate::model::policy::delivery::{Expanded, Moderated, Passage};
 use crate::model::policy::moderation::{Judged, Waiting, judge, nearest};
@@ -87,7 +87,8 @@ impl<T: Trail> Expansion<'_, T> {
         else {
             return Some(branch);
         };
-        let Some(recipient) = self.snapshot.recipient(id).filter(|recipient| recipient.moderation.is_some()) else {
+        let concerned = |recipient: &&Arc<Recipient>| recipient.moderation.is_some() || recipient.group.is_some();
+        let Some(recipient) = self.snapshot.recipient(id).filter(concerned) else {
             return Some(branch);
         };
         // Reports to groups are dropped, so nobody need look at them.
@@ -95,7 +96,8 @@ impl<T: Trail> Expansion<'_, T> {
         if dropped || reaches_someone(self.snapshot, branch.path()) {
             return Some(branch);
         }
-        match judge(self.snapshot, self.posting, recipient, self.passed, branch.way.nested_approved, self.trail) {
+        let (passed, nested_approved) = (self.passed, branch.way.nested_approved);
+        match judge(self.snapshot, self.settings, self.posting, recipient, passed, nested_approved, self.trail) {
             Judged::Passes { nested_approved } => {
                 if nested_approved != branch.way.nested_approved {
                     Arc::make_mut(&mut branch.way).nested_approved = nested_approved;
