@@ -281,7 +281,10 @@ mod tests {
         let quota = Some(Thresholds { issue_warning: Some(400), ..Thresholds::default() });
         scene.keeper.settings.reload(&Settings { quota, ..Settings::default() });
         scene.keeper.mailboxes.attend(INFO);
-        scene.keeper.round();
+        for _ in 0..3 {
+            scene.keeper.mailboxes.examine_blocking(INFO).unwrap();
+            scene.keeper.round();
+        }
         assert_eq!(scene.subjects(), ["Your mailbox is almost full"]);
     }
 

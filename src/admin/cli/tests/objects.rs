@@ -62,7 +62,8 @@ fn every_way_by_which_mail_leaves_is_listed_and_counted() {
          partner@contoso.example → partner@fabrikam.example (MailContact)\n\n\
          Groups with members outside:\n  \
          staff@contoso.example → 1 outside: partner@fabrikam.example (MailUniversalDistributionGroup)\n\n\
-         Mailboxes that forward outside: 1 open\nMail users and contacts: 2 open\nGroups with members outside: 1 open\n\
+         Mailboxes that forward outside: 1 open\nAutomatic replies to strangers: 0 open\n\
+         Mail users and contacts: 2 open\nGroups with members outside: 1 open\n\
          Remote mailboxes: 0 open\nInternal relay domains: 0 open\n"
     );
     assert_eq!(typed(&premises, "franking organisation set --auto-forwarding off", "").0, 0);
