@@ -117,6 +117,22 @@ fn a_stranger_is_told_only_where_strangers_are() {
 }
 
 #[test]
+fn an_owner_needs_no_approval_although_another_moderates_and_a_borrowed_address_gives_none() {
+    let snapshot = sample();
+    let mut staff = Recipient::clone(snapshot.recipient(found(&snapshot, "staff")).unwrap());
+    staff.group.as_deref_mut().unwrap().managed_by = vec![found(&snapshot, "kiosk")];
+    staff.restrictions.get_or_insert_default().require_sender_authentication = Some(false);
+    let snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(staff))]).unwrap();
+    assert_eq!(shown(&snapshot, &expanded(&snapshot, "kiosk", &["staff"])), "alice kiosk");
+    // Anybody can write the moderator's address.
+    let borrowed = ReversePath::Mailbox("bob@contoso.example".parse().unwrap());
+    let permits = [permit(&snapshot, &Sender::Anonymous, "staff")];
+    let posting = Posting::received(&snapshot, Origin::Anonymous, &borrowed, b"", 1);
+    let waits = expand(&snapshot, &Settings::default(), &posting, &permits, Timestamp::EPOCH, &mut Unrecorded);
+    assert_eq!(shown(&snapshot, &waits), "staff?bob!");
+}
+
+#[test]
 fn each_moderated_recipient_is_asked_for_once_and_the_postmaster_is_not_kept_waiting() {
     let snapshot = sample();
     assert_eq!(

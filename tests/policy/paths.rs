@@ -134,6 +134,26 @@ fn a_report_to_a_rewritten_sender_of_ours_comes_home() {
 }
 
 #[test]
+fn a_rewritten_sender_that_has_expired_is_nobody_and_one_of_a_foreign_key_never_was() {
+    let snapshot = organisation(FOREIGN_CONTACT);
+    let sender = ReversePath::Mailbox(address("bob@fabrikam.example"));
+    let forwarder = address("x@hybrid.contoso.example");
+    let rewritten = |keys: &[SrsKey], made: Timestamp| match srs::rewrite(keys, &forwarder, None, &sender, made) {
+        ReversePath::Mailbox(address) => address.to_string(),
+        ReversePath::Null => panic!("a mailbox stays a mailbox"),
+    };
+    let keys = settings().srs_keys;
+    let back = |to: &str| ends(&snapshot, Origin::Anonymous, "", &[to]);
+    let fresh = back(&rewritten(&keys, Timestamp::EPOCH));
+    assert!(fresh.len() == 1 && fresh[0].starts_with("bob@fabrikam.example from "), "{fresh:?}");
+    // Stamps of days go round, so a day of the future is one long past.
+    let expired = back(&rewritten(&keys, Timestamp::EPOCH.plus(core::time::Duration::from_secs(500 * 86_400))));
+    assert!(expired.len() == 1 && expired[0].contains("RecipientNotFound"), "{expired:?}");
+    let foreign = back(&rewritten(&[SrsKey([9; 32])], Timestamp::EPOCH));
+    assert!(!foreign.iter().any(|end| end.contains("fabrikam") && !end.contains("SRS")), "{foreign:?}");
+}
+
+#[test]
 fn a_report_about_a_sender_too_long_to_be_carried_along_reaches_the_postmaster() {
     let snapshot = organisation(FOREIGN_CONTACT);
     let sender = format!("{}@fabrikam.example", "x".repeat(60));

@@ -84,6 +84,12 @@ const EVERYTHING: &str = r#"
     address = "team@contoso.example"
     members = ["contact@contoso.example"]
     subscribers = ["contact@contoso.example"]
+    # A member that has not subscribed gets nothing.
+    [[recipient]]
+    type = "GroupMailbox"
+    address = "quiet@contoso.example"
+    members = ["contact@contoso.example"]
+    subscribers = []
     [[recipient]]
     type = "RemoteUserMailbox"
     address = "remote@contoso.example"
