@@ -6,10 +6,11 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]
 
 use franking::model::directory::{
-    AcceptedDomain, Account, Change, DomainType, Grant, Recipient, RecipientId, RecipientType,
+    AcceptedDomain, Account, Change, DomainType, Forwarding, Grant, Recipient, RecipientId, RecipientType,
 };
 use franking::model::directory::{Right, Snapshot};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+use franking::model::policy::ways_out::{Place, page};
 use franking::model::policy::{
     DsnRequest, Evidence, Posting, Proof, Sender, Settings, Unrecorded, admit, author, expand, resolve, sign_in,
     submit_as,
@@ -28,6 +29,7 @@ fn main() {
     let sizes: &[u64] = if smoke { &SIZES[..1] } else { &SIZES };
     let count = if smoke { 1_000 } else { SIZES[2] };
     print_memory(count, smoke);
+    print_audit(count);
     let groups: &[u64] = if smoke { &[1_000] } else { &[100_000, 1_000_000] };
     groups.iter().for_each(|members| print_group(*members, smoke));
     if memory_only {
@@ -98,6 +100,35 @@ fn print_memory(count: u64, smoke: bool) {
     println!("  {:>4} its account, likewise", size_of::<Account>());
     println!("  {:>4} an address, likewise; it has three", size_of::<Address>());
     println!("  {alone:>4.0} with all that it points to, in no directory and sharing nothing");
+}
+
+/// What `franking audit forwarding` takes in a directory of so many, every tenth of whom forwards outside: CPU time of
+/// the whole list and of its longest page, and the memory that the largest page needs.
+fn print_audit(count: u64) {
+    let forwards = |number: u64| {
+        let mut user = user(number);
+        let target = Some(format!("out{number}@fabrikam.example").parse().unwrap());
+        user.forwarding = Some(Box::new(Forwarding { forwarding_smtp_address: target, ..Forwarding::default() }));
+        Change::PutRecipient(Box::new(user))
+    };
+    let changes: Vec<Change> = (0..count).step_by(10).map(forwards).collect();
+    let snapshot = directory(count).apply(&changes).unwrap();
+    drop(changes);
+    let settings = Settings::default();
+    let (before, begun) = (resident_bytes(), cpu_nanoseconds());
+    let (mut ways, mut pages, mut longest, mut next) = (0, 0, 0_f64, Some(Place::default()));
+    while let Some(place) = next {
+        let at = cpu_nanoseconds();
+        let page = black_box(page(&snapshot, &settings, place));
+        longest = longest.max(cpu_nanoseconds() - at);
+        (ways, pages, next) = (ways + page.ways.len(), pages + 1, page.next);
+    }
+    let (all, grown) = ((cpu_nanoseconds() - begun) / 1e6, (resident_bytes() - before) / 1024.0);
+    println!(
+        "audit forwarding at {count} recipients: {ways} ways in {pages} pages, {all:.0} ms, {:.1} ms for the longest \
+         page, {grown:.0} KiB of memory",
+        longest / 1e6
+    );
 }
 
 /// What one message to a group of so many takes, from the decision to the recipients of the queue: memory that stays,
