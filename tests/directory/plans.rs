@@ -159,7 +159,7 @@ fn reasons_name_the_key_and_the_cure() {
         ),
         (
             user("alice", "since = \"2026-01-05T09:00:00Z\""),
-            "since belongs to lifecycle = \"Disconnected\", \"SoftDeleted\" or \"Inactive\" only",
+            "since belongs to lifecycle = \"Disconnected\", \"SoftDeleted\", \"Inactive\" or \"Purging\" only",
         ),
         (
             user("alice", "custom_attributes = { 16 = \"x\" }"),
