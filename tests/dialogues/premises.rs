@@ -99,8 +99,7 @@ const NOT_IN_A_DIALOGUE: [(&str, &str); 4] = [
 ];
 
 /// Refusals that only one of the profiles gives.
-const OF_ONE_PROFILE: [(&str, &str, &str); 4] = [
-    ("DailyLimitReached", "exchange-online", "a day has no limit on premises unless told to (spec section 2.1)"),
+const OF_ONE_PROFILE: [(&str, &str, &str); 3] = [
     ("MailboxCannotBeAccessed", "exchange-online", "an account is enough on premises (decision D1)"),
     ("MessageRateExceeded", "exchange-server", "the cloud delays (decision D6)"),
     ("SenderToRecipientRateExceeded", "exchange-online", "nobody counts on premises unless told to (spec section 2.1)"),
