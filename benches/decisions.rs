@@ -1,7 +1,8 @@
 //! CPU time of each decision, at directories of growing size: `cargo bench --bench decisions`.
 //!
 //! What counts is the ratio between the columns: a decision should cost the same at ten recipients and at a million.
-//! CPU time of the process is used, since wall time on a shared machine measures the neighbours.
+//! CPU time of the process is used, since wall time on a shared machine measures the neighbours. What a message to a
+//! group of a million takes: `cargo bench --bench decisions group`.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]
 
@@ -28,10 +29,15 @@ fn main() {
     let memory_only = std::env::args().any(|argument| argument == "memory");
     let sizes: &[u64] = if smoke { &SIZES[..1] } else { &SIZES };
     let count = if smoke { 1_000 } else { SIZES[2] };
+    // In a process of its own: what was freed before would be taken for nothing.
+    if smoke || std::env::args().any(|argument| argument == "group") {
+        print_group(count, smoke);
+        if !smoke {
+            return;
+        }
+    }
     print_memory(count, smoke);
     print_audit(count);
-    let groups: &[u64] = if smoke { &[1_000] } else { &[100_000, 1_000_000] };
-    groups.iter().for_each(|members| print_group(*members, smoke));
     if memory_only {
         return;
     }
