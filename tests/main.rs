@@ -4,6 +4,7 @@
 
 mod addresses;
 mod admin;
+mod audit;
 mod authors;
 mod auto_replies;
 mod clients;

@@ -10,7 +10,7 @@ use crate::model::directory::{Change, Snapshot};
 use crate::model::policy::{Refusal, Route};
 use crate::model::queue::{ApprovalId, Attempt, Decision, QueueId, Selection, Suspendable, Verdict};
 use crate::model::report::Original;
-use crate::store::directory::{DirectoryError, DirectoryStore};
+use crate::store::directory::{DirectoryError, DirectoryStore, History};
 use crate::store::live::LiveSettings;
 use crate::store::queue::{Decided, DestinationSummary, Moderation, Obeyed, Order, Queue, RecipientSummary, Summary};
 use crate::world::Clock;
@@ -34,6 +34,10 @@ impl DirectoryDesk for DirectoryCounter {
             }
             DirectoryError::NotDurable(_) | DirectoryError::Encoding(_) => DeskFailure::Store(error.to_string()),
         })
+    }
+
+    fn history(&self) -> Option<History> {
+        Some(self.0.past())
     }
 }
 

@@ -1,5 +1,7 @@
 //! `franking audit`: lists that are shown while they are read, so that their length does not matter.
 
+pub(super) mod changes;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
@@ -14,7 +16,7 @@ use crate::model::policy::ways_out::{ForwardingProperty, Passage, Place, Section
 
 /// What an auditor asks.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  franking audit forwarding")]
+#[command(after_help = "Examples:\n  franking audit forwarding\n  franking audit changes --since 7d")]
 pub enum AuditCommand {
     /// List every way by which mail leaves the organisation
     #[command(after_help = "\
@@ -27,6 +29,9 @@ Examples:
   franking audit forwarding
   franking audit forwarding --open --json")]
     Forwarding(ForwardingArgs),
+    /// Show who changed what and when, property by property
+    #[command(after_help = changes::HELP)]
+    Changes(changes::ChangesArgs),
 }
 
 /// `audit forwarding`.
@@ -56,7 +61,13 @@ struct Writing {
 
 impl Desk<'_> {
     pub(super) fn audit(&mut self, global: &Global, command: AuditCommand) -> Result<u8, Failure> {
-        let AuditCommand::Forwarding(args) = command;
+        match command {
+            AuditCommand::Forwarding(args) => self.audit_forwarding(global, args),
+            AuditCommand::Changes(args) => self.audit_changes(global, args),
+        }
+    }
+
+    fn audit_forwarding(&mut self, global: &Global, args: ForwardingArgs) -> Result<u8, Failure> {
         let mut writing = Writing {
             only_open: args.open,
             json: self.json,

@@ -28,7 +28,7 @@ Examples:
     Show(QueueIdArgs),
     /// Try again now what waits for another attempt
     #[command(after_help = "\
-A destination that waits since none of its hosts could be used is asked at once, too.
+A destination that waits since none of its hosts could be used is asked at once, too. \
 Mail that waits for a moderator is decided with franking moderation.
 
 Exchange: Retry-Queue

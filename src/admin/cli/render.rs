@@ -57,6 +57,9 @@ pub(super) fn response(response: &Response) -> String {
         Response::RemoteDomains { remote_domains } => page.block(&self::remote_domains(remote_domains)),
         Response::AuthenticationPolicies { policies } => page.block(&authentication_policies(policies)),
         Response::ForwardingAudit(audit) => audit.ways.iter().for_each(|way| page.line(&super::audit::line(way))),
+        Response::ChangeAudit(audit) => {
+            audit.alterations.iter().for_each(|altered| page.block(&super::audit::changes::paragraph(altered)));
+        }
         Response::Organisation(entry) => page.block(&fields(entry)),
         Response::Members { group, members } => {
             page.line(&format!("{group}: {} members", members.len()));

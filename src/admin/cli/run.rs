@@ -377,7 +377,7 @@ impl Desk<'_> {
         let _ = self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush());
     }
 
-    fn complain(&mut self, text: &str) {
+    pub(super) fn complain(&mut self, text: &str) {
         let _ = self.stderr.write_all(text.as_bytes());
     }
 }

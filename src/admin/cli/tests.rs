@@ -140,6 +140,7 @@ fn every_page_about_a_noun_names_the_exchange_cmdlet() {
         "group",
         "organisation",
         "queue",
+        "audit",
     ] {
         for verb in command.find_subcommand(noun).unwrap().get_subcommands() {
             let help = verb.get_after_help().unwrap().to_string();

@@ -7,6 +7,7 @@ use super::moderation::ModerationDesk;
 use super::queue::{QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueSummary, SuspendedSender};
 use crate::model::directory::{Change, Snapshot};
 use crate::model::queue::{ApprovalId, Decision, QueueId, Selection, Suspendable, Verdict};
+use crate::store::directory::History;
 use crate::store::queue::{Decided, Moderation};
 
 /// Why a directory did not take a change.
@@ -44,6 +45,9 @@ pub trait DirectoryDesk: Send + Sync {
     /// # Errors
     /// `Refused` when the plan or the rules refuse, `Store` when the change could not be made durable.
     fn change(&self, actor: &str, plan: Planner<'_>) -> Result<Arc<Snapshot>, DeskFailure>;
+
+    /// Who changed what and when; `None` for a directory that does not remember.
+    fn history(&self) -> Option<History>;
 }
 
 /// A queue that can be looked at and interfered with. Ids are the texts that `list` gives. Everything blocks.
@@ -122,6 +126,10 @@ impl DirectoryDesk for MemoryDirectory {
         let next = current.apply(&changes).map_err(|error| DeskFailure::Refused(error.to_string()))?;
         *current = Arc::new(next);
         Ok(Arc::clone(&current))
+    }
+
+    fn history(&self) -> Option<History> {
+        None
     }
 }
 

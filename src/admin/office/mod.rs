@@ -31,6 +31,7 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use audit::{ChangeAudit, ChangePlace, ChangeQuery};
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
@@ -148,6 +149,7 @@ fn respond(
         Request::AuthenticationPolicyRemove { name } => authentication_policies::remove(office, actor, &name),
         Request::AuthenticationPolicyList => Ok(authentication_policies::list(&snapshot())),
         Request::AuditForwarding { place } => Ok(audit::forwarding(&snapshot(), &office.settings(), place)),
+        Request::AuditChanges(query) => audit::changes(office, *query, progress),
         Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),
         Request::GroupMembership(order) => groups::membership(office, actor, &order),
         Request::GroupRequests { group } => groups::requests(&snapshot(), &office.settings(), &group),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::ChangeQuery;
 use super::edit::RecipientEdit;
 use super::keys::Rotation;
 use super::queue::QueueOrder;
@@ -164,6 +165,8 @@ pub enum Request {
         /// Where the part begins.
         place: Place,
     },
+    /// A part of the history of the directory.
+    AuditChanges(Box<ChangeQuery>),
     /// Changes the members of a group.
     GroupMembers {
         /// The group.
@@ -330,6 +333,7 @@ impl Request {
                 | Self::RemoteDomainList
                 | Self::AuthenticationPolicyList
                 | Self::AuditForwarding { .. }
+                | Self::AuditChanges(_)
                 | Self::GroupList { .. }
                 | Self::GroupRequests { .. }
                 | Self::LimitsShow { .. }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::ChangeAudit;
 use super::failure::Failure;
 use super::keys::SrsKeysView;
 use super::limits::LimitsView;
@@ -72,6 +73,8 @@ pub enum Response {
     },
     /// A part of the ways by which mail leaves the organisation.
     ForwardingAudit(ForwardingAudit),
+    /// A part of the history of the directory.
+    ChangeAudit(ChangeAudit),
     /// The organisation's settings.
     Organisation(OrganisationEntry),
     /// Who asked to join a group.

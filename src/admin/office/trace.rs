@@ -90,7 +90,7 @@ fn span_seconds(text: &str) -> Option<u64> {
 }
 
 impl Moment {
-    fn resolve(self, now: Timestamp) -> Timestamp {
+    pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(instant) => instant,
             Self::Ago(seconds) => {

@@ -283,6 +283,11 @@ impl Recipient {
         inside || self.recipient_type.is_security_principal_group()
     }
 
+    /// Takes every reference to `gone` out of it, as when that object is removed.
+    pub fn drop_references(&mut self, gone: RecipientId) {
+        super::validate::drop_references(self, gone);
+    }
+
     /// Every object that this one refers to; duplicates are possible.
     pub fn references(&self) -> impl Iterator<Item = RecipientId> {
         let group = self.group.as_deref().into_iter().flat_map(|group| {

@@ -2,12 +2,14 @@
 //!
 //! A change is validated against the newest snapshot, appended to the log, durable, and only then published: readers
 //! take the snapshot in an `Arc` and never wait. The log is a [`Journal`] of its own; each record holds one accepted
-//! list of changes with its version, time and author, so it is also the history of who changed what.
+//! list of changes with its version, time and author, so it is also the [`history`] of who changed what. None of its
+//! records is ever released.
 //!
 //! The index is an [`Engine`] with every object in pieces of at most 4 KiB. It can be deleted while the server is
 //! stopped, and a damaged one is set aside and built anew: nothing is lost, the start merely takes longer. Its version
 //! says up to which change it holds; `building` marks it as unfinished while a list larger than one batch goes in.
 
+pub mod history;
 mod index;
 mod log;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use crate::model::directory::{Change, ChangeError, Snapshot};
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
 
+pub use history::History;
 pub use log::{Entry, LogError};
 
 use index::Index;
@@ -95,6 +98,8 @@ pub struct DirectoryStore {
     current: Arc<LiveDirectory>,
     writer: Mutex<Writer>,
     clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    log: PathBuf,
 }
 
 struct Writer {
@@ -135,7 +140,7 @@ impl DirectoryStore {
             Err(_) if indexed > 0 => {
                 drop(log);
                 let mut replay = Replay::from(Snapshot::default());
-                (log, _) = Journal::open(disk, &log_place, log_options(salt), |record, _| {
+                (log, _) = Journal::open(Arc::clone(&disk), &log_place, log_options(salt), |record, _| {
                     replay.take(record.payload, record.sequence);
                 })?;
                 replay.finish()?
@@ -153,7 +158,8 @@ impl DirectoryStore {
             IndexState::Current { behind }
         };
         let current = Arc::new(LiveDirectory::new(Arc::new(snapshot)));
-        Ok((Self { current, writer: Mutex::new(Writer { log, index: Some(index) }), clock }, state))
+        let writer = Mutex::new(Writer { log, index: Some(index) });
+        Ok((Self { current, writer, clock, disk, log: log_place }, state))
     }
 
     /// The snapshot in force.
@@ -196,6 +202,11 @@ impl DirectoryStore {
         self.current.publish(Arc::clone(&next));
         writer.follow(&former, &next, &entry.changes);
         Ok(next)
+    }
+
+    /// Who changed what and when, up to the snapshot in force.
+    pub fn past(&self) -> History {
+        History { disk: Arc::clone(&self.disk), log: self.log.clone(), newest: self.snapshot().version() }
     }
 
     /// Reads the whole history, oldest first, and shows every entry.

@@ -36,6 +36,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod walk;
 mod writer;
 
 pub use bodies::{LargeBodies, LargeBody, LargeBodyWriter};
@@ -45,6 +46,7 @@ pub use repair::{Skipped, repair};
 pub use replay::{Cut, Recovery};
 pub use room::Shortage;
 pub use usage::{JournalUsage, SegmentUsage};
+pub use walk::walk;
 
 use usage::Usage;
 use writer::{Appended, Work, Writer};

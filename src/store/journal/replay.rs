@@ -122,7 +122,7 @@ fn remove_unfinished(disk: &dyn Disk, directory: &Path, numbers: &mut Vec<u64>) 
 }
 
 /// Four times what the writer puts into a segment now, since its bounds may have been wider once.
-fn bytes_max(options: &JournalOptions) -> u64 {
+pub(super) fn bytes_max(options: &JournalOptions) -> u64 {
     let group = u64::try_from(options.group_bytes_max.max(options.record_bytes_max)).unwrap_or(u64::MAX);
     u64::from(options.segment_bytes).saturating_add(group).saturating_mul(4)
 }

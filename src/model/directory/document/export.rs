@@ -32,7 +32,10 @@ impl Document {
             domains: snapshot.domains().map(domain).collect(),
             remote_domains: snapshot.remote_domains().map(RemoteDomainEntry::of).collect(),
             authentication_policies: snapshot.authentication_policies().map(AuthenticationPolicyEntry::of).collect(),
-            recipients: recipients.into_iter().map(|recipient| entry(recipient, snapshot, secrets)).collect(),
+            recipients: recipients
+                .into_iter()
+                .map(|recipient| entry(recipient, &|id| primary_of(snapshot, id), secrets))
+                .collect(),
         }
     }
 }
@@ -40,7 +43,12 @@ impl Document {
 impl RecipientEntry {
     /// One recipient as an entry, without its password hash.
     pub fn of(recipient: &Recipient, snapshot: &Snapshot) -> Self {
-        entry(recipient, snapshot, Secrets::Hide)
+        Self::named(recipient, &|id| primary_of(snapshot, id))
+    }
+
+    /// The same with names of the caller's choice for the objects that it refers to; those without one are left out.
+    pub fn named(recipient: &Recipient, name: Names<'_>) -> Self {
+        entry(recipient, name, Secrets::Hide)
     }
 }
 
@@ -116,10 +124,13 @@ pub(super) fn differing<T: PartialEq>(value: T, default: &T) -> Option<T> {
     (value != *default).then_some(value)
 }
 
-fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> RecipientEntry {
+/// What an object that is referred to is called.
+type Names<'a> = &'a dyn Fn(RecipientId) -> Option<Box<str>>;
+
+fn entry(recipient: &Recipient, name: Names<'_>, secrets: Secrets) -> RecipientEntry {
     let kind = recipient.recipient_type;
     let plain = Recipient::new(recipient.id, kind, recipient.name.clone(), recipient.primary().clone());
-    let addresses = |ids: &[RecipientId]| list(ids.iter().filter_map(|id| primary_of(snapshot, *id)).collect());
+    let addresses = |ids: &[RecipientId]| list(ids.iter().filter_map(|id| name(*id)).collect());
     let grants = |right, deny| {
         let mut trustees: Vec<RecipientId> = recipient.trustees(right, deny).collect();
         trustees.sort_unstable();
@@ -139,7 +150,7 @@ fn entry(recipient: &Recipient, snapshot: &Snapshot, secrets: Secrets) -> Recipi
         lifecycle: (recipient.lifecycle != plain.lifecycle).then_some(lifecycle),
         since: since.map(|since| since.iso8601().to_string().into()),
         hidden_from_address_lists: recipient.hidden_from_address_lists.then_some(true),
-        forward_to: forwarding.and_then(|forwarding| primary_of(snapshot, forwarding.forwarding_address?)),
+        forward_to: forwarding.and_then(|forwarding| name(forwarding.forwarding_address?)),
         forward_to_smtp: forwarding
             .and_then(|forwarding| forwarding.forwarding_smtp_address.as_ref())
             .map(|address| address.to_string().into()),
