@@ -110,6 +110,9 @@ pub struct History {
 /// Hears how many octets of how many were read.
 pub type Reading<'a> = &'a mut dyn FnMut(u64, u64);
 
+/// Takes a record and its place in the log, and says whether there is more to see.
+type Show<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<bool, LogError>;
+
 impl History {
     /// Objects that have, or ever had, this address, login, name or identity (`#17`). Reads the whole log.
     ///
@@ -234,11 +237,7 @@ impl History {
     }
 
     /// Shows every record up to the newest version, until one says that it was the last.
-    fn walk(
-        &self,
-        read: Reading<'_>,
-        show: &mut dyn FnMut(&[u8], u64) -> Result<bool, LogError>,
-    ) -> Result<(), OpenError> {
+    fn walk(&self, read: Reading<'_>, show: Show<'_>) -> Result<(), OpenError> {
         let mut failed = None;
         journal::walk(
             &*self.disk,
