@@ -121,3 +121,51 @@ fn a_last_attempt_that_fails_may_have_left_it_there() {
     let job = asked(&mut dispatcher);
     assert_eq!(job.targets.len(), 1);
 }
+
+#[test]
+fn what_is_given_up_while_it_is_put_into_its_mailbox_ends_as_delivered() {
+    let (mut dispatcher, now) = (dispatcher(), start());
+    accept(&mut dispatcher, 1, now, vec![mailbox(1)]);
+    let job = dispatcher.next_job(now).unwrap();
+    let give_up = Command::GiveUp(QueueId(1), attempt(now, 550));
+    assert!(dispatcher.command(&give_up));
+    let events = first_record(&mut dispatcher);
+    assert!(matches!(events.as_slice(), [(0, Event::GivenUp(_))]), "{events:?}");
+    dispatcher.handle(now, Input::Recorded { id: QueueId(1), events });
+    assert!(!dispatcher.command(&give_up) && !dispatcher.command(&Command::Release(QueueId(1))));
+    assert_eq!(dispatcher.poll_effect(), None, "said before the attempt under way has ended");
+    end(&mut dispatcher, now, &job, &Outcome::Delivered(attempt(now, 250)));
+    assert_eq!(dispatcher.poll_effect(), Some(Effect::Forget(QueueId(1))));
+}
+
+#[test]
+fn what_is_given_up_is_not_attempted_again_and_ends_after_a_look_even_after_a_crash() {
+    for crash in [false, true] {
+        let (mut dispatcher, now) = (dispatcher(), start());
+        accept(&mut dispatcher, 1, now, vec![mailbox(1)]);
+        let job = dispatcher.next_job(now).unwrap();
+        end(&mut dispatcher, now, &job, &Outcome::Deferred(attempt(now, 451)));
+        assert!(dispatcher.command(&Command::GiveUp(QueueId(1), attempt(now, 550))));
+        let events = first_record(&mut dispatcher);
+        if crash {
+            let mut entry = dispatcher.entry(QueueId(1)).unwrap().clone();
+            events.iter().for_each(|(place, event)| entry.apply(*place, event).unwrap());
+            dispatcher = super::dispatcher();
+            dispatcher.restore(now, entry);
+        } else {
+            dispatcher.handle(now, Input::Recorded { id: QueueId(1), events });
+        }
+        assert_eq!(asked(&mut dispatcher).targets.len(), 1);
+        dispatcher.handle(now.plus(Duration::from_secs(3600)), Input::Tick);
+        assert_eq!(dispatcher.next_job(now), None);
+        found(&mut dispatcher, now, Sight::NotThere);
+        let events = loop {
+            match dispatcher.poll_effect() {
+                Some(Effect::Record { events, .. }) => break events,
+                Some(Effect::Find(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(matches!(events.as_slice(), [(0, Event::Failed(said))] if said.reply.code() == 550), "{events:?}");
+    }
+}

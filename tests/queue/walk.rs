@@ -38,7 +38,7 @@ struct Walk {
     forgotten: BTreeSet<QueueId>,
     /// What is in mailboxes.
     placed: BTreeSet<(QueueId, u32)>,
-    /// Whose mailboxes could not be read once, or who were given up by an administrator.
+    /// Whose mailboxes could not be read once.
     excused: BTreeSet<(QueueId, u32)>,
 }
 
@@ -282,10 +282,7 @@ impl Walk {
             0 => Command::Retry(id),
             1 => Command::Remove(id),
             2 => Command::Hold(id),
-            3 => {
-                self.excused.extend((0..16).map(|place| (id, place)));
-                Command::GiveUp(id, attempt(self.now, 550))
-            }
+            3 => Command::GiveUp(id, attempt(self.now, 550)),
             4 => Command::Move(id, Route::NextHost("mx.dead.example".into())),
             5 => return self.suspend(),
             _ => Command::Release(id),

@@ -336,5 +336,6 @@ fn word(event: &Event) -> String {
         Event::Approved(decision) => format!("approved by {}", decision.by),
         Event::Rejected(decision) => format!("rejected by {}", decision.by),
         Event::Branched(first) => format!("branched to {first:?}"),
+        Event::GivenUp(attempt) => format!("given up {}", attempt.reply),
     }
 }

@@ -212,7 +212,7 @@ impl Oracle<'_> {
             }
             Some(State::Failed) => {
                 self.counts.failed += 1;
-                if !mails.is_empty() && !forced && !self.lenient {
+                if !mails.is_empty() && !self.lenient {
                     self.breach(format!("{at} is said to have failed and is in the mailbox"));
                 }
                 if plain > 0 && !forced && !self.lenient {

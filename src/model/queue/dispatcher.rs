@@ -263,6 +263,7 @@ impl Dispatcher {
         self.look_at_earliest(id);
         let places = self.places(id);
         places.iter().for_each(|place| self.enlist(id, *place));
+        self.end_given_up(now, id, &places);
         self.conclude(now, id, &places);
     }
 
@@ -330,7 +331,7 @@ impl Dispatcher {
                     self.look_at_earliest(id);
                 }
                 // What waits on its lane is passed over there; an attempt under way ends by itself.
-                Event::Held | Event::Removed | Event::Released | Event::Redirected(_) => {
+                Event::Held | Event::GivenUp(_) | Event::Removed | Event::Released | Event::Redirected(_) => {
                     live.release(*place, |phase| phase == Phase::Queued);
                     // A hold does not outlive the message, even one that begins after its time was up.
                     let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
@@ -340,6 +341,7 @@ impl Dispatcher {
             self.enlist(id, *place);
         }
         let places: Vec<u32> = events.iter().map(|(place, _)| *place).collect();
+        self.end_given_up(now, id, &places);
         self.conclude(now, id, &places);
     }
 

@@ -8,6 +8,7 @@
 //! | due, deferred, held | `Failed` | failed | refused for good, or the time is up |
 //! | due, deferred | `Held` | held | an administrator stopped it |
 //! | held | `Deferred` | held | an attempt that was under way ended; the hold stays |
+//! | due, deferred, held | `GivenUp` | held | an administrator gave it up; its mailbox is looked into before it fails |
 //! | held, deferred | `Released` | due | an administrator lets it go on, or asks to try now |
 //! | due, deferred, held | `Removed` | removed | an administrator dropped it, without a report |
 //! | failed, delivered, relayed | `Reported` | reported | the report is a message of its own, durable in one batch |
@@ -144,6 +145,7 @@ pub fn transition(state: State, event: &Event) -> Result<State, TransitionError>
         (Event::Relayed { .. }, State::Due | State::Deferred | State::Held) => Ok(State::Relayed),
         (Event::Failed(_), state) if state.is_open() => Ok(State::Failed),
         (Event::Held, State::Due | State::Deferred) => Ok(State::Held),
+        (Event::GivenUp(_), State::Due | State::Deferred | State::Held) => Ok(State::Held),
         (Event::Released, State::Held | State::Deferred) => Ok(State::Due),
         (Event::Removed, state) if state.is_open() => Ok(State::Removed),
         (Event::Reported, State::Failed | State::Delivered | State::Relayed | State::Rejected) => Ok(State::Reported),
@@ -161,6 +163,7 @@ pub fn transition(state: State, event: &Event) -> Result<State, TransitionError>
         (Event::Relayed { .. }, _) => refused("relayed"),
         (Event::Failed(_), _) => refused("failed"),
         (Event::Held, _) => refused("held"),
+        (Event::GivenUp(_), _) => refused("given up"),
         (Event::Released, _) => refused("due"),
         (Event::Removed, _) => refused("removed"),
         (Event::Reported, _) => refused("reported"),

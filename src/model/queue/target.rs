@@ -174,6 +174,8 @@ pub enum Event {
     ReplyDue,
     /// The automatic reply is in the queue under this id; none when it turned out that none is to be sent.
     Replied(Option<QueueId>),
+    /// Given up by an administrator, which its sender is told so, unless the mailbox turns out to have it.
+    GivenUp(Attempt),
 }
 
 /// What a report tells.
@@ -210,6 +212,8 @@ pub struct Target {
     dsn_passed_on: bool,
     /// An automatic reply is due once it is delivered.
     reply_due: bool,
+    /// An administrator gave it up: `last` says how it ends, once its mailbox was looked into.
+    given_up: bool,
 }
 
 impl Target {
@@ -224,6 +228,7 @@ impl Target {
             noticed: false,
             dsn_passed_on: false,
             reply_due: false,
+            given_up: false,
         }
     }
 
@@ -233,7 +238,7 @@ impl Target {
     }
 
     /// A recipient of a message that could not be expanded in time, as its client gave it.
-    pub fn given_up(permit: &Permit, reverse_path: &ReversePath, attempt: Attempt) -> Self {
+    pub fn unexpanded(permit: &Permit, reverse_path: &ReversePath, attempt: Attempt) -> Self {
         let path = permit.path().clone();
         let address = match &path {
             ForwardPath::Mailbox(address) => address.clone(),
@@ -317,6 +322,7 @@ impl Target {
     pub fn apply(&mut self, event: &Event) -> Result<(), TransitionError> {
         self.state = transition(self.state, event)?;
         match event {
+            Event::Deferred { .. } if self.given_up => {}
             Event::Deferred { attempt, next_attempt } => {
                 self.attempted(attempt);
                 self.next_attempt = *next_attempt;
@@ -337,6 +343,10 @@ impl Target {
             }
             Event::Branched(first) => self.alter_approval(|approval| approval.first_below = *first),
             Event::ReplyDue => self.reply_due = true,
+            Event::GivenUp(attempt) => {
+                self.given_up = true;
+                self.last = Some(Box::new(attempt.clone()));
+            }
             Event::Replied(_) => self.reply_due = false,
             Event::Held | Event::Released | Event::Removed | Event::Reported => {}
         }
@@ -411,6 +421,11 @@ impl Target {
     /// Whether an automatic reply of its mailbox is to be judged and written.
     pub const fn owes_reply(&self) -> bool {
         self.reply_due && matches!(self.state, State::Delivered | State::Reported)
+    }
+
+    /// How it ends, if an administrator gave it up and its mailbox was not looked into yet.
+    pub fn given_up(&self) -> Option<&Attempt> {
+        self.last.as_deref().filter(|_| self.given_up && self.state.is_open())
     }
 
     /// Whether nothing is left to do.

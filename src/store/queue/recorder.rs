@@ -265,7 +265,7 @@ impl Recorder {
         let targets = attempt.map_or_else(Vec::new, |attempt| match self.shared.message(id) {
             Ok(message) => {
                 let permits = message.envelope.permits().iter();
-                permits.map(|permit| Target::given_up(permit, &facts.reverse_path, attempt.clone())).collect()
+                permits.map(|permit| Target::unexpanded(permit, &facts.reverse_path, attempt.clone())).collect()
             }
             Err(error) => {
                 tracing::error!(queue_id = %id, %error, "a message that cannot be read is given up");

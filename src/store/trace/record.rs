@@ -166,6 +166,7 @@ pub(super) enum Step {
     Branched,
     ReplyDue,
     Replied(Option<QueueId>),
+    GivenUp(Said),
 }
 
 impl Step {
@@ -189,6 +190,7 @@ impl Step {
             Event::Approved(decision) => Self::Approved(Said::by(decision)),
             Event::Rejected(decision) => Self::Rejected(Said::by(decision)),
             Event::Branched(_) => Self::Branched,
+            Event::GivenUp(attempt) => Self::GivenUp(Said::of(attempt)),
         }
     }
 
@@ -200,7 +202,8 @@ impl Step {
             | Self::Relayed(said)
             | Self::Failed(said)
             | Self::Approved(said)
-            | Self::Rejected(said) => Some(said),
+            | Self::Rejected(said)
+            | Self::GivenUp(said) => Some(said),
             Self::Held
             | Self::Released
             | Self::Removed

@@ -140,6 +140,7 @@ impl Teller<'_> {
                 Step::Approved(_) => ("approved", None),
                 Step::Rejected(_) => ("rejected", None),
                 Step::Branched => ("branched", None),
+                Step::GivenUp(_) => ("given up", None),
                 Step::ReplyDue => ("reply due", None),
                 Step::Replied(Some(_)) => ("replied", None),
                 Step::Replied(None) => ("not replied", None),

@@ -70,7 +70,7 @@ impl Status {
             Step::Delivered(_) => Some(Self::Delivered),
             Step::Relayed(_) => Some(Self::Relayed),
             Step::Failed(_) => Some(Self::Failed),
-            Step::Held => Some(Self::Held),
+            Step::Held | Step::GivenUp(_) => Some(Self::Held),
             Step::Released => Some(Self::Due),
             Step::Removed => Some(Self::Removed),
             Step::Approved(_) | Step::Branched => Some(Self::Approved),

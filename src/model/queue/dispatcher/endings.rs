@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use super::{Dispatcher, Live};
+use super::{Dispatcher, Live, Phase};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
-use crate::model::queue::target::{Addressee, Attempt, Event};
+use crate::model::queue::target::{Addressee, Attempt, Event, Target};
 use crate::model::queue::work::{Effect, FindJob, Sight};
 
 /// Looks at a mailbox that cannot be read, a lease after each other. After that its owner does not see the message
@@ -31,6 +31,12 @@ impl Live {
     /// spite of its failure, which may have left a name given and not made durable.
     pub(super) fn may_have_it(&self, place: u32) -> bool {
         self.repeat_possible || self.entry.target(place).is_some_and(|target| target.attempts > 0)
+    }
+
+    /// The same, or an attempt is under way.
+    pub(super) fn may_be_on_its_way(&self, place: u32) -> bool {
+        let phase = usize::try_from(place).ok().and_then(|place| self.phases.get(place));
+        self.may_have_it(place) || matches!(phase, Some(Phase::Leased(_) | Phase::Settling))
     }
 }
 
@@ -53,6 +59,20 @@ impl Dispatcher {
             self.effects.push_back(Effect::Record { id, events });
         }
         self.find(now, id, unsure);
+    }
+
+    /// Ends those that an administrator gave up and for whom nothing is under way.
+    pub(super) fn end_given_up(&mut self, now: Timestamp, id: QueueId, places: &[u32]) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        let mut failed = Vec::new();
+        for place in places {
+            let Some(attempt) = live.entry.target(*place).and_then(Target::given_up).cloned() else { continue };
+            if let Some(phase) = live.phase(*place).filter(|phase| matches!(phase, Phase::Idle | Phase::Queued)) {
+                *phase = Phase::Settling;
+                failed.push((*place, attempt));
+            }
+        }
+        self.end(now, id, failed);
     }
 
     /// Asks again for every look that is not answered yet.

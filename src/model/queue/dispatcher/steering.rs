@@ -66,7 +66,7 @@ impl Dispatcher {
     fn answers(&self, live: &Live, command: &Command, wanted: impl Fn(&Target) -> bool) -> Vec<Answer> {
         let retry = matches!(command, Command::Retry(_));
         let answer = |(place, target): (u32, &Target)| {
-            let event = event(command, target);
+            let event = event(command, target, live.may_be_on_its_way(place));
             let lane = retry.then(|| target.addressee.hop.lane());
             let lane = lane.filter(|lane| self.lanes.paused_until(lane).is_some());
             let waits = target.state == State::Due && lane.is_some();
@@ -168,15 +168,19 @@ fn unexpanded_end(command: &Command) -> Option<Option<Attempt>> {
     }
 }
 
-/// What a command does to a recipient.
-fn event(command: &Command, target: &Target) -> Option<Event> {
+/// What a command does to a recipient, whose mailbox may have the message or get it any moment.
+fn event(command: &Command, target: &Target, may_have_it: bool) -> Option<Event> {
     let state = target.state;
     match command {
         Command::Retry(_) => (state == State::Deferred).then_some(Event::Released),
         Command::Remove(_) => state.is_open().then_some(Event::Removed),
+        Command::GiveUp(..) if target.given_up().is_some() => None,
+        Command::GiveUp(_, attempt) if may_have_it && target.addressee.hop.is_mailbox() && state.is_open() => {
+            Some(Event::GivenUp(attempt.clone()))
+        }
         Command::GiveUp(_, attempt) => state.is_open().then(|| Event::Failed(attempt.clone())),
         Command::Hold(_) => matches!(state, State::Due | State::Deferred).then_some(Event::Held),
-        Command::Release(_) => (state == State::Held).then_some(Event::Released),
+        Command::Release(_) => (state == State::Held && target.given_up().is_none()).then_some(Event::Released),
         Command::Move(_, route) => {
             let elsewhere = matches!(target.addressee.hop, Hop::Relay { .. });
             (elsewhere && state.is_open()).then(|| Event::Redirected(route.clone()))
