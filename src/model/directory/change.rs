@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::AcceptedDomain;
 use super::authentication_policy::AuthenticationPolicy;
+use super::lifecycle::hold::HoldError;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
 use crate::model::mail::{Address, Domain, DomainPattern};
@@ -146,6 +147,9 @@ pub enum ChangeError {
     /// Quota thresholds must rise (decision D5).
     #[error("Quota values must satisfy warning ≤ send ≤ send and receive.")]
     QuotaOrder,
+    /// Holds that cannot be kept (spec section 7.4).
+    #[error("The holds are wrong: {0}.")]
+    Holds(#[from] HoldError),
     /// A trustee must be an account's recipient or a security group of this organisation (spec S3-11).
     #[error("\"{trustee}\" cannot hold permissions: only mailbox users, mail users and security groups can.")]
     NotATrustee {

@@ -29,6 +29,7 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     shape(recipient)?;
     quota(recipient)?;
     limits(recipient)?;
+    recipient.provisioning.as_deref().map_or(Ok(()), |provisioning| provisioning.holds.judge())?;
     moderation(snapshot, recipient)?;
     auto_reply::judge(recipient)?;
     references(snapshot, recipient)?;

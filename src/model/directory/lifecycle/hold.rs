@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::mail::Timestamp;
 
-/// More holds are not kept on one mailbox; Exchange supports 25 for each kind (likely).
+/// More holds cannot be placed on one mailbox; Exchange supports 25 for each kind (likely). What follows from others by
+/// itself comes on top.
 pub const HOLDS_MAX: usize = 64;
 /// The longest name of a hold, in octets.
 pub const HOLD_NAME_BYTES_MAX: usize = 64;
@@ -70,6 +71,14 @@ impl HoldKind {
     pub const fn is_consequence(self) -> bool {
         matches!(self, Self::DelayHold | Self::RecoveryHold)
     }
+
+    /// Whether there can be several of it on one mailbox, so that each has a name.
+    pub const fn is_named(self) -> bool {
+        match self {
+            Self::InPlaceHold | Self::EDiscoveryHold | Self::RetentionPolicy | Self::RetentionLabel => true,
+            Self::LitigationHold | Self::DelayHold | Self::RecoveryHold => false,
+        }
+    }
 }
 
 impl fmt::Display for HoldKind {
@@ -109,6 +118,22 @@ impl Hold {
     }
 }
 
+impl Hold {
+    fn judge(&self) -> Result<(), HoldError> {
+        match (self.kind.is_named(), self.name.is_empty()) {
+            (true, true) => return Err(HoldError::NameMissing(self.kind)),
+            (false, false) => return Err(HoldError::NameNotForThisKind(self.kind)),
+            (true, false) if !may_be_name(&self.name) => return Err(HoldError::BadName),
+            (true, false) | (false, true) => {}
+        }
+        if self.days == Some(0) { Err(HoldError::NoDays) } else { Ok(()) }
+    }
+}
+
+fn may_be_name(name: &str) -> bool {
+    (1..=HOLD_NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
 /// A retention policy of the whole organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrganisationRetention {
@@ -131,6 +156,79 @@ pub struct Holds {
     pub excluded: Vec<Box<str>>,
 }
 
+/// Where a hold comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody places it now.
+    Command,
+    /// It was there before, in another system or in a file.
+    Import,
+}
+
+/// What is left when the last hold goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterLast {
+    /// `DelayHoldApplied`: everything is kept for 30 days more, in case that was a mistake.
+    DelayHold,
+    /// Nothing.
+    Nothing,
+}
+
+/// Why a hold cannot be placed or lifted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HoldError {
+    /// It stands already.
+    #[error("{} stands already{}", .kind.said(.name), .kind.other_name())]
+    Placed {
+        /// What kind.
+        kind: HoldKind,
+        /// Which one.
+        name: Box<str>,
+    },
+    /// It does not stand.
+    #[error("{} does not stand", .kind.said(.name))]
+    NotPlaced {
+        /// What kind.
+        kind: HoldKind,
+        /// Which one.
+        name: Box<str>,
+    },
+    /// Spec section 7.4.
+    #[error("an in-place-hold can no longer be created, only imported; use an ediscovery-hold or a retention-policy")]
+    NoLongerMade,
+    /// It follows from something else.
+    #[error("a {0} follows from what was before it by itself, for 30 days")]
+    Consequence(HoldKind),
+    /// There are too many.
+    #[error("a mailbox has at most {HOLDS_MAX} holds, and may be excluded from as many policies")]
+    TooMany,
+    /// One of several needs a name.
+    #[error("a {0} needs a name: a mailbox can have several")]
+    NameMissing(HoldKind),
+    /// One of one has none.
+    #[error("a {0} has no name: a mailbox has one at most")]
+    NameNotForThisKind(HoldKind),
+    /// A name that cannot be kept.
+    #[error("the name of a hold has at most {HOLD_NAME_BYTES_MAX} octets and no control characters")]
+    BadName,
+    /// It would keep nothing.
+    #[error("a hold keeps things for a day at least; one without days keeps them for ever")]
+    NoDays,
+    /// The organisation has no such policy, or the mailbox is not excluded from it.
+    #[error("the organisation has no retention policy \"{0}\" from which that could be said")]
+    UnknownPolicy(Box<str>),
+}
+
+impl HoldKind {
+    fn said(self, name: &str) -> String {
+        if name.is_empty() { format!("a {self}") } else { format!("the {self} \"{name}\"") }
+    }
+
+    const fn other_name(self) -> &'static str {
+        if self.is_named() { "; another one needs another name" } else { "; lift it first to alter it" }
+    }
+}
+
 /// How long a mailbox is kept from losing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept {
@@ -146,6 +244,110 @@ impl Holds {
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.placed.is_empty() && self.excluded.is_empty()
+    }
+
+    /// Places a hold. `hold.since` is the time of now; what is over by then is forgotten.
+    ///
+    /// # Errors
+    /// The hold stands already, is made by no command, or is beyond what is kept; then nothing alters.
+    pub fn place(&mut self, hold: Hold, origin: Origin) -> Result<(), HoldError> {
+        let kind = hold.kind;
+        if origin == Origin::Command && kind == HoldKind::InPlaceHold {
+            return Err(HoldError::NoLongerMade);
+        }
+        if origin == Origin::Command && kind.is_consequence() {
+            return Err(HoldError::Consequence(kind));
+        }
+        hold.judge()?;
+        if self.position(kind, &hold.name).is_some() {
+            return Err(HoldError::Placed { kind, name: hold.name });
+        }
+        if !kind.is_consequence() && self.placed_by_somebody() >= HOLDS_MAX {
+            return Err(HoldError::TooMany);
+        }
+        self.forget_what_is_over(hold.since);
+        self.placed.push(hold);
+        Ok(())
+    }
+
+    /// Lifts a hold, and leaves a delay hold where it was the last that somebody had placed. What follows from others
+    /// is lifted without a trace (`-RemoveDelayHoldApplied`).
+    ///
+    /// # Errors
+    /// The hold does not stand; then nothing alters.
+    pub fn lift(&mut self, kind: HoldKind, name: &str, after: AfterLast, now: Timestamp) -> Result<Hold, HoldError> {
+        let Some(position) = self.position(kind, name) else {
+            return Err(HoldError::NotPlaced { kind, name: name.into() });
+        };
+        let lifted = self.placed.remove(position);
+        self.forget_what_is_over(now);
+        if !kind.is_consequence() && self.placed_by_somebody() == 0 && after == AfterLast::DelayHold {
+            self.placed.retain(|hold| hold.kind != HoldKind::DelayHold);
+            self.placed.push(Hold { kind: HoldKind::DelayHold, name: "".into(), since: now, days: None });
+        }
+        Ok(lifted)
+    }
+
+    /// Excludes the mailbox from a retention policy of the organisation (`-mbx…`).
+    ///
+    /// # Errors
+    /// There is no such policy, or it is excluded from as many as it may; then nothing alters.
+    pub fn exclude(&mut self, policy: &str, organisation: &[OrganisationRetention]) -> Result<(), HoldError> {
+        let found = organisation.iter().find(|other| *other.name == *policy);
+        let Some(found) = found else { return Err(HoldError::UnknownPolicy(policy.into())) };
+        if self.excluded.contains(&found.name) {
+            return Ok(());
+        }
+        // What the organisation no longer has need not be remembered.
+        self.excluded.retain(|name| organisation.iter().any(|other| other.name == *name));
+        if self.excluded.len() >= HOLDS_MAX {
+            return Err(HoldError::TooMany);
+        }
+        self.excluded.push(found.name.clone());
+        Ok(())
+    }
+
+    /// Includes the mailbox in a policy again from which it was excluded.
+    ///
+    /// # Errors
+    /// It was not excluded from that; then nothing alters.
+    pub fn include(&mut self, policy: &str) -> Result<(), HoldError> {
+        let position = self.excluded.iter().position(|name| **name == *policy);
+        let Some(position) = position else { return Err(HoldError::UnknownPolicy(policy.into())) };
+        self.excluded.remove(position);
+        Ok(())
+    }
+
+    /// Judges holds that come from a file: as many as may be, each with a name that may be, none twice.
+    ///
+    /// # Errors
+    /// The first that is wrong.
+    pub fn judge(&self) -> Result<(), HoldError> {
+        if self.placed_by_somebody() > HOLDS_MAX || self.excluded.len() > HOLDS_MAX {
+            return Err(HoldError::TooMany);
+        }
+        if self.excluded.iter().any(|name| !may_be_name(name)) {
+            return Err(HoldError::BadName);
+        }
+        for (position, hold) in self.placed.iter().enumerate() {
+            hold.judge()?;
+            if self.position(hold.kind, &hold.name) != Some(position) {
+                return Err(HoldError::Placed { kind: hold.kind, name: hold.name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn position(&self, kind: HoldKind, name: &str) -> Option<usize> {
+        self.placed.iter().position(|hold| hold.kind == kind && *hold.name == *name)
+    }
+
+    fn placed_by_somebody(&self) -> usize {
+        self.placed.iter().filter(|hold| !hold.kind.is_consequence()).count()
+    }
+
+    fn forget_what_is_over(&mut self, now: Timestamp) {
+        self.placed.retain(|hold| !hold.kind.is_consequence() || hold.ends_at(None).is_none_or(|end| end > now));
     }
 
     /// How long the longest hold keeps the mailbox, which was deleted then or is in use.
@@ -168,47 +370,4 @@ fn days(number: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(day: u32) -> Timestamp {
-        Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap().plus(days(day))
-    }
-
-    fn hold(kind: HoldKind, days: Option<u32>) -> Hold {
-        Hold { kind, name: "".into(), since: at(0), days }
-    }
-
-    #[test]
-    fn the_longest_hold_wins_and_one_without_days_stands_for_ever() {
-        let with = |placed: Vec<Hold>| Holds { placed, excluded: Vec::new() };
-        let policy = |days| Hold { name: "mbx1".into(), ..hold(HoldKind::RetentionPolicy, Some(days)) };
-        assert_eq!(with(Vec::new()).keep(&[], None, at(1)), Kept::NotAtAll);
-        // In use it stands, whatever its days.
-        assert_eq!(with(vec![policy(7)]).keep(&[], None, at(900)), Kept::ForEver);
-        let two = with(vec![policy(7), hold(HoldKind::LitigationHold, Some(90))]);
-        assert_eq!(two.keep(&[], Some(at(10)), at(11)), Kept::Until(at(100)));
-        assert_eq!(two.keep(&[], Some(at(10)), at(100)), Kept::NotAtAll);
-        let ever = with(vec![policy(7), hold(HoldKind::EDiscoveryHold, None)]);
-        assert_eq!(ever.keep(&[], Some(at(10)), at(9_000)), Kept::ForEver);
-    }
-
-    #[test]
-    fn an_organisations_policy_holds_all_but_those_it_excludes() {
-        let all = [OrganisationRetention { name: "Seven years".into(), days: Some(2_555) }];
-        assert_eq!(Holds::default().keep(&all, None, at(1)), Kept::ForEver);
-        assert_eq!(Holds::default().keep(&all, Some(at(1)), at(2)), Kept::Until(at(2_556)));
-        let excluded = Holds { excluded: vec!["Seven years".into()], ..Holds::default() };
-        assert_eq!(excluded.keep(&all, None, at(1)), Kept::NotAtAll);
-    }
-
-    #[test]
-    fn what_follows_a_hold_ends_by_itself() {
-        for kind in [HoldKind::DelayHold, HoldKind::RecoveryHold] {
-            let holds = Holds { placed: vec![hold(kind, None)], excluded: Vec::new() };
-            assert_eq!(holds.keep(&[], None, at(29)), Kept::Until(at(30)));
-            assert_eq!(holds.keep(&[], None, at(30)), Kept::NotAtAll);
-            assert!(kind.is_consequence());
-        }
-    }
-}
+mod tests;
