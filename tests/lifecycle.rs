@@ -1,11 +1,15 @@
 //! The life of a mailbox: its table as a document, and its laws.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may stop at the first surprise")]
 
+mod model;
+
 use std::collections::BTreeSet;
 
 use franking::model::directory::lifecycle::document::document;
-use franking::model::directory::lifecycle::machine::{Effect, Facts, Outcome, State, Trigger, step};
+use franking::model::directory::lifecycle::machine::{Effect, Facts, Outcome, State, Step, Trigger, step};
 use franking::model::directory::lifecycle::table::ROWS;
+
+use model::Expected;
 
 const DOCUMENT: &str = "fixtures/lifecycle.md";
 
@@ -21,7 +25,7 @@ fn the_document_is_printed_from_the_table() {
 
 /// Every combination of what guards ask.
 fn all_facts() -> impl Iterator<Item = Facts> {
-    (0_u32..1 << 13).map(|bits| {
+    (0_u32..1 << 15).map(|bits| {
         let bit = |position: u32| bits & (1 << position) != 0;
         Facts {
             on_hold: bit(0),
@@ -37,6 +41,8 @@ fn all_facts() -> impl Iterator<Item = Facts> {
             identity_gone: bit(10),
             cleanup_fails: bit(11),
             legacy_dn_agrees: bit(12),
+            user_deleted: bit(13),
+            remote_unprepared: bit(14),
         }
     })
 }
@@ -65,40 +71,36 @@ fn every_row_decides_something_and_every_transition_has_one() {
 }
 
 #[test]
-fn contents_on_hold_are_never_deleted_and_what_is_purged_never_comes_back() {
+fn every_step_is_the_specifications_and_no_step_loses_what_is_kept() {
     for facts in all_facts() {
         for state in State::ALL {
             for trigger in Trigger::ALL {
-                let Ok(step) = step(state, trigger, &facts) else { continue };
-                let deletes = step.effects.contains(&Effect::DeleteContents);
-                assert!(!(deletes && facts.on_hold), "{} deletes what is on hold", step.id);
-                assert_eq!(deletes, step.to == State::Purging && state != State::Purging, "{}", step.id);
-                let gone = matches!(state, State::Purging | State::Purged | State::StaleAttributes | State::NoMailbox);
-                assert!(
-                    !(gone && step.effects.contains(&Effect::Reconnect)),
-                    "{} brings a purged mailbox back",
-                    step.id
-                );
-                let has = |state| matches!(state, State::Active | State::ActiveWithError);
-                let brings =
-                    step.effects.iter().any(|effect| matches!(effect, Effect::Reconnect | Effect::CreateMailbox));
-                assert!(!has(step.to) || has(state) || brings, "{} has a mailbox from nowhere", step.id);
-                // Contents are given up in one way only: through a state that says so.
-                let kept = |state| {
-                    matches!(
-                        state,
-                        State::Active
-                            | State::ActiveWithError
-                            | State::Disconnected
-                            | State::SoftDeleted
-                            | State::Inactive
-                            | State::Purging
-                    )
-                };
-                assert!(kept(step.to) || !kept(state) || state == State::Purging, "{} loses contents", step.id);
+                let taken = step(state, trigger, &facts);
+                let known =
+                    taken.map(|step| Expected { to: step.to, error: step.error, effects: model::bits(step.effects) });
+                let expected = model::expected(state, trigger, &facts);
+                assert!(known == expected, "{state:?} {trigger:?} {facts:?}\nis {taken:?}\nnot {expected:?}");
+                if let Ok(step) = taken {
+                    obeys(state, step, &facts);
+                }
             }
         }
     }
+}
+
+/// Contents on hold are never deleted, what is purged never comes back, and contents are given up in one way only.
+fn obeys(state: State, step: Step, facts: &Facts) {
+    let deletes = step.effects.contains(&Effect::DeleteContents);
+    assert!(!(deletes && facts.on_hold), "{} deletes what is on hold", step.id);
+    assert_eq!(deletes, step.to == State::Purging && state != State::Purging, "{}", step.id);
+    let gone = matches!(state, State::Purging | State::Purged | State::StaleAttributes | State::NoMailbox);
+    assert!(!(gone && step.effects.contains(&Effect::Reconnect)), "{} brings a purged mailbox back", step.id);
+    let has = |state| matches!(state, State::Active | State::ActiveWithError);
+    let brings = step.effects.iter().any(|effect| matches!(effect, Effect::Reconnect | Effect::CreateMailbox));
+    assert!(!has(step.to) || has(state) || brings, "{} has a mailbox from nowhere", step.id);
+    let kept = |state| has(state) || matches!(state, State::Disconnected | State::SoftDeleted | State::Inactive);
+    let given_up = step.to == State::Purging;
+    assert!(kept(step.to) || !kept(state) || given_up, "{} loses contents", step.id);
 }
 
 #[test]

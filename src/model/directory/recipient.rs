@@ -15,7 +15,7 @@ use super::limit::Limit;
 use super::mail_nickname::MailNickname;
 use super::moderation::Moderation;
 use super::permission::{Grant, Right};
-use super::provisioning::Provisioning;
+use super::provisioning::{Provisioning, ProvisioningError, ProvisioningErrorKind};
 use super::proxy::ProxyAddresses;
 use super::recipient_type::RecipientType;
 use super::seldom::Seldom;
@@ -244,10 +244,14 @@ impl Recipient {
     }
 
     /// Whether its mailbox has the benefit of a licence: one is assigned to its account, or was until lately and is
-    /// taken with delay (spec T23).
+    /// taken with delay (spec T23), or a hold forbids that a user's mailbox follows the licence (spec T4).
     pub fn is_licensed(&self) -> bool {
-        let delayed = || self.provisioning.as_ref().is_some_and(|provisioning| provisioning.delicensed.is_some());
-        self.has_licences() || delayed()
+        let users = self.recipient_type == RecipientType::UserMailbox;
+        let still = |own: &Provisioning| {
+            let held = |error: &ProvisioningError| users && error.kind == ProvisioningErrorKind::OnHold;
+            own.delicensed.is_some() || own.error.as_ref().is_some_and(held)
+        };
+        self.has_licences() || self.provisioning.as_deref().is_some_and(still)
     }
 
     /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user's

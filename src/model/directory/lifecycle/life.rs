@@ -101,21 +101,27 @@ impl Recipient {
     pub fn kept(&self, organisation: &Organisation, now: Timestamp) -> Kept {
         let none = super::hold::Holds::default();
         let holds = self.provisioning.as_ref().map_or(&none, |provisioning| &provisioning.holds);
-        let deleted = match self.lifecycle {
-            Lifecycle::Inactive { since } => Some(since),
-            Lifecycle::NoMailbox
-            | Lifecycle::Active
-            | Lifecycle::AwaitingMigration
-            | Lifecycle::Disconnected { .. }
-            | Lifecycle::SoftDeleted { .. }
-            | Lifecycle::StaleAttributes
-            | Lifecycle::Purged
-            | Lifecycle::Purging { .. } => None,
-        };
         // A policy for everybody holds mailboxes; what has none has nothing to hold.
         let policies: &[_] =
             if self.recipient_type.is_mailbox() { &organisation.retention_policies } else { Default::default() };
-        holds.keep(policies, deleted, now)
+        holds.keep(policies, self.at_rest_since(), now)
+    }
+
+    /// Since when nothing new can come into a mailbox that is kept: what keeps things for some days counts from then.
+    /// A mailbox whose holds have ended is deleted a second time, so to speak (spec T14), but its user only once.
+    fn at_rest_since(&self) -> Option<Timestamp> {
+        let deleted = self.provisioning.as_ref().and_then(|provisioning| provisioning.user_deleted);
+        match self.lifecycle {
+            Lifecycle::Disconnected { since } | Lifecycle::SoftDeleted { since } | Lifecycle::Inactive { since } => {
+                Some(deleted.map_or(since, |deleted| deleted.min(since)))
+            }
+            Lifecycle::NoMailbox
+            | Lifecycle::Active
+            | Lifecycle::AwaitingMigration
+            | Lifecycle::StaleAttributes
+            | Lifecycle::Purged
+            | Lifecycle::Purging { .. } => None,
+        }
     }
 
     /// `ExchangeGuid`: the other system's, else one of its own that follows from its identity.
@@ -127,8 +133,11 @@ impl Recipient {
     /// Takes a step of its life.
     ///
     /// # Errors
-    /// Those of [`step`]; then nothing alters.
+    /// Those of [`step`], and `NotFromHere` for what the type never does; then nothing alters.
     pub fn advance(&self, trigger: Trigger, around: Surroundings<'_>, said: Said) -> Result<Advanced, LifecycleError> {
+        if !may_be_asked(self, trigger, said) {
+            return Err(LifecycleError::NotFromHere);
+        }
         let step = step(self.state(), trigger, &facts(self, around, said))?;
         let mut recipient = self.clone();
         let error = step.error.map(|error| text(self, around, error));
@@ -157,17 +166,19 @@ impl Recipient {
             State::StaleAttributes => Lifecycle::StaleAttributes,
             State::Purged => Lifecycle::Purged,
         };
+        if let Some(provisioning) = self.provisioning.as_deref_mut() {
+            keep_what_belongs_to(state, provisioning);
+        }
     }
 
     fn take_effect(&mut self, effect: Effect, around: Surroundings<'_>, said: Said, step: Step, error: Option<&str>) {
         let (recipient_type, mailbox_guid) = (self.recipient_type, self.exchange_guid());
-        let licensed = self.has_licences();
+        let inactive_since = if let Lifecycle::Inactive { since } = self.lifecycle { Some(since) } else { None };
         let provisioning = self.provisioning.get_or_insert_default();
         match effect {
             Effect::SavePrevious => {
                 let home = around.home.into();
                 provisioning.previous = Some(PreviousMailbox { recipient_type, mailbox_guid, home });
-                provisioning.delicensed = None;
             }
             Effect::ClearPrevious => provisioning.previous = None,
             Effect::RecordError => {
@@ -179,35 +190,34 @@ impl Recipient {
                 let (since, text) = (since.unwrap_or(around.now), error.unwrap_or_default().into());
                 provisioning.error = Some(ProvisioningError { since, kind, text });
             }
-            Effect::ClearError => {
-                provisioning.error = None;
-                // A licence that came back is not about to go.
-                if licensed {
-                    provisioning.delicensed = None;
-                }
-            }
-            Effect::DelayDelicensing => provisioning.delicensed = Some(around.now),
+            Effect::ClearError => provisioning.error = None,
+            Effect::DelayDelicensing => provisioning.delicensed = provisioning.delicensed.or(Some(around.now)),
+            Effect::EndDelay => provisioning.delicensed = None,
             Effect::TakeLicences => {
                 if let Some(account) = &mut self.account {
                     account.licences = Seldom::new();
                 }
             }
+            Effect::DeleteUser => {
+                let since = inactive_since.unwrap_or(around.now);
+                provisioning.user_deleted = provisioning.user_deleted.or(Some(since));
+            }
+            Effect::RestoreUser => provisioning.user_deleted = None,
             Effect::HoldForRecovery => {
-                provisioning.holds.placed.retain(|hold| hold.kind != HoldKind::LitigationHold);
+                let stays = |hold: &Hold| !matches!(hold.kind, HoldKind::LitigationHold | HoldKind::RecoveryHold);
+                provisioning.holds.placed.retain(stays);
                 let (kind, name) = (HoldKind::RecoveryHold, "".into());
                 provisioning.holds.placed.push(Hold { kind, name, since: around.now, days: None });
-                provisioning.user_deleted = None;
             }
             Effect::AlterType => self.recipient_type = said.becomes.unwrap_or(recipient_type),
             Effect::CreateMailbox => {
                 if !recipient_type.is_mailbox() {
                     self.recipient_type = RecipientType::UserMailbox;
-                    self.external_address = None;
                 }
+                self.external_address = None;
             }
-            Effect::Reconnect => provisioning.user_deleted = None,
-            // Others do that.
-            Effect::DeleteContents | Effect::CopyContents => {}
+            // The lifecycle says all of it, or others do it.
+            Effect::Reconnect | Effect::DeleteContents | Effect::CopyContents => {}
         }
     }
 
@@ -220,29 +230,80 @@ impl Recipient {
 /// GUIDs of mailboxes that were made here: version 8 (RFC 9562 section 5.8), the identity in the last 62 bits.
 const GUIDS_OF_OUR_OWN: u128 = 0x4652_414E_4B49_8000_8000_0000_0000_0000;
 
+/// Whether the trigger makes sense for an object of this type at all: nobody makes a mailbox of a contact or a list,
+/// and `Set-Mailbox -Type` leads from one type of mailbox to another.
+fn may_be_asked(recipient: &Recipient, trigger: Trigger, said: Said) -> bool {
+    let kind = recipient.recipient_type;
+    let convertible = |kind: RecipientType| kind.is_mailbox() && kind.may_have_account();
+    match trigger {
+        Trigger::LicenceAssigned | Trigger::Enable | Trigger::MigrationCompleted => {
+            kind.is_mailbox() || kind.is_external() && kind.may_have_account()
+        }
+        Trigger::Convert => convertible(kind) && said.becomes.is_some_and(convertible),
+        Trigger::LicenceRemoved
+        | Trigger::DelicensingDue
+        | Trigger::Disable
+        | Trigger::DisablePermanently
+        | Trigger::Remove
+        | Trigger::RemovePermanently
+        | Trigger::Undo
+        | Trigger::HoldsEnded
+        | Trigger::PeriodOver
+        | Trigger::ContentsGone
+        | Trigger::ClearPreviousInfo
+        | Trigger::Recover
+        | Trigger::CopyContents
+        | Trigger::SameGuidLicensed => true,
+    }
+}
+
+/// Takes away what has no meaning in a state, whatever the way there.
+fn keep_what_belongs_to(state: State, provisioning: &mut Provisioning) {
+    let in_use = matches!(state, State::Active | State::ActiveWithError);
+    if !in_use {
+        provisioning.delicensed = None;
+    }
+    provisioning.error.take_if(|error| match error.kind {
+        ProvisioningErrorKind::OnHold => !in_use,
+        ProvisioningErrorKind::NotMigrated => state != State::AwaitingMigration,
+        ProvisioningErrorKind::CleanUp => state != State::StaleAttributes,
+    });
+}
+
 fn facts(recipient: &Recipient, around: Surroundings<'_>, said: Said) -> Facts {
     let kind = said.becomes.unwrap_or(recipient.recipient_type);
     let counts = around.licensing == Licensing::Counts;
-    let provisioning = recipient.provisioning.as_deref();
-    let previous = provisioning.and_then(|provisioning| provisioning.previous.as_ref());
+    let none = Provisioning::default();
+    let provisioning = recipient.provisioning.as_deref().unwrap_or(&none);
     let gone = |since: Timestamp| around.now >= since.plus(around.periods.deleted_user);
+    let has_archive = provisioning.archive.is_some_and(|archive| archive.disabled.is_none());
     Facts {
         on_hold: recipient.kept(around.organisation, around.now) != Kept::NotAtAll,
         licensed: counts && recipient.has_licences(),
         needs_licence: counts && needs_licence(kind),
         delicensing_delayed: around.organisation.delayed_delicensing_enabled,
-        synchronised: provisioning.is_some_and(|provisioning| provisioning.synchronised),
-        previous_found: previous.is_some_and(|previous| {
-            previous.recipient_type == RecipientType::UserMailbox && previous.mailbox_guid == recipient.exchange_guid()
-        }),
-        guid_synchronised: provisioning.is_some_and(|provisioning| provisioning.exchange_guid.is_some()),
+        synchronised: provisioning.synchronised,
+        previous_found: remembers_users_mailbox(recipient),
+        // What is nobody else's is the object's own GUID, wherever it was imported from.
+        guid_synchronised: provisioning.synchronised && provisioning.exchange_guid.is_some(),
         beyond_unlicensed: counts && said.beyond_unlicensed,
         conflicts: said.conflicts,
-        has_shards: provisioning.is_some_and(|provisioning| provisioning.has_shards),
-        identity_gone: provisioning.and_then(|provisioning| provisioning.user_deleted).is_some_and(gone),
+        has_shards: provisioning.has_shards,
+        identity_gone: provisioning.user_deleted.is_some_and(gone),
         cleanup_fails: said.cleanup_fails,
         legacy_dn_agrees: !said.legacy_dn_differs,
+        user_deleted: provisioning.user_deleted.is_some(),
+        remote_unprepared: has_archive || recipient.recipient_type != RecipientType::UserMailbox,
     }
+}
+
+/// Check 1 of spec T18, for a mailbox that is kept: was it a user's? It is found by what is remembered of it, not by a
+/// GUID that was synchronised since, which belongs to the mailbox in the other system. The home is told and not
+/// compared, for a host that was given another name has the disk that it had. What was disconnected by a file or before
+/// anything was remembered is what the object is.
+fn remembers_users_mailbox(recipient: &Recipient) -> bool {
+    let previous = recipient.provisioning.as_deref().and_then(|provisioning| provisioning.previous.as_ref());
+    previous.map_or(recipient.recipient_type, |previous| previous.recipient_type) == RecipientType::UserMailbox
 }
 
 /// Whether the type cannot have a mailbox without a licence; a mail user that gets a mailbox becomes a user's.
@@ -309,16 +370,14 @@ fn divergence(recipient: &Recipient, around: Surroundings<'_>) -> Option<Trigger
     let error = provisioning.and_then(|provisioning| provisioning.error.as_ref());
     let not_migrated = error.is_some_and(|error| error.kind == ProvisioningErrorKind::NotMigrated);
     let user_deleted = provisioning.is_some_and(|provisioning| provisioning.user_deleted.is_some());
-    let remembers = provisioning.is_some_and(|provisioning| {
-        provisioning.previous.as_ref().is_some_and(|previous| previous.recipient_type == RecipientType::UserMailbox)
-    });
     match recipient.state() {
         State::Active if needs_licence(kind) && !licensed && !delicensed && !synchronised => {
             Some(Trigger::LicenceRemoved)
         }
         State::Active if licensed && delicensed => Some(Trigger::LicenceAssigned),
-        State::ActiveWithError if licensed && needs_licence(kind) => Some(Trigger::LicenceAssigned),
-        State::Disconnected | State::SoftDeleted if licensed && remembers && !user_deleted => {
+        // Whatever was refused, the halves agree.
+        State::ActiveWithError if licensed => Some(Trigger::LicenceAssigned),
+        State::Disconnected | State::SoftDeleted if licensed && !user_deleted && remembers_users_mailbox(recipient) => {
             Some(Trigger::LicenceAssigned)
         }
         State::NoMailbox | State::Purged | State::StaleAttributes

@@ -183,6 +183,10 @@ pub struct Facts {
     pub cleanup_fails: bool,
     /// The legacy distinguished name of source and target agree, or that is not asked for.
     pub legacy_dn_agrees: bool,
+    /// The user is deleted, lately or long ago.
+    pub user_deleted: bool,
+    /// The other system still has more of it than a user's mailbox: an archive, or a type that is no user's.
+    pub remote_unprepared: bool,
 }
 
 /// One condition of a row.
@@ -205,7 +209,7 @@ pub enum Effect {
     RecordError,
     /// The error is taken away; the halves follow each other again.
     ClearError,
-    /// The licence is kept for the time of the delay.
+    /// The mailbox is in use without a licence for the time of the delay, which begins once.
     DelayDelicensing,
     /// A new, empty mailbox is made.
     CreateMailbox,
@@ -215,8 +219,14 @@ pub enum Effect {
     DeleteContents,
     /// Contents are copied; the source does not change.
     CopyContents,
+    /// The mailbox is in use without a licence no longer than this.
+    EndDelay,
     /// Licences are taken from the identity half.
     TakeLicences,
+    /// The user is deleted, too, unless it was before.
+    DeleteUser,
+    /// The user is there again.
+    RestoreUser,
     /// The recovered mailbox keeps everything for 30 days (retention hold, single item recovery); litigation hold is
     /// not carried over.
     HoldForRecovery,
@@ -260,6 +270,12 @@ pub enum LifecycleError {
     /// The object is frozen by a recorded error.
     #[error("it is frozen by an error; resolve that first")]
     Frozen,
+    /// An identity that is deleted has no use for a licence or a mailbox.
+    #[error("its user is deleted and has to be restored first")]
+    UserDeleted,
+    /// Spec T3: the archive is disabled and a shared mailbox becomes a user's before.
+    #[error("remoteMailbox.RemoteRecipientType must include ProvisionMailbox")]
+    RemoteUnprepared,
     /// Spec T16.
     #[error("source and target mailbox belong to different users")]
     LegacyDnMismatch,
