@@ -96,7 +96,7 @@ fn the_last_hold_that_is_lifted_leaves_a_delay_hold() {
     let policy = Hold { name: "mbx1".into(), ..hold(HoldKind::RetentionPolicy, Some(7)) };
     holds.place(policy.clone(), Origin::Command).unwrap();
     holds.lift(HoldKind::LitigationHold, "", AfterLast::DelayHold, at(1)).unwrap();
-    assert_eq!(holds.placed, [policy.clone()], "another one stands");
+    assert_eq!(holds.placed, std::slice::from_ref(&policy), "another one stands");
     let lifted = holds.lift(HoldKind::RetentionPolicy, "mbx1", AfterLast::DelayHold, at(2)).unwrap();
     assert_eq!(lifted, policy);
     assert_eq!(holds.keep(&[], None, at(3)), Kept::Until(at(32)));
