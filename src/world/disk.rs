@@ -11,6 +11,7 @@
 //! All calls block: they belong on threads of their own or on a blocking pool, never on an async worker.
 
 use core::fmt;
+use core::ops::ControlFlow;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,39 @@ pub struct DirectoryStamp {
     /// It was changed so lately that a further change might bear the same number: clocks of file systems tick every few
     /// milliseconds, or every second or two.
     pub recent: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, a pipe, a device: nothing that this program makes.
+    Other,
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, without the directory.
+    pub name: OsString,
+    /// What it stands for; links are not followed.
+    pub kind: Kind,
+    /// The same for all names of one file, and another one for every other file of the same file system.
+    pub identity: u64,
+}
+
+/// What is known of a name without opening what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// What it stands for; links are not followed.
+    pub kind: Kind,
+    /// The length of a file in octets.
+    pub bytes: u64,
+    /// As in [`Entry`].
+    pub identity: u64,
 }
 
 /// A file that only grows.
@@ -120,17 +154,57 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// `NotFound`, else the system's.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
 
+    /// Tells each name in a directory, in no particular order and without keeping them all in memory. Names that come,
+    /// go or change meanwhile may be told or not. Where `each` fails, so does this.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's and those of `each`.
+    fn visit(&self, path: &Path, each: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()>;
+
+    /// What a name stands for. Links are not followed.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn facts(&self, path: &Path) -> io::Result<Facts>;
+
+    /// Gives a file one more name on the same file system.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; `NotFound` for a missing file or directory; what [`is_linkless`] knows where there can be no
+    /// such name; else the system's.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Gives a file a new name on the same file system, replacing what had that name.
     ///
     /// # Errors
     /// `NotFound`, else the system's.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a directory, with all that is in it, another place on the same file system, where nothing must be.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors
     /// `NotFound`, else the system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all that is in it; nothing when it is not there. `each` hears of every file that has
+    /// gone, and may end the work; what is then left can be removed later. Links are removed and never followed,
+    /// whatever others put there meanwhile. That it is gone is durable once its parent is synchronised.
+    ///
+    /// # Errors
+    /// The system's; then a part may be gone.
+    fn remove_tree(&self, path: &Path, each: &mut dyn FnMut() -> ControlFlow<()>) -> io::Result<ControlFlow<()>>;
+
+    /// Makes the content of a file durable that somebody else may have written.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn synchronize_file(&self, path: &Path) -> io::Result<()>;
 
     /// Cuts a file to `length` octets and makes that durable.
     ///
@@ -173,6 +247,18 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// `WouldBlock` when another holder has it, else the system's.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirectoryLock>>;
+}
+
+/// Whether this error of [`Disk::link`] says that a file can have no further name there: another file system, one that
+/// knows no such names, a file with too many of them or of an owner whom it must not be taken from. A copy can help.
+pub fn is_linkless(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::CrossesDevices
+            | io::ErrorKind::TooManyLinks
+            | io::ErrorKind::Unsupported
+            | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// An error of the system with what was tried and where.

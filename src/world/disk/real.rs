@@ -1,15 +1,18 @@
 //! The machine's file system.
 
+use core::ops::ControlFlow;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, DirEntryExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 
-use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, ReadFile, Space, in_context};
+use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, in_context};
+
+mod removal;
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -98,6 +101,14 @@ pub fn close_to_others() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
+fn kind_of(kind: fs::FileType) -> Kind {
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => Kind::File,
+        (false, true) => Kind::Directory,
+        (false, false) => Kind::Other,
+    }
+}
+
 fn make_directories(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -148,12 +159,48 @@ impl Disk for RealDisk {
         Ok(names)
     }
 
+    fn visit(&self, path: &Path, each: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
+        let failed = |error| in_context("list", path, error);
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let kind = match entry.file_type() {
+                // Where the directory does not tell, the file is asked, and may have gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => kind_of(result.map_err(failed)?),
+            };
+            each(Entry { name: entry.file_name(), kind, identity: entry.ino() })?;
+        }
+        Ok(())
+    }
+
+    fn facts(&self, path: &Path) -> io::Result<Facts> {
+        let metadata = fs::symlink_metadata(path).map_err(|error| in_context("examine", path, error))?;
+        Ok(Facts { kind: kind_of(metadata.file_type()), bytes: metadata.len(), identity: metadata.ino() })
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to).map_err(|error| in_context("link", from, error))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to).map_err(|error| in_context("rename", from, error))
+    }
+
+    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to).map_err(|error| in_context("rename", from, error))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path).map_err(|error| in_context("remove", path, error))
+    }
+
+    fn remove_tree(&self, path: &Path, each: &mut dyn FnMut() -> ControlFlow<()>) -> io::Result<ControlFlow<()>> {
+        removal::remove_tree(path, each).map_err(|error| in_context("remove", path, error))
+    }
+
+    fn synchronize_file(&self, path: &Path) -> io::Result<()> {
+        let file = open_regular(path).map_err(|error| in_context("open", path, error))?;
+        file.sync_data().map_err(|error| in_context("synchronise", path, error))
     }
 
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
@@ -285,6 +332,34 @@ mod tests {
         assert!(first.mark != second.mark && second.mark != third.mark);
         assert!(!is_recent(1_767_603_600, 0) && is_recent(i64::MAX, 0));
         assert_eq!(RealDisk.stamp(&place.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn names_are_told_for_what_they_are_and_links_are_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let name = |name: &str| place.path().join(name);
+        fs::write(name("file"), "12345").unwrap();
+        fs::create_dir(name("directory")).unwrap();
+        std::os::unix::fs::symlink(name("file"), name("link")).unwrap();
+        RealDisk.link(&name("file"), &name("second")).unwrap();
+        assert_eq!(RealDisk.link(&name("file"), &name("link")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let mut entries = Vec::new();
+        RealDisk
+            .visit(place.path(), &mut |entry| {
+                entries.push(entry);
+                Ok(())
+            })
+            .unwrap();
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        let kinds: Vec<Kind> = entries.iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds, [Kind::Directory, Kind::File, Kind::Other, Kind::File]);
+        assert_eq!(entries[1].identity, entries[3].identity);
+        let facts = RealDisk.facts(&name("second")).unwrap();
+        assert_eq!((facts.kind, facts.bytes, facts.identity), (Kind::File, 5, entries[1].identity));
+        assert_eq!(RealDisk.facts(&name("link")).unwrap().kind, Kind::Other);
+        RealDisk.synchronize_file(&name("second")).unwrap();
+        let failed = RealDisk.visit(place.path(), &mut |_| Err(io::Error::other("enough")));
+        assert_eq!(failed.unwrap_err().to_string(), "enough");
     }
 
     #[test]

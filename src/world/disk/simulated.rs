@@ -4,13 +4,14 @@
 //! each un-synchronised name survives or not on its own, an un-synchronised tail survives as a random prefix, which may
 //! end in zeros, and a failed synchronisation makes the pages clean without writing them all.
 
+use core::ops::ControlFlow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, ReadFile, Space, in_context};
+use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, in_context};
 
 pub use lies::Lie;
 
@@ -22,17 +23,26 @@ pub struct SimulatedDisk {
 
 type Inode = u64;
 
+/// A directory is the same one wherever it is moved, as on a real disk.
+type DirectoryId = u64;
+
+/// The name of a file: its directory, and what it is called there.
+type Name = (DirectoryId, OsString);
+
 #[derive(Debug)]
 struct State {
     random: u64,
     /// Counts power cuts; a file opened before the last one is dead.
     life: u64,
     files: BTreeMap<Inode, Content>,
-    directories: BTreeSet<PathBuf>,
-    seen: BTreeMap<PathBuf, Inode>,
+    directories: BTreeMap<PathBuf, DirectoryId>,
+    durable_directories: BTreeMap<PathBuf, DirectoryId>,
+    pending_directories: Vec<DirectoryChange>,
+    directories_made: DirectoryId,
+    seen: BTreeMap<Name, Inode>,
     /// How often the names in a directory were changed.
-    changes: BTreeMap<PathBuf, u64>,
-    durable: BTreeMap<PathBuf, Inode>,
+    changes: BTreeMap<DirectoryId, u64>,
+    durable: BTreeMap<Name, Inode>,
     pending: Vec<NameChange>,
     locks: BTreeSet<PathBuf>,
     faults: Faults,
@@ -54,9 +64,15 @@ enum DataChange {
 
 #[derive(Clone, Debug)]
 enum NameChange {
-    Create { path: PathBuf, inode: Inode },
+    Create { name: Name, inode: Inode },
+    Remove { name: Name },
+    Rename { from: Name, to: Name, inode: Inode },
+}
+
+#[derive(Clone, Debug)]
+enum DirectoryChange {
+    Rename { from: PathBuf, to: PathBuf },
     Remove { path: PathBuf },
-    Rename { from: PathBuf, to: PathBuf, inode: Inode },
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +81,7 @@ struct Faults {
     failing_synchronization: Option<u64>,
     room_bytes: Option<u64>,
     read_only: bool,
+    linkless: bool,
     healed_after: Option<u64>,
     power_until: Option<u64>,
     astray: Option<lies::Astray>,
@@ -93,7 +110,10 @@ impl SimulatedDisk {
             random: seed,
             life: 0,
             files: BTreeMap::new(),
-            directories: BTreeSet::from([PathBuf::from("/")]),
+            directories: BTreeMap::from([(PathBuf::from("/"), 0)]),
+            durable_directories: BTreeMap::from([(PathBuf::from("/"), 0)]),
+            pending_directories: Vec::new(),
+            directories_made: 0,
             seen: BTreeMap::new(),
             changes: BTreeMap::new(),
             durable: BTreeMap::new(),
@@ -126,6 +146,11 @@ impl SimulatedDisk {
     /// Makes every change fail with "read-only file system", or allows changes again.
     pub fn set_read_only(&self, read_only: bool) {
         self.state().faults.read_only = read_only;
+    }
+
+    /// Makes it a file system on which a file has one name, or one with any number of them again.
+    pub fn set_linkless(&self, linkless: bool) {
+        self.state().faults.linkless = linkless;
     }
 
     /// Takes the power away after `operations` more operations: all later ones fail until [`Self::crash`] restarts.
@@ -171,7 +196,7 @@ impl SimulatedDisk {
     /// Flips the bits of `mask` in one stored octet, as a decaying medium does; nothing when the file is shorter.
     pub fn damage(&self, path: &Path, offset: usize, mask: u8) {
         let mut state = self.state();
-        let Some(inode) = state.seen.get(path).copied() else { return };
+        let Ok(inode) = state.inode(path) else { return };
         let Some(content) = state.files.get_mut(&inode) else { return };
         for bytes in [&mut content.seen, &mut content.durable] {
             if let Some(octet) = bytes.get_mut(offset) {
@@ -241,16 +266,26 @@ impl State {
         Ok(())
     }
 
+    fn directory(&self, path: &Path) -> io::Result<DirectoryId> {
+        self.directories.get(path).copied().ok_or_else(not_found)
+    }
+
+    /// The name that a path stands for, whether or not there is a file of this name.
+    fn name(&self, path: &Path) -> io::Result<Name> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(not_found()) };
+        Ok((self.directory(parent)?, name.to_owned()))
+    }
+
     /// The names in the directory of this path are others now.
     fn renamed(&mut self, path: &Path) {
-        if let Some(directory) = path.parent() {
-            let count = self.changes.entry(directory.to_owned()).or_default();
+        if let Some(directory) = path.parent().and_then(|parent| self.directories.get(parent)) {
+            let count = self.changes.entry(*directory).or_default();
             *count = count.saturating_add(1);
         }
     }
 
     fn inode(&self, path: &Path) -> io::Result<Inode> {
-        self.seen.get(path).copied().ok_or_else(not_found)
+        self.seen.get(&self.name(path)?).copied().ok_or_else(not_found)
     }
 
     fn content(&mut self, inode: Inode) -> io::Result<&mut Content> {
@@ -332,24 +367,23 @@ impl State {
     }
 
     fn synchronize_directory(&mut self, path: &Path) -> io::Result<()> {
-        if !self.directories.contains(path) {
-            return Err(not_found());
-        }
+        let directory = self.directory(path)?;
         if self.next_synchronization_fails() {
             return Err(input_output_error());
         }
         if self.synchronization_is_skipped(path) {
             return Ok(());
         }
+        self.settle_directories(|change| change.paths().any(|changed| changed.parent() == Some(path)));
         let (due, later): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut self.pending).into_iter().partition(|change| change.touches(path));
+            core::mem::take(&mut self.pending).into_iter().partition(|change| change.touches(directory));
         // A rename out of another directory settles what is pending for its old name there.
         self.pending = later;
         for change in due {
             if let NameChange::Rename { from, .. } = &change {
                 let durable = &mut self.durable;
                 self.pending.retain(|other| match other {
-                    NameChange::Create { path, .. } => path != from,
+                    NameChange::Create { name, .. } => name != from,
                     NameChange::Rename { from: first, to, .. } if to == from => {
                         durable.remove(first);
                         false
@@ -372,10 +406,19 @@ impl State {
                 change.apply(&mut self.durable);
             }
         }
+        for change in core::mem::take(&mut self.pending_directories) {
+            if self.random().is_multiple_of(2) {
+                change.apply(&mut self.durable_directories);
+            }
+        }
+        self.directories = self.durable_directories.clone();
+        let left: BTreeSet<DirectoryId> = self.directories.values().copied().collect();
+        self.durable.retain(|(directory, _), _| left.contains(directory));
         self.seen = self.durable.clone();
         // Any change may have been undone, so every directory counts as another one.
-        for directory in self.directories.clone() {
-            self.renamed(&directory.join("any"));
+        for directory in left {
+            let count = self.changes.entry(directory).or_default();
+            *count = count.saturating_add(1);
         }
         let linked: BTreeSet<Inode> = self.durable.values().copied().collect();
         self.files.retain(|inode, _| linked.contains(inode));
@@ -410,21 +453,20 @@ impl DataChange {
 }
 
 impl NameChange {
-    fn touches(&self, directory: &Path) -> bool {
-        let inside = |path: &Path| path.parent() == Some(directory);
+    fn touches(&self, directory: DirectoryId) -> bool {
         match self {
-            Self::Create { path, .. } | Self::Remove { path } => inside(path),
-            Self::Rename { from, to, .. } => inside(from) || inside(to),
+            Self::Create { name, .. } | Self::Remove { name } => name.0 == directory,
+            Self::Rename { from, to, .. } => from.0 == directory || to.0 == directory,
         }
     }
 
-    fn apply(&self, names: &mut BTreeMap<PathBuf, Inode>) {
+    fn apply(&self, names: &mut BTreeMap<Name, Inode>) {
         match self {
-            Self::Create { path, inode } => {
-                names.insert(path.clone(), *inode);
+            Self::Create { name, inode } => {
+                names.insert(name.clone(), *inode);
             }
-            Self::Remove { path } => {
-                names.remove(path);
+            Self::Remove { name } => {
+                names.remove(name);
             }
             Self::Rename { from, to, inode } => {
                 names.remove(from);
@@ -434,6 +476,7 @@ impl NameChange {
     }
 }
 
+mod directories;
 mod lies;
 mod operations;
 #[cfg(test)]

@@ -70,8 +70,9 @@ impl State {
             Lie::Elsewhere if offset == 0 => return,
             Lie::Elsewhere => (inode, self.random_up_to(offset.saturating_sub(1))),
             Lie::OtherFile => {
-                let others = self.seen.iter().filter(|(other, _)| other.parent() == path.parent() && *other != path);
-                let others: Vec<Inode> = others.map(|(_, other)| *other).collect();
+                let Ok((directory, own)) = self.name(path) else { return };
+                let others = self.files_in(directory).filter(|(other, _)| **other != own);
+                let others: Vec<Inode> = others.map(|(_, other)| other).collect();
                 let Some(last) = others.len().checked_sub(1) else { return };
                 let drawn = self.random_up_to(last);
                 (others.get(drawn).copied().unwrap_or(inode), offset)

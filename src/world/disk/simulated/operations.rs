@@ -73,31 +73,47 @@ impl SimulatedDisk {
     }
 }
 
+impl State {
+    /// A name that nothing has yet.
+    fn free_name(&self, path: &Path) -> io::Result<Name> {
+        let name = self.name(path)?;
+        if self.seen.contains_key(&name) || self.directories.contains_key(path) {
+            return Err(failure(io::ErrorKind::AlreadyExists, "the file exists"));
+        }
+        Ok(name)
+    }
+
+    fn change_names(&mut self, path: &Path, change: NameChange) {
+        change.apply(&mut self.seen);
+        self.renamed(path);
+        self.pending.push(change);
+    }
+
+    fn entries(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let directory = self.directory(path).map_err(|error| in_context("list", path, error))?;
+        let files = self.files_in(directory);
+        let files = files.map(|(name, inode)| Entry { name: name.clone(), kind: Kind::File, identity: inode });
+        let inner = self.directories.iter().filter(|(inner, _)| inner.parent() == Some(path));
+        let inner = inner.filter_map(|(inner, id)| {
+            Some(Entry { name: inner.file_name()?.to_owned(), kind: Kind::Directory, identity: *id })
+        });
+        Ok(files.chain(inner).collect())
+    }
+}
+
 impl Disk for SimulatedDisk {
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         let mut state = self.begin(Access::Change, "create directory", path)?;
-        for directory in path.ancestors() {
-            if state.directories.insert(directory.to_owned()) {
-                state.renamed(directory);
-            }
-        }
+        state.make_directories(path);
         Ok(())
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         let mut state = self.begin(Access::Change, "create", path)?;
-        if state.seen.contains_key(path) || state.directories.contains(path) {
-            let cause = failure(io::ErrorKind::AlreadyExists, "the file exists");
-            return Err(in_context("create", path, cause));
-        }
-        if !path.parent().is_some_and(|parent| state.directories.contains(parent)) {
-            return Err(in_context("create", path, not_found()));
-        }
+        let name = state.free_name(path).map_err(|error| in_context("create", path, error))?;
         let inode = state.files.keys().next_back().map_or(1, |last| last.saturating_add(1));
         state.files.insert(inode, Content::default());
-        state.seen.insert(path.to_owned(), inode);
-        state.renamed(path);
-        state.pending.push(NameChange::Create { path: path.to_owned(), inode });
+        state.change_names(path, NameChange::Create { name, inode });
         Ok(Box::new(SimulatedFile { disk: self.clone(), path: path.to_owned(), inode, life: state.life }))
     }
 
@@ -117,37 +133,85 @@ impl Disk for SimulatedDisk {
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         let state = self.begin(Access::Look, "list", path)?;
-        if !state.directories.contains(path) {
-            return Err(in_context("list", path, not_found()));
-        }
-        let all = state.seen.keys().chain(&state.directories).filter(|name| name.parent() == Some(path));
-        let mut names: Vec<OsString> = all.filter_map(|name| name.file_name()).map(OsString::from).collect();
+        let mut names: Vec<OsString> = state.entries(path)?.into_iter().map(|entry| entry.name).collect();
         names.sort_unstable();
         Ok(names)
     }
 
+    fn visit(&self, path: &Path, each: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
+        let entries = self.begin(Access::Look, "list", path)?.entries(path)?;
+        entries.into_iter().try_for_each(each)
+    }
+
+    fn facts(&self, path: &Path) -> io::Result<Facts> {
+        let mut state = self.begin(Access::Look, "examine", path)?;
+        if let Some(identity) = state.directories.get(path) {
+            return Ok(Facts { kind: Kind::Directory, bytes: 0, identity: *identity });
+        }
+        let inode = state.inode(path).map_err(|error| in_context("examine", path, error))?;
+        Ok(Facts { kind: Kind::File, bytes: state.content(inode)?.seen.len() as u64, identity: inode })
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.begin(Access::Change, "link", from)?;
+        let found = state.inode(from).and_then(|inode| Ok((inode, state.free_name(to)?)));
+        let (inode, name) = found.map_err(|error| in_context("link", from, error))?;
+        if state.faults.linkless {
+            return Err(in_context("link", from, failure(io::ErrorKind::Unsupported, "one name is enough here")));
+        }
+        state.change_names(to, NameChange::Create { name, inode });
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.begin(Access::Change, "rename", from)?;
-        let inode = state.inode(from).map_err(|error| in_context("rename", from, error))?;
-        if !to.parent().is_some_and(|parent| state.directories.contains(parent)) {
-            return Err(in_context("rename", from, not_found()));
-        }
-        let change = NameChange::Rename { from: from.to_owned(), to: to.to_owned(), inode };
-        change.apply(&mut state.seen);
+        let found = state.inode(from).and_then(|inode| Ok((inode, state.name(from)?, state.name(to)?)));
+        let (inode, old, new) = found.map_err(|error| in_context("rename", from, error))?;
         state.renamed(from);
-        state.renamed(to);
-        state.pending.push(change);
+        state.change_names(to, NameChange::Rename { from: old, to: new, inode });
+        Ok(())
+    }
+
+    fn rename_directory(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.begin(Access::Change, "rename", from)?;
+        let found = state.directory(from).and_then(|_| state.free_name(to));
+        found.map_err(|error| in_context("rename", from, error))?;
+        state.change_directories(DirectoryChange::Rename { from: from.to_owned(), to: to.to_owned() });
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.begin(Access::Change, "remove", path)?;
-        state.inode(path).map_err(|error| in_context("remove", path, error))?;
-        let change = NameChange::Remove { path: path.to_owned() };
-        change.apply(&mut state.seen);
-        state.renamed(path);
-        state.pending.push(change);
+        let found = state.inode(path).and_then(|_| state.name(path));
+        let name = found.map_err(|error| in_context("remove", path, error))?;
+        state.change_names(path, NameChange::Remove { name });
         Ok(())
+    }
+
+    /// Each file, and each directory, is an operation of its own.
+    fn remove_tree(&self, path: &Path, each: &mut dyn FnMut() -> ControlFlow<()>) -> io::Result<ControlFlow<()>> {
+        loop {
+            let mut state = self.begin(Access::Change, "remove", path)?;
+            let Some(inner) = state.innermost(path) else { return Ok(ControlFlow::Continue(())) };
+            let directory = state.directory(&inner)?;
+            let file = state.files_in(directory).next().map(|(name, _)| name.clone());
+            let Some(file) = file else {
+                state.change_directories(DirectoryChange::Remove { path: inner });
+                continue;
+            };
+            let (path, name) = (inner.join(&file), (directory, file));
+            state.change_names(&path, NameChange::Remove { name });
+            drop(state);
+            if each().is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
+    fn synchronize_file(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.begin(Access::Look, "synchronise", path)?;
+        let result = state.inode(path).and_then(|inode| state.synchronize(inode, path));
+        result.map_err(|error| in_context("synchronise", path, error))
     }
 
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
@@ -169,7 +233,7 @@ impl Disk for SimulatedDisk {
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let state = self.begin(Access::Look, "examine", path)?;
-        Ok(state.seen.contains_key(path) || state.directories.contains(path))
+        Ok(state.inode(path).is_ok() || state.directories.contains_key(path))
     }
 
     fn length(&self, path: &Path) -> io::Result<u64> {
@@ -180,10 +244,9 @@ impl Disk for SimulatedDisk {
 
     fn stamp(&self, path: &Path) -> io::Result<DirectoryStamp> {
         let state = self.begin(Access::Look, "examine", path)?;
-        if !state.directories.contains(path) {
-            return Err(in_context("examine", path, not_found()));
-        }
-        Ok(DirectoryStamp { mark: state.changes.get(path).copied().unwrap_or(0), recent: false })
+        let directory = state.directory(path).map_err(|error| in_context("examine", path, error))?;
+        let changes = state.changes.get(&directory).copied().unwrap_or(0);
+        Ok(DirectoryStamp { mark: directory.rotate_right(32) ^ changes, recent: false })
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
@@ -193,9 +256,7 @@ impl Disk for SimulatedDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirectoryLock>> {
         let mut state = self.begin(Access::Change, "lock", path)?;
-        if !state.directories.contains(path) {
-            return Err(in_context("lock", path, not_found()));
-        }
+        state.directory(path).map_err(|error| in_context("lock", path, error))?;
         if !state.locks.insert(path.to_owned()) {
             let cause = failure(io::ErrorKind::WouldBlock, "another process is using this directory");
             return Err(in_context("lock", path, cause));

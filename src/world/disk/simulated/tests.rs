@@ -185,3 +185,66 @@ fn a_file_renamed_twice_does_not_come_back_under_the_name_between() {
         assert_eq!([tmp, new, cur].map(|path| disk.exists(path).unwrap()), [false, false, true], "seed {seed}");
     }
 }
+
+#[test]
+fn a_directory_is_moved_whole_or_not_at_all_and_durably_once_it_is_synchronised() {
+    let mut moved = 0;
+    for seed in 0..100 {
+        let disk = SimulatedDisk::new(seed);
+        disk.create_directories(Path::new("/mail/one/cur")).unwrap();
+        disk.create_directories(Path::new("/away")).unwrap();
+        let file = Path::new("/mail/one/cur/file");
+        disk.create_new(file).unwrap().synchronize().unwrap();
+        disk.synchronize_directory(Path::new("/mail/one/cur")).unwrap();
+        let stamp = disk.stamp(Path::new("/mail/one/cur")).unwrap();
+        disk.rename_directory(Path::new("/mail/one"), Path::new("/away/one.0")).unwrap();
+        assert!(!disk.exists(file).unwrap() && disk.exists(Path::new("/away/one.0/cur/file")).unwrap());
+        let synchronised = seed % 2 == 0;
+        if synchronised {
+            disk.synchronize_directory(Path::new("/away")).unwrap();
+        }
+        disk.crash();
+        let there = disk.exists(Path::new("/away/one.0/cur/file")).unwrap();
+        assert!(there != disk.exists(file).unwrap() && (there || !synchronised), "seed {seed}");
+        moved += u32::from(there && !synchronised);
+        // One of the same path is another one.
+        if there {
+            disk.create_directories(Path::new("/mail/one/cur")).unwrap();
+            assert_ne!(disk.stamp(Path::new("/mail/one/cur")).unwrap(), stamp);
+        }
+    }
+    assert!((10..40).contains(&moved), "{moved} of 50");
+}
+
+#[test]
+fn a_second_name_keeps_a_file_and_survives_once_its_directory_is_synchronised() {
+    let (disk, path, mut file) = disk_with_file(3);
+    file.append(b"content").unwrap();
+    file.synchronize().unwrap();
+    disk.create_directories(Path::new("/e")).unwrap();
+    disk.link(&path, Path::new("/e/second")).unwrap();
+    let (first, second) = (disk.facts(&path).unwrap(), disk.facts(Path::new("/e/second")).unwrap());
+    assert_eq!((first, first.kind, first.bytes), (second, Kind::File, 7));
+    assert_eq!(disk.link(&path, Path::new("/e/second")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(disk.link(Path::new("/d/none"), Path::new("/e/x")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    disk.synchronize_directory(Path::new("/e")).unwrap();
+    disk.remove(&path).unwrap();
+    disk.synchronize_directory(Path::new("/d")).unwrap();
+    disk.crash();
+    assert_eq!(disk.read(Path::new("/e/second")).unwrap(), b"content");
+    disk.set_linkless(true);
+    assert!(super::super::is_linkless(&disk.link(Path::new("/e/second"), Path::new("/e/third")).unwrap_err()));
+}
+
+#[test]
+fn a_tree_is_removed_one_file_after_the_other() {
+    let (disk, ..) = disk_with_file(4);
+    disk.create_directories(Path::new("/d/inner")).unwrap();
+    disk.create_new(Path::new("/d/inner/file")).unwrap();
+    assert!(disk.remove_tree(Path::new("/d"), &mut || ControlFlow::Break(())).unwrap().is_break());
+    assert!(disk.exists(Path::new("/d/file")).unwrap() && !disk.exists(Path::new("/d/inner/file")).unwrap());
+    assert!(disk.remove_tree(Path::new("/d"), &mut || ControlFlow::Continue(())).unwrap().is_continue());
+    disk.synchronize_directory(Path::new("/")).unwrap();
+    disk.crash();
+    assert!(!disk.exists(Path::new("/d")).unwrap());
+}
