@@ -175,6 +175,27 @@ impl AnsweredSenders {
         Ok(removed)
     }
 
+    /// Removes the history of a mailbox that is gone for good, durably; nothing when it has none. Blocks.
+    ///
+    /// # Errors
+    /// The system's; then it can be done again.
+    pub fn forget(&self, mailbox: RecipientId) -> io::Result<()> {
+        let _turn = self.room(mailbox).map(locked);
+        let path = self.path_of(mailbox);
+        for file in [path.with_extension("new"), path.clone()] {
+            match self.disk.remove(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        locked(&self.doubtful).remove(&mailbox);
+        // Also when nothing was there: an attempt before may have failed at this.
+        match self.disk.synchronize_directory(path.parent().unwrap_or(&self.place)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn room(&self, mailbox: RecipientId) -> Option<&Mutex<()>> {
         usize::try_from(mailbox.0 % ROOMS as u64).ok().and_then(|room| self.rooms.get(room))
     }

@@ -61,7 +61,7 @@ pub struct Entry {
     pub name: OsString,
     /// What it stands for; links are not followed.
     pub kind: Kind,
-    /// The same for all names of one file, and another one for every other file of the same file system.
+    /// The same for all names of one file, and another one for every other file.
     pub identity: u64,
 }
 

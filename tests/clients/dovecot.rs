@@ -3,6 +3,11 @@
 use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use franking::model::directory::RecipientId;
+use franking::store::mailbox::{Delivery, DeliveryName, Flags, Folder, MailboxName, MailboxStore, Message, Repeat};
+use franking::world::disk::RealDisk;
 
 use super::imap::Imap;
 use super::swaks::{Swaks, Tls};
@@ -212,4 +217,78 @@ fn open_up(place: &Place) {
         let data = place.path().join("data");
         std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o711)).unwrap();
     }
+}
+
+/// What was removed from a mailbox and is kept: subjects, in order, and what is read of each.
+fn recoverable(store: &MailboxStore, mailbox: &MailboxName) -> Vec<(String, String)> {
+    let listed = store.recoverable(mailbox, None, 100).unwrap();
+    let read = |name: &str| {
+        let file = store.recoverable_message(mailbox, name).unwrap().expect("a message that is listed");
+        let mut content = vec![0; usize::try_from(file.length().unwrap()).unwrap()];
+        file.read_exact_at(&mut content, 0).unwrap();
+        String::from_utf8(content).unwrap()
+    };
+    let mut found: Vec<_> = listed.into_iter().map(|message| (message.subject, read(&message.name))).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn what_is_expunged_from_a_mailbox_on_hold_stays_readable_until_the_hold_is_released() {
+    let place = Place::new();
+    let mail = place.directory("mail");
+    let (owner, mailbox) = (RecipientId(7), MailboxName::of_recipient(RecipientId(7)));
+    let store = MailboxStore::open(Arc::new(RealDisk), &mail, "mx.contoso.example", 1).unwrap();
+    store.set_on_hold(Arc::new([owner].into()));
+    for token in ["kept-1", "kept-2", "kept-3"] {
+        let text = format!("Subject: {token}\r\n\r\nbody of {token}\r\n");
+        let delivery = Delivery {
+            mailbox: mailbox.clone(),
+            folder: Folder::Inbox,
+            name: DeliveryName::new(token, 0, 1_767_603_600).unwrap(),
+            head: Vec::new(),
+            message: Message::Bytes(text.into_bytes().into()),
+            flags: Flags::NONE,
+            repeat: Repeat::Never,
+            full_at: None,
+        };
+        store.deliver_blocking(delivery).unwrap().wait().unwrap();
+    }
+    hand_over(&mail);
+    let Some(mut dovecot) = Dovecot::start(&place, &mail) else { return };
+    let mut imap = dovecot.sign_in(mailbox.as_str());
+    assert_eq!(imap.select("INBOX"), 3);
+    assert!(imap.command("LIST \"\" *").iter().all(|folder| !folder.line.contains("held")));
+
+    // Kept in another folder, and written by the reader itself.
+    imap.command("CREATE Archive");
+    imap.command("COPY 1 Archive");
+    let draft = "Subject: kept-4\r\n\r\nbody of kept-4\r\n";
+    imap.command(&format!("APPEND INBOX {{{}+}}\r\n{draft}", draft.len()));
+    let held = mail.join(".held").join(mailbox.as_str());
+    wait_for("the draft to be kept", || {
+        store.tend();
+        (held.read_dir().unwrap().count() == 4).then_some(())
+    });
+    assert_eq!(imap.select("INBOX"), 4);
+    assert!(recoverable(&store, &mailbox).is_empty());
+    imap.command("STORE 1:4 +FLAGS (\\Seen \\Deleted)");
+    imap.command("EXPUNGE");
+    assert_eq!(imap.select("INBOX"), 0);
+    let found = recoverable(&store, &mailbox);
+    let subjects: Vec<&str> = found.iter().map(|(subject, _)| subject.as_str()).collect();
+    assert_eq!(subjects, ["kept-2", "kept-3", "kept-4"], "the first is still in the archive");
+    assert!(found.iter().all(|(subject, text)| text.contains(&format!("body of {subject}"))));
+    imap.select("Archive");
+    imap.command("STORE 1 +FLAGS (\\Deleted)");
+    imap.command("EXPUNGE");
+    assert_eq!(recoverable(&store, &mailbox).len(), 4);
+
+    store.set_on_hold(Arc::default());
+    store.release_hold(owner, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    assert!(recoverable(&store, &mailbox).is_empty() && !held.exists());
+    imap.command("LOGOUT");
+    assert!(dovecot.process.stop().is_some(), "dovecot did not stop");
+    let log = std::fs::read_to_string(place.path().join("dovecot/log")).unwrap();
+    assert!(!log.contains("Error") && !log.contains("Corrupt"), "{log}");
 }

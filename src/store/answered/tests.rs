@@ -76,6 +76,28 @@ fn what_is_no_history_of_this_mailbox_is_none() {
     assert_eq!(claim(&store, 1, 0, 13).unwrap(), Claim::Granted);
 }
 
+#[test]
+fn a_forgotten_mailbox_has_answered_nobody_whenever_the_power_goes() {
+    for operations in 0.. {
+        let disk = SimulatedDisk::new(operations);
+        let store = open(&disk);
+        assert_eq!(claim(&store, 1, 1, 10).unwrap(), Claim::Granted);
+        disk.cut_power_after(operations);
+        let forgotten = store.forget(ANN);
+        disk.crash();
+        let store = open(&disk);
+        if forgotten.is_err() {
+            store.forget(ANN).unwrap();
+        }
+        disk.crash();
+        assert_eq!(claim(&open(&disk), 1, 1, 11).unwrap(), Claim::Granted, "cut after {operations}");
+        if forgotten.is_ok() {
+            assert!(operations > 2);
+            return;
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

@@ -29,6 +29,7 @@ const NEEDLESS_MAX: usize = 65_536;
 const SETTLED: u32 = 1;
 const TOUCHED: u32 = 2;
 const WARNED: u32 = 3;
+const FORGOTTEN: u32 = 4;
 
 /// What the file can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(super) enum Record {
     Touched { id: RecipientId },
     /// Its owner was warned that it fills up.
     Warned { id: RecipientId, at: Timestamp },
+    /// It is gone for good, and its owner with it.
+    Forgotten { id: RecipientId },
 }
 
 /// What the file said at the start.
@@ -57,6 +60,7 @@ impl Record {
             }
             Self::Touched { id } => Slip { kind: TOUCHED, numbers: [id.0, 0, 0, 0] },
             Self::Warned { id, at } => Slip { kind: WARNED, numbers: [id.0, at.unix_milliseconds(), 0, 0] },
+            Self::Forgotten { id } => Slip { kind: FORGOTTEN, numbers: [id.0, 0, 0, 0] },
         }
     }
 
@@ -68,6 +72,7 @@ impl Record {
             SETTLED => Some(Self::Settled { id, usage: Usage { bytes: first, messages: second }, fingerprint: third }),
             TOUCHED => Some(Self::Touched { id }),
             WARNED => Some(Self::Warned { id, at: Timestamp::from_unix_milliseconds(first) }),
+            FORGOTTEN => Some(Self::Forgotten { id }),
             _ => None,
         }
     }
@@ -90,6 +95,11 @@ impl Found {
             }
             Record::Warned { id, at } => {
                 self.warned.insert(id, at);
+            }
+            Record::Forgotten { id } => {
+                self.settled.remove(&id);
+                self.touched.remove(&id);
+                self.warned.remove(&id);
             }
         }
     }

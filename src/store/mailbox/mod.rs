@@ -13,6 +13,9 @@
 //!
 //! What each mailbox holds is known without counting, see `occupancy`; [`MailboxStore::usage`] answers at once.
 //!
+//! The files beside the mailboxes begin with a dot, as no mailbox does: `.occupancy`, `.held` (the copies of messages
+//! in mailboxes on hold, see `held`) and `.purged` (what is being deleted for good, see `custody`).
+//!
 //! Every failure but a full mailbox is transient: the message stays in the queue and is tried again, with
 //! [`Repeat::Possible`].
 
@@ -22,27 +25,37 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::hands::{Hands, Worker};
 use super::intake::{Bounds, Intake};
 use super::ticket::{Stopped, Ticket, ticket};
 use crate::world::disk::Disk;
 
+mod copying;
 mod count;
+mod custody;
+mod errand;
+mod held;
 mod listing;
 mod log;
 mod message;
 mod name;
 mod occupancy;
+mod recoverable;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod walk;
 mod writer;
 
+pub use custody::{CustodyError, Progress, Watch};
 pub use message::Message;
 pub use name::{DeliveryName, Flags, Folder, MailboxName, NameError};
+pub use recoverable::RecoverableMessage;
 
+use custody::Rests;
+use held::{Held, Rounds};
 use occupancy::Occupancy;
 use writer::{Job, Writer};
 
@@ -157,6 +170,9 @@ pub struct MailboxStore {
     root: PathBuf,
     free_bytes_min: Arc<AtomicU64>,
     occupancy: Arc<Occupancy>,
+    held: Arc<Held>,
+    rounds: Mutex<Rounds>,
+    rests: Rests,
     intakes: Vec<Intake<Job>>,
     workers: Vec<Worker<Writer>>,
     hands: Hands,
@@ -190,6 +206,9 @@ impl MailboxStore {
             root: root.to_owned(),
             free_bytes_min: Arc::default(),
             occupancy: Arc::new(Occupancy::open(Arc::clone(&disk), root)),
+            held: Arc::new(Held::open(&*disk, root)?),
+            rounds: Mutex::default(),
+            rests: Rests::open(&*disk, root),
             intakes: Vec::new(),
             workers: Vec::new(),
             hands,
@@ -203,6 +222,8 @@ impl MailboxStore {
                 free_bytes_min: Arc::clone(&store.free_bytes_min),
                 intake: intake.clone(),
                 occupancy: Arc::clone(&store.occupancy),
+                held: Arc::clone(&store.held),
+                on_hold: Arc::default(),
                 counts: BTreeMap::new(),
                 unmeasured: None,
             };

@@ -38,6 +38,11 @@ impl MailboxName {
         Self(format!("recipient-{id}").into())
     }
 
+    /// The name of the archive of a recipient, a mailbox of its own beside the primary one.
+    pub fn of_archive(id: RecipientId) -> Self {
+        Self(format!("archive-{id}").into())
+    }
+
     /// The name of the server's own postmaster mailbox.
     pub fn postmaster() -> Self {
         Self("postmaster".into())
@@ -84,6 +89,12 @@ impl MailboxName {
         Some(RecipientId(number)).filter(|id| Self::of_recipient(*id) == *self)
     }
 
+    /// The recipient whose mailbox or archive it is, if it is one's.
+    pub fn owner(&self) -> Option<RecipientId> {
+        let number = || Some(RecipientId(self.0.strip_prefix("archive-")?.parse().ok()?));
+        self.recipient().or_else(|| number().filter(|id| Self::of_archive(*id) == *self))
+    }
+
     /// The name of the directory.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -104,6 +115,9 @@ pub enum Folder {
     /// A Maildir++ folder below it.
     Named(FolderName),
 }
+
+/// More levels than this are not shown by readers (Dovecot: 20).
+const FOLDER_LEVELS_MAX: usize = 20;
 
 /// The directory name of a folder, with its leading dot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -135,6 +149,16 @@ impl Folder {
             return Err(NameError::TooLong);
         }
         Ok(Self::Named(FolderName(encoded.into())))
+    }
+
+    /// The folder of a directory that was found in a mailbox, unless its name is one that no reader shows or that could
+    /// do harm: too many or empty levels, other than printable ASCII.
+    pub(super) fn of_directory(name: &OsStr) -> Option<Self> {
+        let name = name.to_str()?;
+        let mut levels = name.strip_prefix('.')?.split('.');
+        let harmless = name.len() <= 255 && name.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+        let shown = levels.clone().count() <= FOLDER_LEVELS_MAX && levels.all(|level| !level.is_empty());
+        (harmless && shown).then(|| Self::Named(FolderName(name.into())))
     }
 }
 
@@ -191,7 +215,7 @@ impl Flags {
     }
 
     /// Their letters in ASCII order, as Maildir demands.
-    fn letters(self) -> String {
+    pub(super) fn letters(self) -> String {
         let letters = "DFPRST".chars().enumerate();
         letters.filter(|(bit, _)| self.0 & (1 << bit) != 0).map(|(_, letter)| letter).collect()
     }
@@ -249,11 +273,62 @@ pub(super) fn unique_of(name: &OsStr) -> &[u8] {
     name.get(..end).unwrap_or(name)
 }
 
+/// The name under which a message is kept elsewhere: the unique part of its name where that is harmless and short, else
+/// its digest. Different parts never share a name, which has printable ASCII alone.
+pub(super) fn kept_name(unique: &[u8]) -> String {
+    let harmless = |octet: &u8| octet.is_ascii_alphanumeric() || b".-_+=@".contains(octet);
+    let plain = unique.len() <= MAILBOX_NAME_BYTES_MAX && unique.iter().all(harmless);
+    match core::str::from_utf8(unique) {
+        Ok(unique) if plain && !unique.is_empty() && !unique.starts_with('.') => unique.to_owned(),
+        Ok(_) | Err(_) => digest_name(unique),
+    }
+}
+
+/// Begins as no harmless name does.
+fn digest_name(octets: &[u8]) -> String {
+    Sha256::digest(octets).iter().fold("%".to_owned(), |mut name, octet| {
+        let _ = write!(name, "{octet:02x}");
+        name
+    })
+}
+
+/// The letters of the flags in a file's name, without those whose meaning another mailbox does not know (keywords).
+pub(super) fn flags_of(name: &OsStr) -> Flags {
+    let name = name.as_encoded_bytes();
+    let info = memchr::memmem::rfind(name, b":2,").and_then(|at| name.get(at.saturating_add(3)..)).unwrap_or_default();
+    let letters = "DFPRST".bytes().enumerate().filter(|(_, letter)| info.contains(letter));
+    letters.fold(Flags::NONE, |flags, (bit, _)| flags.with(Flags(1 << bit)))
+}
+
+/// The file name of a message of so many octets that is copied from another mailbox. What makes it this one and no
+/// other is a function of the original's name, so that a repeated copy finds the first.
+pub(super) fn copied_name(original: &OsStr, bytes: u64) -> String {
+    let unique = kept_name(unique_of(original));
+    // The size that it says need not be true; then the other one is none either.
+    match wire_bytes(original).filter(|_| stored_bytes(original) == Some(bytes)) {
+        Some(wire_bytes) => format!("{unique},S={bytes},W={wire_bytes}"),
+        None => format!("{unique},S={bytes}"),
+    }
+}
+
+/// When a message came, in seconds since 1970, as its name tells: readers and this server begin with it.
+pub(super) fn seconds_of(name: &str) -> Option<u64> {
+    name.split(['.', ',']).next()?.parse().ok()
+}
+
 /// The size that a file name tells (`,S=`), if it does.
 pub(super) fn stored_bytes(name: &OsStr) -> Option<u64> {
+    number_in(name, "S=")
+}
+
+fn wire_bytes(name: &OsStr) -> Option<u64> {
+    number_in(name, "W=")
+}
+
+fn number_in(name: &OsStr, field: &str) -> Option<u64> {
     let name = name.to_str()?;
     let base = name.split_once(':').map_or(name, |(base, _)| base);
-    base.split(',').skip(1).find_map(|field| field.strip_prefix("S=")?.parse().ok())
+    base.split(',').skip(1).find_map(|part| part.strip_prefix(field)?.parse().ok())
 }
 
 /// A host name with only what file names of messages may have.

@@ -160,6 +160,15 @@ impl Occupancy {
         self.judge(id);
     }
 
+    /// The mailbox is gone for good, and nothing is known of it any more.
+    pub(super) fn forget(&self, id: RecipientId) {
+        self.shard(id).remove(&id);
+        locked(&self.attention).due.remove(&id);
+        locked(&self.judged).remove(&id);
+        locked(&self.warned).remove(&id);
+        locked(&self.log).append(&Record::Forgotten { id });
+    }
+
     /// The file learns that its entry is not to be believed: after a crash the mailbox is counted before anybody asks.
     fn touch_log(&self, id: RecipientId, former: Option<Holding>) {
         if former.is_none_or(|former| former.settled) {

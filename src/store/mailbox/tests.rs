@@ -8,6 +8,9 @@ use super::*;
 use crate::model::policy::quota::Usage;
 use crate::world::disk::{RealDisk, SimulatedDisk};
 
+mod copying;
+mod held;
+mod purge;
 mod usage;
 
 const ROOT: &str = "/mail";
@@ -223,6 +226,8 @@ fn a_message_twice_in_one_group_arrives_once() {
         free_bytes_min: Arc::default(),
         intake: Intake::new(QUEUE),
         occupancy: Arc::new(Occupancy::open(Arc::new(disk.clone()), Path::new(ROOT))),
+        held: Arc::default(),
+        on_hold: Arc::default(),
         counts: BTreeMap::new(),
         unmeasured: None,
     };

@@ -73,8 +73,9 @@ impl MailboxStore {
         Ok(ticket)
     }
 
-    /// Looks at the mailboxes that are due, and at some others in turn: call it about once a second. Blocks little:
-    /// what finds no room before a writer waits for the next round.
+    /// Looks at the mailboxes that are due, and at some others in turn: call it about once a second. Keeps what has
+    /// come into some of those that are on hold, and deletes a part of what a crash has left of mailboxes that were
+    /// purged. Blocks little: what finds no room before a writer waits for the next round.
     pub fn tend(&self) {
         for mailbox in self.occupancy.due() {
             let look = Look { mailbox, anew: false, promise: None };
@@ -83,6 +84,8 @@ impl MailboxStore {
                 self.occupancy.ask(mailbox);
             }
         }
+        self.keep_in_turn();
+        self.finish_purges();
     }
 
     /// Mailboxes that grew, or were looked at, since the last call: their owners may have to be warned.

@@ -5,12 +5,14 @@
 //! other each message would cost a full round trip to the disk, and a busy mailbox could not keep up with a session.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::count::{Count, Stamps};
+use super::errand::Errand;
+use super::held::Held;
 use super::listing::Listings;
 use super::message::Sizes;
 use super::name::{MailboxName, file_name, stored_bytes};
@@ -32,6 +34,8 @@ pub(super) enum Job {
     Find(Sought, Promise<Option<Delivered>, MailboxFailure>),
     /// To compare the entry of a mailbox with its directories.
     Look(Look),
+    /// What mailboxes as a whole need.
+    Errand(Errand),
 }
 
 #[derive(Debug)]
@@ -46,9 +50,18 @@ pub(super) struct Look {
 /// A message under its final name, and who waits for that name to be durable.
 type Placed = (Promise<Delivered, MailboxFailure>, Delivered);
 
+/// Messages in one directory.
+#[derive(Default)]
+struct Group {
+    /// Where they were kept as well, if their mailbox is on hold.
+    held: Option<PathBuf>,
+    deliveries: Vec<Placed>,
+}
+
 /// A message that is written and not durable yet.
 struct Written {
     mailbox: Option<RecipientId>,
+    held: Option<PathBuf>,
     promise: Promise<Delivered, MailboxFailure>,
     file: Box<dyn AppendFile>,
     folder: PathBuf,
@@ -58,11 +71,12 @@ struct Written {
 }
 
 /// What has come of the jobs that were taken together.
-struct Round {
+#[derive(Default)]
+pub(super) struct Round {
     /// In `tmp`, in order.
     written: Vec<Written>,
     /// Under their final names, by directory.
-    placed: BTreeMap<PathBuf, Vec<Placed>>,
+    placed: BTreeMap<PathBuf, Group>,
     /// Folders in which earlier copies were looked for.
     listings: Listings,
 }
@@ -82,6 +96,9 @@ pub(super) struct Writer {
     pub(super) free_bytes_min: Arc<AtomicU64>,
     pub(super) intake: Intake<Job>,
     pub(super) occupancy: Arc<Occupancy>,
+    pub(super) held: Arc<Held>,
+    /// Who is on hold in this round.
+    pub(super) on_hold: Arc<BTreeSet<RecipientId>>,
     /// The counts of mailboxes that were looked at lately, by directory.
     pub(super) counts: BTreeMap<RecipientId, Count>,
     /// Octets written since the room on the disk was last asked for; none in a round that has not asked yet.
@@ -159,6 +176,14 @@ fn subscriptions(disk: &dyn Disk, list: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+impl Round {
+    fn place(&mut self, directory: PathBuf, held: Option<PathBuf>, placed: Placed) {
+        let group = self.placed.entry(directory).or_default();
+        group.held = held;
+        group.deliveries.push(placed);
+    }
+}
+
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
         match self.intake.gather(GROUP, patience) {
@@ -174,9 +199,10 @@ impl Labour for Writer {
 
 impl Writer {
     pub(super) fn work(&mut self, jobs: Vec<Job>) {
-        let written = Vec::with_capacity(jobs.len());
-        let mut round = Round { written, placed: BTreeMap::new(), listings: Listings::default() };
+        let mut round = Round::default();
         self.unmeasured = None;
+        // After the jobs were taken: who was told of a change before it asked for something finds it regarded.
+        self.on_hold = self.held.current();
         for job in jobs {
             match job {
                 Job::Deliver(delivery, promise) => self.deliver(delivery, promise, &mut round),
@@ -193,14 +219,31 @@ impl Writer {
                         promise.fulfil(usage.map_err(|error| MailboxFailure::of_disk(&error)));
                     }
                 }
+                Job::Errand(errand) => {
+                    self.settle(&mut round);
+                    self.run(errand, &mut round);
+                }
             }
         }
-        self.place_all(&mut round);
-        for (directory, deliveries) in round.placed {
+        self.settle(&mut round);
+    }
+
+    /// Puts what is written in its place, makes that durable and answers. Nothing is remembered of the folders.
+    fn settle(&mut self, round: &mut Round) {
+        self.place_all(round);
+        let Round { placed, .. } = core::mem::take(round);
+        let held: BTreeSet<PathBuf> = placed.values().filter_map(|group| group.held.clone()).collect();
+        let synchronize = |directory: &Path| {
+            let durable = self.disk.synchronize_directory(directory);
+            durable.map_err(|error| MailboxFailure::of_disk(&error))
+        };
+        let kept: BTreeMap<PathBuf, Result<(), MailboxFailure>> =
+            held.into_iter().map(|directory| (directory.clone(), synchronize(&directory))).collect();
+        for (directory, group) in placed {
+            let kept = group.held.and_then(|held| kept.get(&held).cloned()).unwrap_or(Ok(()));
             // Also for a message that was there already: the attempt that put it there may have ended just before this.
-            let durable = self.disk.synchronize_directory(&directory);
-            let durable = durable.map_err(|error| MailboxFailure::of_disk(&error));
-            for (promise, delivered) in deliveries {
+            let durable = kept.and_then(|()| synchronize(&directory));
+            for (promise, delivered) in group.deliveries {
                 promise.fulfil(durable.clone().map(|()| delivered));
             }
         }
@@ -215,16 +258,22 @@ impl Writer {
         if twice || round.written.len() >= WRITTEN_MAX {
             self.place_all(round);
         }
+        let held = self.held_place(&delivery.mailbox);
         let begun = self.judge(mailbox, &delivery, &folder, &unique, round).and_then(|found| match found {
+            Some(Begun::There(directory, found)) => {
+                // It may have come before the hold.
+                let kept = held.as_ref().map_or(Ok(()), |held| self.keep(held, &found.path, &unique).map(drop));
+                kept.map(|()| Begun::There(directory, found)).map_err(|error| MailboxFailure::of_disk(&error))
+            }
             Some(begun) => Ok(begun),
             None => self.write(&delivery, &folder, &unique),
         });
         match begun {
             Ok(Begun::Written(file, sizes)) => {
                 let flags = delivery.flags;
-                round.written.push(Written { mailbox, promise, file, folder, unique, sizes, flags });
+                round.written.push(Written { mailbox, held, promise, file, folder, unique, sizes, flags });
             }
-            Ok(Begun::There(directory, found)) => round.placed.entry(directory).or_default().push((promise, found)),
+            Ok(Begun::There(directory, found)) => round.place(directory, held, (promise, found)),
             Err(failure) => promise.fulfil(Err(failure)),
         }
     }
@@ -261,7 +310,7 @@ impl Writer {
 
     /// Whether a mailbox holds so much. What is under way in this round counts: it is put in its place first, so that
     /// nothing is refused for the sake of a message that does not arrive. Nor for what a reader has removed.
-    fn is_full(&mut self, mailbox: RecipientId, full_at: u64, round: &mut Round) -> bool {
+    pub(super) fn is_full(&mut self, mailbox: RecipientId, full_at: u64, round: &mut Round) -> bool {
         let reached = |bytes: u64| bytes >= full_at;
         let own = round.written.iter().filter(|message| message.mailbox == Some(mailbox));
         let under_way = own.fold(0_u64, |sum, message| sum.saturating_add(message.sizes.bytes));
@@ -275,7 +324,7 @@ impl Writer {
     }
 
     /// Compares the entry of a mailbox with its directories, and counts what has changed.
-    fn look(&mut self, mailbox: RecipientId, anew: bool) -> io::Result<Usage> {
+    pub(super) fn look(&mut self, mailbox: RecipientId, anew: bool) -> io::Result<Usage> {
         let path = self.root.join(MailboxName::of_recipient(mailbox).as_str());
         let stamps = Stamps::of(&*self.disk, &path)?;
         let fingerprint = stamps.fingerprint();
@@ -295,7 +344,7 @@ impl Writer {
     }
 
     /// Whether the disk has the room that is to be kept free.
-    fn measure(&mut self) -> Result<(), MailboxFailure> {
+    pub(super) fn measure(&mut self) -> Result<(), MailboxFailure> {
         let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
         if free_bytes_min == 0 || self.unmeasured.is_some_and(|bytes| bytes < UNMEASURED_BYTES_MAX) {
             return Ok(());
@@ -309,7 +358,7 @@ impl Writer {
         Ok(())
     }
 
-    fn folder(&self, mailbox: &MailboxName, folder: &Folder) -> PathBuf {
+    pub(super) fn folder(&self, mailbox: &MailboxName, folder: &Folder) -> PathBuf {
         let mailbox = self.root.join(mailbox.as_str());
         match folder {
             Folder::Inbox => mailbox,
@@ -342,12 +391,14 @@ impl Writer {
             written.iter_mut().for_each(|message| message.file.begin_synchronizing());
         }
         for message in written {
-            let Written { mailbox, promise, mut file, folder, unique, sizes, flags } = message;
+            let Written { mailbox, held, promise, mut file, folder, unique, sizes, flags } = message;
             let temporary = folder.join("tmp").join(&unique);
             let (part, name) = file_name(&unique, sizes.bytes, sizes.wire_bytes, flags);
             let directory = folder.join(part);
             let path = directory.join(&name);
-            match file.synchronize().and_then(|()| self.disk.rename(&temporary, &path)) {
+            // Kept before a reader can see it, and remove it.
+            let keep = || held.as_ref().map_or(Ok(()), |held| self.keep(held, &temporary, &unique).map(drop));
+            match file.synchronize().and_then(|()| keep()).and_then(|()| self.disk.rename(&temporary, &path)) {
                 Ok(()) => {
                     // Whatever comes of the directory: a count would find the message, too, and an attempt that repeats
                     // this one finds it there.
@@ -356,7 +407,7 @@ impl Writer {
                     }
                     round.listings.placed(&folder, &unique, part, name.as_ref());
                     let delivered = Delivered { path, bytes: sizes.bytes, was_there: false };
-                    round.placed.entry(directory).or_default().push((promise, delivered));
+                    round.place(directory, held, (promise, delivered));
                 }
                 Err(error) => {
                     self.abandon(&temporary);
@@ -387,6 +438,10 @@ impl Writer {
         let Some((directory, found)) = self.find(&folder, &sought.name.unique(&self.hostname), round)? else {
             return Ok(None);
         };
+        if let Some(held) = self.held_place(&sought.mailbox) {
+            self.keep(&held, &found.path, sought.name.unique(&self.hostname))?;
+            self.disk.synchronize_directory(&held)?;
+        }
         self.disk.synchronize_directory(&directory)?;
         Ok(Some(found))
     }

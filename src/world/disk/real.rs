@@ -101,6 +101,12 @@ pub fn close_to_others() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
+/// Another number for other numbers: FNV-1a (draft-eastlake-fnv), an octet at a time.
+fn one_number(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    let octets = numbers.into_iter().flat_map(u64::to_le_bytes);
+    octets.fold(0xCBF2_9CE4_8422_2325_u64, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01B3))
+}
+
 fn kind_of(kind: fs::FileType) -> Kind {
     match (kind.is_file(), kind.is_dir()) {
         (true, _) => Kind::File,
@@ -161,6 +167,8 @@ impl Disk for RealDisk {
 
     fn visit(&self, path: &Path, each: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
         let failed = |error| in_context("list", path, error);
+        // Files have the device of their directory; those that are mounted one by one are none of ours.
+        let device = fs::metadata(path).map_err(failed)?.dev();
         for entry in fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let kind = match entry.file_type() {
@@ -168,14 +176,15 @@ impl Disk for RealDisk {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 result => kind_of(result.map_err(failed)?),
             };
-            each(Entry { name: entry.file_name(), kind, identity: entry.ino() })?;
+            each(Entry { name: entry.file_name(), kind, identity: one_number([device, entry.ino()]) })?;
         }
         Ok(())
     }
 
     fn facts(&self, path: &Path) -> io::Result<Facts> {
         let metadata = fs::symlink_metadata(path).map_err(|error| in_context("examine", path, error))?;
-        Ok(Facts { kind: kind_of(metadata.file_type()), bytes: metadata.len(), identity: metadata.ino() })
+        let identity = one_number([metadata.dev(), metadata.ino()]);
+        Ok(Facts { kind: kind_of(metadata.file_type()), bytes: metadata.len(), identity })
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -228,10 +237,7 @@ impl Disk for RealDisk {
         // Both times: a copy may bring the time of change of its original along, and is another directory all the same.
         let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
         let facts = times.into_iter().map(i64::cast_unsigned).chain([metadata.dev(), metadata.ino()]);
-        // FNV-1a (draft-eastlake-fnv), an octet at a time.
-        let mark = facts
-            .flat_map(u64::to_le_bytes)
-            .fold(0xCBF2_9CE4_8422_2325_u64, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01B3));
+        let mark = one_number(facts);
         Ok(DirectoryStamp { mark, recent: is_recent(metadata.ctime(), metadata.ctime_nsec()) })
     }
 

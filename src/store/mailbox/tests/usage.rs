@@ -5,13 +5,13 @@ use crate::model::directory::RecipientId;
 use crate::model::mail::Timestamp;
 use crate::store::hands::Hands;
 
-const BOB: RecipientId = RecipientId(7);
+pub(super) const BOB: RecipientId = RecipientId(7);
 
 fn bob() -> MailboxName {
     MailboxName::of_recipient(BOB)
 }
 
-fn by_hand(disk: &SimulatedDisk) -> MailboxStore {
+pub(super) fn by_hand(disk: &SimulatedDisk) -> MailboxStore {
     MailboxStore::open_with(Arc::new(disk.clone()), Path::new(ROOT), "mx.contoso.example", 2, Hands::Caller).unwrap()
 }
 
@@ -23,18 +23,18 @@ fn on_disk(disk: &SimulatedDisk) -> Usage {
 }
 
 /// Two rounds: one for what is due, one more for what was only touched in the first.
-fn tend(store: &MailboxStore) {
+pub(super) fn tend(store: &MailboxStore) {
     for _ in 0..6 {
         store.tend();
         while store.turn() {}
     }
 }
 
-fn to_bob(queue_id: &str, bytes: usize) -> Delivery {
+pub(super) fn to_bob(queue_id: &str, bytes: usize) -> Delivery {
     Delivery { mailbox: bob(), ..delivery(queue_id, &b"x".repeat(bytes)) }
 }
 
-fn deliver_by_hand(store: &MailboxStore, delivery: Delivery) -> Result<Delivered, MailboxFailure> {
+pub(super) fn deliver_by_hand(store: &MailboxStore, delivery: Delivery) -> Result<Delivered, MailboxFailure> {
     let ticket = store.deliver_blocking(delivery).unwrap();
     while store.turn() {}
     ticket.wait()
