@@ -29,7 +29,47 @@ pub fn find<'snapshot>(snapshot: &'snapshot Snapshot, text: &str) -> Result<&'sn
         .or_else(|| address.as_ref().and_then(|address| snapshot.find_by_login(address)))
         .or_else(|| snapshot.find_by_name(text))
         .or_else(|| in_default_domain(snapshot, text));
-    found.ok_or_else(|| unknown(snapshot, text))
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    // What a deleted user was called means it as long as nobody else is called so.
+    match the_deleted(snapshot, text) {
+        Some(found) => found,
+        None => Err(unknown(snapshot, text)),
+    }
+}
+
+/// The object whose user was deleted that `text` names: by an address, its login or name, its `ExchangeGuid` or its
+/// identity (`#17`). Others that are called so by now do not matter.
+///
+/// # Errors
+/// `NotFound`; `Refused` when several deleted ones were called so.
+pub fn find_deleted<'snapshot>(
+    snapshot: &'snapshot Snapshot,
+    text: &str,
+) -> Result<&'snapshot Arc<Recipient>, Failure> {
+    the_deleted(snapshot, text).unwrap_or_else(|| {
+        let message = format!("There is no deleted user with the address, login or name \"{}\".", shortened(text));
+        Err(Failure::not_found(message))
+    })
+}
+
+fn the_deleted<'snapshot>(
+    snapshot: &'snapshot Snapshot,
+    text: &str,
+) -> Option<Result<&'snapshot Arc<Recipient>, Failure>> {
+    let mut all: Vec<_> = snapshot.find_deleted(text).take(SUGGESTIONS_MAX + 1).collect();
+    if let Some(domain) = snapshot.default_domain().filter(|_| all.is_empty()) {
+        all = snapshot.find_deleted(&format!("{}@{domain}", text.trim())).take(SUGGESTIONS_MAX + 1).collect();
+    }
+    let first = *all.first()?;
+    if all.len() == 1 {
+        return Some(Ok(first));
+    }
+    let message = format!("Several deleted users were called \"{}\"; name one by its ExchangeGuid.", shortened(text));
+    let failure = Failure::refused(message);
+    let cure = |found: &Arc<Recipient>| format!("{} is {}, #{}", found.exchange_guid(), found.primary(), found.id);
+    Some(Err(all.into_iter().fold(failure, |failure, found| failure.cured_by(cure(found)))))
 }
 
 /// The same for a whole list, in order.
@@ -184,6 +224,26 @@ mod tests {
         for text in ["info@contoso.example", "INFO@CONTOSO.EXAMPLE", " info ", "CONTOSO\\info", "Info"] {
             assert_eq!(find(&snapshot, text).unwrap().primary().to_string(), "info@contoso.example", "{text}");
         }
+    }
+
+    #[test]
+    fn a_deleted_user_is_found_until_another_is_called_so_and_then_among_the_deleted() {
+        let snapshot = contoso();
+        let mut alice = Recipient::clone(find(&snapshot, "alice").unwrap());
+        let mut namesake = Recipient::new(snapshot.next_id(), alice.recipient_type, "alice", alice.primary().clone());
+        alice.provisioning.get_or_insert_default().user_deleted = Some(crate::model::mail::Timestamp::EPOCH);
+        let put = |one: &Recipient| crate::model::directory::Change::PutRecipient(Box::new(one.clone()));
+        let snapshot = snapshot.apply(&[put(&alice)]).unwrap();
+        assert_eq!(find(&snapshot, "alice@contoso.example").unwrap().id, alice.id);
+        let snapshot = snapshot.apply(&[put(&namesake)]).unwrap();
+        assert_eq!(find(&snapshot, "alice").unwrap().id, namesake.id);
+        assert_eq!(find_deleted(&snapshot, "alice").unwrap().id, alice.id);
+        assert!(find_deleted(&snapshot, "bob").unwrap_err().message.contains("no deleted user"));
+        namesake.provisioning.clone_from(&alice.provisioning);
+        let snapshot = snapshot.apply(&[put(&namesake)]).unwrap();
+        let several = find_deleted(&snapshot, "alice").unwrap_err();
+        assert_eq!(several.cures.len(), 2, "{several:?}");
+        assert_eq!(find_deleted(&snapshot, &alice.exchange_guid().to_string()).unwrap().id, alice.id);
     }
 
     #[test]

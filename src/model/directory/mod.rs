@@ -14,6 +14,7 @@ pub mod document;
 pub mod filter;
 pub mod group;
 mod index;
+mod keys;
 pub mod lifecycle;
 pub mod limit;
 pub mod mail_nickname;

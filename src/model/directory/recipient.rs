@@ -254,6 +254,12 @@ impl Recipient {
         self.has_licences() || self.provisioning.as_deref().is_some_and(still)
     }
 
+    /// Whether its user was deleted, as opposed to its mailbox alone: then its addresses, its login and its name are
+    /// free for others, and it is found as a deleted object only (spec section 7.2).
+    pub fn is_user_deleted(&self) -> bool {
+        self.provisioning.as_ref().is_some_and(|provisioning| provisioning.user_deleted.is_some())
+    }
+
     /// Whether mail can be put into a mailbox of its own now: a mailbox type, active, and licensed if it is a user's
     /// and licences count.
     pub fn has_open_mailbox(&self, licensing: Licensing) -> bool {

@@ -1,8 +1,8 @@
 //! The directory at one moment: immutable, cheap to share and to derive the next one from.
 //!
 //! Maps are persistent, so a change costs microseconds at a million recipients and readers never wait. A recipient's
-//! addresses, login, name and address outside are indexed by their keys, and the filters of dynamic groups are parsed
-//! once; `referrers` is the one reverse index, from which group membership and clean-up after a removal are answered.
+//! addresses, login, name and address outside are indexed (`keys`), and the filters of dynamic groups are parsed once;
+//! `referrers` is the one reverse index, from which group membership and clean-up after a removal are answered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,15 +33,17 @@ pub struct Snapshot {
     authentication_policies: Arc<BTreeMap<Box<str>, AuthenticationPolicy>>,
     recipients: Recipients,
     shared: Shared,
-    addresses: Index,
-    others: Index,
+    pub(super) addresses: Index,
+    pub(super) others: Index,
     /// Addresses outside and the objects that stand for them. A set of pairs, since any number may share an address.
-    externals: RedBlackTreeSetSync<(AddressKey, RecipientId)>,
+    pub(super) externals: RedBlackTreeSetSync<(AddressKey, RecipientId)>,
     /// Logins that are no address of their own account; the others are found as addresses.
-    logins: Index,
-    names: Index,
+    pub(super) logins: Index,
+    pub(super) names: Index,
     referrers: HashTrieMapSync<RecipientId, Arc<Vec<RecipientId>>>,
-    filters: HashTrieMapSync<RecipientId, Arc<Filter>>,
+    pub(super) filters: HashTrieMapSync<RecipientId, Arc<Filter>>,
+    /// Objects whose user was deleted: none of the indexes above has them.
+    pub(super) deleted: RedBlackTreeSetSync<RecipientId>,
 }
 
 impl Default for Snapshot {
@@ -62,6 +64,7 @@ impl Default for Snapshot {
             names: Index::new(),
             referrers: HashTrieMapSync::new_sync(),
             filters: HashTrieMapSync::new_sync(),
+            deleted: RedBlackTreeSetSync::new_sync(),
         }
     }
 }
@@ -356,6 +359,7 @@ impl Snapshot {
         }
         let user = self.recipients.iter().find(|recipient| {
             !recipient.recipient_type.is_external()
+                && !recipient.is_user_deleted()
                 && recipient.addresses.smtp().any(|address| address.domain().is_within(domain))
         });
         if let Some(user) = user {
@@ -381,26 +385,7 @@ impl Snapshot {
             self.forget_keys(former);
         }
         self.move_references(id, former.as_deref(), Some(&recipient));
-        for address in recipient.addresses.smtp() {
-            self.addresses.insert(address.key().as_str(), id);
-        }
-        for other in recipient.addresses.other() {
-            self.others.insert(&validate::other_key(other), id);
-        }
-        if let Some(external) = &recipient.external_address {
-            self.externals.insert_mut((external.key(), id));
-        }
-        if let Some(login) = recipient.account.as_ref().map(|account| account.login.key())
-            && !recipient.addresses.contains(&login)
-        {
-            self.logins.insert(login.as_str(), id);
-        }
-        self.names.insert(&recipient.name.to_lowercase(), id);
-        let filter =
-            recipient.group.as_deref().and_then(|group| Filter::parse(group.recipient_filter.as_deref()?).ok());
-        if let Some(filter) = filter {
-            self.filters.insert_mut(id, Arc::new(filter));
-        }
+        self.learn_keys(&recipient);
         self.next_id = self.next_id.max(RecipientId(id.0.saturating_add(1)));
         self.recipients.insert(Arc::new(recipient));
     }
@@ -415,23 +400,6 @@ impl Snapshot {
         self.referrers.remove_mut(&id);
         self.recipients.remove(id);
         Ok(())
-    }
-
-    fn forget_keys(&mut self, former: &Recipient) {
-        for address in former.addresses.smtp() {
-            self.addresses.remove(address.key().as_str(), former.id);
-        }
-        for other in former.addresses.other() {
-            self.others.remove(&validate::other_key(other), former.id);
-        }
-        if let Some(external) = &former.external_address {
-            self.externals.remove_mut(&(external.key(), former.id));
-        }
-        if let Some(account) = &former.account {
-            self.logins.remove(account.login.key().as_str(), former.id);
-        }
-        self.names.remove(&former.name.to_lowercase(), former.id);
-        self.filters.remove_mut(&former.id);
     }
 
     /// Brings the reverse index from what `id` referred to, to what it refers to now.

@@ -23,9 +23,11 @@ pub(super) fn other_key(proxy: &OtherProxy) -> Box<str> {
 
 /// Judges a recipient that is about to be put in.
 pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
-    name(snapshot, recipient)?;
-    addresses(snapshot, recipient)?;
-    login(snapshot, recipient)?;
+    texts(recipient)?;
+    // What a deleted user was called is free for others.
+    if !recipient.is_user_deleted() {
+        keys(snapshot, recipient)?;
+    }
     shape(recipient)?;
     quota(recipient)?;
     limits(recipient)?;
@@ -34,6 +36,13 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     auto_reply::judge(recipient)?;
     references(snapshot, recipient)?;
     group_rules(snapshot, recipient)
+}
+
+/// Judges what no two objects may share: name, addresses and login.
+pub(super) fn keys(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    name(snapshot, recipient)?;
+    addresses(snapshot, recipient)?;
+    login(snapshot, recipient)
 }
 
 /// Judges settings that the organisation is about to have.
@@ -138,7 +147,7 @@ pub(super) fn drop_references(recipient: &mut Recipient, gone: RecipientId) {
     }
 }
 
-fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+fn texts(recipient: &Recipient) -> Result<(), ChangeError> {
     let name = &recipient.name;
     let bad = |text: &str| text.chars().any(char::is_control);
     if name.is_empty() || name.chars().count() > NAME_CHARACTERS_MAX || bad(name) {
@@ -148,6 +157,11 @@ fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
     if let Some(display_name) = recipient.display_name.as_ref().filter(|text| bad(text)) {
         return Err(bad_name(display_name));
     }
+    Ok(())
+}
+
+fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+    let name = &recipient.name;
     match snapshot.find_by_name(name).filter(|holder| holder.id != recipient.id) {
         Some(holder) => Err(ChangeError::NameInUse { name: name.clone(), holder: holder.addresses.primary().clone() }),
         None => Ok(()),

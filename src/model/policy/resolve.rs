@@ -202,6 +202,10 @@ fn find_untagged<'snapshot>(
 pub(super) fn of_recipient(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -> Option<Resolution> {
     let kind = recipient.recipient_type;
     trail.note("what the recipient is", true, || format!("{kind}, {}", recipient.lifecycle));
+    // Named by a group or a forwarding that has not lost it yet: nobody is there.
+    if recipient.is_user_deleted() {
+        return None;
+    }
     let outside = |owner: &Recipient| {
         let address = Address::clone(owner.external_address.as_deref()?);
         Some(Resolution::Outside { owner: owner.id, address })
