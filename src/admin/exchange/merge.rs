@@ -73,7 +73,8 @@ impl Merge {
     /// Everybody a row can mean: the directory's recipients, and the import's in place of those they update.
     pub(super) fn index(&self, snapshot: &Snapshot) -> Index {
         let mut index = Index::default();
-        for recipient in snapshot.recipients().filter(|found| !self.places.contains_key(&found.primary().key())) {
+        let known = snapshot.recipients().filter(|found| !found.is_user_deleted());
+        for recipient in known.filter(|found| !self.places.contains_key(&found.primary().key())) {
             let names = Names {
                 addresses: recipient.addresses.smtp().map(Address::key).collect(),
                 login: recipient.account.as_ref().map(|account| account.login.key()),

@@ -169,7 +169,8 @@ fn nearest(snapshot: &Snapshot, text: &str) -> Vec<String> {
     let local: Vec<char> = wanted.iter().copied().take_while(|character| *character != '@').collect();
     let bound = (local.len() / 3).clamp(1, 4);
     let mut found: Vec<(usize, String)> = Vec::new();
-    for recipient in snapshot.recipients().take(COMPARED_MAX) {
+    let known = snapshot.recipients().filter(|found| !found.is_user_deleted());
+    for recipient in known.take(COMPARED_MAX) {
         let primary = recipient.primary().to_string();
         let own: Vec<char> = recipient.primary().local().as_str().to_lowercase().chars().collect();
         let name: Vec<char> = recipient.name.to_lowercase().chars().collect();

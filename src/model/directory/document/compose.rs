@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::plan::{Hasher, Reason, shown};
 use super::{
-    AuthenticationPolicyEntry, ClientAccessEntry, DomainEntry, LifecycleName, Limit, OrganisationEntry, RecipientEntry,
-    RemoteDomainEntry, membership, moderation,
+    AuthenticationPolicyEntry, ClientAccessEntry, DomainEntry, Limit, OrganisationEntry, RecipientEntry,
+    RemoteDomainEntry, membership, moderation, provisioning,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::change::ChangeError;
@@ -14,10 +14,8 @@ use crate::model::directory::proxy::{ProxyAddress, ProxyAddressError, ProxyAddre
 use crate::model::directory::recipient::{Forwarding, Organisation, Recipient, RecipientId};
 use crate::model::directory::recipient_type::RecipientType;
 use crate::model::directory::snapshot::Snapshot;
-use crate::model::directory::{
-    AcceptedDomain, AuthenticationPolicy, DomainType, Lifecycle, MailNickname, RemoteDomain,
-};
-use crate::model::mail::{Address, Domain, DomainPattern, Timestamp};
+use crate::model::directory::{AcceptedDomain, AuthenticationPolicy, DomainType, MailNickname, RemoteDomain};
+use crate::model::mail::{Address, Domain, DomainPattern};
 
 /// Longest value of a custom attribute, in octets. A log line holds it.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -67,6 +65,7 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.send_bytes_max, entry.send_bytes_max.map(Limit::bytes));
     set(&mut next.receive_bytes_max, entry.receive_bytes_max.map(Limit::bytes));
     set(&mut next.reject_direct_send, entry.reject_direct_send);
+    provisioning::retention(entry, &mut next)?;
     let reports = entry.journaling_report_ndr_to.as_deref();
     set_address("journaling_report_ndr_to", &mut next.journaling_report_ndr_to, reports)?;
     Ok(next)
@@ -142,7 +141,7 @@ pub(super) fn base(
     addresses(entry, &mut recipient, primary, organisation.proxy_addresses())?;
     set_address("external", &mut recipient.external_address, entry.external.as_deref())?;
     account(entry, &mut recipient, hash)?;
-    recipient.lifecycle = lifecycle(entry, recipient.lifecycle)?;
+    provisioning::base(entry, &mut recipient)?;
     set(&mut recipient.hidden_from_address_lists, entry.hidden_from_address_lists);
     if let Some(switches) = &entry.client_access {
         client_access(switches, &mut recipient.client_access);
@@ -285,29 +284,6 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
 
 fn is_label(text: &str) -> bool {
     !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
-}
-
-fn lifecycle(entry: &RecipientEntry, former: Lifecycle) -> Result<Lifecycle, Reason> {
-    let since = match entry.since.as_deref() {
-        Some(text) => Some(Timestamp::parse_iso8601(text).ok_or_else(|| Reason::Time { value: shown(text) })?),
-        None => None,
-    };
-    let Some(name) = entry.lifecycle else {
-        return if since.is_some() { Err(Reason::SinceWithoutState) } else { Ok(former) };
-    };
-    let timed = |state: fn(Timestamp) -> Lifecycle| since.map(state).ok_or(Reason::SinceMissing);
-    let state = match name {
-        LifecycleName::Disconnected => return timed(|since| Lifecycle::Disconnected { since }),
-        LifecycleName::SoftDeleted => return timed(|since| Lifecycle::SoftDeleted { since }),
-        LifecycleName::Inactive => return timed(|since| Lifecycle::Inactive { since }),
-        LifecycleName::Purging => return timed(|since| Lifecycle::Purging { since }),
-        LifecycleName::NoMailbox => Lifecycle::NoMailbox,
-        LifecycleName::Active => Lifecycle::Active,
-        LifecycleName::AwaitingMigration => Lifecycle::AwaitingMigration,
-        LifecycleName::StaleAttributes => Lifecycle::StaleAttributes,
-        LifecycleName::Purged => Lifecycle::Purged,
-    };
-    if since.is_some() { Err(Reason::SinceWithoutState) } else { Ok(state) }
 }
 
 fn client_access(entry: &ClientAccessEntry, access: &mut ClientAccess) {

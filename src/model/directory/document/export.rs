@@ -2,8 +2,8 @@
 
 use super::{
     AuthenticationPolicyEntry, AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit,
-    LimitsEntry, OrganisationEntry, QuotaEntry, RecipientEntry, RemoteDomainEntry, SentItemsEntry, membership,
-    moderation,
+    LimitsEntry, OrganisationEntry, ProvisioningEntry, QuotaEntry, RecipientEntry, RemoteDomainEntry, SentItemsEntry,
+    membership, moderation, provisioning,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
@@ -71,6 +71,7 @@ impl OrganisationEntry {
             receive_bytes_max: Some(organisation.receive_bytes_max.map_or(Limit::Unlimited, Limit::Bytes)),
             journaling_report_ndr_to: organisation.journaling_report_ndr_to.as_ref().map(|to| to.to_string().into()),
             reject_direct_send: Some(organisation.reject_direct_send),
+            retention_policies: provisioning::retention_of(organisation),
         }
     }
 }
@@ -149,6 +150,7 @@ fn entry(recipient: &Recipient, name: Names<'_>, secrets: Secrets) -> RecipientE
         external: recipient.external_address.as_ref().map(|address| address.to_string().into()),
         lifecycle: (recipient.lifecycle != plain.lifecycle).then_some(lifecycle),
         since: since.map(|since| since.iso8601().to_string().into()),
+        provisioning: recipient.provisioning.as_deref().map(|own| Box::new(ProvisioningEntry::of(own))),
         hidden_from_address_lists: recipient.hidden_from_address_lists.then_some(true),
         forward_to: forwarding.and_then(|forwarding| name(forwarding.forwarding_address?)),
         forward_to_smtp: forwarding
@@ -193,8 +195,10 @@ fn entry(recipient: &Recipient, name: Names<'_>, secrets: Secrets) -> RecipientE
     entry
 }
 
+/// The address of a deleted user may be another's: who refers to it would be read as referring to that one.
 fn primary_of(snapshot: &Snapshot, id: RecipientId) -> Option<Box<str>> {
-    snapshot.recipient(id).map(|recipient| recipient.primary().to_string().into())
+    let recipient = snapshot.recipient(id).filter(|recipient| !recipient.is_user_deleted());
+    recipient.map(|recipient| recipient.primary().to_string().into())
 }
 
 fn aliases(recipient: &Recipient) -> Option<Vec<Box<str>>> {

@@ -13,6 +13,7 @@ mod limits;
 mod membership;
 mod moderation;
 mod plan;
+mod provisioning;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
 use super::auto_forwarding::{self, AutoForwardingMode};
+use super::lifecycle::hold::OrganisationRetention;
 use super::membership::{DepartRestriction, JoinRestriction};
 use super::moderation::ModerationNotifications;
 use super::recipient_type::RecipientType;
@@ -30,6 +32,7 @@ pub use auto_reply::{AutoReplyEntry, AutoReplyError, AutoReplyStateName};
 pub use export::Secrets;
 pub use limits::{LimitsEntry, QuotaEntry};
 pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected, printable};
+pub use provisioning::{ArchiveEntry, ErrorEntry, HoldEntry, PreviousEntry, ProvisioningEntry, ProvisioningEntryError};
 
 /// A whole directory, or the part of one that an import brings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +105,9 @@ pub struct OrganisationEntry {
     /// `RejectDirectSend`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_direct_send: Option<bool>,
+    /// Retention policies for every mailbox; the list replaces the former one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_policies: Option<Vec<OrganisationRetention>>,
 }
 
 /// One accepted domain; see [`AcceptedDomain`](super::AcceptedDomain).
@@ -239,6 +245,9 @@ pub struct RecipientEntry {
     /// Since when, for `Disconnected`, `SoftDeleted` and `Inactive`: ISO 8601, such as `2026-01-05T09:00:00Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Box<str>>,
+    /// What provisioning keeps: holds, the mailbox it had, whether its user is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<Box<ProvisioningEntry>>,
     /// `HiddenFromAddressListsEnabled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_from_address_lists: Option<bool>,

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{AutoReplyError, Document, RecipientEntry, compose};
+use super::{AutoReplyError, Document, ProvisioningEntryError, RecipientEntry, compose};
 use crate::model::directory::account::PasswordHash;
 use crate::model::directory::change::{Change, ChangeError};
 use crate::model::directory::recipient::{Recipient, RecipientId};
@@ -108,6 +108,9 @@ pub enum Reason {
     /// Automatic replies that make no sense.
     #[error("auto_reply: {0}")]
     AutoReply(#[from] AutoReplyError),
+    /// Holds, previous mailboxes and the like that make no sense.
+    #[error("provisioning: {0}")]
+    Provisioning(#[from] ProvisioningEntryError),
     /// The directory refuses it.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -350,8 +353,13 @@ fn draft(
     hash: Hasher<'_>,
 ) -> Result<Draft, Reason> {
     let primary: Address = compose::address("address", &entry.address)?;
-    let holder = snapshot.find_by_address(&primary);
-    let former = holder.filter(|holder| holder.primary().key() == primary.key()).cloned();
+    let former = match entry.provisioning.as_deref().and_then(|own| own.deleted(snapshot, &primary)) {
+        Some(deleted) => deleted?.cloned(),
+        None => {
+            let holder = snapshot.find_by_address(&primary);
+            holder.filter(|holder| holder.primary().key() == primary.key()).cloned()
+        }
+    };
     let start = match &former {
         Some(former) => Recipient::clone(former),
         None => compose::fresh(entry, id, &primary)?,
