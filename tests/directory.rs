@@ -82,7 +82,7 @@ fn types_has_every_recipient_type_and_every_lifecycle_state() {
 
 #[test]
 fn every_fixture_survives_export_and_import() {
-    for name in ["contoso", "fabrikam", "moderation", "types"] {
+    for name in ["contoso", "fabrikam", "lifecycle", "moderation", "types"] {
         let exported = Document::of(&directory(&fixture(name)), Secrets::Include);
         let text = toml::to_string(&exported).unwrap();
         let read: Document = toml::from_str(&text).unwrap();

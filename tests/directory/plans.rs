@@ -29,7 +29,7 @@ fn reason(recipients: &str) -> String {
 
 #[test]
 fn importing_the_same_again_changes_nothing() {
-    for name in ["contoso", "fabrikam", "moderation", "types"] {
+    for name in ["contoso", "fabrikam", "lifecycle", "moderation", "types"] {
         let document = fixture(name);
         let first = directory(&document);
         let again = plan(&document, &first);
@@ -238,4 +238,47 @@ fn many_recipients_that_share_a_trustee_and_a_group_are_planned_in_time() {
     let next = Snapshot::default().apply(&changes).unwrap();
     assert_eq!(next.recipient_count(), COUNT + 2);
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn an_entry_of_a_deleted_user_is_about_the_one_deleted_then_and_never_about_one_in_use() {
+    let document = fixture("lifecycle");
+    let first = directory(&document);
+    let info = first.find_by_address(&address("info@contoso.example")).unwrap();
+    assert_eq!(info.recipient_type.name(), "SharedMailbox");
+    let gone = first.find_deleted("info@contoso.example").next().unwrap().clone();
+    assert!(gone.id != info.id && gone.provisioning.as_ref().unwrap().holds.placed.len() == 1);
+    let entry = |more: &str| {
+        let text = format!("[[recipient]]\naddress = \"info@contoso.example\"\n{more}");
+        toml::from_str::<Document>(&text).unwrap()
+    };
+    // The mailbox in use is meant, whatever was called so before it.
+    let next = first.apply(&plan(&entry("display_name = \"Info\""), &first).strict().unwrap()).unwrap();
+    assert_eq!(next.recipient(info.id).unwrap().display_name.as_deref(), Some("Info"));
+    assert_eq!(next.recipient(gone.id), Some(&gone));
+    // The deleted one is meant.
+    let later = "display_name = \"Gone\"\nprovisioning = { user_deleted = \"2026-01-05T09:00:00Z\", holds = [] }";
+    let next = first.apply(&plan(&entry(later), &first).strict().unwrap()).unwrap();
+    let altered = next.recipient(gone.id).unwrap();
+    assert!(altered.display_name.as_deref() == Some("Gone") && altered.is_user_deleted());
+    assert_eq!(next.recipient(info.id), first.recipient(info.id));
+    // One that was deleted at another time would be a new one, whose type must be said.
+    let other = entry("provisioning = { user_deleted = \"2026-01-06T09:00:00Z\" }");
+    assert_eq!(plan(&other, &first).rejected.len(), 1);
+    let used = "type = \"UserMailbox\"\nprovisioning = { user_deleted = \"2026-01-06T09:00:00Z\" }";
+    let refused = plan(&entry(used), &first).rejected;
+    assert!(refused[0].reason.to_string().contains("its user is not deleted"), "{refused:?}");
+}
+
+#[test]
+fn the_organisations_retention_policies_are_replaced_by_a_list_of_names_that_differ() {
+    let organisation = |policies: &str| -> Document {
+        toml::from_str(&format!("[organisation]\nretention_policies = [{policies}]")).unwrap()
+    };
+    let first = directory(&organisation("{ name = \"Seven years\", days = 2555 }, { name = \"For ever\" }"));
+    assert_eq!(first.organisation().retention_policies.len(), 2);
+    let twice = plan(&organisation("{ name = \"a\" }, { name = \"a\" }"), &first).rejected;
+    assert!(twice[0].reason.to_string().contains("retention_policies: \"a\""), "{twice:?}");
+    let none = first.apply(&plan(&organisation(""), &first).strict().unwrap()).unwrap();
+    assert!(none.organisation().retention_policies.is_empty());
 }

@@ -13,7 +13,7 @@ fn complaint(form: Form, text: &str) -> String {
 
 #[test]
 fn both_forms_carry_every_fixture() {
-    for name in ["contoso", "fabrikam", "types"] {
+    for name in ["contoso", "fabrikam", "lifecycle", "types"] {
         let document = Document::of(&directory(&fixture(name)), Secrets::Include);
         for form in [Form::Toml, Form::Json] {
             let text = write(form, &document).unwrap();
