@@ -120,7 +120,7 @@ fn answers_in_json_keep_their_form() {
     };
     assert_eq!(keys(&["recipient", "list"]), "recipients result total");
     let show = keys(&["recipient", "show", "alice"]);
-    assert_eq!(show, "has_password id mailbox maildir may_submit member_of properties result state");
+    assert_eq!(show, "has_password id lifecycle mailbox maildir may_submit member_of properties result state");
     assert_eq!(keys(&["permission", "list", "info"]), "granted held recipient result");
     assert_eq!(keys(&["domain", "list"]), "domains result");
     assert_eq!(keys(&["group", "list-members", "staff"]), "group members result");

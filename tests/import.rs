@@ -2,6 +2,7 @@
 
 mod exchange;
 mod hostile;
+mod lifecycle;
 mod settings;
 mod transfer;
 

@@ -213,6 +213,8 @@ impl OrganisationCommand {
             send_bytes_max: args.send_bytes_max,
             receive_bytes_max: args.receive_bytes_max,
             reject_direct_send: on(args.reject_direct_send),
+            // Made and ended one by one, by commands of their own.
+            retention_policies: None,
         })
     }
 }

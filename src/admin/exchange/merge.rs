@@ -52,7 +52,15 @@ impl Merge {
         }
     }
 
-    fn take(&mut self, import: &mut Import, draft: Draft, origin: Origin) {
+    fn take(&mut self, import: &mut Import, mut draft: Draft, origin: Origin) {
+        for note in core::mem::take(&mut draft.notes) {
+            import.note(&origin.file, origin.row, &draft.entry.address, note);
+        }
+        // Whoever has its address is another.
+        if draft.is_user_deleted() {
+            self.slots.push(Slot { draft, origin, refused: false });
+            return;
+        }
         let key = draft.primary.key();
         match self.places.get(&key).and_then(|place| self.slots.get_mut(*place)) {
             // One command lists an object once: these are two objects with one address.
@@ -89,7 +97,7 @@ impl Merge {
             };
             index.add(Holder::existing(recipient), names);
         }
-        for slot in &self.slots {
+        for slot in self.slots.iter().filter(|slot| !slot.draft.is_user_deleted()) {
             slot.draft.join(&mut index, snapshot);
         }
         index
@@ -126,7 +134,14 @@ impl Merge {
         if place == next {
             let entry = RecipientEntry { address: holder.primary.to_string().into(), ..RecipientEntry::default() };
             let primary = holder.primary.clone();
-            let draft = Draft { entry, primary, alias: None, references: Vec::new(), identifiers: Vec::new() };
+            let draft = Draft {
+                entry,
+                primary,
+                alias: None,
+                references: Vec::new(),
+                identifiers: Vec::new(),
+                notes: Vec::new(),
+            };
             self.slots.push(Slot { draft, origin, refused: false });
         }
         // In range: slots never go away, and a new place was filled just now.
@@ -217,7 +232,13 @@ impl Draft {
             limits,
             sent_items,
             custom_attributes,
+            lifecycle,
+            since,
         );
+        match (&mut self.entry.provisioning, later.entry.provisioning) {
+            (Some(own), Some(later)) => own.overlay(*later),
+            (own, later) => *own = own.take().or(later),
+        }
         match (&mut self.entry.auto_reply, later.entry.auto_reply) {
             (Some(own), Some(later)) => own.overlay(*later),
             (own, later) => *own = own.take().or(later),

@@ -10,6 +10,7 @@
 
 mod domains;
 mod identity;
+mod lifecycle;
 mod merge;
 mod permissions;
 mod recipients;
@@ -24,7 +25,7 @@ use std::collections::HashSet;
 
 use crate::model::directory::document::{Hasher, Reason};
 use crate::model::directory::{Document, Snapshot};
-use crate::model::mail::{Address, AddressKey};
+use crate::model::mail::{Address, AddressKey, Timestamp};
 use crate::model::policy::Settings;
 use merge::Origin;
 use table::Table;
@@ -70,12 +71,14 @@ pub struct Options {
     /// How many recipients a message may have here. Exchange shows a mailbox that follows its organisation with the
     /// organisation's number, so a mailbox with this one follows as well.
     pub recipients_max: usize,
+    /// When what has no time in an export is taken to have happened.
+    pub now: Timestamp,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let recipients_max = Settings::default().recipients_max;
-        Self { licence: Some("ExchangeOnlinePlan1".into()), add_domains: false, recipients_max }
+        Self { licence: Some("ExchangeOnlinePlan1".into()), add_domains: false, recipients_max, now: Timestamp::EPOCH }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Options;
 use super::identity::last_component;
 use super::references::{Field, Pending};
 use super::table::{Cell, Row};
+use super::{Options, lifecycle};
 use crate::model::directory::document::{
     AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, OwnLimit, QuotaEntry, RecipientEntry, SentItemsEntry,
 };
@@ -25,6 +25,15 @@ pub(super) struct Draft {
     pub(super) references: Vec<Pending>,
     /// Ids and distinguished names, by which other rows may refer to it, too.
     pub(super) identifiers: Vec<Box<str>>,
+    /// What was left out of it, or made up.
+    pub(super) notes: Vec<String>,
+}
+
+impl Draft {
+    /// Whether it is of a user who is deleted, and whose address may be another's.
+    pub(super) fn is_user_deleted(&self) -> bool {
+        self.entry.provisioning.as_deref().is_some_and(|own| own.user_deleted.is_some())
+    }
 }
 
 /// Columns whose text names an object exactly (spec section 9.1). None of them is kept but the last, as an X500
@@ -89,11 +98,12 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
     if kind == Some(RecipientType::DynamicDistributionGroup) {
         entry.recipient_filter = text(row, "RecipientFilter");
     }
+    let notes = lifecycle::read(row, kind, options, &mut entry)?;
     entry.mail_nickname = nickname(row, &entry, &primary);
     let alias = row.first_text(&["Alias", "SamAccountName"]).map(Into::into);
     let references = Field::ALL.into_iter().filter_map(|field| Pending::of(row, field, kind)).collect();
     let identifiers: BTreeSet<Box<str>> = IDENTIFIERS.iter().filter_map(|column| text(row, column)).collect();
-    Ok(Draft { entry, primary, alias, references, identifiers: identifiers.into_iter().collect() })
+    Ok(Draft { entry, primary, alias, references, identifiers: identifiers.into_iter().collect(), notes })
 }
 
 /// Whether a row is of somebody who has no mail at all, of whom `Get-User` tells as well.

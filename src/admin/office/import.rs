@@ -103,6 +103,7 @@ pub(super) fn import_exchange(
         licence: options.licence.as_deref().map(Into::into),
         add_domains: options.add_domains,
         recipients_max: office.settings().recipients_max,
+        now: office.clock.now(),
     };
     // Exports hold no passwords.
     let hash = |_: &str| Err("an Exchange export holds no passwords".into());

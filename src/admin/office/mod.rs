@@ -47,7 +47,7 @@ pub use request::{
 };
 pub use response::{AuthenticationPolicyView, ForwardingAudit, ImportReport, PermissionView, RejectedRow, Response};
 pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
-pub use view::{RecipientSummary, RecipientView};
+pub use view::{LifecycleView, RecipientSummary, RecipientView};
 
 use crate::admin::{backup, explain};
 use crate::model::directory::{Change, Snapshot};

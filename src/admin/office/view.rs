@@ -1,5 +1,7 @@
 //! How recipients look to an administrator: addresses instead of ids, and what follows from the settings.
 
+mod lifecycle;
+
 use serde::{Deserialize, Serialize};
 
 use super::mailboxes::MailboxView;
@@ -7,6 +9,8 @@ use crate::model::directory::document::RecipientEntry;
 use crate::model::directory::{Lifecycle, Recipient, RecipientId, RecipientType, Right, Snapshot};
 use crate::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
 use crate::store::mailbox::MailboxName;
+
+pub use lifecycle::LifecycleView;
 
 /// One line of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +50,9 @@ pub struct RecipientView {
     pub properties: RecipientEntry,
     /// Where its mailbox stands.
     pub state: String,
+    /// The life of its mailbox, by the names of `Get-Mailbox`, where it has, had or awaits one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Box<LifecycleView>>,
     /// Its Maildir, relative to the data directory; made with the first message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maildir: Option<String>,
@@ -94,6 +101,7 @@ impl RecipientView {
             id: recipient.id.0,
             properties: RecipientEntry::of(recipient, snapshot),
             state: state(recipient, settings),
+            lifecycle: LifecycleView::of(recipient, snapshot.organisation()),
             maildir: recipient
                 .recipient_type
                 .is_mailbox()

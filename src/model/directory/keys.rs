@@ -21,7 +21,10 @@ impl Snapshot {
 
     /// Those of them that have this address, login, name, `ExchangeGuid` or identity (`#17`). Takes time in proportion
     /// to how many are deleted.
-    pub fn find_deleted(&self, text: &str) -> impl Iterator<Item = &Arc<Recipient>> {
+    pub fn find_deleted<'snapshot>(
+        &'snapshot self,
+        text: &str,
+    ) -> impl Iterator<Item = &'snapshot Arc<Recipient>> + use<'snapshot> {
         let text = text.trim();
         let (name, guid) = (text.to_lowercase(), text.parse::<ExchangeGuid>().ok());
         let id = text.strip_prefix('#').and_then(|digits| digits.parse().ok()).map(RecipientId);
@@ -156,8 +159,8 @@ mod tests {
             assert_eq!(snapshot.find_by_address(&address(number)).map(|found| found.id), holders.first().copied());
             let named = live().filter(|found| *found.name == *format!("n{number}")).count();
             assert!(named <= 1, "name {number}");
-            let gone = snapshot.find_deleted(&address(number).to_string());
-            assert!(gone.into_iter().all(|found| found.is_user_deleted() && found.addresses.contains(&key)));
+            let mut gone = snapshot.find_deleted(&address(number).to_string());
+            assert!(gone.all(|found| found.is_user_deleted() && found.addresses.contains(&key)));
         }
     }
 

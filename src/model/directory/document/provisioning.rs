@@ -50,6 +50,10 @@ pub struct ProvisioningEntry {
     /// Holds placed on it, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<Vec<HoldEntry>>,
+    /// Holds and exclusions come to those there are instead of in their place. Documents cannot say so; what is read
+    /// from another system's export does, since it knows nothing of holds that were placed here.
+    #[serde(skip)]
+    pub adds_holds: bool,
 }
 
 /// The mailbox that an object had; see [`PreviousMailbox`].
@@ -173,6 +177,7 @@ impl ProvisioningEntry {
                 .map(|archive| ArchiveEntry { since: written(archive.since), disabled: archive.disabled.map(written) }),
             holds: Some(own.holds.placed.iter().map(HoldEntry::of).collect())
                 .filter(|holds: &Vec<_>| !holds.is_empty()),
+            adds_holds: false,
         }
     }
 
@@ -181,13 +186,20 @@ impl ProvisioningEntry {
         self.exchange_guid = later.exchange_guid.or_else(|| self.exchange_guid.take());
         self.synchronised = later.synchronised.or(self.synchronised);
         self.has_shards = later.has_shards.or(self.has_shards);
-        self.excluded_policies = later.excluded_policies.or_else(|| self.excluded_policies.take());
+        self.adds_holds |= later.adds_holds;
+        match (&mut self.excluded_policies, later.excluded_policies) {
+            (Some(own), Some(later)) if self.adds_holds => own.extend(later),
+            (own, later) => *own = later.or_else(|| own.take()),
+        }
+        match (&mut self.holds, later.holds) {
+            (Some(own), Some(later)) if self.adds_holds => own.extend(later),
+            (own, later) => *own = later.or_else(|| own.take()),
+        }
         self.user_deleted = later.user_deleted.or_else(|| self.user_deleted.take());
         self.delicensed = later.delicensed.or_else(|| self.delicensed.take());
         self.previous = later.previous.or_else(|| self.previous.take());
         self.error = later.error.or_else(|| self.error.take());
         self.archive = later.archive.or_else(|| self.archive.take());
-        self.holds = later.holds.or_else(|| self.holds.take());
     }
 
     /// What is kept after this entry; none when nothing is.
@@ -209,13 +221,7 @@ impl ProvisioningEntry {
                 *own = if text.is_empty() { None } else { Some(time(key, text)?) };
             }
         }
-        if let Some(excluded) = &self.excluded_policies {
-            next.holds.excluded = names("excluded_policies", excluded)?;
-        }
-        if let Some(holds) = &self.holds {
-            bounded("holds", holds.len())?;
-            next.holds.placed = holds.iter().map(HoldEntry::hold).collect::<Outcome<_>>()?;
-        }
+        self.apply_holds(&mut next)?;
         if let Some(previous) = &self.previous {
             next.previous = Some(PreviousMailbox {
                 recipient_type: previous.recipient_type,
@@ -233,6 +239,29 @@ impl ProvisioningEntry {
                 Some(Archive { since: time("archive.since", &archive.since)?, disabled: disabled.transpose()? });
         }
         Ok((!next.is_empty()).then(|| Box::new(next)))
+    }
+
+    fn apply_holds(&self, next: &mut Provisioning) -> Outcome<()> {
+        if let Some(given) = &self.excluded_policies {
+            let mut excluded = if self.adds_holds { next.holds.excluded.clone() } else { Vec::new() };
+            let new = given.iter().filter(|name| !self.adds_holds || !next.holds.excluded.contains(name));
+            excluded.extend(new.cloned());
+            next.holds.excluded = names("excluded_policies", &excluded)?;
+        }
+        let Some(given) = &self.holds else {
+            return Ok(());
+        };
+        let mut placed = if self.adds_holds { core::mem::take(&mut next.holds.placed) } else { Vec::new() };
+        for entry in given {
+            let hold = entry.hold()?;
+            let is_there = placed.iter().any(|own| own.kind == hold.kind && own.name == hold.name);
+            if !self.adds_holds || !is_there {
+                placed.push(hold);
+                bounded("holds", placed.len())?;
+            }
+        }
+        next.holds.placed = placed;
+        Ok(())
     }
 
     /// The object that the entry is about, if it is about one whose user was deleted.
