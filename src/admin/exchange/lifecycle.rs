@@ -83,14 +83,15 @@ impl Reading<'_> {
             };
             holds.push(HoldEntry { kind, name: id.into(), since: written(self.now), days: None });
         }
-        let plain = |kind| HoldEntry { kind, name: "".into(), since: written(self.now), days: None };
-        // True for any hold, so beside another it says nothing.
+        let since = written(self.now);
+        let plain = |kind, name: &str| HoldEntry { kind, name: name.into(), since: since.clone(), days: None };
+        // True for any hold, so beside another it says nothing. Which label, Exchange does not tell.
         if self.row.flag("ComplianceTagHoldApplied")? == Some(true) && holds.is_empty() {
-            holds.push(plain(HoldKind::RetentionLabel));
+            holds.push(plain(HoldKind::RetentionLabel, "ComplianceTagHoldApplied"));
         }
         let released = self.row.flag("DelayReleaseHoldApplied")?;
         if self.row.flag("DelayHoldApplied")? == Some(true) || released == Some(true) {
-            holds.push(plain(HoldKind::DelayHold));
+            holds.push(plain(HoldKind::DelayHold, ""));
         }
         self.own.holds = Some(holds).filter(|holds| !holds.is_empty());
         self.own.excluded_policies = Some(excluded).filter(|excluded| !excluded.is_empty());

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::plan::{Reason, shown};
 use super::{LifecycleName, OrganisationEntry, RecipientEntry};
 use crate::model::directory::lifecycle::Lifecycle;
-use crate::model::directory::lifecycle::hold::{HOLD_NAME_BYTES_MAX, HOLDS_MAX, Hold, HoldKind, OrganisationRetention};
+use crate::model::directory::lifecycle::hold::{
+    HOLD_NAME_BYTES_MAX, HOLDS_MAX, Hold, HoldError, HoldKind, OrganisationRetention,
+};
 use crate::model::directory::provisioning::{
     Archive, ExchangeGuid, PreviousMailbox, Provisioning, ProvisioningError, ProvisioningErrorKind,
 };
@@ -145,6 +147,9 @@ pub enum ProvisioningEntryError {
         /// How many were given.
         count: usize,
     },
+    /// Holds that cannot be.
+    #[error("holds: {0}")]
+    Holds(#[from] HoldError),
     /// A mailbox in use has a user.
     #[error("user_deleted: a mailbox that is Active is in use, and its user is not deleted")]
     DeletedInUse,
@@ -251,17 +256,20 @@ impl ProvisioningEntry {
         let Some(given) = &self.holds else {
             return Ok(());
         };
+        // What follows from others comes on top, and the comparison of each with each has an end.
+        if given.len() > 2 * HOLDS_MAX {
+            return Err(HoldError::TooMany.into());
+        }
         let mut placed = if self.adds_holds { core::mem::take(&mut next.holds.placed) } else { Vec::new() };
         for entry in given {
             let hold = entry.hold()?;
             let is_there = placed.iter().any(|own| own.kind == hold.kind && own.name == hold.name);
             if !self.adds_holds || !is_there {
                 placed.push(hold);
-                bounded("holds", placed.len())?;
             }
         }
         next.holds.placed = placed;
-        Ok(())
+        Ok(next.holds.judge()?)
     }
 
     /// The object that the entry is about, if it is about one whose user was deleted.
@@ -287,9 +295,6 @@ impl HoldEntry {
     }
 
     fn hold(&self) -> Outcome<Hold> {
-        if !self.name.is_empty() {
-            name("holds.name", &self.name)?;
-        }
         let since = time("holds.since", &self.since)?;
         Ok(Hold { kind: self.kind, name: self.name.clone(), since, days: self.days })
     }
@@ -390,17 +395,28 @@ mod tests {
         (0_u64..4_000_000_000_000).prop_map(Timestamp::from_unix_milliseconds)
     }
 
-    fn any_hold() -> impl Strategy<Value = Hold> {
+    /// Holds of which none stands twice.
+    fn any_holds() -> impl Strategy<Value = Vec<Hold>> {
         let kind = prop::sample::select(HoldKind::ALL.to_vec());
-        (kind, "[a-zA-Z0-9 -]{0,40}", any_time(), prop::option::of(any::<u32>()))
-            .prop_map(|(kind, name, since, days)| Hold { kind, name: name.into(), since, days })
+        let days = prop::option::of(1..=u32::MAX);
+        let all = prop::collection::btree_map((kind, "[a-zA-Z0-9 -]{1,40}"), (any_time(), days), 0..5);
+        all.prop_map(|all| {
+            let mut holds: Vec<Hold> = Vec::new();
+            for ((kind, name), (since, days)) in all {
+                if kind.is_named() || holds.iter().all(|other| other.kind != kind) {
+                    let name = if kind.is_named() { name.into() } else { "".into() };
+                    holds.push(Hold { kind, name, since, days });
+                }
+            }
+            holds
+        })
     }
 
     prop_compose! {
         fn any_provisioning()(
             guid in prop::option::of(any::<u128>().prop_map(ExchangeGuid)),
             (synchronised, has_shards) in any::<(bool, bool)>(),
-            placed in prop::collection::vec(any_hold(), 0..5),
+            placed in any_holds(),
             excluded in prop::collection::btree_set("[a-z]{1,20}", 0..3),
             times in prop::collection::vec(prop::option::of(any_time()), 5),
             text in ".{0,60}",
@@ -452,8 +468,11 @@ mod tests {
         assert!(hold.starts_with("holds.since: \"\" is no time"), "{hold}");
         let twice = reason("excluded_policies = [\"a\", \"a\"]");
         assert!(twice.starts_with("excluded_policies: \"a\" is empty"), "{twice}");
-        let many = "{ kind = \"InPlaceHold\", since = \"2026-01-05T09:00:00Z\" }, ".repeat(65);
-        assert_eq!(reason(&format!("holds = [{many}]")), "holds: there are 65, and at most 64 can be kept");
+        let nameless = "{ kind = \"InPlaceHold\", since = \"2026-01-05T09:00:00Z\" }, ";
+        let told = reason(&format!("holds = [{nameless}]"));
+        assert_eq!(told, "holds: a in-place-hold needs a name: a mailbox can have several");
+        let told = reason(&format!("holds = [{}]", nameless.repeat(129)));
+        assert!(told.starts_with("holds: a mailbox has at most 64 holds"), "{told}");
         assert!(toml::from_str::<ProvisioningEntry>("litigation_hold = true").is_err());
     }
 
