@@ -120,8 +120,8 @@ impl Copier<'_> {
 
 impl MailboxStore {
     /// Copies all that `source` holds into `target`, durably on return, and what was removed from it while it was on
-    /// hold. With `full_at`, the target takes no more once it holds so many octets. The progress is of what was not
-    /// there before. Blocks.
+    /// hold. With `full_at`, the target takes no more once it holds so many octets (not for archives, whose sizes are
+    /// not followed). The progress is of what was not there before. Blocks.
     ///
     /// # Errors
     /// `Itself`, `Interrupted`, `Full`, `NoRoom` (also for the room that is to be kept free), those of the disk, and

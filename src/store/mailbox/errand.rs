@@ -1,5 +1,6 @@
 //! What a writing thread does for whole mailboxes, between two deliveries, so that neither gets in the other's way.
 
+use core::sync::atomic::Ordering;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,7 @@ impl Writer {
                 if self.disk.exists(&target)? {
                     return Ok(Kept::Before);
                 }
+                self.room_for_copy()?;
                 match copy_file(&*self.disk, message, &held.join(format!(".{name}")), &target) {
                     Err(error) if is_absence(&error) => Ok(Kept::Gone),
                     result => result.map(|()| Kept::Now),
@@ -160,6 +162,16 @@ impl Writer {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A link takes no room; a copy leaves free what is to stay so.
+    fn room_for_copy(&self) -> io::Result<()> {
+        let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
+        if free_bytes_min > 0 && self.disk.space(&self.root)?.free_bytes < free_bytes_min {
+            let reason = format!("fewer than {free_bytes_min} octets are free at {}", self.root.display());
+            return Err(io::Error::new(io::ErrorKind::StorageFull, reason));
+        }
+        Ok(())
     }
 
     /// Keeps messages that somebody else may have written. The directory is made and synchronised in any case: an

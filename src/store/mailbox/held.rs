@@ -7,8 +7,10 @@
 //! another folder, make no other message of it.
 //!
 //! **What a delivery brings** is kept before any reader can see it, and that is durable before the delivery is
-//! answered. **What readers bring** (IMAP APPEND, copies) is found in turn, a few mailboxes a round: within seconds,
-//! and within minutes in mailboxes with a million messages. What is removed before that was never ours to keep.
+//! answered.
+//!
+//! **What readers bring** (IMAP APPEND, copies) is found in turn, 64 recipients a round: within seconds where few are
+//! on hold, and later where many are, or in mailboxes with a million messages. What is removed before that is not kept.
 //!
 //! Who is on hold comes from the caller, as a whole set at a time. Until it has come, those are held of whom something
 //! is kept, so that a start without it loses nothing.

@@ -59,7 +59,7 @@ impl MailboxStore {
         messages.map_err(|error| MailboxFailure::of_disk(&error))
     }
 
-    /// What they hold in all: this counts to a quota of its own (spec section 2.5: 100 GB on hold). Blocks.
+    /// What they hold in all: this counts to a quota of its own (spec section 2.4: 100 GB on hold). Blocks.
     ///
     /// # Errors
     /// Those of the disk.

@@ -173,3 +173,55 @@ fn what_is_copied_to_a_mailbox_on_hold_is_kept_and_archives_are_copied_alike() {
     tend(&store);
     assert_eq!(files_with(&disk, "/.held/archive-8/").len(), 32);
 }
+
+#[test]
+fn what_a_reader_has_not_synchronised_is_durable_in_the_copy() {
+    for seed in 0..20 {
+        let disk = SimulatedDisk::new(seed);
+        let store = by_hand(&disk);
+        (0..3).for_each(|number| put(&disk, &store, &format!("cur/{number}.M1.host:2,"), b"not synchronised\n"));
+        copy(&store, None).unwrap();
+        disk.crash();
+        for path in messages_of(&disk, &eve()) {
+            let content = disk.read(&Path::new(ROOT).join(eve().as_str()).join(path)).unwrap();
+            assert_eq!(content, b"not synchronised\n", "seed {seed}");
+        }
+        assert_eq!(messages_of(&disk, &eve()).len(), 3, "seed {seed}");
+    }
+}
+
+#[test]
+fn on_real_files_links_are_not_followed_and_no_name_leads_elsewhere() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = tempfile::tempdir().unwrap();
+    let (root, outside) = (place.path().join("mail"), place.path().join("outside"));
+    let store = MailboxStore::open(Arc::new(RealDisk), &root, "mx", 1).unwrap();
+    store.set_on_hold(Arc::new([BOB].into()));
+    let path = deliver(&store, to_bob("a1", 5)).unwrap().path;
+    let mailbox = store.path_of(&bob());
+    std::fs::create_dir_all(outside.join("cur")).unwrap();
+    std::fs::write(outside.join("cur/1.secret.mx"), "secret").unwrap();
+    std::os::unix::fs::symlink(outside.join("cur/1.secret.mx"), mailbox.join("cur/2.link.mx:2,S")).unwrap();
+    std::os::unix::fs::symlink(&outside, mailbox.join(".Linked")).unwrap();
+    std::fs::create_dir(mailbox.join(".Half")).unwrap();
+    std::os::unix::fs::symlink(outside.join("cur"), mailbox.join(".Half/cur")).unwrap();
+    let nameless = mailbox.join(std::ffi::OsStr::from_bytes(b".\xff\xfe"));
+    std::fs::create_dir_all(nameless.join("cur")).unwrap();
+    std::fs::write(nameless.join(std::ffi::OsStr::from_bytes(b"cur/\xff:2,S")), "in a nameless folder").unwrap();
+    assert_eq!(store.begin_hold(BOB, &mut go_on).unwrap().files, 1, "the other was kept when it came");
+    assert_eq!(copy(&store, None).unwrap().files, 2);
+    assert_eq!(copy(&store, None).unwrap().files, 0);
+    let target = store.path_of(&eve());
+    let read = |directory: PathBuf| {
+        let found = directory.read_dir().unwrap().flatten();
+        found.map(|entry| std::fs::read_to_string(entry.path()).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(target.join("new")), [std::fs::read_to_string(&path).unwrap()]);
+    assert_eq!(read(target.join(".Recovered Items/cur")), ["in a nameless folder"]);
+    assert!(read(target.join("cur")).is_empty());
+    assert!(read(root.join(".held/recipient-7")).iter().all(|kept| !kept.contains("secret")));
+    // The time at which a message came is the same.
+    let copied = target.join("new").join(path.file_name().unwrap());
+    let modified = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+    assert_eq!(modified(&copied), modified(&path));
+}

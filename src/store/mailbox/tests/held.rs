@@ -244,3 +244,42 @@ fn names_that_are_kept_are_harmless_and_apart() {
     assert!(kept.iter().all(|name| is_one_harmless_name(name) && !name.starts_with('.') && name.is_ascii()));
     assert!(kept.contains("1767603600.Qa1R1.mx"));
 }
+
+#[test]
+fn a_hold_that_failed_to_begin_is_durable_when_it_is_begun_again() {
+    for synchronization in 1.. {
+        let disk = SimulatedDisk::new(synchronization);
+        let store = by_hand(&disk);
+        let paths = ["a1", "a2", "a3"].map(|id| deliver_by_hand(&store, to_bob(id, 20)).unwrap().path);
+        hold(&store);
+        disk.fail_synchronization(synchronization);
+        let begun = store.begin_hold(BOB, &mut go_on);
+        if begun.is_err() {
+            store.begin_hold(BOB, &mut go_on).unwrap();
+        }
+        disk.crash();
+        paths.iter().for_each(|path| disk.remove(path).unwrap());
+        assert_eq!(recoverable(&by_hand(&disk)).len(), 3, "{synchronization}");
+        if begun.is_ok() {
+            assert!(synchronization > 4);
+            return;
+        }
+    }
+}
+
+#[test]
+fn where_only_copies_can_be_kept_the_room_that_is_to_stay_free_stays_free() {
+    let disk = SimulatedDisk::new(7);
+    let store = by_hand(&disk);
+    let delivered = deliver_by_hand(&store, to_bob("a1", 500)).unwrap();
+    disk.set_linkless(true);
+    store.keep_free(1_000);
+    hold(&store);
+    disk.set_room(Some(999));
+    let failed = store.begin_hold(BOB, &mut go_on);
+    assert!(matches!(failed, Err(CustodyError::Failed(MailboxFailure::NoRoom { .. }))), "{failed:?}");
+    disk.set_room(None);
+    assert_eq!(store.begin_hold(BOB, &mut go_on).unwrap().files, 1);
+    disk.remove(&delivered.path).unwrap();
+    assert_eq!(recoverable(&store).len(), 1);
+}
