@@ -44,6 +44,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         queue: Arc::new(EmptyQueue),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),
+        steward: Arc::default(),
         trace: Arc::new(EmptyTrace),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SeededRandom::new(7)),

@@ -11,8 +11,9 @@ use super::{guide, logging, runtime};
 use crate::admin::transfer::{self, Form};
 use crate::config::{Config, ConfigErrors, LogConfig};
 use crate::model::directory::document::Plan;
+use crate::model::directory::{Change, Lifecycle};
 use crate::store::directory::DirectoryStore;
-use crate::world::{Random, password};
+use crate::world::password;
 
 /// The sample organisation, the same that the tests use.
 const ORGANISATION: &str = include_str!("../../fixtures/directories/contoso.toml");
@@ -109,7 +110,7 @@ pub fn run(options: &DemoOptions) -> Result<(), DemoError> {
         let _inside = runtime.enter();
         Server::prepare(world, config, &serve)?
     };
-    populate(&server.stores().directory, &*server.world().random)?;
+    populate(&server.stores().directory, server.world())?;
     let listeners = server.bound();
     let mailboxes = server.stores().mailboxes.root();
     let authority = options.certificates.join("ca.pem");
@@ -140,7 +141,8 @@ fn configuration(options: &DemoOptions, data: &Path) -> Result<Config, ConfigErr
 }
 
 /// Imports the sample organisation, unless the directory has one already.
-fn populate(directory: &DirectoryStore, random: &dyn Random) -> Result<(), DemoError> {
+fn populate(directory: &DirectoryStore, world: &World) -> Result<(), DemoError> {
+    let (random, now) = (&*world.random, world.clock.now());
     let failed = |error: &dyn core::fmt::Display| DemoError::Organisation(error.to_string());
     if directory.snapshot().recipient_count() > 0 {
         return Ok(());
@@ -150,7 +152,16 @@ fn populate(directory: &DirectoryStore, random: &dyn Random) -> Result<(), DemoE
     let hasher = |text: &str| password::hash(text, random).map_err(|error| error.to_string().into());
     let changed = directory.change("demo", &mut |snapshot| {
         let plan: Plan = document.plan(snapshot, &hasher);
-        plan.strict().map_err(|rejected| format!("{rejected:?}"))
+        let mut changes = plan.strict().map_err(|rejected| format!("{rejected:?}"))?;
+        for change in &mut changes {
+            // Its times are long past; here they begin now, or what is kept for thirty days would be gone at once.
+            if let Change::PutRecipient(recipient) = change
+                && let Lifecycle::Disconnected { since } = &mut recipient.lifecycle
+            {
+                *since = now;
+            }
+        }
+        Ok(changes)
     });
     changed.map(|_| ()).map_err(|error| failed(&error))
 }

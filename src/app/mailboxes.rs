@@ -1,8 +1,9 @@
 //! Gives the administrators' office what mailboxes hold, with a running server and without one.
 
+use core::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
-use crate::admin::office::{MailboxDesk, Used};
+use crate::admin::office::{Custody, MailboxDesk, Used};
 use crate::model::directory::RecipientId;
 use crate::model::mail::ReversePath;
 use crate::model::policy::quota::Usage;
@@ -35,6 +36,18 @@ impl MailboxDesk for MailboxCounter {
     }
 }
 
+impl Custody for MailboxCounter {
+    fn purge(&self, mailbox: RecipientId) -> Result<(), String> {
+        let purged = self.mailboxes.purge(mailbox, &mut |_| ControlFlow::Continue(()));
+        purged.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// What it has sent and whom it has answered is forgotten by rounds of their own.
+    fn clean_up(&self, _: RecipientId) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// Those of a server that does not run, opened when a command first asks for them.
 pub(super) struct MailboxesAtRest {
     open: Box<dyn Fn() -> Result<MailboxCounter, String> + Send + Sync>,
@@ -62,5 +75,15 @@ impl MailboxDesk for MailboxesAtRest {
 
     fn used(&self, recipient: RecipientId) -> Result<Used, String> {
         self.counter()?.used(recipient)
+    }
+}
+
+impl Custody for MailboxesAtRest {
+    fn purge(&self, mailbox: RecipientId) -> Result<(), String> {
+        self.counter()?.purge(mailbox)
+    }
+
+    fn clean_up(&self, mailbox: RecipientId) -> Result<(), String> {
+        self.counter()?.clean_up(mailbox)
     }
 }

@@ -15,6 +15,7 @@ mod ready;
 pub mod routes;
 pub mod serve;
 mod signals;
+mod steward;
 pub mod stores;
 mod trace;
 mod transport;

@@ -12,7 +12,7 @@ use super::stores::{Stores, StoresError, World, open_directory, open_queue, open
 use super::trace::TraceCounter;
 use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
-use crate::admin::office::{Failure, Office, Progress};
+use crate::admin::office::{Custody, Failure, Office, Progress, Steward};
 use crate::config::Config;
 use crate::store::Hands;
 use crate::store::directory::{DirectoryStore, OpenError, log_options};
@@ -46,13 +46,16 @@ impl Premises for Program {
             Ok(QueueCounter { queue: Arc::new(queue), settings: Arc::clone(&policy), clock: Arc::clone(&own.clock) })
         }));
         let (at_rest, place, hostname) = (world.clone(), data.clone(), config.hostname.to_string());
+        let home = hostname.clone();
+        let mailboxes = Arc::new(MailboxesAtRest::new(move || mailboxes_at_rest(&at_rest, &place, &hostname)));
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
             keys: Arc::new(KeyCounter::new(&world, &data, &settings)),
             settings,
             moderation: Arc::<QueueAtRest>::clone(&queue),
             queue,
-            mailboxes: Arc::new(MailboxesAtRest::new(move || mailboxes_at_rest(&at_rest, &place, &hostname))),
+            steward: Arc::new(Steward::new(home, Arc::<MailboxesAtRest>::clone(&mailboxes) as Arc<dyn Custody>)),
+            mailboxes,
             trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
             random: world.random,
@@ -166,10 +169,15 @@ fn unavailable(error: StoresError) -> Failure {
 }
 
 /// The office of a running server.
-pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path>) -> Office {
+pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: Option<&Path>) -> Office {
     let queue = Arc::new(QueueCounter {
         queue: Arc::clone(&stores.queue),
         settings: Arc::clone(&stores.settings),
+        clock: Arc::clone(&world.clock),
+    });
+    let mailboxes = Arc::new(MailboxCounter {
+        mailboxes: Arc::clone(&stores.mailboxes),
+        tally: Arc::clone(&stores.tally),
         clock: Arc::clone(&world.clock),
     });
     Office {
@@ -178,11 +186,8 @@ pub(super) fn office(world: &World, stores: &Stores, configuration: Option<&Path
         keys: Arc::new(KeyCounter::new(world, &stores.data, &stores.settings)),
         moderation: Arc::<QueueCounter>::clone(&queue),
         queue,
-        mailboxes: Arc::new(MailboxCounter {
-            mailboxes: Arc::clone(&stores.mailboxes),
-            tally: Arc::clone(&stores.tally),
-            clock: Arc::clone(&world.clock),
-        }),
+        steward: Arc::new(Steward::new(home, Arc::<MailboxCounter>::clone(&mailboxes) as Arc<dyn Custody>)),
+        mailboxes,
         trace: Arc::new(TraceCounter {
             disk: Arc::clone(&world.disk),
             directory: stores.data.trace(),

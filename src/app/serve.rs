@@ -16,6 +16,7 @@ use super::premises;
 use super::quotas::QuotaKeeper;
 use super::routes::{self, PasswordError};
 use super::signals::{Asked, Signals};
+use super::steward;
 use super::stores::{Stores, StoresError, World};
 use super::transport;
 use crate::admin::office::Office;
@@ -168,7 +169,8 @@ impl Server {
         let administrators = socket::listen(&socket)?;
         let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let configuration = options.configuration.clone();
-        let office = Arc::new(premises::office(&world, &stores, configuration.as_deref()));
+        let home = config.hostname.to_string();
+        let office = Arc::new(premises::office(&world, &stores, &home, configuration.as_deref()));
         Ok(Self {
             world,
             config,
@@ -225,6 +227,7 @@ impl Server {
             tokio::spawn(serve(core::mem::take(&mut self.listeners), Arc::clone(&self.services), stop.clone(), drain));
         let delivery = tokio::spawn(worker::run(Arc::clone(&self.agents), asked(delivery_stop), drain));
         let quotas = Arc::new(self.quota_keeper());
+        let lives = tokio::spawn(steward::run(Arc::clone(&self.office), stop.clone()));
         let rounds = tokio::spawn(rounds(
             Arc::clone(&self.intake),
             Arc::clone(&self.certificates),
@@ -252,6 +255,7 @@ impl Server {
             delivery_handle.stop();
             let _ = delivery.await;
             let _ = rounds.await;
+            let _ = lives.await;
         };
         tokio::select! {
             () = draining => tracing::info!("stopped"),

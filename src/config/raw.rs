@@ -29,6 +29,7 @@ pub(super) struct Raw {
     pub(super) route: Vec<RawRoute>,
     pub(super) queue: RawQueue,
     pub(super) trace: RawTrace,
+    pub(super) lifecycle: RawLifecycle,
     pub(super) log: RawLog,
 }
 
@@ -167,6 +168,16 @@ pub(super) struct RawQueue {
 pub(super) struct RawTrace {
     pub(super) days: Option<Spanned<u64>>,
     pub(super) bytes_max: Option<Spanned<u64>>,
+}
+
+/// How long what was taken away is kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawLifecycle {
+    pub(super) disconnected_days: Option<Spanned<u64>>,
+    pub(super) soft_deleted_days: Option<Spanned<u64>>,
+    pub(super) deleted_user_days: Option<Spanned<u64>>,
+    pub(super) delicensing_days: Option<Spanned<u64>>,
 }
 
 /// The log.

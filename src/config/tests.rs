@@ -1,6 +1,7 @@
 //! What a configuration may say, and what is said about one that may not.
 
 use super::*;
+use crate::model::directory::lifecycle::life::Periods;
 use crate::model::policy::settings::Wording;
 use proptest::prelude::*;
 
@@ -131,6 +132,9 @@ port = 26
 domains = ["bank.example"]
 tls = "verified-mx"
 
+[lifecycle]
+disconnected_days = 7
+
 [trace]
 days = 30
 bytes_max = 50000000
@@ -204,6 +208,8 @@ fn every_key_reaches_the_configuration() {
     let Patience { connect, greeting, command, tls, data_start, data_block, data_end } = config.timeouts;
     let timeouts = [connect, greeting, command, tls, data_start, data_block, data_end];
     assert_eq!(timeouts, [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs));
+    assert_eq!(config.settings.periods.disconnected, Duration::from_secs(7 * 86_400));
+    assert_eq!(Periods { disconnected: Periods::USUAL.disconnected, ..config.settings.periods }, Periods::USUAL);
     assert_eq!(config.trace, TraceConfig { days: 30, bytes_max: 50_000_000 });
     assert_eq!(plain.trace, TraceConfig { days: 90, bytes_max: 1 << 30 });
     assert_eq!(config.log, LogConfig { format: LogFormat::Json, level: LogLevel::Debug });

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Raw, RawListener, RawPolicy, RawQueue, RawQuota, RawTimeouts, RawTls, RawTrace};
+use super::raw::{Raw, RawLifecycle, RawListener, RawPolicy, RawQueue, RawQuota, RawTimeouts, RawTls, RawTrace};
 use super::{
     Config, ConfigError, ConfigErrors, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network, NetworkError,
     QueueConfig, RouteWay, TraceConfig,
 };
+use crate::model::directory::lifecycle::life::Periods;
 use crate::model::mail::Domain;
 use crate::model::policy::{AccountLimits, Profile, RouteTable, Settings, TooSoon};
 use crate::model::smtp::client::Patience;
@@ -36,6 +37,8 @@ const FREE_FILES_USUAL: u64 = 1_000;
 const LISTENERS_MAX: usize = 64;
 /// Ten years.
 const TRACE_DAYS_MAX: u64 = 3_650;
+/// A hundred years.
+const KEPT_DAYS_MAX: u64 = 36_500;
 /// Less than 16 MiB would not hold an hour of a busy server; more than 1 TiB nobody could search.
 const TRACE_BYTES_MIN: u64 = 16 << 20;
 const TRACE_BYTES_MAX: u64 = 1 << 40;
@@ -62,7 +65,10 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         data: judge.beside(&raw.data.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))),
         profile: raw.profile,
         known_sources: judge.networks(&raw.policy.known_sources),
-        settings: judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes),
+        settings: Settings {
+            periods: judge.periods(raw.lifecycle),
+            ..judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes)
+        },
         emulate: raw.emulate,
         listeners: judge.listeners(raw.listener),
         certificates: judge.certificates(raw.tls),
@@ -163,6 +169,7 @@ impl Judge<'_> {
             limits,
             too_soon,
             quota: self.quota(own.quota, quota),
+            periods: own.periods,
             srs_keys: own.srs_keys,
             routes: routes.map(|way| way.to_string().into()),
         }
@@ -332,6 +339,18 @@ impl Judge<'_> {
             raw.connection_idle_seconds,
         );
         QueueConfig { retry_delays, expiry, delay_notice, free_bytes_min, free_files_min, outbound }
+    }
+
+    /// Thirty days each, as the cloud keeps them. Less than a day would leave nobody the time to notice a mistake.
+    fn periods(&mut self, raw: RawLifecycle) -> Periods {
+        let mut period =
+            |days| Duration::from_secs(self.number(days, 30, 1..=KEPT_DAYS_MAX).saturating_mul(24 * HOUR_SECONDS));
+        Periods {
+            disconnected: period(raw.disconnected_days),
+            soft_deleted: period(raw.soft_deleted_days),
+            deleted_user: period(raw.deleted_user_days),
+            delicensing: period(raw.delicensing_days),
+        }
     }
 
     fn trace(&mut self, raw: RawTrace) -> TraceConfig {

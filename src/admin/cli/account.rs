@@ -1,4 +1,4 @@
-//! `franking account`, `franking licence` and `franking permission`.
+//! `franking account` and `franking permission`.
 
 use clap::{Args, Subcommand, ValueHint};
 
@@ -58,48 +58,6 @@ impl AccountCommand {
             Self::Block(args) => Request::AccountBlock { identity: args.identity, blocked: true },
             Self::Unblock(args) => Request::AccountBlock { identity: args.identity, blocked: false },
         }
-    }
-}
-
-/// Licences.
-#[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  franking licence assign dora@contoso.example")]
-pub enum LicenceCommand {
-    /// Assign a licence; a disconnected mailbox comes back
-    #[command(after_help = "\
-Exchange: Set-MsolUserLicense -AddLicenses, Set-MgUserLicense
-
-Examples:
-  franking licence assign dora@contoso.example
-  franking licence assign info@contoso.example ExchangeOnlinePlan2")]
-    Assign(LicenceArgs),
-    /// Take a licence away; without any, a user mailbox is disconnected and kept for 30 days
-    #[command(after_help = "\
-Exchange: Set-MsolUserLicense -RemoveLicenses, Set-MgUserLicense
-
-Examples:
-  franking licence remove dora@contoso.example")]
-    Remove(LicenceArgs),
-}
-
-/// `licence assign` and `licence remove`.
-#[derive(Debug, Args)]
-pub struct LicenceArgs {
-    /// An address, a login or a name
-    #[arg(value_name = "RECIPIENT", value_hint = ValueHint::EmailAddress)]
-    identity: String,
-    /// The licence's label
-    #[arg(value_name = "LABEL", default_value = "ExchangeOnlinePlan1")]
-    licence: String,
-}
-
-impl LicenceCommand {
-    pub(super) fn request(self) -> Request {
-        let (args, assign) = match self {
-            Self::Assign(args) => (args, true),
-            Self::Remove(args) => (args, false),
-        };
-        Request::Licence { identity: args.identity, licence: args.licence, assign }
     }
 }
 

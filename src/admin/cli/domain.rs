@@ -135,6 +135,7 @@ Exchange: Set-OrganizationConfig, Set-TransportConfig, Set-AuthenticationPolicy,
 Examples:
   franking organisation set --auto-forwarding on
   franking organisation set --smtp-auth off --basic-auth-smtp on
+  franking organisation set --delayed-delicensing on --remove-mailbox-deletes-user off
   franking organisation set --reject-direct-send on --send-bytes-max \"35 MB\"")]
     Set(OrganisationArgs),
 }
@@ -187,6 +188,12 @@ pub struct OrganisationArgs {
     /// Strangers may not use the organisation's own addresses as sender, but from `known_sources`
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     reject_direct_send: Option<Toggle>,
+    /// A mailbox stays in use for a time after its licence was taken (`DelayedDelicensingEnabled`)
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    delayed_delicensing: Option<Toggle>,
+    /// `recipient remove` deletes the user as well, not the mailbox alone
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    remove_mailbox_deletes_user: Option<Toggle>,
 }
 
 impl OrganisationCommand {
@@ -215,6 +222,9 @@ impl OrganisationCommand {
             reject_direct_send: on(args.reject_direct_send),
             // Made and ended one by one, by commands of their own.
             retention_policies: None,
+            delayed_delicensing_enabled: on(args.delayed_delicensing),
+            remove_mailbox_deletes_user: on(args.remove_mailbox_deletes_user),
+            licence_seats: None,
         })
     }
 }

@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
-use crate::admin::office::Request;
+use crate::admin::office::{Kept, LifeOrder, LifeQuestion, Request};
 
-/// What mailboxes hold. They are made and changed with `franking recipient`.
+/// What mailboxes hold, and where they stand. They are made and changed with `franking recipient`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  franking mailbox show alice@contoso.example")]
 pub enum MailboxCommand {
@@ -30,6 +30,105 @@ Examples:
   franking mailbox recount alice@contoso.example
   franking mailbox recount --all --json")]
     Recount(RecountArgs),
+    /// Deactivate a mailbox that has no licence; it is kept for 30 days
+    #[command(after_help = "\
+A licensed mailbox is deactivated by taking its licence: franking licence remove
+
+Exchange: Disable-Mailbox, Disable-RemoteMailbox; Disable-Mailbox -PermanentlyDisable
+
+Examples:
+  franking mailbox disable info@contoso.example
+  franking mailbox disable info@contoso.example --permanently")]
+    Disable(DisableArgs),
+    /// Reconnect a deactivated mailbox, or make a new one
+    #[command(after_help = "\
+Exchange: Enable-Mailbox
+
+Examples:
+  franking mailbox enable info@contoso.example")]
+    Enable(ShowArgs),
+    /// Make an inactive mailbox that of a new user
+    #[command(after_help = "\
+Exchange: New-Mailbox -InactiveMailbox
+
+Examples:
+  franking mailbox recover dora@contoso.example --as dora.new@contoso.example")]
+    Recover(RecoverArgs),
+    /// Forget the mailbox that a user had before, with what is left of it, for good
+    #[command(after_help = "\
+Exchange: Set-User -PermanentlyClearPreviousMailboxInfo
+
+Examples:
+  franking mailbox forget-previous dora@contoso.example")]
+    ForgetPrevious(ShowArgs),
+    /// Say that a mailbox has come from the other system
+    #[command(after_help = "\
+Exchange: Complete-MigrationBatch, Get-MoveRequest; Set-MailUser -ExchangeGuid with zeros
+
+Examples:
+  franking mailbox migrated dora@contoso.example
+  franking mailbox migrated dora@contoso.example --clear-guid")]
+    Migrated(MigratedArgs),
+    /// List mailboxes that are not in use, and until when they are kept
+    #[command(after_help = "\
+Exchange: Get-Mailbox -SoftDeletedMailbox, Get-Mailbox -InactiveMailboxOnly, Get-MailboxStatistics -Disconnected
+
+Examples:
+  franking mailbox list --deleted
+  franking mailbox list --inactive --json
+  franking mailbox list --disconnected")]
+    List(KeptArgs),
+}
+
+/// `mailbox disable`.
+#[derive(Debug, Args)]
+pub struct DisableArgs {
+    /// The mailbox: an address or a name
+    #[arg(value_name = "MAILBOX", value_hint = ValueHint::EmailAddress)]
+    identity: String,
+    /// Delete all it holds now; there is no way back
+    #[arg(long)]
+    permanently: bool,
+}
+
+/// `mailbox recover`.
+#[derive(Debug, Args)]
+pub struct RecoverArgs {
+    /// The inactive mailbox: an address or a name
+    #[arg(value_name = "MAILBOX", value_hint = ValueHint::EmailAddress)]
+    identity: String,
+    /// Address and login of its new user
+    #[arg(long = "as", value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    address: String,
+    /// The licence of the new user
+    #[arg(long, value_name = "LABEL", default_value = "ExchangeOnlinePlan1")]
+    licence: String,
+}
+
+/// `mailbox migrated`.
+#[derive(Debug, Args)]
+pub struct MigratedArgs {
+    /// Who waits for it: an address or a name
+    #[arg(value_name = "MAILBOX", value_hint = ValueHint::EmailAddress)]
+    identity: String,
+    /// Forget its ExchangeGuid: it gets a new, empty mailbox instead
+    #[arg(long)]
+    clear_guid: bool,
+}
+
+/// `mailbox list`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct KeptArgs {
+    /// Removed ones, on hold or not
+    #[arg(long)]
+    deleted: bool,
+    /// Removed ones that are on hold
+    #[arg(long)]
+    inactive: bool,
+    /// Deactivated ones
+    #[arg(long)]
+    disconnected: bool,
 }
 
 /// `mailbox show`.
@@ -57,6 +156,25 @@ impl MailboxCommand {
         match self {
             Self::Show(args) => Request::MailboxShow { identity: args.identity },
             Self::Recount(args) => Request::MailboxRecount { identity: args.identity },
+            Self::Disable(DisableArgs { identity, permanently }) => {
+                Request::Life(LifeOrder::Disable { identity, permanently })
+            }
+            Self::Enable(args) => Request::Life(LifeOrder::Enable { identity: args.identity }),
+            Self::Recover(RecoverArgs { identity, address, licence }) => {
+                Request::Life(LifeOrder::Recover { identity, address, licence })
+            }
+            Self::ForgetPrevious(args) => Request::Life(LifeOrder::ForgetPrevious { identity: args.identity }),
+            Self::Migrated(MigratedArgs { identity, clear_guid }) => {
+                Request::Life(LifeOrder::Migrated { identity, clear_guid })
+            }
+            Self::List(args) => {
+                let which = match (args.deleted, args.inactive) {
+                    (true, _) => Kept::Deleted,
+                    (false, true) => Kept::Inactive,
+                    (false, false) => Kept::Disconnected,
+                };
+                Request::LifeQuestion(LifeQuestion::Mailboxes { which })
+            }
         }
     }
 }

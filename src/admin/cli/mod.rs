@@ -10,6 +10,8 @@ mod auto_reply;
 mod convert;
 mod domain;
 mod group;
+mod hold;
+mod licence;
 mod limits;
 mod mailbox;
 mod maintenance;
@@ -27,6 +29,7 @@ mod srs;
 pub(in crate::admin) mod tests;
 mod trace;
 mod transfer;
+mod user;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -109,7 +112,7 @@ pub enum Command {
     Account(account::AccountCommand),
     /// Licences, by which user mailboxes live
     #[command(subcommand, visible_alias = "license")]
-    Licence(account::LicenceCommand),
+    Licence(licence::LicenceCommand),
     /// Who may send as whom, on whose behalf, and open whose mailbox
     #[command(subcommand)]
     Permission(account::PermissionCommand),
@@ -128,9 +131,18 @@ pub enum Command {
     /// What accounts and mailboxes may do, and have used up
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
-    /// How full mailboxes are
+    /// How full mailboxes are, and where they stand between creation and purge
     #[command(subcommand)]
     Mailbox(mailbox::MailboxCommand),
+    /// Delete and restore users
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// What keeps contents of mailboxes from being lost
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
+    /// What happens to mailboxes by itself, and what stands still
+    #[command(subcommand)]
+    Lifecycle(user::LifecycleCommand),
     /// Settings of the whole organisation
     #[command(subcommand, visible_alias = "organization")]
     Organisation(domain::OrganisationCommand),

@@ -1,5 +1,6 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
+mod lives;
 mod mailbox;
 mod moderation;
 mod trace;
@@ -7,7 +8,7 @@ mod trace;
 use std::collections::HashSet;
 
 use super::output::{size, table, visible};
-use crate::admin::backup::{RestoreReport, VerifyReport};
+use crate::admin::backup::{BackupReport, RestoreReport, VerifyReport};
 use crate::admin::check::{CheckReport, Verdict};
 use crate::admin::explain::{Explanation, RuleView, SignInExplanation};
 use crate::admin::init::InitReport;
@@ -78,6 +79,10 @@ pub(super) fn response(response: &Response) -> String {
             let others = mailboxes.iter().filter(|view| view.was.is_some()).count();
             page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
         }
+        Response::Lives { .. }
+        | Response::Holds { .. }
+        | Response::LicencePlans { .. }
+        | Response::LifecycleTable { .. } => lives::answer(&mut page, response),
         Response::SrsKeys(view) => mailbox::srs_keys(&mut page, view),
         Response::Imported(report) => imported(&mut page, report),
         Response::Directory { document } => page.block(&fields(document)),
@@ -93,15 +98,17 @@ pub(super) fn response(response: &Response) -> String {
         Response::TraceMessage(history) => trace::message(&mut page, history),
         Response::Explanation(explanation) => explained(&mut page, explanation),
         Response::SignIn(explanation) => sign_in(&mut page, explanation),
-        Response::BackedUp(report) => {
-            let (files, bytes) = (report.files, size(report.bytes));
-            page.line(&format!("Backed up {files} files, {bytes}, to {}.", report.directory.display()));
-            page.line(&format!("It holds {} recipients as of {}.", report.recipients, report.taken_at));
-            page.line(&format!("Prove it: franking verify {}", report.directory.display()));
-        }
+        Response::BackedUp(report) => backed_up(&mut page, report),
         Response::Failed(failure) => return self::failure(failure),
     }
     page.0
+}
+
+fn backed_up(page: &mut Page, report: &BackupReport) {
+    let (files, bytes) = (report.files, size(report.bytes));
+    page.line(&format!("Backed up {files} files, {bytes}, to {}.", report.directory.display()));
+    page.line(&format!("It holds {} recipients as of {}.", report.recipients, report.taken_at));
+    page.line(&format!("Prove it: franking verify {}", report.directory.display()));
 }
 
 /// What went wrong and what to do.
@@ -123,6 +130,7 @@ fn recipient(page: &mut Page, view: &RecipientView) {
     let yes = |value: bool| if value { "yes" } else { "no" };
     page.line("");
     page.line(&format!("mailbox: {}", if view.state.is_empty() { "none" } else { &view.state }));
+    lives::halves(page, view);
     if let Some(maildir) = &view.maildir {
         page.line(&format!("maildir: {maildir}, in the data directory"));
     }

@@ -143,6 +143,20 @@ impl Desk<'_> {
                 }
                 Ok(worst)
             }
+            Command::Licence(own) => {
+                let mut worst = 0;
+                let requests = own.requests()?;
+                let many = requests.len() > 1;
+                for request in requests {
+                    worst = match self.ask_and_show(global, request) {
+                        // One that fails leaves the others alone; a server that is gone does not come back.
+                        Err(failure) if many && failure.kind != FailureKind::Unavailable => self.failed(&failure),
+                        other => other?,
+                    }
+                    .max(worst);
+                }
+                Ok(worst)
+            }
             other => {
                 let request = self.request(other)?;
                 self.ask_and_show(global, request)
@@ -161,7 +175,6 @@ impl Desk<'_> {
                 let password = own.wants_password().then(|| self.password()).transpose()?;
                 own.request(password)
             }
-            Command::Licence(own) => own.request(),
             Command::Permission(own) => own.request(),
             Command::Domain(own) => own.request(),
             Command::AuthenticationPolicy(own) => own.request(),
@@ -169,6 +182,9 @@ impl Desk<'_> {
             Command::Group(own) => own.request(),
             Command::Limits(own) => own.request(),
             Command::Mailbox(own) => own.request(),
+            Command::User(own) => own.request(),
+            Command::Hold(own) => own.request(),
+            Command::Lifecycle(own) => own.request(),
             Command::Organisation(own) => own.request(),
             Command::Srs(own) => own.request(),
             Command::Queue(own) => own.request(),
@@ -184,6 +200,7 @@ impl Desk<'_> {
             | Command::Serve(_)
             | Command::Check(_)
             | Command::Import(_)
+            | Command::Licence(_)
             | Command::Audit(_)
             | Command::Export(_)
             | Command::Verify(_)

@@ -1,6 +1,7 @@
 //! The command line as a whole: every example parses, every command answers, nothing hostile reaches the terminal.
 
 mod objects;
+mod walks;
 
 use std::sync::{Arc, Mutex};
 
@@ -139,6 +140,10 @@ fn every_page_about_a_noun_names_the_exchange_cmdlet() {
         "remote-domain",
         "group",
         "organisation",
+        "mailbox",
+        "user",
+        "hold",
+        "lifecycle",
         "queue",
         "audit",
     ] {

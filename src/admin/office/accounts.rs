@@ -5,9 +5,10 @@ use super::failure::Failure;
 use super::mailboxes::beyond_unlicensed;
 use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
-use super::{Office, change, identity};
-use crate::model::directory::{Change, Grant, Lifecycle, PasswordHash, Recipient, RecipientType, Right, Snapshot};
-use crate::model::mail::Timestamp;
+use super::steward::around;
+use super::{Office, change, identity, licences, life};
+use crate::model::directory::licence::is_label;
+use crate::model::directory::{Change, Grant, PasswordHash, Recipient, Right, Snapshot};
 use crate::world::password::{self, PASSWORD_BYTES_MAX};
 use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
 
@@ -98,12 +99,12 @@ pub(super) fn licence(
     assign: bool,
 ) -> Result<Response, Failure> {
     let label = licence.trim();
-    if label.is_empty() || label.len() > 64 || label.chars().any(char::is_control) {
+    if !is_label(label) {
         return Err(Failure::refused(
             "A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1.",
         ));
     }
-    let now = office.clock.now();
+    let (now, settings) = (office.clock.now(), office.settings());
     let beyond = match assign {
         true => None,
         false => beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?,
@@ -116,7 +117,10 @@ pub(super) fn licence(
         let has = account.licences.iter().any(|own| own.eq_ignore_ascii_case(label));
         match (assign, has) {
             (true, true) => return Ok((Vec::new(), (format!("{primary} already has {label}."), Vec::new()))),
-            (true, false) => account.licences.push(label.into()),
+            (true, false) => {
+                licences::seat(snapshot, label)?;
+                account.licences.push(label.into());
+            }
             (false, true) => account.licences.retain(|own| !own.eq_ignore_ascii_case(label)),
             (false, false) => {
                 let failure = Failure::not_found(format!("{primary} has no licence {label}."));
@@ -124,7 +128,9 @@ pub(super) fn licence(
             }
         }
         let mut notes = Vec::new();
-        relicense(&mut recipient, now, &mut notes);
+        // A user's mailbox lives by its licence: without one it is disconnected (spec T1), with one it is reconnected
+        // (spec T18) or made (spec T19). Other types keep their mailboxes.
+        life::follow(&mut recipient, around(office, &settings, snapshot, now), &mut notes);
         if let Some(size) = beyond.as_deref().filter(|_| recipient.lifecycle.is_active() && !recipient.is_licensed()) {
             notes.push(format!(
                 "It holds {size}, and without a licence no more than 50 GB: it can neither send nor receive."
@@ -138,30 +144,6 @@ pub(super) fn licence(
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (done, notes)))
     })?;
     Ok(Response::Done { message, notes, password: None })
-}
-
-/// A user's mailbox lives by its licence: without one it is disconnected (spec T1), with one again it is reconnected
-/// (spec T18). Other types keep their mailboxes.
-pub(super) fn relicense(recipient: &mut Recipient, now: Timestamp, notes: &mut Vec<String>) {
-    if recipient.recipient_type != RecipientType::UserMailbox {
-        return;
-    }
-    let licensed = recipient.is_licensed();
-    match recipient.lifecycle {
-        Lifecycle::Active if !licensed => {
-            recipient.lifecycle = Lifecycle::Disconnected { since: now };
-            notes.push(format!(
-                "That was its last licence. The mailbox is disconnected and kept for 30 days: \
-                 franking licence assign {} reconnects it.",
-                recipient.primary()
-            ));
-        }
-        Lifecycle::Disconnected { .. } if licensed => {
-            recipient.lifecycle = Lifecycle::Active;
-            notes.push("The mailbox is reconnected, with its mail.".to_owned());
-        }
-        _ => {}
-    }
 }
 
 pub(super) fn permission(office: &Office, actor: &str, edit: &PermissionEdit) -> Result<Response, Failure> {

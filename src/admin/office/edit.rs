@@ -16,8 +16,7 @@ use crate::model::directory::document::{
     AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, QuotaEntry, SentItemsEntry,
 };
 use crate::model::directory::{
-    Account, ClientAccess, Forwarding, Group, Lifecycle, ProxyAddress, Quota, Recipient, RecipientType, Restrictions,
-    Snapshot,
+    Account, ClientAccess, Forwarding, Group, ProxyAddress, Quota, Recipient, RecipientType, Restrictions, Snapshot,
 };
 
 pub use membership::MembershipEdit;
@@ -428,9 +427,8 @@ fn convert(recipient: &mut Recipient, kind: RecipientType, notes: &mut Vec<Strin
     }
     recipient.recipient_type = kind;
     if kind.is_mailbox() && !former.is_mailbox() {
-        recipient.lifecycle = Lifecycle::Active;
+        // Whether it has a mailbox at once is for the licence to say.
         recipient.external_address = None;
-        notes.push("It has a mailbox of its own now; mail no longer goes to the external address.".to_owned());
     }
     if !kind.may_have_account() {
         recipient.account = None;

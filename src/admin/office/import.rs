@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::failure::Failure;
 use super::request::ExchangeFile;
 use super::response::{ImportReport, RejectedRow, Response};
-use super::{Office, change};
+use super::{Office, change_freely};
 use crate::admin::exchange;
 use crate::admin::transfer::{self, Form};
 use crate::model::directory::Snapshot;
@@ -37,7 +37,7 @@ pub(super) fn import(
         let plan = document.plan(&office.directory.snapshot(), &unhashed);
         return Ok(Response::Imported(report(&plan, &document, false, true)));
     }
-    let (_, report) = change(office, actor, |snapshot| {
+    let (_, report) = change_freely(office, actor, |snapshot| {
         let mut plan = document.plan(snapshot, &hash);
         let applied = plan.rejected.is_empty() || !all_or_nothing;
         let report = report(&plan, &document, applied, false);
@@ -112,7 +112,7 @@ pub(super) fn import_exchange(
         let judged = judge(&office.directory.snapshot());
         return Ok(Response::Imported(exchange_report(&judged, false, true)));
     }
-    let (_, report) = change(office, actor, |snapshot| {
+    let (_, report) = change_freely(office, actor, |snapshot| {
         let mut judged = judge(snapshot);
         let applied = judged.refused.is_empty() || !options.all_or_nothing;
         let report = exchange_report(&judged, applied, false);

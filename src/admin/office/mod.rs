@@ -12,17 +12,24 @@ mod domains;
 pub mod edit;
 mod failure;
 mod groups;
+mod holds;
 pub mod identity;
 mod import;
 mod keys;
+mod licences;
+mod life;
 mod limits;
+mod lives;
 mod mailboxes;
 mod moderation;
+mod orders;
+mod outlook;
 mod queue;
 mod recipients;
 mod remote_domains;
 mod request;
 mod response;
+mod steward;
 #[cfg(test)]
 pub(in crate::admin) mod tests;
 mod trace;
@@ -39,6 +46,7 @@ pub use keys::{FormerKey, KeyDesk, NoKeys, Rotation, SrsKeysView};
 pub use limits::{LimitsView, Measure, Used};
 pub use mailboxes::{EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
+pub use orders::{HoldOrder, HoldView, Kept, LifeOrder, LifeQuestion, LifeView, PlanView};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
 };
@@ -46,6 +54,7 @@ pub use request::{
     DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,
 };
 pub use response::{AuthenticationPolicyView, ForwardingAudit, ImportReport, PermissionView, RejectedRow, Response};
+pub use steward::{ACTOR as LIFECYCLE_ACTOR, Custody, Moved, NoCustody, Steward, next_due, reconcile};
 pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
 pub use view::{LifecycleView, RecipientSummary, RecipientView};
 
@@ -70,6 +79,8 @@ pub struct Office {
     pub moderation: Arc<dyn ModerationDesk>,
     /// What was delivered.
     pub mailboxes: Arc<dyn MailboxDesk>,
+    /// What makes mailboxes follow their users, and time.
+    pub steward: Arc<Steward>,
     /// The message trace.
     pub trace: Arc<dyn TraceDesk>,
     /// The time.
@@ -109,9 +120,15 @@ pub struct Progress {
 /// Who asks, for the audit trail: the name of the operating system's account.
 pub type Actor<'a> = &'a str;
 
-/// Carries out a request. Never panics, whatever is asked; a failure is a response like any other.
+/// Carries out a request. Never panics, whatever is asked; a failure is a response like any other. What follows from a
+/// change for the mailboxes has happened when this returns.
 pub fn handle(office: &Office, actor: Actor<'_>, request: Request, progress: &mut dyn FnMut(Progress)) -> Response {
-    respond(office, actor, request, progress).unwrap_or_else(Response::Failed)
+    let looks = request.only_looks();
+    let response = respond(office, actor, request, progress).unwrap_or_else(Response::Failed);
+    if !looks {
+        reconcile(office);
+    }
+    response
 }
 
 fn respond(
@@ -137,6 +154,8 @@ fn respond(
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
         Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
         Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
+        Request::Life(order) => lives::obey(office, actor, order),
+        Request::LifeQuestion(question) => outlook::answer(office, &question),
         Request::Permission(edit) => accounts::permission(office, actor, &edit),
         Request::PermissionList { identity } => accounts::permissions(&snapshot(), &identity),
         Request::DomainPut { edit, new } => domains::put(office, actor, &edit, new),
@@ -175,11 +194,9 @@ fn respond(
         Request::QueueDestinations => queue::destinations(&*office.queue),
         Request::QueueSuspend { what, reason } => queue::suspend(&*office.queue, what, &reason),
         Request::QueueResume { what } => queue::resume(&*office.queue, &what),
-        Request::ModerationList { limit } => moderation::list(office, limit),
-        Request::ModerationShow { id } => moderation::show(office, id),
-        Request::ModerationDecide { id, verdict, moderator, comment } => {
-            let asked = moderation::Asked { id, verdict, moderator: moderator.as_deref(), comment: &comment };
-            moderation::decide(office, actor, &asked)
+        asked
+        @ (Request::ModerationList { .. } | Request::ModerationShow { .. } | Request::ModerationDecide { .. }) => {
+            moderated(office, actor, asked)
         }
         Request::Trace(query) => trace::search(office, *query, progress),
         Request::TraceMessage { id, recipient } => trace::history(office, id, recipient.as_ref(), progress),
@@ -188,6 +205,18 @@ fn respond(
         Request::SrsShow => keys::show(office),
         Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
+    }
+}
+
+fn moderated(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
+    match request {
+        Request::ModerationList { limit } => moderation::list(office, limit),
+        Request::ModerationShow { id } => moderation::show(office, id),
+        Request::ModerationDecide { id, verdict, moderator, comment } => {
+            let asked = moderation::Asked { id, verdict, moderator: moderator.as_deref(), comment: &comment };
+            moderation::decide(office, actor, &asked)
+        }
+        _ => Err(Failure::refused("That is no question about moderation.")),
     }
 }
 
@@ -201,8 +230,22 @@ fn explained(office: &Office, query: explain::Query) -> Result<Response, Failure
     Ok(Response::Explanation(explain::explain(&snapshot, &office.settings(), &query, office.clock.now())))
 }
 
-/// Plans and makes a change while nobody else can. What `plan` gives besides the changes comes back.
+/// Plans and makes a change while nobody else can. What `plan` gives besides the changes comes back. Objects that an
+/// error has frozen are altered by what resolves it only.
 fn change<T>(
+    office: &Office,
+    actor: Actor<'_>,
+    mut plan: impl FnMut(&Snapshot) -> Result<(Vec<Change>, T), Failure>,
+) -> Result<(Arc<Snapshot>, T), Failure> {
+    change_freely(office, actor, |snapshot| {
+        let (changes, value) = plan(snapshot)?;
+        life::frozen(snapshot, &changes)?;
+        Ok((changes, value))
+    })
+}
+
+/// The same for documents, which bring objects as they are elsewhere.
+fn change_freely<T>(
     office: &Office,
     actor: Actor<'_>,
     mut plan: impl FnMut(&Snapshot) -> Result<(Vec<Change>, T), Failure>,

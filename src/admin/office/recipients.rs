@@ -5,8 +5,11 @@ use super::failure::Failure;
 use super::mailboxes::beyond_unlicensed;
 use super::request::{ListQuery, Secret};
 use super::response::Response;
+use super::steward::around;
 use super::view::{RecipientSummary, RecipientView};
-use super::{Office, accounts, change, identity, mailboxes};
+use super::{Office, accounts, change, identity, licences, life, lives, mailboxes, reconcile};
+use crate::model::directory::lifecycle::life::{Said, Surroundings};
+use crate::model::directory::lifecycle::machine::{LifecycleError, State, Trigger};
 use crate::model::directory::{Change, ChangeError, Filter, Licensing, Lifecycle, Recipient, RecipientType, Snapshot};
 use crate::model::policy::Settings;
 
@@ -27,6 +30,7 @@ pub(super) fn create(
     // Hashed before the directory is locked: it takes tens of milliseconds.
     let made = wanted.then(|| accounts::hashed(office, password)).transpose()?;
     let (hash, shown) = made.map_or((None, None), |made| (Some(made.hash), made.generated));
+    let (now, settings) = (office.clock.now(), office.settings());
     let (_, notes) = change(office, actor, |snapshot| {
         if let Some(holder) = snapshot.find_by_address(&primary) {
             // The directory would say the same, and not where to look.
@@ -41,7 +45,14 @@ pub(super) fn create(
             account.password.clone_from(&hash);
         }
         let mut notes = edit.apply(snapshot, &mut recipient)?;
-        notes.extend(advice(&recipient));
+        licences::seats(snapshot, None, &recipient)?;
+        let around = around(office, &settings, snapshot, now);
+        if kind == RecipientType::UserMailbox && around.licensing == Licensing::Counts {
+            // Its mailbox comes with a licence (spec T19).
+            recipient.lifecycle = Lifecycle::NoMailbox;
+            life::follow(&mut recipient, around, &mut notes);
+        }
+        notes.extend(advice(&recipient, &settings));
         Ok((vec![Change::PutRecipient(Box::new(recipient))], notes))
     })?;
     Ok(Response::Done { message: format!("{primary} is a {kind} now."), notes, password: shown })
@@ -54,10 +65,11 @@ fn free_name(snapshot: &Snapshot, local: &str, whole: &str) -> Box<str> {
 }
 
 /// What somebody who just made or changed this recipient should know.
-fn advice(recipient: &Recipient) -> Vec<String> {
+fn advice(recipient: &Recipient, settings: &Settings) -> Vec<String> {
     let primary = recipient.primary();
     let mut notes = Vec::new();
-    if recipient.recipient_type == RecipientType::UserMailbox && !recipient.is_licensed() {
+    let counts = settings.licensing() == Licensing::Counts;
+    if counts && recipient.recipient_type == RecipientType::UserMailbox && !recipient.is_licensed() {
         notes.push(format!(
             "It has no licence, so it can neither submit nor receive: franking licence assign {primary}"
         ));
@@ -75,22 +87,27 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
     if edit.is_empty() {
         return Err(Failure::refused("Nothing to set.").cured_by("franking recipient set --help"));
     }
-    let now = office.clock.now();
+    let (now, settings) = (office.clock.now(), office.settings());
     let beyond = match edit.recipient_type {
         Some(_) => beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?,
         None => None,
     };
     let (_, (primary, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
+        let around = around(office, &settings, snapshot, now);
         let mut recipient = Recipient::clone(former);
         let mut notes = edit.apply(snapshot, &mut recipient)?;
+        if former.recipient_type != recipient.recipient_type {
+            retyped(former, &mut recipient, around, &mut notes)?;
+        }
         if edit.licences.is_some() {
-            accounts::relicense(&mut recipient, now, &mut notes);
+            licences::seats(snapshot, Some(former), &recipient)?;
+            life::follow(&mut recipient, around, &mut notes);
         }
         if edit.recipient_type.is_some() {
-            licensed_enough(former, &recipient, &office.settings())?;
+            licensed_enough(former, &recipient, &settings)?;
             notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
-            notes.extend(advice(&recipient));
+            notes.extend(advice(&recipient, &settings));
         }
         let primary = recipient.primary().clone();
         if recipient == **former {
@@ -101,11 +118,49 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
     Ok(Response::Done { message: format!("{primary} is set."), notes, password: None })
 }
 
+/// What a change of type means for the mailbox: one that is in use is converted (spec T22), and whoever had none gets
+/// one where no licence is wanting.
+fn retyped(
+    former: &Recipient,
+    recipient: &mut Recipient,
+    around: Surroundings<'_>,
+    notes: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let (was, kind) = (former.recipient_type, recipient.recipient_type);
+    if was.is_mailbox() {
+        in_use(former)?;
+        if former.state() == State::ActiveWithError {
+            return Err(life::refused(former, Trigger::Convert, LifecycleError::Frozen));
+        }
+    } else if kind.is_mailbox() && (kind != RecipientType::UserMailbox || around.licensing == Licensing::Ignored) {
+        *recipient = life::step(recipient, Trigger::Enable, around, Said::default())?.recipient;
+    }
+    if kind.is_mailbox() && !was.is_mailbox() {
+        life::follow(recipient, around, notes);
+        if recipient.lifecycle.is_active() {
+            notes.push("It has a mailbox of its own now; mail no longer goes to the external address.".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Only a mailbox in use becomes one of another type.
+fn in_use(former: &Recipient) -> Result<(), Failure> {
+    // A user without licence has nothing that could be converted, and nothing that could be lost.
+    if former.lifecycle.is_active() || former.lifecycle == Lifecycle::NoMailbox {
+        return Ok(());
+    }
+    let (primary, state) = (former.primary(), former.lifecycle);
+    let failure = Failure::refused(format!("The mailbox of {primary} is not in use: it is {state}."));
+    Err(failure.cured_by(format!("franking recipient show {primary}")))
+}
+
 /// Makes a mailbox one of another type, as `Set-Mailbox -Type` does (spec T22): contents, addresses, permissions and
 /// forwarding stay as they are.
 ///
 /// A user's mailbox that holds more than 50 GB keeps a licence whatever it becomes.
 pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: RecipientType) -> Result<Response, Failure> {
+    let (now, settings) = (office.clock.now(), office.settings());
     // Counted before the directory is held for the change: it may take a while.
     let beyond = beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?;
     let (_, (primary, notes)) = change(office, actor, |snapshot| {
@@ -117,15 +172,11 @@ pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: Recipi
         if was == kind {
             return Ok((Vec::new(), (primary, vec!["It already was so.".to_owned()])));
         }
-        if !former.lifecycle.is_active() {
-            let state = former.lifecycle;
-            let failure = Failure::refused(format!("The mailbox of {primary} is not in use: it is {state}."));
-            return Err(failure.cured_by(format!("franking recipient show {primary}")));
-        }
         let mut recipient = Recipient::clone(former);
         let edit = RecipientEdit { recipient_type: Some(kind), ..RecipientEdit::default() };
         let mut notes = edit.apply(snapshot, &mut recipient)?;
-        licensed_enough(former, &recipient, &office.settings())?;
+        retyped(former, &mut recipient, around(office, &settings, snapshot, now), &mut notes)?;
+        licensed_enough(former, &recipient, &settings)?;
         notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
     })?;
@@ -209,44 +260,89 @@ fn mentions(recipient: &Recipient, text: &str) -> bool {
         || recipient.account.as_deref().is_some_and(|account| holds(&account.login.to_string()))
 }
 
+/// What `recipient remove` does besides: the object of a user goes with the mailbox, or the mailbox goes for good.
 pub(super) fn remove(office: &Office, actor: &str, identity: &str, permanently: bool) -> Result<Response, Failure> {
-    let now = office.clock.now();
-    let (_, (message, notes)) = change(office, actor, |snapshot| {
+    let (now, settings) = (office.clock.now(), office.settings());
+    let (_, (id, message, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
-        let primary = former.primary();
+        let (id, primary) = (former.id, former.primary());
+        let around = around(office, &settings, snapshot, now);
         if permanently || !former.recipient_type.is_mailbox() {
             let message = format!("{primary} is removed for good, with its permissions and memberships.");
-            return Ok((vec![Change::RemoveRecipient(former.id)], (message, Vec::new())));
+            return Ok((vec![removed_for_good(former, around)?], (id, message, Vec::new())));
         }
         if let Lifecycle::SoftDeleted { since } = former.lifecycle {
             let failure = Failure::refused(format!("{primary} was already removed at {since}."));
             return Err(failure.cured_by(format!("franking recipient remove {primary} --permanently")));
         }
-        let mut recipient = Recipient::clone(former);
-        recipient.lifecycle = Lifecycle::SoftDeleted { since: now };
-        let notes = vec![
-            format!("It is kept for 30 days: franking recipient restore {primary}"),
-            format!("Its addresses stay taken until then: franking recipient remove {primary} --permanently"),
-        ];
+        if former.state() == State::NoMailbox {
+            let failure = Failure::refused(format!("{primary} has no mailbox that could be removed."));
+            return Err(failure.cured_by(format!("franking recipient remove {primary} --permanently")));
+        }
+        // Exchange's own page has it so, and the vendor's other pages not (spec section 7.5, L1).
+        if snapshot.organisation().remove_mailbox_deletes_user && former.account.is_some() {
+            let (next, message, notes) = lives::deleted(former, around)?;
+            return Ok((vec![Change::PutRecipient(Box::new(next))], (id, message, notes)));
+        }
+        let next = life::step(former, Trigger::Remove, around, Said::default())?.recipient;
         let message = format!("{primary} is removed: it can neither sign in nor receive.");
-        Ok((vec![Change::PutRecipient(Box::new(recipient))], (message, notes)))
+        let notes = kept(&next, around);
+        Ok((vec![Change::PutRecipient(Box::new(next))], (id, message, notes)))
     })?;
+    if permanently {
+        // What can be deleted is gone before this is answered.
+        reconcile(office);
+        if let Some(left) = office.directory.snapshot().recipient(id) {
+            let failure = Failure::unavailable(format!(
+                "The mailbox of {} is being purged, and something is in the way; it is tried again.",
+                left.primary()
+            ));
+            return Err(failure.cured_by("franking lifecycle errors"));
+        }
+    }
     Ok(Response::Done { message, notes, password: None })
 }
 
+/// The change that ends an object: at once where it has no mailbox, else when its contents are deleted (spec T12).
+fn removed_for_good(former: &Recipient, around: Surroundings<'_>) -> Result<Change, Failure> {
+    if !former.recipient_type.is_mailbox() {
+        return Ok(Change::RemoveRecipient(former.id));
+    }
+    let mut next = match former.state() {
+        State::Purging => former.clone(),
+        _ => life::step(former, Trigger::RemovePermanently, around, Said::default())?.recipient,
+    };
+    // With its user, so that the object goes as soon as nothing is left of the mailbox.
+    next.provisioning.get_or_insert_default().user_deleted = Some(around.now);
+    Ok(Change::PutRecipient(Box::new(next)))
+}
+
+/// How long a removed mailbox is kept, and what can be done about it.
+fn kept(next: &Recipient, around: Surroundings<'_>) -> Vec<String> {
+    let primary = next.primary();
+    if next.state() == State::Inactive {
+        return vec![
+            format!("It is on hold: its contents are kept until the last hold ends: franking hold list {primary}"),
+            format!("It is brought back with: franking recipient restore {primary}"),
+        ];
+    }
+    let days = life::days(around.periods.soft_deleted);
+    vec![
+        format!("It is kept for {days}: franking recipient restore {primary}"),
+        format!("Its addresses stay taken until then: franking recipient remove {primary} --permanently"),
+    ]
+}
+
 pub(super) fn restore(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
+    let (now, settings) = (office.clock.now(), office.settings());
     let (_, (message, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
-        if !matches!(former.lifecycle, Lifecycle::SoftDeleted { .. }) {
-            return Err(Failure::refused(format!(
-                "{} is not removed, so there is nothing to restore.",
-                former.primary()
-            )));
+        let primary = former.primary();
+        if !matches!(former.state(), State::SoftDeleted | State::Inactive) {
+            return Err(Failure::refused(format!("{primary} is not removed, so there is nothing to restore.")));
         }
-        let mut recipient = Recipient::clone(former);
-        recipient.lifecycle = Lifecycle::Active;
-        let notes = advice(&recipient);
-        let message = format!("{} is back, with its mail.", recipient.primary());
+        let around = around(office, &settings, snapshot, now);
+        let (recipient, message, notes) = lives::restored(snapshot, former, around)?;
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (message, notes)))
     })?;
     Ok(Response::Done { message, notes, password: None })

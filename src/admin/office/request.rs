@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::ChangeQuery;
 use super::edit::RecipientEdit;
 use super::keys::Rotation;
+use super::orders::{LifeOrder, LifeQuestion};
 use super::queue::QueueOrder;
 use super::trace::TraceQuery;
 use crate::admin::explain::{Query, SignInQuery};
@@ -111,6 +112,10 @@ pub enum Request {
         /// True assigns.
         assign: bool,
     },
+    /// Alters the life of a mailbox, a user or a licence.
+    Life(LifeOrder),
+    /// Asks about them.
+    LifeQuestion(LifeQuestion),
     /// Grants or revokes a permission.
     Permission(PermissionEdit),
     /// The permissions on a recipient and those that it holds on others.
@@ -328,6 +333,7 @@ impl Request {
             Self::Ping
                 | Self::RecipientShow { .. }
                 | Self::RecipientList(_)
+                | Self::LifeQuestion(_)
                 | Self::PermissionList { .. }
                 | Self::DomainList
                 | Self::RemoteDomainList

@@ -8,6 +8,7 @@ use super::keys::SrsKeysView;
 use super::limits::LimitsView;
 use super::mailboxes::MailboxView;
 use super::moderation::ModerationView;
+use super::orders::{HoldView, LifeView, PlanView};
 use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender};
 use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
@@ -104,6 +105,30 @@ pub enum Response {
         counted: u64,
         /// Of one that was asked for by name, or those of which something else was known, by address.
         mailboxes: Vec<MailboxView>,
+    },
+    /// What is before mailboxes, by time and address.
+    Lives {
+        /// They.
+        lives: Vec<LifeView>,
+    },
+    /// Licences with their seats.
+    LicencePlans {
+        /// The licences.
+        plans: Vec<PlanView>,
+    },
+    /// What keeps a mailbox, or every one.
+    Holds {
+        /// Which mailbox, or the organisation.
+        about: String,
+        /// What it comes to, in words.
+        until: String,
+        /// They.
+        holds: Vec<HoldView>,
+    },
+    /// The state machine of mailboxes.
+    LifecycleTable {
+        /// In Markdown, with a diagram.
+        text: String,
     },
     /// The keys that sign rewritten reverse-paths.
     SrsKeys(SrsKeysView),

@@ -137,6 +137,7 @@ pub(in crate::admin) fn office() -> Office {
         queue: Arc::new(OneMessage::default()),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),
+        steward: Arc::default(),
         trace: Arc::new(OneTraced),
         clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),
         random: Arc::new(SeededRandom::new(1)),
@@ -214,7 +215,14 @@ fn a_removed_mailbox_can_be_restored_and_a_permanently_removed_one_is_gone() {
     let remove = |permanently| Request::RecipientRemove { identity: name("bob"), permanently };
     ask(&office, remove(false));
     assert!(matches!(recipient(&office, "bob").lifecycle, Lifecycle::SoftDeleted { .. }));
-    ask(&office, Request::RecipientRestore { identity: name("bob") });
+    // Its licences were taken with it, so it waits for one again.
+    let Response::Done { notes, .. } = ask(&office, Request::RecipientRestore { identity: name("bob") }) else {
+        panic!("it is back")
+    };
+    assert!(notes[0].contains("franking licence assign bob@contoso.example"), "{notes:?}");
+    assert!(matches!(recipient(&office, "bob").lifecycle, Lifecycle::Disconnected { .. }));
+    let (identity, licence) = (name("bob"), name("ExchangeOnlinePlan1"));
+    ask(&office, Request::Licence { identity, licence, assign: true });
     assert_eq!(recipient(&office, "bob").lifecycle, Lifecycle::Active);
     ask(&office, remove(true));
     let shown = ask(&office, Request::RecipientShow { identity: name("bob@contoso.example") });

@@ -120,6 +120,7 @@ impl RecipientView {
 fn state(recipient: &Recipient, settings: &Settings) -> String {
     let day = |since: crate::model::mail::Timestamp| since.iso8601().to_string().chars().take(10).collect::<String>();
     match recipient.lifecycle {
+        Lifecycle::NoMailbox if recipient.recipient_type == RecipientType::UserMailbox => "no licence".to_owned(),
         Lifecycle::NoMailbox => String::new(),
         Lifecycle::Active if recipient.has_open_mailbox(settings.licensing()) => "active".to_owned(),
         Lifecycle::Active => "no licence".to_owned(),

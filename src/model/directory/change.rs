@@ -144,6 +144,9 @@ pub enum ChangeError {
     /// A limit outside of its range (spec section 2.1).
     #[error("Recipients per message must be 1 to 1000, and every other limit at least 1, or \"unlimited\".")]
     LimitRange,
+    /// Licences are told apart by labels.
+    #[error("At most 256 licences have seats, each named by 1 to 64 printable characters.")]
+    BadLicenceSeats,
     /// Quota thresholds must rise (decision D5).
     #[error("Quota values must satisfy warning ≤ send ≤ send and receive.")]
     QuotaOrder,

@@ -95,6 +95,23 @@ impl<E: Entry> Table<E> {
         *self = next;
     }
 
+    /// The entries of every bucket that the two tables do not share, at the cost of what they do not share: all of them
+    /// when one has doubled meanwhile.
+    fn unshared<'table>(&'table self, former: &'table Self) -> impl Iterator<Item = &'table E> {
+        let comparable = self.bits == former.bits;
+        let pages = self.pages.iter().enumerate().filter_map(move |(place, page)| {
+            let old = former.pages.get(place).filter(|_| comparable);
+            (!old.is_some_and(|old| Arc::ptr_eq(old, page))).then_some((page, old))
+        });
+        let buckets = pages.flat_map(|(page, old)| {
+            page.iter().enumerate().filter(move |(place, bucket)| {
+                let old = old.and_then(|old| old.get(*place));
+                !old.is_some_and(|old| Arc::ptr_eq(old, bucket))
+            })
+        });
+        buckets.flat_map(|(_, bucket)| bucket.iter())
+    }
+
     fn iter(&self) -> impl Iterator<Item = &E> {
         self.pages.iter().flat_map(|page| page.iter()).flat_map(|bucket| bucket.iter())
     }
@@ -181,6 +198,15 @@ impl Recipients {
 
     pub(super) const fn len(&self) -> usize {
         self.0.entries
+    }
+
+    /// Recipients that are not as `former` has them, the new ones among them.
+    pub(super) fn altered_since<'table>(
+        &'table self,
+        former: &'table Self,
+    ) -> impl Iterator<Item = &'table Arc<Recipient>> {
+        let same = |kept: &&Kept| former.get(kept.id).is_some_and(|old| Arc::ptr_eq(old, &kept.recipient));
+        self.0.unshared(&former.0).filter(move |kept| !same(kept)).map(|kept| &kept.recipient)
     }
 
     pub(super) fn get(&self, id: RecipientId) -> Option<&Arc<Recipient>> {

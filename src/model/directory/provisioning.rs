@@ -145,6 +145,11 @@ pub struct Provisioning {
 }
 
 impl Provisioning {
+    /// The text of the recorded error, if there is one.
+    pub fn error_text(&self) -> Option<String> {
+        self.error.as_ref().map(|error| error.text.to_string())
+    }
+
     /// Whether nothing is kept, so that it need not be stored.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -9,6 +9,7 @@ use super::auto_forwarding::{self, AutoForwardingMode};
 use super::auto_reply::{AutoReply, SENDERS_DEFAULT, SENDERS_MAX};
 use super::cap::RecipientLimits;
 use super::group::Group;
+use super::licence::LicenceSeats;
 use super::lifecycle::Lifecycle;
 use super::lifecycle::hold::OrganisationRetention;
 use super::limit::Limit;
@@ -370,6 +371,11 @@ pub struct Organisation {
     /// Retention policies for every mailbox.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retention_policies: Vec<OrganisationRetention>,
+    /// Who removes a mailbox deletes its user as well, as Exchange's own page says; else the user stays (spec 7.5, L1).
+    pub remove_mailbox_deletes_user: bool,
+    /// Licences of which there is a number, by label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub licence_seats: Vec<LicenceSeats>,
 }
 
 /// Proxy addresses of one object, unless the organisation says otherwise (spec section 2.2).
@@ -381,6 +387,12 @@ impl Organisation {
     /// How many proxy addresses one object may have, within what is possible.
     pub fn proxy_addresses(&self) -> usize {
         usize::try_from(self.proxy_addresses_max.clamp(1, PROXY_ADDRESSES_MAX)).unwrap_or(usize::MAX)
+    }
+
+    /// How many accounts may have the licence of this label; none when nobody said so.
+    pub fn seats(&self, label: &str) -> Option<u32> {
+        let found = self.licence_seats.iter().find(|own| own.label.eq_ignore_ascii_case(label));
+        found.map(|own| own.seats)
     }
 
     /// How many senders a mailbox remembers to have answered, within what is possible.
@@ -409,6 +421,8 @@ impl Default for Organisation {
             reject_direct_send: false,
             delayed_delicensing_enabled: false,
             retention_policies: Vec::new(),
+            remove_mailbox_deletes_user: false,
+            licence_seats: Vec::new(),
         }
     }
 }

@@ -182,6 +182,15 @@ impl Snapshot {
         self.recipients.iter()
     }
 
+    /// Every recipient that is not as it was in `former`, new ones among them, at the cost of what differs. What was
+    /// removed since is not among them.
+    pub fn altered_since<'snapshot>(
+        &'snapshot self,
+        former: &'snapshot Self,
+    ) -> impl Iterator<Item = &'snapshot Arc<Recipient>> {
+        self.recipients.altered_since(&former.recipients)
+    }
+
     /// How many recipients there are.
     pub fn recipient_count(&self) -> usize {
         self.recipients.len()

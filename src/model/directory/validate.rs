@@ -5,6 +5,7 @@ use super::auto_reply;
 use super::cap::Cap;
 use super::change::ChangeError;
 use super::filter::Filter;
+use super::licence::{SEATED_LABELS_MAX, is_label};
 use super::lifecycle::Lifecycle;
 use super::limit::Limit;
 use super::membership::{DepartRestriction, JoinRestriction, OWNERS_MAX, REQUESTS_MAX};
@@ -47,6 +48,10 @@ pub(super) fn keys(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), Cha
 
 /// Judges settings that the organisation is about to have.
 pub(super) fn organisation(snapshot: &Snapshot, organisation: &Organisation) -> Result<(), ChangeError> {
+    let labels = &organisation.licence_seats;
+    if labels.len() > SEATED_LABELS_MAX || !labels.iter().all(|own| is_label(&own.label)) {
+        return Err(ChangeError::BadLicenceSeats);
+    }
     organisation.default_authentication_policy.as_deref().map_or(Ok(()), |name| policy(snapshot, name))
 }
 

@@ -133,12 +133,33 @@ pub fn thresholds(recipient: &Recipient, settings: &Settings) -> Thresholds {
     Thresholds { issue_warning, prohibit_send, prohibit_send_receive }
 }
 
+/// What a user's mailbox may hold with this licence alone; none for an add-on.
+pub fn of_licence(label: &str) -> Option<Thresholds> {
+    let label = plain(label);
+    let is = |known: &[&str]| known.contains(&label.as_str());
+    if is(&ARCHIVING_LABELS) {
+        return None;
+    }
+    Some(if is(&PLAN_2_LABELS) {
+        PLAN_2
+    } else if is(&KIOSK_LABELS) {
+        KIOSK
+    } else {
+        PLAN_1
+    })
+}
+
+/// A label without case, blanks and punctuation.
+fn plain(label: &str) -> String {
+    label.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
 /// The thresholds of the best licence (spec section 2.4).
 fn by_licence(recipient: &Recipient) -> Thresholds {
-    let labels: Vec<String> = recipient.account.as_deref().map_or_else(Vec::new, |account| {
-        let harmless = |label: &str| label.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
-        account.licences.iter().map(|label| harmless(label).to_ascii_lowercase()).collect()
-    });
+    let labels: Vec<String> = recipient
+        .account
+        .as_deref()
+        .map_or_else(Vec::new, |account| account.licences.iter().map(|label| plain(label)).collect());
     let any = |known: &[&str]| labels.iter().any(|label| known.contains(&label.as_str()));
     if any(&PLAN_2_LABELS) {
         return PLAN_2;

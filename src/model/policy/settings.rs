@@ -8,6 +8,7 @@ use super::limits::{AccountLimits, TooSoon};
 use super::quota::{self, Thresholds};
 use super::routes::RouteTable;
 use crate::model::directory::Licensing;
+use crate::model::directory::lifecycle::life::Periods;
 
 /// Whose semantics are the starting point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +98,8 @@ pub struct Settings {
     pub too_soon: TooSoon,
     /// What a mailbox may hold that has no values of its own; `None` leaves it to its licence.
     pub quota: Option<Thresholds>,
+    /// How long what was taken away is kept (spec section 7.3).
+    pub periods: Periods,
     /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
     pub srs_keys: Vec<SrsKey>,
     /// The ways that the operator named for mail to other systems, in words.
@@ -145,6 +148,7 @@ impl Settings {
             too_soon: if cloud { TooSoon::Delay } else { TooSoon::Refuse },
             // Spec section 2.4: licences in the cloud, the defaults of the database on premises.
             quota: if cloud { None } else { Some(quota::DATABASE) },
+            periods: Periods::USUAL,
             srs_keys: Vec::new(),
             routes: RouteTable::new(),
         }

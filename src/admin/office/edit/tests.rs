@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::admin::office::tests::contoso;
-use crate::model::directory::{Limit, OwnLimit};
+use crate::model::directory::{Lifecycle, Limit, OwnLimit};
 
 fn edited(identity_text: &str, edit: &RecipientEdit) -> Result<(Recipient, Vec<String>), Failure> {
     let snapshot = contoso();
@@ -78,9 +78,9 @@ fn addresses_of_other_types_come_and_go_by_their_type() {
 fn a_mail_user_becomes_a_mailbox_and_a_mailbox_no_mail_user() {
     let edit = RecipientEdit { recipient_type: Some(RecipientType::UserMailbox), ..Default::default() };
     let (scanner, notes) = edited("scanner", &edit).unwrap();
-    assert_eq!(scanner.lifecycle, Lifecycle::Active);
-    assert_eq!(scanner.external_address, None);
-    assert_eq!(notes.len(), 1);
+    // Its mailbox comes with a licence.
+    assert_eq!(scanner.lifecycle, Lifecycle::NoMailbox);
+    assert_eq!((scanner.external_address, notes.len()), (None, 0));
     let back = RecipientEdit { recipient_type: Some(RecipientType::MailUser), ..Default::default() };
     assert!(edited("alice", &back).unwrap_err().message.contains("cannot become"));
 }

@@ -66,6 +66,11 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.receive_bytes_max, entry.receive_bytes_max.map(Limit::bytes));
     set(&mut next.reject_direct_send, entry.reject_direct_send);
     provisioning::retention(entry, &mut next)?;
+    set(&mut next.delayed_delicensing_enabled, entry.delayed_delicensing_enabled);
+    set(&mut next.remove_mailbox_deletes_user, entry.remove_mailbox_deletes_user);
+    if let Some(seats) = &entry.licence_seats {
+        next.licence_seats.clone_from(seats);
+    }
     let reports = entry.journaling_report_ndr_to.as_deref();
     set_address("journaling_report_ndr_to", &mut next.journaling_report_ndr_to, reports)?;
     Ok(next)

@@ -72,6 +72,9 @@ impl OrganisationEntry {
             journaling_report_ndr_to: organisation.journaling_report_ndr_to.as_ref().map(|to| to.to_string().into()),
             reject_direct_send: Some(organisation.reject_direct_send),
             retention_policies: provisioning::retention_of(organisation),
+            delayed_delicensing_enabled: Some(organisation.delayed_delicensing_enabled),
+            remove_mailbox_deletes_user: Some(organisation.remove_mailbox_deletes_user),
+            licence_seats: Some(organisation.licence_seats.clone()).filter(|seats| !seats.is_empty()),
         }
     }
 }

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
 use super::auto_forwarding::{self, AutoForwardingMode};
+use super::licence::LicenceSeats;
 use super::lifecycle::hold::OrganisationRetention;
 use super::membership::{DepartRestriction, JoinRestriction};
 use super::moderation::ModerationNotifications;
@@ -108,6 +109,15 @@ pub struct OrganisationEntry {
     /// Retention policies for every mailbox; the list replaces the former one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policies: Option<Vec<OrganisationRetention>>,
+    /// `DelayedDelicensingEnabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delayed_delicensing_enabled: Option<bool>,
+    /// Whether the user goes with the mailbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove_mailbox_deletes_user: Option<bool>,
+    /// Licences with a number of seats; the list replaces the former one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence_seats: Option<Vec<LicenceSeats>>,
 }
 
 /// One accepted domain; see [`AcceptedDomain`](super::AcceptedDomain).

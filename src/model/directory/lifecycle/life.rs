@@ -30,10 +30,17 @@ pub struct Periods {
     pub delicensing: Duration,
 }
 
-impl Default for Periods {
-    fn default() -> Self {
+impl Periods {
+    /// Thirty days each, as in the cloud.
+    pub const USUAL: Self = {
         let month = Duration::from_secs(30 * 24 * 3600);
         Self { disconnected: month, soft_deleted: month, deleted_user: month, delicensing: month }
+    };
+}
+
+impl Default for Periods {
+    fn default() -> Self {
+        Self::USUAL
     }
 }
 

@@ -1,0 +1,244 @@
+//! What can be asked about the life of mailboxes, users and licences, and what is answered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::directory::lifecycle::hold::HoldKind;
+
+/// Something that alters a life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LifeOrder {
+    /// `Disable-Mailbox`.
+    Disable {
+        /// Whose.
+        identity: String,
+        /// `-PermanentlyDisable`: contents go at once.
+        permanently: bool,
+    },
+    /// `Enable-Mailbox`.
+    Enable {
+        /// Whose.
+        identity: String,
+    },
+    /// `Set-User -PermanentlyClearPreviousMailboxInfo`.
+    ForgetPrevious {
+        /// Whose.
+        identity: String,
+    },
+    /// The mailbox has come from the other system.
+    Migrated {
+        /// Whose.
+        identity: String,
+        /// Its `ExchangeGuid` is cleared, so that it gets a new mailbox.
+        clear_guid: bool,
+    },
+    /// `New-Mailbox -InactiveMailbox`.
+    Recover {
+        /// The inactive mailbox.
+        identity: String,
+        /// The address and login of its new user.
+        address: String,
+        /// Its licence.
+        licence: String,
+    },
+    /// Deletes a user.
+    UserRemove {
+        /// Which.
+        identity: String,
+    },
+    /// Restores one.
+    UserRestore {
+        /// Which.
+        identity: String,
+    },
+    /// `Expedite-Delicensing`.
+    Expedite {
+        /// Whose.
+        identity: String,
+    },
+    /// `Redo-MsolProvisionUser`.
+    Retry {
+        /// Whose.
+        identity: String,
+    },
+    /// Alters what keeps contents.
+    Hold(HoldOrder),
+    /// Says how many accounts may have a licence.
+    Seats {
+        /// Its label.
+        label: String,
+        /// How many; none lifts the bound.
+        seats: Option<u32>,
+    },
+}
+
+/// Something that alters holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum HoldOrder {
+    /// Places a hold.
+    Place {
+        /// On which mailbox.
+        identity: String,
+        /// What kind.
+        kind: HoldKind,
+        /// Which one, of several; empty for those of which there is one.
+        name: String,
+        /// For how many days it keeps things; none for ever.
+        days: Option<u32>,
+    },
+    /// Lifts a hold.
+    Lift {
+        /// Of which mailbox.
+        identity: String,
+        /// What kind.
+        kind: HoldKind,
+        /// Which one.
+        name: String,
+    },
+    /// `-RemoveDelayHoldApplied`.
+    DropDelay {
+        /// Of which mailbox.
+        identity: String,
+    },
+    /// Excludes a mailbox from a policy of the organisation.
+    Exclude {
+        /// Which mailbox.
+        identity: String,
+        /// Which policy.
+        policy: String,
+    },
+    /// Ends that.
+    Include {
+        /// Which mailbox.
+        identity: String,
+        /// Which policy.
+        policy: String,
+    },
+    /// Adds a policy of the organisation, or alters one.
+    PolicyAdd {
+        /// Its name.
+        name: String,
+        /// For how many days it keeps things; none for ever.
+        days: Option<u32>,
+    },
+    /// Removes one.
+    PolicyRemove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Something that is only looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LifeQuestion {
+    /// Mailboxes that are in this state.
+    Mailboxes {
+        /// Which.
+        which: Kept,
+    },
+    /// `Get-PendingDelicenseUser`.
+    Pending,
+    /// What happens by itself within so many days.
+    Preview {
+        /// How many.
+        days: u32,
+    },
+    /// Objects with a recorded error.
+    Errors,
+    /// Who would lose what, were this licence taken.
+    Report {
+        /// The licence.
+        label: String,
+        /// From whom; empty means from everybody.
+        identities: Vec<String>,
+    },
+    /// The holds of a mailbox.
+    Holds {
+        /// Which.
+        identity: String,
+    },
+    /// The retention policies of the organisation.
+    Policies,
+    /// Licences and their seats.
+    Plans,
+    /// The state machine.
+    Table,
+}
+
+/// Mailboxes that are not in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// `-SoftDeletedMailbox`: removed, without hold or with.
+    Deleted,
+    /// `-InactiveMailboxOnly`.
+    Inactive,
+    /// Deactivated.
+    Disconnected,
+}
+
+/// One object in a list about lives. Exchange's columns have Exchange's names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifeView {
+    /// Its name.
+    #[serde(rename = "Name")]
+    pub name: String,
+    /// Its primary address.
+    pub address: String,
+    /// Where its mailbox stands.
+    pub state: String,
+    /// Deleted while on hold.
+    #[serde(rename = "IsInactiveMailbox")]
+    pub is_inactive: bool,
+    /// Removed, as opposed to deactivated.
+    #[serde(rename = "IsSoftDeletedByRemove")]
+    pub is_soft_deleted_by_remove: bool,
+    /// Since when it is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// When something happens to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// What happens then, or would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+    /// The recorded error (`ErrorRecord`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Something that keeps contents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldView {
+    /// What kind.
+    pub kind: String,
+    /// Which one; empty where there is one at most.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// When it was placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// For how many days it keeps things; none for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+}
+
+/// A licence and what it gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanView {
+    /// Its label.
+    pub label: String,
+    /// What a user's mailbox may hold with it, in octets; none for an add-on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_max: Option<u64>,
+    /// What it gives besides.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub features: String,
+    /// How many accounts may have it; none without bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<u32>,
+    /// How many have it.
+    pub assigned: u32,
+}

@@ -1,0 +1,117 @@
+//! What is to happen to which object by itself, in order of time.
+//!
+//! Kept up from one version of the directory to the next at the cost of what altered between them: most objects of a
+//! million have nothing before them, and nobody looks at them again until they are altered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::directory::lifecycle::life::{Periods, Surroundings, due};
+use crate::model::directory::lifecycle::machine::Trigger;
+use crate::model::directory::{Licensing, Lifecycle, Organisation, Recipient, RecipientId, Snapshot};
+use crate::model::mail::Timestamp;
+
+/// What is to be done with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::admin::office) enum Errand {
+    /// Its life goes on.
+    Step(Trigger),
+    /// Its user was deleted and nothing is left of its mailbox: the object goes.
+    Forget,
+}
+
+/// What is to happen to an object by itself and when; none when nothing is.
+pub(in crate::admin::office) fn errand(recipient: &Recipient, around: Surroundings<'_>) -> Option<(Timestamp, Errand)> {
+    let deleted = recipient.provisioning.as_deref().and_then(|provisioning| provisioning.user_deleted);
+    match (deleted, recipient.lifecycle) {
+        (Some(since), Lifecycle::Purged) => Some((since, Errand::Forget)),
+        // Whoever never had a mailbox can be restored as long as any deleted user.
+        (Some(since), Lifecycle::NoMailbox) => Some((since.plus(around.periods.deleted_user), Errand::Forget)),
+        (Some(_) | None, _) => due(recipient, around).map(|(at, trigger)| (at, Errand::Step(trigger))),
+    }
+}
+
+/// What the times depend on beside the objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ground {
+    organisation: Organisation,
+    licensing: Licensing,
+    periods: Periods,
+}
+
+/// The order of what is to be done.
+#[derive(Debug, Default)]
+pub(in crate::admin::office) struct Agenda {
+    /// The version of the directory that the times are those of.
+    seen: Option<Arc<Snapshot>>,
+    ground: Option<Ground>,
+    by_time: BTreeSet<(Timestamp, RecipientId)>,
+    times: BTreeMap<RecipientId, Timestamp>,
+    /// What somebody is just carrying out.
+    under_way: BTreeSet<RecipientId>,
+}
+
+impl Agenda {
+    /// Goes by this version of the directory from now on.
+    pub(super) fn follow(&mut self, snapshot: &Arc<Snapshot>, around: Surroundings<'_>) {
+        let ground = self.ground.as_ref().filter(|ground| {
+            ground.licensing == around.licensing
+                && ground.periods == around.periods
+                && ground.organisation == *around.organisation
+        });
+        match self.seen.take().filter(|_| ground.is_some()) {
+            Some(seen) if Arc::ptr_eq(&seen, snapshot) => {}
+            Some(seen) => snapshot.altered_since(&seen).for_each(|recipient| self.note(recipient, around)),
+            None => {
+                self.by_time.clear();
+                self.times.clear();
+                snapshot.recipients().for_each(|recipient| self.note(recipient, around));
+                let organisation = around.organisation.clone();
+                self.ground = Some(Ground { organisation, licensing: around.licensing, periods: around.periods });
+            }
+        }
+        self.seen = Some(Arc::clone(snapshot));
+    }
+
+    fn note(&mut self, recipient: &Recipient, around: Surroundings<'_>) {
+        match errand(recipient, around) {
+            Some((at, _)) => self.put_off(recipient.id, at),
+            None => self.forget(recipient.id),
+        }
+    }
+
+    /// Nothing is to be done with it.
+    pub(super) fn forget(&mut self, id: RecipientId) {
+        if let Some(at) = self.times.remove(&id) {
+            self.by_time.remove(&(at, id));
+        }
+    }
+
+    /// It is looked at again then, or when it is altered.
+    pub(super) fn put_off(&mut self, id: RecipientId, at: Timestamp) {
+        self.forget(id);
+        self.times.insert(id, at);
+        self.by_time.insert((at, id));
+    }
+
+    /// Objects whose time has come and that nobody is at work on, the earliest first, as many as asked for. They count
+    /// as under way until [`Self::end`].
+    pub(super) fn begin(&mut self, now: Timestamp, count: usize) -> Vec<RecipientId> {
+        let due = self.by_time.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id);
+        let ids: Vec<RecipientId> = due.filter(|id| !self.under_way.contains(id)).take(count).collect();
+        self.under_way.extend(&ids);
+        ids
+    }
+
+    /// They are done, or put off.
+    pub(super) fn end(&mut self, ids: &[RecipientId]) {
+        for id in ids {
+            self.under_way.remove(id);
+        }
+    }
+
+    /// When the next object's time comes.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+}
