@@ -126,8 +126,8 @@ pub(super) fn consequences(former: &Recipient, advanced: &Advanced, around: Surr
         State::Active if has(Effect::DelayDelicensing) => {
             let until = delicensed.map(|since| since.plus(around.periods.delicensing)).unwrap_or(around.now);
             vec![format!(
-                "That was its last licence. The mailbox stays in use until {until}: franking licence expedite {primary} \
-                 ends that now."
+                "That was its last licence. The mailbox stays in use until {until}: \
+                 franking licence expedite {primary} ends that now."
             )]
         }
         _ => Vec::new(),

@@ -114,8 +114,8 @@ pub struct Archive {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Provisioning {
-    /// `ExchangeGuid` where it is not the one that follows from the identity: as the other system gave it, if the object
-    /// is synchronised, else as it was imported.
+    /// `ExchangeGuid` where it is not the one that follows from the identity: as the other system gave it, if the
+    /// object is synchronised, else as it was imported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange_guid: Option<ExchangeGuid>,
     /// `IsDirSynced`: the other system is the master of this object.

@@ -1,3 +1,5 @@
+//! Holds and how long they last, one rule after the other.
+
 use super::*;
 
 fn at(day: u32) -> Timestamp {
