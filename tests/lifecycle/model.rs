@@ -1,4 +1,4 @@
-//! What spec section 7 says of a mailbox, told clause by clause as its reader would apply it: no rows, no order of rows.
+//! What spec section 7 says of a mailbox, told clause by clause as its reader would apply it: no rows and no order.
 //!
 //! Written from the specification, not from the table that it is compared with. Where the specification is silent, the
 //! comment says what was decided.

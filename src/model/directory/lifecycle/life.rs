@@ -350,13 +350,14 @@ pub fn due(recipient: &Recipient, around: Surroundings<'_>) -> Option<(Timestamp
         Lifecycle::SoftDeleted { since } => {
             Some((after_holds(since.plus(around.periods.soft_deleted))?, Trigger::PeriodOver))
         }
-        Lifecycle::Inactive { since } => Some((after_holds(since)?, Trigger::HoldsEnded)),
-        Lifecycle::Purging { since } => Some((since, Trigger::ContentsGone)),
+        // A clock that stepped back makes nobody wait.
+        Lifecycle::Inactive { since } => Some((after_holds(since.min(around.now))?, Trigger::HoldsEnded)),
+        Lifecycle::Purging { since } => Some((since.min(around.now), Trigger::ContentsGone)),
         Lifecycle::Active => {
             let provisioning = provisioning?;
             if let Some(error) = provisioning.error.as_ref().filter(|error| error.kind == ProvisioningErrorKind::OnHold)
             {
-                return Some((after_holds(error.since)?, Trigger::HoldsEnded));
+                return Some((after_holds(error.since.min(around.now))?, Trigger::HoldsEnded));
             }
             let since = provisioning.delicensed?;
             Some((since.plus(around.periods.delicensing), Trigger::DelicensingDue))

@@ -1,0 +1,176 @@
+//! What somebody knows who only watches: commands as they were given, states as they were seen, and the calendar.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use franking::model::directory::RecipientId;
+use franking::model::directory::lifecycle::hold::HoldKind;
+use franking::model::directory::lifecycle::machine::State;
+use franking::model::mail::Timestamp;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// So many days.
+pub(super) fn days(number: u32) -> Duration {
+    DAY * number
+}
+
+/// A hold as it was said.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) kind: HoldKind,
+    pub(super) name: String,
+    pub(super) since: Timestamp,
+    pub(super) days: Option<u32>,
+}
+
+/// Where clocks step back, one deletion has several times; whoever accuses takes the one that speaks for the accused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lenient {
+    /// Whoever is accused of deleting too early.
+    Earliest,
+    /// Whoever is accused of keeping too long.
+    Latest,
+}
+
+/// What is known of one object.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    state: State,
+    entered: Timestamp,
+    /// When it was deactivated or deleted, at the earliest and at the latest.
+    rest: Option<(Timestamp, Timestamp)>,
+    pub(super) holds: Vec<Said>,
+    pub(super) excluded: BTreeSet<String>,
+    /// Messages in its mailbox.
+    pub(super) mail: BTreeSet<u64>,
+    is_mailbox: bool,
+}
+
+/// The books.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub(super) entries: BTreeMap<RecipientId, Entry>,
+    pub(super) policies: Vec<(String, Option<u32>)>,
+}
+
+fn in_use(state: State) -> bool {
+    matches!(state, State::Active | State::ActiveWithError)
+}
+
+fn is_kept(state: State) -> bool {
+    matches!(state, State::Disconnected | State::SoftDeleted | State::Inactive)
+}
+
+impl Books {
+    pub(super) fn open(&mut self, id: RecipientId, state: State, is_mailbox: bool, now: Timestamp) {
+        let (holds, excluded, mail) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let entry = Entry { state, entered: now, rest: None, holds, excluded, mail, is_mailbox };
+        self.entries.insert(id, entry);
+    }
+
+    pub(super) fn entry(&mut self, id: RecipientId) -> &mut Entry {
+        self.entries.get_mut(&id).unwrap()
+    }
+
+    /// The object was seen in another state, with this in its mailbox. Says what is wrong with that.
+    pub(super) fn see(
+        &mut self,
+        id: RecipientId,
+        state: State,
+        is_mailbox: bool,
+        contents: &BTreeSet<u64>,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let held = self.held(id, now, Lenient::Earliest);
+        let entry = self.entry(id);
+        let former = entry.state;
+        entry.is_mailbox = is_mailbox;
+        if former == state {
+            return Ok(());
+        }
+        (entry.state, entry.entered) = (state, now);
+        if in_use(state) {
+            entry.rest = None;
+        } else if former == State::Inactive && state == State::SoftDeleted {
+            entry.rest = entry.rest.map(|(earliest, latest)| (earliest.min(now), latest));
+        } else if is_kept(state) {
+            entry.rest = Some((now, now));
+        }
+        let way_back = matches!(former, State::Purging) && !matches!(state, State::Purged | State::StaleAttributes);
+        if way_back {
+            return Err(format!("there is no way from {former:?} to {state:?}"));
+        }
+        if state == State::Purging && held {
+            return Err("it is purged while on hold".to_owned());
+        }
+        let had = in_use(former) || is_kept(former);
+        if had && !in_use(state) && !is_kept(state) && state != State::Purging {
+            return Err(format!("from {former:?} to {state:?} contents are lost"));
+        }
+        if in_use(state) && !had && !contents.is_empty() {
+            return Err(format!("{former:?} comes back with what it held"));
+        }
+        if matches!(state, State::Purged | State::StaleAttributes) && former == State::Purging && !contents.is_empty() {
+            return Err("it counts as purged before it is empty".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The user was deleted or restored, which says when nothing came any more.
+    pub(super) fn user_deleted(&mut self, id: RecipientId, now: Timestamp) {
+        let rest = &mut self.entry(id).rest;
+        *rest = rest.map(|(earliest, latest)| (earliest.min(now), latest));
+    }
+
+    /// Whether any hold stands, by the calendar.
+    pub(super) fn held(&self, id: RecipientId, now: Timestamp, lenient: Lenient) -> bool {
+        let entry = &self.entries[&id];
+        let rest = entry.rest.map(|(earliest, latest)| match lenient {
+            Lenient::Earliest => earliest,
+            Lenient::Latest => latest,
+        });
+        let keeps = |number: Option<u32>| match (rest, number) {
+            (None, _) | (_, None) => true,
+            (Some(rest), Some(number)) => now < rest.plus(days(number)),
+        };
+        let by_hold = entry.holds.iter().any(|hold| match hold.kind {
+            HoldKind::DelayHold | HoldKind::RecoveryHold => now < hold.since.plus(days(30)),
+            _ => keeps(hold.days),
+        });
+        let mut policies = self.policies.iter().filter(|(name, _)| !entry.excluded.contains(name));
+        by_hold || entry.is_mailbox && policies.any(|(_, number)| keeps(*number))
+    }
+
+    pub(super) fn forget_what_is_over(&mut self, id: RecipientId, now: Timestamp) {
+        let passing = |kind| matches!(kind, HoldKind::DelayHold | HoldKind::RecoveryHold);
+        self.entry(id).holds.retain(|hold| !passing(hold.kind) || now < hold.since.plus(days(30)));
+    }
+
+    /// What should have gone on by now, when everything that is due was done.
+    pub(super) fn overdue(&self, id: RecipientId, now: Timestamp) -> Option<String> {
+        let entry = &self.entries[&id];
+        if self.held(id, now, Lenient::Latest) {
+            return None;
+        }
+        let late = match entry.state {
+            State::Disconnected | State::SoftDeleted => now >= entry.entered.plus(days(30)),
+            State::Inactive | State::ActiveWithError => true,
+            _ => false,
+        };
+        late.then(|| format!("{:?} since {} and not on hold", entry.state, entry.entered))
+    }
+
+    /// Whether what is in a mailbox is what was put there: all of it, or nothing after a purge.
+    pub(super) fn balance(&self, id: RecipientId, contents: &BTreeSet<u64>) -> Result<(), String> {
+        let entry = &self.entries[&id];
+        if in_use(entry.state) || is_kept(entry.state) {
+            let lost: Vec<_> = entry.mail.difference(contents).collect();
+            let strange: Vec<_> = contents.difference(&entry.mail).collect();
+            if !(lost.is_empty() && strange.is_empty()) {
+                return Err(format!("in {:?} lost {lost:?}, and has {strange:?} from nowhere", entry.state));
+            }
+        }
+        Ok(())
+    }
+}
