@@ -1,6 +1,7 @@
 //! Gives the administrators' office what mailboxes hold, with a running server and without one.
 
 use core::ops::ControlFlow;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use crate::admin::office::{Custody, MailboxDesk, Used};
@@ -46,6 +47,20 @@ impl Custody for MailboxCounter {
     fn clean_up(&self, _: RecipientId) -> Result<(), String> {
         Ok(())
     }
+
+    fn hold(&self, who: &Arc<BTreeSet<RecipientId>>) {
+        self.mailboxes.set_on_hold(Arc::clone(who));
+    }
+
+    fn keep(&self, mailbox: RecipientId) -> Result<(), String> {
+        let kept = self.mailboxes.begin_hold(mailbox, &mut |_| ControlFlow::Continue(()));
+        kept.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn release(&self, mailbox: RecipientId) -> Result<(), String> {
+        let released = self.mailboxes.release_hold(mailbox, &mut |_| ControlFlow::Continue(()));
+        released.map(drop).map_err(|error| error.to_string())
+    }
 }
 
 /// Those of a server that does not run, opened when a command first asks for them.
@@ -85,5 +100,16 @@ impl Custody for MailboxesAtRest {
 
     fn clean_up(&self, mailbox: RecipientId) -> Result<(), String> {
         self.counter()?.clean_up(mailbox)
+    }
+
+    /// Nothing is delivered meanwhile, and the server keeps what is there at its next start.
+    fn hold(&self, _: &Arc<BTreeSet<RecipientId>>) {}
+
+    fn keep(&self, _: RecipientId) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn release(&self, mailbox: RecipientId) -> Result<(), String> {
+        self.counter()?.release(mailbox)
     }
 }

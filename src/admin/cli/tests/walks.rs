@@ -5,6 +5,7 @@
 //! works` put something in the way of the reconciler. The first lines, which begin with `#`, say why it exists.
 //! BLESS=1 writes what is printed.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -27,6 +28,16 @@ impl Custody for Contents {
 
     fn clean_up(&self, _: RecipientId) -> Result<(), String> {
         if self.cleanup_fails.load(Ordering::Relaxed) { Err("the attributes are locked".to_owned()) } else { Ok(()) }
+    }
+
+    fn hold(&self, _: &Arc<BTreeSet<RecipientId>>) {}
+
+    fn keep(&self, _: RecipientId) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn release(&self, _: RecipientId) -> Result<(), String> {
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::model::directory::lifecycle::hold::Kept;
 use crate::model::directory::lifecycle::life::{Periods, Surroundings, due};
 use crate::model::directory::lifecycle::machine::Trigger;
 use crate::model::directory::{Licensing, Lifecycle, Organisation, Recipient, RecipientId, Snapshot};
@@ -31,6 +32,21 @@ pub(in crate::admin::office) fn errand(recipient: &Recipient, around: Surroundin
     }
 }
 
+/// Whether there are contents that a hold could keep; what is being purged has none any more.
+fn has_contents(recipient: &Recipient) -> bool {
+    match recipient.lifecycle {
+        Lifecycle::Active
+        | Lifecycle::Disconnected { .. }
+        | Lifecycle::SoftDeleted { .. }
+        | Lifecycle::Inactive { .. } => true,
+        Lifecycle::NoMailbox
+        | Lifecycle::AwaitingMigration
+        | Lifecycle::StaleAttributes
+        | Lifecycle::Purged
+        | Lifecycle::Purging { .. } => false,
+    }
+}
+
 /// What the times depend on beside the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Ground {
@@ -47,6 +63,10 @@ pub(in crate::admin::office) struct Agenda {
     ground: Option<Ground>,
     by_time: BTreeSet<(Timestamp, RecipientId)>,
     times: BTreeMap<RecipientId, Timestamp>,
+    /// Whose mailboxes are on hold.
+    held: Arc<BTreeSet<RecipientId>>,
+    /// Whose are or are not since the last time that anybody asked.
+    turned: BTreeSet<RecipientId>,
     /// What somebody is just carrying out.
     under_way: BTreeSet<RecipientId>,
 }
@@ -65,6 +85,9 @@ impl Agenda {
             None => {
                 self.by_time.clear();
                 self.times.clear();
+                // Who is gone meanwhile is not among those who come now.
+                self.turned.extend(self.held.iter());
+                self.held = Arc::default();
                 snapshot.recipients().for_each(|recipient| self.note(recipient, around));
                 let organisation = around.organisation.clone();
                 self.ground = Some(Ground { organisation, licensing: around.licensing, periods: around.periods });
@@ -74,10 +97,34 @@ impl Agenda {
     }
 
     fn note(&mut self, recipient: &Recipient, around: Surroundings<'_>) {
-        match errand(recipient, around) {
-            Some((at, _)) => self.put_off(recipient.id, at),
+        let kept =
+            if has_contents(recipient) { recipient.kept(around.organisation, around.now) } else { Kept::NotAtAll };
+        let held = kept != Kept::NotAtAll;
+        if held != self.held.contains(&recipient.id) {
+            let all = Arc::make_mut(&mut self.held);
+            let _ = if held { all.insert(recipient.id) } else { all.remove(&recipient.id) };
+            self.turned.insert(recipient.id);
+        }
+        // A hold that ends by itself is noticed then.
+        let end = if let Kept::Until(end) = kept { Some(end) } else { None };
+        let at = errand(recipient, around).map(|(at, _)| at);
+        match [at, end].into_iter().flatten().min() {
+            Some(at) => self.put_off(recipient.id, at),
             None => self.forget(recipient.id),
         }
+    }
+
+    /// It is looked at anew, and if it is due still, not before then.
+    pub(super) fn look_again(&mut self, recipient: &Recipient, around: Surroundings<'_>, then: Timestamp) {
+        self.note(recipient, around);
+        if self.times.get(&recipient.id).is_some_and(|at| *at <= around.now) {
+            self.put_off(recipient.id, then);
+        }
+    }
+
+    /// Whose mailboxes are on hold, and whose are or are not since this was asked last.
+    pub(super) fn holds(&mut self) -> (Arc<BTreeSet<RecipientId>>, BTreeSet<RecipientId>) {
+        (Arc::clone(&self.held), core::mem::take(&mut self.turned))
     }
 
     /// Nothing is to be done with it.

@@ -1,5 +1,8 @@
 //! What the reconciler asks of those who keep the contents of mailboxes.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::model::directory::RecipientId;
 
 /// Contents of mailboxes: in use, kept, and what is to go. Everything blocks and can be done again after a crash.
@@ -15,6 +18,21 @@ pub trait Custody: Send + Sync {
     /// # Errors
     /// A text that says what is in the way.
     fn clean_up(&self, mailbox: RecipientId) -> Result<(), String>;
+
+    /// Says who is on hold from now on: what is removed from their mailboxes stays recoverable. Cheap.
+    fn hold(&self, who: &Arc<BTreeSet<RecipientId>>);
+
+    /// Keeps all that a mailbox holds which is on hold since lately.
+    ///
+    /// # Errors
+    /// A text that says what is in the way; it is asked for again.
+    fn keep(&self, mailbox: RecipientId) -> Result<(), String>;
+
+    /// Gives up what was kept of a mailbox that is on hold no longer.
+    ///
+    /// # Errors
+    /// A text that says what is in the way; what was kept goes with the mailbox then.
+    fn release(&self, mailbox: RecipientId) -> Result<(), String>;
 }
 
 /// Mailboxes in which there never is anything.
@@ -27,6 +45,16 @@ impl Custody for NoCustody {
     }
 
     fn clean_up(&self, _: RecipientId) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn hold(&self, _: &Arc<BTreeSet<RecipientId>>) {}
+
+    fn keep(&self, _: RecipientId) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn release(&self, _: RecipientId) -> Result<(), String> {
         Ok(())
     }
 }

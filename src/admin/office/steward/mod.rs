@@ -110,17 +110,43 @@ pub fn reconcile(office: &Office) -> Vec<Moved> {
         agenda.follow(&snapshot, around(office, &settings, &snapshot, now));
         for id in put_off {
             match snapshot.recipient(id) {
-                Some(_) => agenda.put_off(id, now.plus(PATIENCE)),
+                Some(recipient) => {
+                    let around = around(office, &settings, &snapshot, now);
+                    agenda.look_again(recipient, around, now.plus(PATIENCE));
+                }
                 None => agenda.forget(id),
             }
         }
         agenda.end(&ids);
     }
+    keep_what_is_held(office);
     for step in &moved {
         tracing::info!(recipient = %step.address, trigger = step.trigger.map_or("forgotten", Trigger::name),
             state = step.state.name(), "the life of a mailbox went on");
     }
     moved
+}
+
+/// Lets those who keep contents know who is on hold, where that is another since the last time.
+fn keep_what_is_held(office: &Office) {
+    let (held, turned) = office.steward.agenda().holds();
+    if turned.is_empty() {
+        return;
+    }
+    let custody = &office.steward.custody;
+    custody.hold(&held);
+    let snapshot = office.directory.snapshot();
+    for id in turned {
+        let done = match (held.contains(&id), snapshot.recipient(id).map(|recipient| recipient.state())) {
+            (true, _) => custody.keep(id),
+            // What was kept goes with the mailbox.
+            (false, None | Some(State::Purging | State::Purged | State::StaleAttributes)) => Ok(()),
+            (false, Some(_)) => custody.release(id),
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, mailbox = %id, "what a hold keeps could not be brought up to date");
+        }
+    }
 }
 
 /// When something is due next, as of the last look.

@@ -1,10 +1,13 @@
 //! The reconciler on the sample organisation, with a clock that the tests move and contents that can be in the way.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::admin::office::tests::{contoso, office};
-use crate::admin::office::{DirectoryDesk, LifeOrder, MemoryDirectory, Planner, Request, Response, handle, identity};
+use crate::admin::office::{
+    DirectoryDesk, HoldOrder, LifeOrder, MemoryDirectory, Planner, Request, Response, handle, identity,
+};
 use crate::model::directory::Lifecycle;
 use crate::model::directory::lifecycle::hold::{Hold, HoldKind};
 use crate::world::{Clock as _, ManualClock};
@@ -13,6 +16,8 @@ use crate::world::{Clock as _, ManualClock};
 #[derive(Default)]
 struct Keeper {
     purged: Mutex<Vec<RecipientId>>,
+    held: Mutex<Arc<BTreeSet<RecipientId>>>,
+    kept: Mutex<Vec<RecipientId>>,
     disk_fails: AtomicBool,
     cleanup_fails: AtomicBool,
 }
@@ -28,6 +33,20 @@ impl Custody for Keeper {
 
     fn clean_up(&self, _: RecipientId) -> Result<(), String> {
         if self.cleanup_fails.load(Ordering::Relaxed) { Err("no reply".to_owned()) } else { Ok(()) }
+    }
+
+    fn hold(&self, who: &Arc<BTreeSet<RecipientId>>) {
+        *self.held.lock().unwrap() = Arc::clone(who);
+    }
+
+    fn keep(&self, mailbox: RecipientId) -> Result<(), String> {
+        self.kept.lock().unwrap().push(mailbox);
+        Ok(())
+    }
+
+    fn release(&self, mailbox: RecipientId) -> Result<(), String> {
+        self.kept.lock().unwrap().retain(|kept| *kept != mailbox);
+        Ok(())
     }
 }
 
@@ -295,4 +314,20 @@ fn an_object_that_a_hold_has_frozen_is_altered_by_what_resolves_that_only() {
     scene.licence("alice", true);
     assert_eq!(scene.state("alice"), State::Active);
     assert!(matches!(set(), Response::Done { .. }));
+}
+
+#[test]
+fn who_keeps_contents_hears_who_is_on_hold_and_when_the_delay_after_the_last_hold_is_over() {
+    let scene = Scene::new();
+    let (alice, held) = (scene.id("alice"), || scene.keeper.held.lock().unwrap().contains(&scene.id("alice")));
+    let order = |order| scene.ask(Request::Life(LifeOrder::Hold(order)));
+    let (identity, kind, name) = (|| "alice".to_owned(), HoldKind::LitigationHold, String::new);
+    order(HoldOrder::Place { identity: identity(), kind, name: name(), days: None });
+    assert!(held() && *scene.keeper.kept.lock().unwrap() == [alice]);
+    order(HoldOrder::Lift { identity: identity(), kind, name: name() });
+    scene.days(29);
+    assert!(held(), "a delay hold follows");
+    scene.days(1);
+    assert!(!held() && scene.keeper.kept.lock().unwrap().is_empty());
+    assert_eq!(next_due(&scene.office), None);
 }
