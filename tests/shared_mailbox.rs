@@ -260,6 +260,10 @@ fn s3_9_as_it_fills_up_sending_stops_first_and_then_receiving() {
     );
     let refusal = info.send(INFO, &[BOB], &letter(INFO, "too-full")).unwrap_err().to_string();
     assert!(refusal.starts_with("554 5.2.2 mailbox full; STOREDRV.Submission"), "{refusal}");
+    // Nor does anybody send as it; what she sends as herself goes.
+    let refusal = alice.send(INFO, &[BOB], &letter(INFO, "too-full-as")).unwrap_err().to_string();
+    assert!(refusal.starts_with("554 5.2.2 mailbox full; STOREDRV.Submission"), "{refusal}");
+    alice.send(ALICE, &[BOB], &letter(ALICE, "as-herself")).unwrap();
     // It still receives, up to the last threshold.
     for _ in 0..4 {
         alice.send(ALICE, &[INFO], &filling).unwrap();
@@ -276,6 +280,7 @@ fn s3_9_as_it_fills_up_sending_stops_first_and_then_receiving() {
     // A licence, or here more room, lets everything through again.
     done(&site, &["recipient", "set", "info", "--quota-send", "1GB", "--quota-receive", "2GB"]);
     info.send(INFO, &[BOB], &letter(INFO, "room-again")).unwrap();
+    alice.send(INFO, &[BOB], &letter(INFO, "room-again-as")).unwrap();
     let mut stranger = crate::support::smtp::Client::connect(site.inbound()).unwrap();
     stranger.send(eve, &[INFO], &letter(eve, "taken-again")).unwrap();
     server.mailbox("info").wait_for("taken-again");

@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+use crate::model::policy::moderation::Awaited;
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
     Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Moderated, Notify, Occasion, Permit,
     Posting, Proof, Refusal, Route, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author,
-    authorship, auto_reply, expand, sent_items, sign_in,
+    authorship, auto_reply, expand, quota, sent_items, sign_in,
 };
 use crate::model::smtp::replies::Answer;
 
@@ -292,7 +293,10 @@ impl Session<'_> {
                 Some(permit)
             }
             Err(refusal) => {
-                let cures = cure::recipient(self.snapshot, &refusal, text, self.account_of(sender));
+                let mut cures = cure::recipient(self.snapshot, &refusal, text, self.account_of(sender));
+                if let Some(what) = Address::parse(text).ok().and_then(|address| self.moderators_answer(&address)) {
+                    cures = vec![format!("{what}; only a moderator who signs in can answer")];
+                }
                 self.refuse(command, trail, &refusal, cures);
                 None
             }
@@ -318,6 +322,7 @@ impl Session<'_> {
         match author(self.snapshot, self.settings, signed_in, reverse_path, head.as_bytes(), &mut trail) {
             Ok(authored) => {
                 let mut outcome = vec![self.capacity(authored.submit_as)];
+                outcome.extend(self.owners_quota(signed_in, authored.submit_as));
                 if authored.reverse_path != *reverse_path {
                     outcome.push(format!("it leaves under the reverse-path <{}>", path_text(&authored.reverse_path)));
                 }
@@ -346,6 +351,15 @@ impl Session<'_> {
         }
     }
 
+    /// How full a mailbox is depends on the moment, but not whose mailbox counts.
+    fn owners_quota(&self, signed_in: &SignedIn, submit_as: SubmitAs) -> Option<String> {
+        let account = signed_in.account();
+        let mut counting = quota::sending_mailboxes(self.snapshot, self.settings, account, Some(submit_as));
+        let owner = counting.find(|mailbox| mailbox.id != account)?.primary();
+        let refusal = Refusal::SenderQuotaExceeded.bare_reply(self.settings);
+        Some(format!("{refusal} once the mailbox of {owner} may not send any more: franking mailbox show {owner}"))
+    }
+
     fn route(&mut self, sender: &Sender, posting: &Posting<'_>, permits: &[Permit]) {
         let mut trail = Vec::new();
         let expanded = expand(self.snapshot, self.settings, posting, permits, self.now, &mut trail);
@@ -363,6 +377,9 @@ impl Session<'_> {
                         "{address}: dropped, and nobody is told: the remote domain {domain} takes nothing forwarded"
                     ));
                     cures.push(format!("franking remote-domain set \"{domain}\" --auto-forward on"));
+                }
+                Expanded::Refused { address, .. } if self.is_answer(sender, &address) => {
+                    outcome.extend(self.moderators_answer(&address));
                 }
                 Expanded::Refused { address, refusal, passage } => {
                     let reply = refusal.bare_reply(self.settings);
@@ -384,6 +401,19 @@ impl Session<'_> {
         if let Some(step) = self.steps.last_mut() {
             step.cures = cures;
         }
+    }
+
+    fn is_answer(&self, sender: &Sender, address: &Address) -> bool {
+        matches!(sender, Sender::Account(_)) && Awaited::of(address, self.settings).is_some()
+    }
+
+    /// What an address is at which a moderator answers. Whether the message still waits is for the queue to say.
+    fn moderators_answer(&self, address: &Address) -> Option<String> {
+        let Awaited { message, place } = Awaited::of(address, self.settings)?;
+        Some(format!(
+            "{address}: the address at which moderators answer about recipient {place} of message {message:016X}; an \
+             answer is carried out, not delivered: franking moderation list"
+        ))
     }
 
     fn moderation(&self, moderated: &Moderated) -> String {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::counts::Counters;
-use crate::model::directory::RecipientId;
+use crate::model::directory::{Recipient, RecipientId};
 use crate::model::policy::limits::limits_of;
-use crate::model::policy::{Origin, Refusal, Tallies, TooSoon, quota};
+use crate::model::policy::{Origin, Refusal, Settings, SubmitAs, Tallies, TooSoon, quota};
 use crate::model::smtp::{CommitFailure, QueuedAs, Submission};
 use crate::server::Acceptor;
 use crate::store::live::{LiveDirectory, LiveSettings};
@@ -61,19 +61,24 @@ impl Intake {
         }
     }
 
-    /// Whether the account's own mailbox is too full to send. Before it is refused its directories are looked at: the
-    /// owner may just have made room.
-    async fn may_send(&self, account: RecipientId) -> Result<(), Refusal> {
+    /// Whether a mailbox of which the message is sent is too full to send. Before it is refused its directories are
+    /// looked at: somebody may just have made room.
+    async fn may_send(&self, account: RecipientId, submit_as: Option<SubmitAs>) -> Result<(), Refusal> {
         let (snapshot, settings) = (self.directory.current(), self.settings.current());
-        let recipient = snapshot.recipient(account).filter(|own| own.has_open_mailbox(settings.licensing()));
-        let Some(recipient) = recipient else { return Ok(()) };
-        let judge = |usage| quota::may_send(recipient, &settings, usage);
-        if let Some(usage) = self.counters.usage(account)
+        for mailbox in quota::sending_mailboxes(&snapshot, &settings, account, submit_as) {
+            self.has_room_to_send(mailbox, &settings).await?;
+        }
+        Ok(())
+    }
+
+    async fn has_room_to_send(&self, mailbox: &Recipient, settings: &Settings) -> Result<(), Refusal> {
+        let judge = |usage| quota::may_send(mailbox, settings, usage);
+        if let Some(usage) = self.counters.usage(mailbox.id)
             && judge(usage).is_ok()
         {
             return Ok(());
         }
-        match self.counters.mailboxes.examine(account).await {
+        match self.counters.mailboxes.examine(mailbox.id).await {
             Ok(usage) => judge(usage),
             Err(error) => {
                 tracing::warn!(%error, "what the mailbox of a sender holds cannot be counted; the message is taken");
@@ -113,7 +118,7 @@ impl Acceptor for Intake {
         if limits.sessions.is_some_and(|sessions| earlier_sessions >= usize::try_from(sessions).unwrap_or(usize::MAX)) {
             return Err(Refusal::ConcurrentSessionsExceeded);
         }
-        self.may_send(account).await?;
+        self.may_send(account, submission.submit_as).await?;
         let (tally, recipients) = (&self.counters.tally, submission.envelope.permits().len());
         let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
         let hold = tally.hold(account, recipients, limits.recipients_per_day);

@@ -5,13 +5,14 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use franking::model::directory::{Document, RecipientId, Snapshot};
+use franking::model::directory::{Document, Recipient, RecipientId, Snapshot};
 use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
 use franking::model::policy::limits::Received;
-use franking::model::policy::quota::Usage;
+use franking::model::policy::quota::{self, Usage};
 use franking::model::policy::sign_in::find_account;
 use franking::model::policy::{
-    Evidence, NoMailboxStep, Permit, Profile, Proof, Refusal, Resolution, Settings, SharedSignIn, Tallies,
+    Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof, Refusal, Resolution, Settings,
+    SharedSignIn, Tallies, Unrecorded, expand,
 };
 use franking::model::smtp::{
     Action, CommitFailure, Credentials, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts,
@@ -25,6 +26,7 @@ use super::{CLEAR, directory};
 struct Stage {
     session: Session,
     snapshot: Snapshot,
+    settings: Arc<Settings>,
     now: Timestamp,
     /// The dialogue as it came out.
     text: String,
@@ -66,9 +68,18 @@ pub(super) fn hold(script: &Script) -> String {
     let snapshot = directory(script.key("directory").unwrap_or("contoso"));
     let mut text = script.head.join("\n");
     text.push('\n');
-    let session = Session::new(options(script), now);
-    let mut stage =
-        Stage { session, snapshot, now, text, next_check_fails: false, next_commit: None, counts: Told::default() };
+    let options = options(script);
+    let settings = Arc::clone(&options.settings);
+    let mut stage = Stage {
+        session: Session::new(options, now),
+        snapshot,
+        settings,
+        now,
+        text,
+        next_check_fails: false,
+        next_commit: None,
+        counts: Told::default(),
+    };
     // What is set up before the client says anything stands before the banner.
     let set_up = script.steps.iter().position(|step| matches!(step, Step::Client { .. })).unwrap_or(0);
     for (index, step) in script.steps.iter().enumerate() {
@@ -163,7 +174,7 @@ impl Stage {
                     self.tell(Input::CredentialsJudged(verdict));
                 }
                 Action::Commit(submission) => {
-                    let outcome = match self.next_commit.take() {
+                    let outcome = match self.next_commit.take().or_else(|| self.too_full_to_send(&submission)) {
                         Some(failure) => Err(failure),
                         None => {
                             self.print(&submission);
@@ -176,6 +187,17 @@ impl Stage {
                 Action::StartTls | Action::Body(_) | Action::DiscardBody | Action::Delay(_) => {}
             }
         }
+    }
+
+    /// What the shell does with a mailbox of the sender that the dialogue says is full.
+    fn too_full_to_send(&self, submission: &Submission) -> Option<CommitFailure> {
+        let Origin::Account(account) = submission.envelope.origin() else { return None };
+        let judge = |mailbox: &Recipient| {
+            let usage = self.counts.usage(mailbox.id).unwrap_or_default();
+            quota::may_send(mailbox, &self.settings, usage).err()
+        };
+        let mut mailboxes = quota::sending_mailboxes(&self.snapshot, &self.settings, account, submission.submit_as);
+        mailboxes.find_map(judge).map(CommitFailure::Refused)
     }
 
     fn check(&mut self, credentials: &Credentials) -> Verdict {
@@ -197,6 +219,15 @@ impl Stage {
         for permit in envelope.permits() {
             let resolution = self.resolution(permit);
             let _ = writeln!(self.text, "Q: to <{}> {resolution}, {:?}", permit.path(), permit.dsn());
+        }
+        let posting = Posting::of(&self.snapshot, envelope, &submission.head, submission.body_bytes);
+        let expanded = expand(&self.snapshot, &self.settings, &posting, envelope.permits(), self.now, &mut Unrecorded);
+        for end in expanded {
+            if let Expanded::Moderated(moderated) = end {
+                let address = |id: &RecipientId| self.snapshot.recipient(*id).unwrap().primary().to_string();
+                let moderators: Vec<String> = moderated.waiting.moderators.iter().map(address).collect();
+                let _ = writeln!(self.text, "Q: <{}> waits for {moderators:?}", moderated.address);
+            }
         }
         for keeper in envelope.sent_items().keepers() {
             let keeper = self.snapshot.recipient(*keeper).map_or_else(String::new, |found| found.primary().to_string());

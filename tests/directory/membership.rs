@@ -109,6 +109,31 @@ fn requests_and_owners_are_bounded() {
 }
 
 #[test]
+fn a_group_has_no_more_than_100_000_direct_members() {
+    let snapshot = group("MailUniversalDistributionGroup", "").unwrap();
+    let id = named(&snapshot, "group").id;
+    // Nobody has these identities: what is within the bound fails for that.
+    let joining =
+        |count: u64| Change::AddMembers { group: id, members: (1_000..1_000 + count).map(RecipientId).collect() };
+    let refused = |change: Change| snapshot.apply(&[change]).unwrap_err();
+    assert!(matches!(refused(joining(100_000)), ChangeError::UnknownRecipient(_)));
+    let error = refused(joining(100_001));
+    assert!(matches!(error, ChangeError::TooManyMembers { count: 100_001, .. }), "{error}");
+    assert!(
+        error.to_string().starts_with("A group has at most 100000 direct members, and \"group\" would have 100001.")
+    );
+    // Twice the same is once.
+    let mut twice: Vec<RecipientId> = (1_000..101_000).map(RecipientId).collect();
+    twice.push(RecipientId(1_000));
+    let twice = Change::AddMembers { group: id, members: twice };
+    assert!(matches!(refused(twice), ChangeError::UnknownRecipient(_)));
+    let mut whole = Recipient::clone(named(&snapshot, "group"));
+    whole.group.as_mut().unwrap().set_members((1_000..101_001).map(RecipientId).collect());
+    let error = refused(Change::PutRecipient(Box::new(whole)));
+    assert!(matches!(error, ChangeError::TooManyMembers { .. }), "{error}");
+}
+
+#[test]
 fn security_groups_are_never_open_and_room_lists_hold_rooms() {
     for open in ["member_join_restriction = \"Open\"", "member_depart_restriction = \"Open\""] {
         let refused = group("MailUniversalSecurityGroup", open).unwrap_err();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use franking::model::directory::Snapshot;
 use franking::model::mail::header::{Mailboxes, fields, mailboxes};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
-use franking::model::policy::quota::{Stage, Thresholds, Usage, may_receive, may_send, thresholds};
+use franking::model::policy::quota::{Stage, Thresholds, Usage, may_receive, may_send, sending_mailboxes, thresholds};
 use franking::model::policy::sign_in::may_submit;
 use franking::model::policy::{
     Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Known, Moderated, Notify, Occasion,
@@ -231,6 +231,18 @@ impl Asked<'_> {
         let (sends, takes) =
             (may_send(recipient, &self.settings, usage), may_receive(recipient, &self.settings, usage));
         super::oracle::in_words(bounds, warned, &words(sends), &words(takes))
+    }
+
+    /// Whether what `account` submits under the address `used` is taken while mailboxes hold so many octets.
+    pub(super) fn room_to_send(&self, account: &str, used: &str, holds: impl Fn(&str) -> u64) -> String {
+        let account = build::id(self.world, account);
+        let capacity = submit_as(&self.snapshot, &self.settings, account, &address(used), &mut Unrecorded);
+        let mut mailboxes = sending_mailboxes(&self.snapshot, &self.settings, account, Some(capacity));
+        let judged = mailboxes.try_for_each(|mailbox| {
+            let usage = Usage { bytes: holds(self.name(mailbox.id.0)), messages: 1 };
+            may_send(mailbox, &self.settings, usage)
+        });
+        judged.map_or_else(|refusal| name_of(&refusal), |()| "yes".to_owned())
     }
 
     /// The text with which a mailbox answers, or why it does not.

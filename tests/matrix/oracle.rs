@@ -18,7 +18,7 @@ mod replies;
 pub(super) use admission::{Post, admit};
 pub(super) use authorship::{Letter, author};
 pub(super) use expansion::{approved, ends};
-pub(super) use quota::{in_words, is_told_again, room};
+pub(super) use quota::{in_words, is_told_again, room, room_to_send};
 pub(super) use replies::{Case, reasons};
 
 /// What is assumed of each profile: the columns of decision D1, in words.

@@ -110,6 +110,26 @@ fn the_tag_of_a_foreign_address_stays() {
 }
 
 #[test]
+fn postmaster_and_abuse_with_a_tag_reach_whom_they_reach_without_it() {
+    let found = |snapshot: &Snapshot, path: &str| {
+        resolve(snapshot, &settings(), &ForwardPath::Mailbox(address(path)), &mut Unrecorded)
+    };
+    let nobody = organisation("");
+    for path in ["postmaster+x@contoso.example", "Abuse+1@contoso.example"] {
+        assert_eq!(found(&nobody, path), Resolution::PostmasterMailbox, "{path}");
+    }
+    assert_eq!(found(&nobody, "sales+x@contoso.example"), Resolution::Unknown(address("sales+x@contoso.example")));
+    let someone = organisation(
+        "[[recipient]]\ntype = \"SharedMailbox\"\naddress = \"desk@contoso.example\"\n\
+         aliases = [\"abuse@contoso.example\"]\n",
+    );
+    let desk = Resolution::Mailbox(id(&someone, "desk@contoso.example"));
+    assert_eq!(found(&someone, "abuse+x@contoso.example"), desk);
+    let plain = organisation("[organisation]\ndisable_plus_address_in_recipients = true\n");
+    assert_eq!(found(&plain, "abuse+x@contoso.example"), Resolution::Unknown(address("abuse+x@contoso.example")));
+}
+
+#[test]
 fn our_own_senders_leave_under_their_own_address_and_foreign_ones_under_ours() {
     let snapshot = organisation(FOREIGN_CONTACT);
     let alice = Origin::Account(id(&snapshot, "alice@contoso.example"));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::admin::office::tests::contoso;
 use crate::model::policy::Profile;
+use crate::model::policy::settings::SrsKey;
 
 fn ask(query: Query) -> Explanation {
     explain(&contoso(), &Settings::default(), &query, Timestamp::EPOCH)
@@ -60,6 +61,38 @@ fn send_as_is_refused_after_data_and_names_the_grant() {
     let early = Settings { refuse_early: true, ..Settings::default() };
     let explanation = explain(&contoso(), &early, &query, Timestamp::EPOCH);
     assert_eq!(explanation.steps.last().unwrap().command, "MAIL FROM:<info@contoso.example>");
+}
+
+#[test]
+fn whose_quota_counts_is_told_with_the_capacity() {
+    let told = |from: &str| {
+        let query = submission("alice@contoso.example", from, &["bob@contoso.example"]);
+        ask(query).steps.iter().flat_map(|step| step.outcome.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let owners = "may not send any more: franking mailbox show info@contoso.example";
+    let text = told("info@contoso.example");
+    assert!(text.contains("554 5.2.2") && text.contains(owners), "{text}");
+    assert!(!told("alice@contoso.example").contains("5.2.2"));
+}
+
+#[test]
+fn the_address_of_a_moderators_answer_is_told_for_what_it_is() {
+    let settings = Settings { srs_keys: vec![SrsKey([7; 32])], ..Settings::default() };
+    let awaited = Awaited { message: 0x2A, place: 3 };
+    let address = awaited.address(&contoso(), &settings).unwrap().to_string();
+    let asked = |query: Query| explain(&contoso(), &settings, &query, Timestamp::EPOCH);
+    let what =
+        format!("{address}: the address at which moderators answer about recipient 3 of message 000000000000002A");
+    let explanation = asked(submission("alice@contoso.example", "", &[&address]));
+    let last = explanation.steps.last().unwrap();
+    assert!(last.outcome.iter().any(|line| line.starts_with(&what)), "{last:?}");
+    // A stranger is refused as for any address that nobody has.
+    let explanation = asked(inbound(&address));
+    let last = explanation.steps.last().unwrap();
+    assert!(!last.accepted && last.cures.iter().any(|line| line.starts_with(&what)), "{last:?}");
+    // Nobody makes such an address without the key.
+    let forged = explain(&contoso(), &Settings::default(), &inbound(&address), Timestamp::EPOCH);
+    assert!(!forged.steps.last().unwrap().cures.iter().any(|line| line.contains("moderators answer")));
 }
 
 #[test]

@@ -22,13 +22,15 @@ use crate::world::ManualClock;
 use crate::world::disk::{Disk, SimulatedDisk};
 
 const ALICE: RecipientId = RecipientId(1);
+/// A shared mailbox that may send up to 100 octets.
+const INFO: RecipientId = RecipientId(3);
 const BOB: &str = "bob@contoso.example";
 
 fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-/// Alice, whom `change` changes, and bob.
+/// Alice, whom `change` changes, bob, and info.
 fn contoso(change: impl FnOnce(&mut Recipient)) -> Snapshot {
     let domain = AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
     let user = |id: u64, name: &str| {
@@ -40,7 +42,9 @@ fn contoso(change: impl FnOnce(&mut Recipient)) -> Snapshot {
     let mut alice = user(1, "alice");
     change(&mut alice);
     let put = |user: Recipient| Change::PutRecipient(Box::new(user));
-    Snapshot::default().apply(&[Change::PutDomain(domain), put(alice), put(user(2, "bob"))]).unwrap()
+    let mut info = Recipient::new(INFO, RecipientType::SharedMailbox, "info", address("info@contoso.example"));
+    info.quota = Some(Box::new(Quota { prohibit_send: Some(Limit::Bytes(100)), ..Quota::default() }));
+    Snapshot::default().apply(&[Change::PutDomain(domain), put(alice), put(user(2, "bob")), put(info)]).unwrap()
 }
 
 /// An intake that survives a kill.
@@ -116,10 +120,16 @@ impl Scene {
         Ok(())
     }
 
-    /// Puts octets into alice's mailbox.
-    async fn fill(&self, id: &str, bytes: usize) -> std::path::PathBuf {
+    /// Admits what alice sends in this capacity.
+    async fn admit(&self, submit_as: SubmitAs) -> Result<(), Refusal> {
+        let submission = Submission { submit_as: Some(submit_as), ..self.submission(1) };
+        self.intake.admit(&submission, 0).await.map(drop)
+    }
+
+    /// Puts octets into a mailbox.
+    async fn fill(&self, mailbox: RecipientId, id: &str, bytes: usize) -> std::path::PathBuf {
         let delivery = Delivery {
-            mailbox: MailboxName::of_recipient(ALICE),
+            mailbox: MailboxName::of_recipient(mailbox),
             folder: Folder::Inbox,
             name: DeliveryName::new(id, 0, 1).unwrap(),
             head: Vec::new(),
@@ -217,9 +227,9 @@ async fn whose_own_mailbox_is_full_does_not_send_until_room_was_made() {
     let scene = Scene::new(Profile::ExchangeOnline, |alice| {
         alice.quota = Some(Box::new(Quota { prohibit_send: Some(Limit::Bytes(100)), ..Quota::default() }));
     });
-    scene.fill("a1", 99).await;
+    scene.fill(ALICE, "a1", 99).await;
     scene.accept(1).await.unwrap();
-    let file = scene.fill("a2", 1).await;
+    let file = scene.fill(ALICE, "a2", 1).await;
     let mut scene = scene.kill();
     assert_eq!(scene.accept(1).await, Err(Refusal::SenderQuotaExceeded));
     // A reader removes a message behind our back: the very next one is accepted.
@@ -229,4 +239,24 @@ async fn whose_own_mailbox_is_full_does_not_send_until_room_was_made() {
     scene = scene.kill();
     let tally = &scene.intake.counters.tally;
     assert_eq!(tally.sent(ALICE).recipients_of_day, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_shared_mailbox_is_not_sent_as_until_room_was_made() {
+    let scene = Scene::new(Profile::ExchangeOnline, |_| {});
+    scene.fill(INFO, "a1", 99).await;
+    let capacities = [SubmitAs::As(INFO), SubmitAs::OnBehalf(INFO)];
+    for capacity in capacities {
+        assert_eq!(scene.admit(capacity).await, Ok(()), "{capacity:?}");
+    }
+    let file = scene.fill(INFO, "a2", 1).await;
+    for capacity in capacities {
+        assert_eq!(scene.admit(capacity).await, Err(Refusal::SenderQuotaExceeded), "{capacity:?}");
+    }
+    // What she sends as herself is none of its business.
+    assert_eq!(scene.admit(SubmitAs::Own).await, Ok(()));
+    scene.disk.remove(&file).unwrap();
+    for capacity in capacities {
+        assert_eq!(scene.admit(capacity).await, Ok(()), "{capacity:?}");
+    }
 }

@@ -365,6 +365,35 @@ fn who_was_disabled_after_the_message_came_has_it_all_the_same() {
     });
 }
 
+#[test]
+fn a_copy_for_sent_items_that_is_delivered_again_after_a_crash_is_there_once() {
+    in_runtime(async {
+        let house = House::new(None);
+        let id = house.submit("info@contoso.example", &["bob@contoso.example"]).await;
+        let message = house.agents.queue.message(id).await.unwrap();
+        let (snapshot, settings) = (house.agents.directory.snapshot(), house.agents.settings.current());
+        assert_eq!(message.envelope.sent_items().keepers(), [ALICE, INFO]);
+        for (place, keeper) in [(1, ALICE), (2, INFO)] {
+            let Target { addressee, .. } = Target::sent_copy(snapshot.recipient(keeper).unwrap());
+            let deliver = async |agent: &MailboxAgent, repeat_possible| {
+                let copy = Copy { message: &message, place, addressee: &addressee, repeat_possible };
+                let outcome = agent.deliver(copy, &snapshot, &settings, house.clock.now()).await;
+                assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
+            };
+            deliver(&house.agents.mailboxes, false).await;
+            // The outcome was not recorded any more: whoever starts next knows of no delivery, and makes it again.
+            let disk: Arc<dyn Disk> = Arc::new(house.disk.clone());
+            let next = MailboxStore::open(disk, Path::new("/mail"), "mx.contoso.example", 2).unwrap();
+            deliver(&MailboxAgent::new(Arc::new(next)), true).await;
+            let [(path, copy)] = house.sent(keeper).try_into().unwrap();
+            assert!(
+                path.to_string_lossy().ends_with(":2,S") && copy.contains("\n\nGood morning\n"),
+                "{path:?}: {copy}"
+            );
+        }
+    });
+}
+
 /// A way out that never answers, and counts how often it was tried.
 #[derive(Default)]
 struct Hanging(std::sync::atomic::AtomicUsize);

@@ -202,6 +202,19 @@ pub enum ChangeError {
         /// How many are permitted.
         max: usize,
     },
+    /// More direct members than a group may have (spec section 2.5).
+    #[error(
+        "A group has at most {max} direct members, and \"{group}\" would have {count}. Make groups of some of them, \
+         and those its members."
+    )]
+    TooManyMembers {
+        /// The name of the group.
+        group: Box<str>,
+        /// How many it would have.
+        count: usize,
+        /// How many are permitted.
+        max: usize,
+    },
     /// More requests to join than may wait.
     #[error("A group has at most {max} requests that wait.")]
     TooManyRequests {

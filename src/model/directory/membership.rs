@@ -11,6 +11,9 @@ use crate::model::mail::Address;
 
 /// Owners of one group, at most (spec section 2.5).
 pub const OWNERS_MAX: usize = 10;
+/// Direct members that a group may have (spec section 2.5). One that has more already may lose some, and be changed
+/// otherwise.
+pub const MEMBERS_MAX: usize = 100_000;
 /// Requests that wait in one group, at most; more are refused until an owner has decided.
 pub const REQUESTS_MAX: usize = 1_000;
 

@@ -8,7 +8,7 @@ use super::filter::Filter;
 use super::licence::{SEATED_LABELS_MAX, is_label};
 use super::lifecycle::Lifecycle;
 use super::limit::Limit;
-use super::membership::{DepartRestriction, JoinRestriction, OWNERS_MAX, REQUESTS_MAX};
+use super::membership::{DepartRestriction, JoinRestriction, MEMBERS_MAX, OWNERS_MAX, REQUESTS_MAX};
 use super::moderation::MODERATORS_MAX;
 use super::proxy::OtherProxy;
 use super::recipient::{Organisation, Recipient, RecipientId};
@@ -35,8 +35,8 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     recipient.provisioning.as_deref().map_or(Ok(()), |provisioning| provisioning.holds.judge())?;
     moderation(snapshot, recipient)?;
     auto_reply::judge(recipient)?;
-    references(snapshot, recipient)?;
-    group_rules(snapshot, recipient)
+    group_rules(snapshot, recipient)?;
+    references(snapshot, recipient)
 }
 
 /// Judges what no two objects may share: name, addresses and login.
@@ -84,7 +84,24 @@ pub(super) fn members(snapshot: &Snapshot, group: RecipientId, members: &[Recipi
     if !group.recipient_type.is_group() || group.recipient_type == RecipientType::DynamicDistributionGroup {
         return Err(ChangeError::NotAGroup(group.name.clone()));
     }
+    let has = |id: &RecipientId| group.group.as_deref().is_some_and(|half| half.has_member(*id));
+    let mut joining: Vec<RecipientId> = members.iter().copied().filter(|id| !has(id)).collect();
+    joining.sort_unstable();
+    joining.dedup();
+    member_count(group, member_count_of(group), member_count_of(group) + joining.len())?;
     rooms(snapshot, group, members)
+}
+
+fn member_count_of(group: &Recipient) -> usize {
+    group.group.as_deref().map_or(0, |half| half.members().len())
+}
+
+/// Refuses growth beyond what a group may have.
+fn member_count(group: &Recipient, former: usize, count: usize) -> Result<(), ChangeError> {
+    if count > MEMBERS_MAX && count > former {
+        return Err(ChangeError::TooManyMembers { group: group.name.clone(), count, max: MEMBERS_MAX });
+    }
+    Ok(())
 }
 
 /// Judges a request to join a group.
@@ -114,6 +131,8 @@ fn group_rules(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeE
     let Some(group) = recipient.group.as_deref() else {
         return Ok(());
     };
+    let former = snapshot.recipient(recipient.id).map_or(0, |former| member_count_of(former));
+    member_count(recipient, former, group.members().len())?;
     if group.managed_by.len() > OWNERS_MAX {
         return Err(ChangeError::TooManyOwners { max: OWNERS_MAX });
     }

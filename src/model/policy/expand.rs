@@ -386,7 +386,10 @@ impl<'world, T: Trail> Expansion<'world, T> {
         }
         if let Some(owner) = self.snapshot.recipient(owner) {
             let via = self.rewriter(owner, branch.way.via.as_ref());
-            Arc::make_mut(&mut branch.way).via = Some(via);
+            // A mailbox of ours over in our other system gets mail as it was sent: that is no way out (spec section 5.3).
+            let others = owner.recipient_type.is_external() && !owner.recipient_type.is_remote();
+            let leaves = self.snapshot.receiving_domain(address.domain()).is_none();
+            Arc::make_mut(&mut branch.way).via = Some(via).filter(|_| others || !leaves);
         }
         let Some(domain) = self.snapshot.receiving_domain(address.domain()) else {
             return self.leave(address, Route::Domain, branch);

@@ -8,7 +8,8 @@ use core::time::Duration;
 
 use super::refusal::Refusal;
 use super::settings::Settings;
-use crate::model::directory::{Limit, Recipient, RecipientType};
+use super::submit_as::SubmitAs;
+use crate::model::directory::{Limit, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::Timestamp;
 
 /// What a mailbox holds, over all its folders.
@@ -211,7 +212,28 @@ impl Thresholds {
     }
 }
 
-/// Whether the owner of a mailbox may send.
+/// The mailboxes that must have room for what `account` submits: its own, and that of the owner as whom or on whose
+/// behalf it sends. A mailbox that reached `ProhibitSendQuota` sends nothing, whoever writes for it: nobody signs in as
+/// a shared mailbox, so nothing else would stop it (spec S3-9). Only mailboxes that are open here are among them: a
+/// group or contact stores nothing.
+///
+/// A message of several authors is judged by the one who answers for it, as everywhere else.
+pub fn sending_mailboxes<'a>(
+    snapshot: &'a Snapshot,
+    settings: &Settings,
+    account: RecipientId,
+    submit_as: Option<SubmitAs>,
+) -> impl Iterator<Item = &'a Recipient> {
+    let licensing = settings.licensing();
+    let owner = match submit_as {
+        Some(SubmitAs::As(owner) | SubmitAs::OnBehalf(owner)) => Some(owner),
+        Some(SubmitAs::Own | SubmitAs::Denied) | None => None,
+    };
+    let found = core::iter::once(account).chain(owner).filter_map(|id| snapshot.recipient(id));
+    found.map(|recipient| &**recipient).filter(move |recipient| recipient.has_open_mailbox(licensing))
+}
+
+/// Whether a mailbox may send, or be sent as.
 ///
 /// # Errors
 /// `SenderQuotaExceeded`, for the end of the message.
@@ -254,7 +276,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::directory::{Quota, RecipientId};
+    use crate::model::directory::Quota;
     use crate::model::mail::Address;
     use crate::model::policy::Profile;
 

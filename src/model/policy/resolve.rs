@@ -97,7 +97,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
             return resolution;
         }
         // Known, but without a mailbox that can receive: as if it did not exist.
-        return accepted.map_or_else(|| Resolution::Foreign(address.clone()), |_| unknown(address));
+        return accepted.map_or_else(|| Resolution::Foreign(address.clone()), |_| unknown(snapshot, address));
     }
     let Some(domain) = accepted else {
         return Resolution::Foreign(address.clone());
@@ -105,7 +105,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     if trail.asks("the domain is an internal relay", domain.domain_type.is_relay()) {
         return Resolution::InternalRelay(address.clone());
     }
-    unknown(address)
+    unknown(snapshot, address)
 }
 
 /// What an address that nobody has is refused with: a legacy distinguished name has a word of its own, which tells the
@@ -141,7 +141,9 @@ fn find_encapsulated<'snapshot>(
 pub fn reaches_someone(snapshot: &Snapshot, path: &ForwardPath) -> bool {
     match path {
         ForwardPath::Postmaster => true,
-        ForwardPath::Mailbox(address) => is_role(address) && snapshot.receiving_domain(address.domain()).is_some(),
+        ForwardPath::Mailbox(address) => {
+            is_role(snapshot, address) && snapshot.receiving_domain(address.domain()).is_some()
+        }
     }
 }
 
@@ -150,23 +152,24 @@ pub(super) fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
     match path {
         ForwardPath::Postmaster => true,
         ForwardPath::Mailbox(address) => {
-            is_postmaster_local(address) && snapshot.accepted_domain(address.domain()).is_some()
+            let local = address.local().as_str();
+            local.eq_ignore_ascii_case("postmaster") && snapshot.accepted_domain(address.domain()).is_some()
         }
     }
 }
 
-fn is_postmaster_local(address: &Address) -> bool {
-    address.local().as_str().eq_ignore_ascii_case("postmaster")
-}
-
-/// The roles that every domain has (RFC 2142 section 2).
-fn is_role(address: &Address) -> bool {
-    is_postmaster_local(address) || address.local().as_str().eq_ignore_ascii_case("abuse")
+/// The roles that every domain has (RFC 2142 section 2). With a tag they reach whoever they reach without it, as every
+/// address does, unless somebody has the tagged address for himself.
+fn is_role(snapshot: &Snapshot, address: &Address) -> bool {
+    let tags = !snapshot.organisation().disable_plus_address_in_recipients;
+    let untagged = address.local().without_tag().filter(|_| tags && snapshot.find_by_address(address).is_none());
+    let local = untagged.as_ref().unwrap_or_else(|| address.local()).as_str();
+    ["postmaster", "abuse"].iter().any(|role| local.eq_ignore_ascii_case(role))
 }
 
 /// Unknown, unless it is postmaster or abuse, who always reach someone.
-fn unknown(address: &Address) -> Resolution {
-    if is_role(address) {
+fn unknown(snapshot: &Snapshot, address: &Address) -> Resolution {
+    if is_role(snapshot, address) {
         return Resolution::PostmasterMailbox;
     }
     Resolution::Unknown(address.clone())

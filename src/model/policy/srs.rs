@@ -3,6 +3,11 @@
 //! The form is the cloud's (spec section 5.3): `<local>+SRS=<hash>=<day>=<domain>=<local of the sender>@<our domain>`.
 //! The hash is an HMAC-SHA-256 over day, domain and local part, so nobody can use us to send reports to strangers; the
 //! day stamp makes an old address worthless. Only the envelope is rewritten, never the header.
+//!
+//! What goes to a remote mailbox, or to one that waits for its migration where it still is, is not rewritten: the other
+//! system is the organisation's own, which takes mail from here whoever the sender is, and its filters and reports are
+//! to see the sender. Spec section 5.3 calls it likely for mail bound for on-premises; decision D4 names rewriting for
+//! mail users and contacts alone, and forwarding to such a mailbox counts as inside, too.
 
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;

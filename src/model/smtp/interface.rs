@@ -139,7 +139,7 @@ pub enum Input<'a> {
 pub struct Submission {
     /// Who sends what to whom.
     pub envelope: Envelope,
-    /// In which capacity the account sends, for copies in Sent Items; `None` for mail from other servers.
+    /// In which capacity the account sends, which says whose quota counts; `None` for mail from other servers.
     pub submit_as: Option<SubmitAs>,
     /// The header with this server's trace field at its top, up to and including the empty line.
     pub head: Vec<u8>,

@@ -5,7 +5,7 @@ use franking::model::policy::quota::notice_is_due;
 
 use super::super::asked::Asked;
 use super::super::oracle;
-use super::super::plain::{KINDS, Thing, World};
+use super::super::plain::{KINDS, Thing, World, address_of};
 use super::super::tally::{Question, Tally};
 use super::sign_in::product;
 use super::{BOTH, PROFILES};
@@ -50,6 +50,7 @@ const OWN: [[u64; 3]; 13] = [
 ];
 
 pub(in super::super) fn all(tally: &mut Tally) {
+    sending(tally);
     let mailboxes = KINDS.into_iter().filter(|kind| kind.ends_with("Mailbox") && !kind.starts_with("Remote"));
     for kind in mailboxes.filter(|kind| *kind != "ShardMailbox") {
         for (plans, own, profile) in product(&PLANS, &OWN, &PROFILES) {
@@ -59,6 +60,45 @@ pub(in super::super) fn all(tally: &mut Tally) {
                     (thing.forward_object, thing.keep_copy) = (forwards, keep);
                 });
                 ask(tally, &World::new(profile, vec![Thing::new("bob", "SharedMailbox"), it]));
+            }
+        }
+    }
+}
+
+/// Whose mailbox must have room: every kind of owner, open or not, sent as in every way, around the threshold of either.
+fn sending(tally: &mut Tally) {
+    const SHAPES: [&[(&str, &str, bool)]; 5] = [
+        &[],
+        &[("SendAs", "alice", false)],
+        &[("SendOnBehalf", "alice", false)],
+        &[("SendAs", "alice", false), ("SendAs", "alice", true), ("SendOnBehalf", "alice", false)],
+        &[("SendOnBehalf", "alice", false), ("SendAs", "alice", false)],
+    ];
+    let own = [GIB, 2 * GIB, 3 * GIB];
+    let holds = [0, 2 * GIB - 1, 2 * GIB, 3 * GIB];
+    for (kind, shape, profile) in product(&KINDS, &SHAPES, &PROFILES) {
+        for (licensed, state) in [(true, ""), (false, ""), (true, "disconnected"), (true, "awaiting migration")] {
+            if !state.is_empty() && kind != "UserMailbox" {
+                continue;
+            }
+            let alice = Thing::new("alice", "UserMailbox").with(|thing| thing.quota = own);
+            let owner = Thing::new("owner", kind).with(|thing| {
+                if kind.ends_with("Mailbox") && !kind.starts_with("Remote") && kind != "ShardMailbox" {
+                    thing.quota = own;
+                }
+                if !state.is_empty() {
+                    thing.state = state;
+                }
+                (thing.licensed, thing.grants) = (licensed, shape.to_vec());
+            });
+            let world = World::new(profile, vec![alice, owner]);
+            let asked = Asked::new(&world);
+            for (hers, its, used) in product(&holds, &holds, &["owner", "alice"]) {
+                let held = |name: &str| if name == "alice" { hers } else { its };
+                let expected = oracle::room_to_send(&world, ["alice", used], held);
+                let actual = asked.room_to_send("alice", &address_of(used), held);
+                let question = || format!("Alice holds {hers} octets, the owner {its}; she sends as {used}.");
+                tally.cell(&asked, (&expected, &actual), question, Question::sign_in("alice"));
             }
         }
     }

@@ -62,7 +62,8 @@ DeliverToMailboxAndForward.
         "### The sender under which mail leaves
 
 Sender Rewriting Scheme: a foreign reverse-path leaves under the address of the object that passed the message on, so
-that reports come back here. From stays as it is.
+that reports come back here. From stays as it is. On the way to a mailbox in the organisation's own other system the
+reverse-path stays, too.
 
 ",
     );
@@ -280,6 +281,16 @@ fn rewriting(text: &mut String) {
         (
             "to a remote mailbox of a relay domain",
             Thing::new("it", "RemoteUserMailbox").with(|thing| thing.outside = "it@hybrid.contoso.example"),
+        ),
+        (
+            "to a remote mailbox of another domain",
+            Thing::new("it", "RemoteUserMailbox").with(|thing| thing.outside = "it@fabrikam.example"),
+        ),
+        (
+            "to a mailbox that waits for its migration",
+            Thing::new("it", "UserMailbox").with(|thing| {
+                (thing.state, thing.outside) = ("awaiting migration", "it@fabrikam.example");
+            }),
         ),
     ];
     for (name, it) in choices {

@@ -284,9 +284,14 @@ impl<'a> Walk<'a> {
         Branch { hears, ..branch.clone() }
     }
 
-    /// Mail that leaves. Spec section 5.3: what an object of ours passes on for a stranger leaves under its name.
+    /// Mail that leaves. Spec section 5.3: what an object of ours passes on for a stranger leaves under its name. On the
+    /// way to a mailbox in the organisation's other system it leaves as it came.
     fn relay(&mut self, address: &str, branch: &Branch) {
-        let passes_on = branch.chain.last().map(|(name, _)| *name);
+        let over_there = |name: &str| {
+            let thing = self.world.thing(name).filter(|thing| is_the_organisations(thing));
+            thing.is_some_and(|thing| matches!(leads_to(self.world, thing), Place::Outside(_)))
+        };
+        let passes_on = branch.chain.last().map(|(name, _)| *name).filter(|name| !over_there(name));
         let rewritten = passes_on
             .filter(|_| self.world.rewrites_senders && self.post.has_foreign_path() && branch.hears == "the sender");
         let rewritten = rewritten.map_or_else(String::new, |name| format!(", sender rewritten by {name}"));

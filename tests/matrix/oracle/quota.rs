@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::super::plain::{Thing, World};
+use super::super::plain::{Thing, World, address_of};
 use super::super::table::Table;
-use super::{expansion, has_open_mailbox, yes_no};
+use super::{capacity, expansion, has_open_mailbox, yes_no};
 
 /// Spec section 2.4, second table, in hundredths of a gigabyte: a mailbox that needs no licence has what Plan 1 gives,
 /// and Plan 2, or Plan 1 with archiving, lifts it.
@@ -85,6 +85,36 @@ pub(in super::super) fn room(world: &World, thing: &Thing, holds: u64) -> String
     // Only what stores mail is full: not what passes everything on, and not what is no mailbox here.
     let stores = has_open_mailbox(world, thing) && expansion::keeps_a_copy(thing);
     in_words(bounds, warned == "yes", sends, if stores { takes } else { "yes" })
+}
+
+/// Spec S3-9 and decision D5: a mailbox that may not send is not sent as either, whoever writes.
+static SENDING: LazyLock<Table> = LazyLock::new(|| {
+    Table::read(
+        "account | capacity     | owner | answer
+         full    | *            | *     | SenderQuotaExceeded
+         room    | itself       | *     | yes
+         room    | denied       | *     | yes
+         room    | as           | full  | SenderQuotaExceeded
+         room    | on behalf of | full  | SenderQuotaExceeded
+         room    | *            | room  | yes",
+    )
+});
+
+/// Whether what `account` submits under an address of `owner` is taken while mailboxes hold so many octets.
+pub(in super::super) fn room_to_send(
+    world: &World,
+    [account, owner]: [&str; 2],
+    holds: impl Fn(&str) -> u64,
+) -> String {
+    let capacity = capacity(world, account, &address_of(owner));
+    let full = |name: &str| {
+        let thing = world.thing(name).unwrap();
+        // What is no mailbox here holds nothing that could be too much.
+        let full = has_open_mailbox(world, thing) && holds(name) >= bounds(world, thing)[1];
+        if full { "full" } else { "room" }
+    };
+    let capacity = capacity.strip_suffix(owner).unwrap_or(&capacity).trim();
+    SENDING.answer(&[("account", full(account)), ("capacity", capacity), ("owner", full(owner))]).to_owned()
 }
 
 /// The words of an answer, the same for both models.
