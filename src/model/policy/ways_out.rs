@@ -241,7 +241,8 @@ pub fn page(snapshot: &Snapshot, settings: &Settings, place: Place) -> Page {
     let mut id = place.from;
     while id < end && page.ways.len() < PAGE_WAYS_MAX && page.looked_at < PAGE_OBJECTS_MAX {
         page.looked_at += 1;
-        if let Some(recipient) = snapshot.recipient(RecipientId(id)) {
+        // Through a deleted user nothing leaves.
+        if let Some(recipient) = snapshot.recipient(RecipientId(id)).filter(|found| !found.is_user_deleted()) {
             survey.ways_of(place.section, recipient, &mut page);
         }
         id += 1;
@@ -278,7 +279,8 @@ impl<'a> Survey<'a> {
     /// Where a mail user, guest or contact leads outside, along a chain of them if need be.
     fn outside(&self, recipient: &Recipient) -> Option<Address> {
         let external = recipient.recipient_type.is_external() && !recipient.recipient_type.is_remote();
-        let address = Address::clone(recipient.external_address.as_deref().filter(|_| external)?);
+        let leads = external && !recipient.is_user_deleted();
+        let address = Address::clone(recipient.external_address.as_deref().filter(|_| leads)?);
         forwarding::outside(self.snapshot, self.settings, &Resolution::Outside { owner: recipient.id, address })
     }
 
