@@ -389,7 +389,8 @@ fn s3_13_only_mailboxes_in_use_are_converted_and_on_premises_without_licence() {
         ("partner", "partner@contoso.example is a MailContact, and only mailboxes are converted."),
         ("staff", "is a MailUniversalDistributionGroup, and only mailboxes are converted."),
         ("scanner", "is a MailUser, and only mailboxes are converted."),
-        ("dora", "The mailbox of dora@contoso.example is not in use: it is disconnected since"),
+        // It lost its licence long ago, and its time was over when it came here.
+        ("dora", "The mailbox of dora@contoso.example is not in use: it is purged"),
     ] {
         refused(&site, &["recipient", "convert", who, "--to", "shared"], expected);
     }
