@@ -322,7 +322,8 @@ impl Target {
     pub fn apply(&mut self, event: &Event) -> Result<(), TransitionError> {
         self.state = transition(self.state, event)?;
         match event {
-            Event::Deferred { .. } if self.given_up => {}
+            // How it ends is said already, but that it was attempted counts.
+            Event::Deferred { .. } if self.given_up => self.attempts = self.attempts.saturating_add(1),
             Event::Deferred { attempt, next_attempt } => {
                 self.attempted(attempt);
                 self.next_attempt = *next_attempt;

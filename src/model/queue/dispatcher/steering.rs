@@ -41,6 +41,13 @@ impl Dispatcher {
         self.settle_moderated(id, &ends);
         let mut events = Vec::new();
         for Answer { place, event, lane } in answers {
+            // No attempt begins on what is about to have failed.
+            if matches!(event, Some(Event::Failed(_)))
+                && let Some(live) = self.entries.get_mut(&id)
+                && let Some(phase) = live.phase(place).filter(|phase| matches!(phase, Phase::Idle | Phase::Queued))
+            {
+                *phase = Phase::Settling;
+            }
             events.extend(event.map(|event| (place, event)));
             // What is to be tried now must not wait for its destination.
             if let Some(lane) = lane {
