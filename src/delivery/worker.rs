@@ -265,17 +265,25 @@ async fn to_mailboxes(agents: &Agents, job: &Job, message: &StoredMessage) -> Ve
 
 /// Looks into the mailboxes of recipients whose time is up. What is found there is answered like what has just come.
 async fn find(agents: &Agents, job: FindJob) {
-    let message = agents.queue.message(job.id).await.ok();
     let mut sights = Vec::with_capacity(job.targets.len());
     for (place, addressee) in &job.targets {
-        let (snapshot, settings, now) = (agents.directory.snapshot(), agents.settings.current(), agents.clock.now());
-        let is_due = |message: &StoredMessage| replying::is_due(&snapshot, &settings, message, addressee, now);
-        let sight = match agents.mailboxes.look(job.id, job.accepted_at, *place, addressee, now).await {
-            Sight::There(attempt) if message.as_deref().is_some_and(is_due) => Sight::ThereReplyDue(attempt),
-            other => other,
-        };
+        let now = agents.clock.now();
+        let sight = agents.mailboxes.look(job.id, job.accepted_at, *place, addressee, now).await;
         tracing::info!(queue_id = %job.id, recipient = %addressee.address, ?sight, "looked for after its time");
         sights.push((*place, sight));
+    }
+    // The message is read for what was found alone, which is seldom.
+    if sights.iter().any(|(_, sight)| matches!(sight, Sight::There(_)))
+        && let Ok(message) = agents.queue.message(job.id).await
+    {
+        let (snapshot, settings, now) = (agents.directory.snapshot(), agents.settings.current(), agents.clock.now());
+        for ((_, addressee), (_, sight)) in job.targets.iter().zip(&mut sights) {
+            if let Sight::There(attempt) = sight
+                && replying::is_due(&snapshot, &settings, &message, addressee, now)
+            {
+                *sight = Sight::ThereReplyDue(attempt.clone());
+            }
+        }
     }
     agents.queue.found(job.id, sights);
 }

@@ -63,6 +63,13 @@ fn contoso() -> Snapshot {
     Snapshot::default().apply(&first).unwrap().apply(&[put(staff), put(carol), put(info)]).unwrap()
 }
 
+/// What makes one of them another.
+fn altered(snapshot: &Snapshot, id: RecipientId, alter: impl FnOnce(&mut Recipient)) -> Change {
+    let mut recipient = Recipient::clone(snapshot.recipient(id).unwrap());
+    alter(&mut recipient);
+    Change::PutRecipient(Box::new(recipient))
+}
+
 /// A house with everything but sockets.
 struct House {
     disk: SimulatedDisk,

@@ -27,7 +27,7 @@ use super::count::Stamps;
 use super::custody::{CustodyError, Progress, Watch, mailboxes_of};
 use super::errand::{Errand, Trees};
 use super::name::{MailboxName, kept_name, unique_of};
-use super::walk::{NAMES_MAX, Parts, files, folders, messages};
+use super::walk::{NAMES_MAX, Parts, file_count, files, folders, messages};
 use super::{MailboxFailure, MailboxStore};
 use crate::model::directory::RecipientId;
 use crate::store::intake::locked;
@@ -133,11 +133,7 @@ impl MailboxStore {
         // Deliveries that did not know of the hold are in their places once this is answered.
         self.keep(mailbox, Vec::new())?;
         let (path, held) = (self.path_of(mailbox), self.held_path(mailbox));
-        let mut names = 0_u64;
-        files(&*self.disk, &held, &mut |_| {
-            names = names.saturating_add(1);
-            Ok(())
-        })?;
+        let names = file_count(&*self.disk, &held)?;
         let (parts, mut progress, mut found) = (Parts::of(names), Progress::default(), 0_u64);
         for part in parts.numbers() {
             let mut known = HashSet::new();

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::name::{MailboxName, kept_name, seconds_of, unique_of};
-use super::walk::{Parts, files, folders, messages};
+use super::walk::{Parts, file_count, files, folders, messages};
 use super::{MailboxFailure, MailboxStore};
 use crate::model::mail::Timestamp;
 use crate::model::policy::quota::Usage;
@@ -107,11 +107,7 @@ impl MailboxStore {
         each: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> io::Result<()> {
         let (path, held) = (self.path_of(mailbox), self.held_path(mailbox));
-        let mut names = 0_u64;
-        files(&*self.disk, &held, &mut |_| {
-            names = names.saturating_add(1);
-            Ok(())
-        })?;
+        let names = file_count(&*self.disk, &held)?;
         let parts = Parts::of(names);
         for part in parts.numbers() {
             let mut copies: HashMap<String, u64> = HashMap::new();

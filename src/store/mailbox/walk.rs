@@ -56,6 +56,16 @@ pub(super) fn files(
     })
 }
 
+/// How many there are of them.
+pub(super) fn file_count(disk: &dyn Disk, directory: &Path) -> io::Result<u64> {
+    let mut count = 0_u64;
+    files(disk, directory, &mut |_| {
+        count = count.saturating_add(1);
+        Ok(())
+    })?;
+    Ok(count)
+}
+
 fn visit(disk: &dyn Disk, directory: &Path, each: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
     match disk.visit(directory, each) {
         // The callers' own errors are of another kind.

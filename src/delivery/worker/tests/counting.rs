@@ -8,17 +8,12 @@ use crate::model::policy::quota::Thresholds;
 fn an_automatic_reply_counts_for_nobodys_limits() {
     in_runtime(async {
         let snapshot = contoso();
-        let change = |id: RecipientId, change: &dyn Fn(&mut Recipient)| {
-            let mut recipient = Recipient::clone(snapshot.recipient(id).unwrap());
-            change(&mut recipient);
-            Change::PutRecipient(Box::new(recipient))
-        };
-        let away = change(BOB, &|bob| {
+        let away = altered(&snapshot, BOB, |bob| {
             let (state, internal_message) = (AutoReplyState::Enabled, "Back on Monday.".into());
             bob.auto_reply = Some(Box::new(AutoReply { state, internal_message, ..AutoReply::default() }));
         });
         // The reply would be one too many for her mailbox, if it counted.
-        let busy = change(ALICE, &|alice| {
+        let busy = altered(&snapshot, ALICE, |alice| {
             let received_per_hour = Some(Cap::Count(1));
             alice.limits = Some(Box::new(RecipientLimits { received_per_hour, ..RecipientLimits::default() }));
         });

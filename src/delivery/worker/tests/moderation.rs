@@ -125,16 +125,11 @@ fn a_moderators_own_mail_is_not_held() {
 fn what_moderators_let_pass_at_once_is_counted_like_any_mail() {
     in_runtime(async {
         let snapshot = contoso();
-        let change = |id: RecipientId, change: &dyn Fn(&mut Recipient)| {
-            let mut recipient = Recipient::clone(snapshot.recipient(id).unwrap());
-            change(&mut recipient);
-            Change::PutRecipient(Box::new(recipient))
-        };
-        let waits = change(STAFF, &|staff| {
+        let waits = altered(&snapshot, STAFF, |staff| {
             let set = Moderation { enabled: true, moderated_by: vec![INFO], ..Moderation::default() };
             staff.moderation = Some(Box::new(set));
         });
-        let slow = change(BOB, &|bob| {
+        let slow = altered(&snapshot, BOB, |bob| {
             let received_per_hour = Some(Cap::Count(1));
             bob.limits = Some(Box::new(RecipientLimits { received_per_hour, ..RecipientLimits::default() }));
         });

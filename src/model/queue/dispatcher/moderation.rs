@@ -48,17 +48,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// An administrator ends these: whoever waits for a moderator cannot be decided about any more.
-    pub(super) fn settle_moderated(&mut self, id: QueueId, places: &[u32]) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
-        for place in places {
-            let waits = live.entry.target(*place).is_some_and(|target| target.state == State::Moderated);
-            if let Some(phase) = live.phase(*place).filter(|_| waits) {
-                *phase = Phase::Settling;
-            }
-        }
-    }
-
     /// Asks for what recipients that are moderated need next and was not asked for yet: a request to the moderators, or
     /// the expansion below an approved one.
     pub(super) fn moderate(&mut self, now: Timestamp, id: QueueId, places: &[u32]) {

@@ -20,6 +20,20 @@ pub struct Destination {
     pub suspension: Option<Suspension>,
 }
 
+impl Live {
+    /// Nothing new begins on a recipient that an order has ended, although that is not recorded yet: no attempt, and no
+    /// decision about one that waits for a moderator.
+    fn settle(&mut self, place: u32, event: Option<&Event>) {
+        let Some(event) = event else { return };
+        let moderated = self.entry.target(place).is_some_and(|target| target.state == State::Moderated);
+        let fails = matches!(event, Event::Failed(_));
+        let is_free = |phase: &&mut Phase| moderated || (fails && matches!(phase, Phase::Idle | Phase::Queued));
+        if let Some(phase) = self.phase(place).filter(is_free) {
+            *phase = Phase::Settling;
+        }
+    }
+}
+
 impl Dispatcher {
     /// Obeys an administrator; false when the message is not in the queue or nothing of it can obey.
     pub fn command(&mut self, command: &Command) -> bool {
@@ -36,17 +50,10 @@ impl Dispatcher {
         }
         let answers = self.answers(live, command, wanted);
         let obeyed = answers.len();
-        let ends = answers.iter().filter(|answer| answer.event.is_some()).map(|answer| answer.place);
-        let ends: Vec<u32> = ends.collect();
-        self.settle_moderated(id, &ends);
         let mut events = Vec::new();
         for Answer { place, event, lane } in answers {
-            // No attempt begins on what is about to have failed.
-            if matches!(event, Some(Event::Failed(_)))
-                && let Some(live) = self.entries.get_mut(&id)
-                && let Some(phase) = live.phase(place).filter(|phase| matches!(phase, Phase::Idle | Phase::Queued))
-            {
-                *phase = Phase::Settling;
+            if let Some(live) = self.entries.get_mut(&id) {
+                live.settle(place, event.as_ref());
             }
             events.extend(event.map(|event| (place, event)));
             // What is to be tried now must not wait for its destination.
