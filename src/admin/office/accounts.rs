@@ -7,7 +7,6 @@ use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
 use super::steward::around;
 use super::{Office, change, identity, licences, life};
-use crate::model::directory::licence::is_label;
 use crate::model::directory::{Change, Grant, PasswordHash, Recipient, Right, Snapshot};
 use crate::world::password::{self, PASSWORD_BYTES_MAX};
 use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
@@ -99,11 +98,7 @@ pub(super) fn licence(
     assign: bool,
 ) -> Result<Response, Failure> {
     let label = licence.trim();
-    if !is_label(label) {
-        return Err(Failure::refused(
-            "A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1.",
-        ));
-    }
+    licences::judge_label(label)?;
     let (now, settings) = (office.clock.now(), office.settings());
     let beyond = match assign {
         true => None,

@@ -3,8 +3,7 @@
 use super::failure::Failure;
 use super::orders::{HoldOrder, HoldView};
 use super::response::Response;
-use super::steward::around;
-use super::{Office, change, identity, life};
+use super::{Office, change, identity, life, lives};
 use crate::model::directory::lifecycle::hold::{
     AfterLast, Hold, HoldError, HoldKind, Kept, OrganisationRetention, Origin,
 };
@@ -56,9 +55,7 @@ pub(super) fn obey(office: &Office, actor: &str, order: &HoldOrder) -> Result<Re
 type Alteration<'a> = &'a dyn Fn(&mut Recipient, &Organisation, Timestamp) -> Result<(), HoldError>;
 
 fn alter(office: &Office, actor: &str, identity: &str, done: &str, by: Alteration<'_>) -> Result<Response, Failure> {
-    let (now, settings) = (office.clock.now(), office.settings());
-    let (_, (message, notes)) = change(office, actor, |snapshot| {
-        let former = identity::find(snapshot, identity)?;
+    lives::one(office, actor, identity, |snapshot, former, around| {
         let primary = former.primary();
         if !former.recipient_type.is_mailbox() {
             return Err(Failure::refused(format!("{primary} is no mailbox, so nothing of it can be on hold.")));
@@ -66,26 +63,22 @@ fn alter(office: &Office, actor: &str, identity: &str, done: &str, by: Alteratio
         if matches!(former.state(), State::Purging | State::Purged | State::StaleAttributes) {
             return Err(Failure::refused(format!("The contents of {primary} are gone: it is {}.", former.lifecycle)));
         }
-        let mut next = Recipient::clone(former);
-        by(&mut next, snapshot.organisation(), now).map_err(|error| {
+        let mut next = former.clone();
+        by(&mut next, snapshot.organisation(), around.now).map_err(|error| {
             Failure::refused(format!("{primary}: {error}.")).cured_by(format!("franking hold list {primary}"))
         })?;
-        if next.provisioning.as_deref().is_some_and(|own| own.is_empty()) {
-            next.provisioning = None;
-        }
-        let around = around(office, &settings, snapshot, now);
-        let mut notes = told(&next, next.kept(snapshot.organisation(), now));
+        next.tidy_provisioning();
+        let kept = next.kept(snapshot.organisation(), around.now);
+        let mut notes = told(&next, kept);
         // Nothing keeps it from following its licence any more (spec T5), or from running out (spec T14).
         let waits = matches!(next.state(), State::ActiveWithError | State::Inactive);
-        if waits && next.kept(snapshot.organisation(), now) == Kept::NotAtAll {
+        if waits && kept == Kept::NotAtAll {
             let advanced = life::step(&next, Trigger::HoldsEnded, around, Said::default())?;
             notes.extend(life::consequences(&next, &advanced, around));
             next = advanced.recipient;
         }
-        let changes = if next == **former { Vec::new() } else { vec![Change::PutRecipient(Box::new(next))] };
-        Ok((changes, (format!("{primary} {done}."), notes)))
-    })?;
-    Ok(Response::Done { message, notes, password: None })
+        Ok((next, format!("{primary} {done}."), notes))
+    })
 }
 
 /// What keeps it now, for people.

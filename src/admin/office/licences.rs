@@ -5,7 +5,7 @@ use super::orders::{LifeView, PlanView};
 use super::outlook;
 use super::response::Response;
 use super::steward::around;
-use super::{Office, change, identity, life};
+use super::{Office, change, identity, life, lives};
 use crate::model::directory::licence::is_label;
 use crate::model::directory::lifecycle::life::Said;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
@@ -20,13 +20,24 @@ const PLANS: [(&str, &str); 4] = [
     ("ExchangeOnlineArchiving", "an add-on: with a Plan 1, 100 GB for shared, room and equipment mailboxes"),
 ];
 
+/// Refuses what cannot be the label of a licence.
+///
+/// # Errors
+/// `Refused`, with what a label is.
+pub(super) fn judge_label(label: &str) -> Result<(), Failure> {
+    if is_label(label) {
+        return Ok(());
+    }
+    Err(Failure::refused("A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1."))
+}
+
 /// Whether another account may have this licence.
 ///
 /// # Errors
 /// `Refused` when all seats are taken.
 pub(super) fn seat(snapshot: &Snapshot, label: &str) -> Result<(), Failure> {
     let Some(seats) = snapshot.organisation().seats(label) else { return Ok(()) };
-    let taken = snapshot.recipients().filter(|recipient| has(recipient, label)).count();
+    let taken = taken(snapshot, label);
     if taken < usize::try_from(seats).unwrap_or(usize::MAX) {
         return Ok(());
     }
@@ -46,27 +57,28 @@ pub(super) fn seats(snapshot: &Snapshot, former: Option<&Recipient>, next: &Reci
     fresh.try_for_each(|label| seat(snapshot, label))
 }
 
+/// How many seats are taken. Looks at everybody.
+fn taken(snapshot: &Snapshot, label: &str) -> usize {
+    snapshot.recipients().filter(|recipient| has(recipient, label)).count()
+}
+
 fn has(recipient: &Recipient, label: &str) -> bool {
     let account = recipient.account.as_deref();
     account.is_some_and(|account| account.licences.iter().any(|own| own.eq_ignore_ascii_case(label)))
 }
 
 pub(super) fn set_seats(office: &Office, actor: &str, label: &str, seats: Option<u32>) -> Result<Response, Failure> {
-    if !is_label(label) {
-        return Err(Failure::refused(
-            "A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1.",
-        ));
-    }
+    judge_label(label)?;
     let (_, notes) = change(office, actor, |snapshot| {
         let mut organisation = snapshot.organisation().clone();
         organisation.licence_seats.retain(|own| !own.label.eq_ignore_ascii_case(label));
         organisation.licence_seats.extend(seats.map(|seats| LicenceSeats { label: label.into(), seats }));
         organisation.licence_seats.sort_by(|left, right| left.label.cmp(&right.label));
-        let taken = snapshot.recipients().filter(|recipient| has(recipient, label)).count();
-        let too_many = seats.is_some_and(|seats| taken > usize::try_from(seats).unwrap_or(usize::MAX));
-        let notes = if too_many { vec![format!("{taken} have it already; nobody loses it.")] } else { Vec::new() };
+        let taken = seats.map(|seats| (seats, taken(snapshot, label)));
+        let beyond = taken.filter(|(seats, taken)| *taken > usize::try_from(*seats).unwrap_or(usize::MAX));
+        let notes = beyond.map(|(_, taken)| format!("{taken} have it already; nobody loses it."));
         let same = organisation == *snapshot.organisation();
-        Ok((if same { Vec::new() } else { vec![Change::PutOrganisation(organisation)] }, notes))
+        Ok((if same { Vec::new() } else { vec![Change::PutOrganisation(organisation)] }, notes.into_iter().collect()))
     })?;
     let message = match seats {
         Some(seats) => format!("{label} has {seats} seats."),
@@ -125,21 +137,16 @@ pub(super) fn pending(office: &Office) -> Response {
 }
 
 pub(super) fn expedite(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
-    let (now, settings) = (office.clock.now(), office.settings());
-    let (_, (message, notes)) = change(office, actor, |snapshot| {
-        let former = identity::find(snapshot, identity)?;
+    lives::one(office, actor, identity, |_, former, around| {
         let primary = former.primary();
         if former.provisioning.as_deref().is_none_or(|own| own.delicensed.is_none()) {
             let failure = Failure::refused(format!("No licence of {primary} is about to run out."));
             return Err(failure.cured_by("franking licence pending"));
         }
-        let around = around(office, &settings, snapshot, now);
         let advanced = life::step(former, Trigger::DelicensingDue, around, Said::default())?;
         let notes = life::consequences(former, &advanced, around);
-        let message = format!("The licence of {primary} has run out.");
-        Ok((vec![Change::PutRecipient(Box::new(advanced.recipient))], (message, notes)))
-    })?;
-    Ok(Response::Done { message, notes, password: None })
+        Ok((advanced.recipient, format!("The licence of {primary} has run out."), notes))
+    })
 }
 
 /// Who would lose what, were a licence taken from everybody that has it, or from those named.
@@ -153,11 +160,10 @@ pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Res
     };
     let mut lives = Vec::new();
     for recipient in named.into_iter().filter(|recipient| has(recipient, label)) {
-        let mut without = Recipient::clone(recipient);
-        if let Some(account) = without.account.as_deref_mut() {
+        let (mut after, mut notes) = (Recipient::clone(recipient), Vec::new());
+        if let Some(account) = after.account.as_deref_mut() {
             account.licences.retain(|own| !own.eq_ignore_ascii_case(label));
         }
-        let (mut after, mut notes) = (without.clone(), Vec::new());
         life::follow(&mut after, around, &mut notes);
         let what = match (notes.is_empty(), after.state()) {
             (false, _) => notes.join(" "),

@@ -7,7 +7,7 @@ use super::mailboxes::beyond_unlicensed;
 use super::orders::LifeOrder;
 use super::response::Response;
 use super::steward::around;
-use super::{Office, accounts, change, holds, identity, licences, life, reconcile};
+use super::{Office, accounts, change, holds, identity, licences, life};
 use crate::model::directory::lifecycle::life::{Said, Surroundings};
 use crate::model::directory::lifecycle::machine::{LifecycleError, State, Trigger};
 use crate::model::directory::{Account, Change, Recipient, RecipientType, Snapshot};
@@ -40,7 +40,7 @@ fn deleted_first<'snapshot>(snapshot: &'snapshot Snapshot, text: &str) -> Result
 }
 
 /// Changes one object as `plan` says, and answers with its sentence.
-fn one(
+pub(super) fn one(
     office: &Office,
     actor: &str,
     identity: &str,
@@ -90,9 +90,6 @@ fn disable(office: &Office, actor: &str, identity: &str, permanently: bool) -> R
         };
         Ok((advanced.recipient, message, notes))
     })?;
-    if permanently {
-        reconcile(office);
-    }
     held.map_or(Ok(done), Err)
 }
 
@@ -142,7 +139,6 @@ fn forget_previous(office: &Office, actor: &str, identity: &str) -> Result<Respo
         let failure = Failure::unavailable(format!("The previous mailbox could not be cleared: {error}"));
         return Err(failure.cured_by("franking lifecycle errors"));
     }
-    reconcile(office);
     Ok(done)
 }
 
@@ -292,9 +288,7 @@ pub(super) fn restored(snapshot: &Snapshot, former: &Recipient, around: Surround
     if let Some(own) = next.provisioning.as_deref_mut() {
         own.user_deleted = None;
     }
-    if next.provisioning.as_deref().is_some_and(|own| own.is_empty()) {
-        next.provisioning = None;
-    }
+    next.tidy_provisioning();
     if next.lifecycle.is_active() {
         return Ok((next, format!("{primary} is back, with its mail."), Vec::new()));
     }
@@ -341,9 +335,7 @@ fn retry(office: &Office, actor: &str, identity: &str) -> Result<Response, Failu
                 if let Some(own) = next.provisioning.as_deref_mut() {
                     own.error = None;
                 }
-                if next.provisioning.as_deref().is_some_and(|own| own.is_empty()) {
-                    next.provisioning = None;
-                }
+                next.tidy_provisioning();
                 life::follow(&mut next, around, &mut notes);
             }
             State::AwaitingMigration => {

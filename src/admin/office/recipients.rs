@@ -334,16 +334,11 @@ fn kept(next: &Recipient, around: Surroundings<'_>) -> Vec<String> {
 }
 
 pub(super) fn restore(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
-    let (now, settings) = (office.clock.now(), office.settings());
-    let (_, (message, notes)) = change(office, actor, |snapshot| {
-        let former = identity::find(snapshot, identity)?;
+    lives::one(office, actor, identity, |snapshot, former, around| {
         let primary = former.primary();
-        if !matches!(former.state(), State::SoftDeleted | State::Inactive) {
+        if !life::is_deleted(former.state()) {
             return Err(Failure::refused(format!("{primary} is not removed, so there is nothing to restore.")));
         }
-        let around = around(office, &settings, snapshot, now);
-        let (recipient, message, notes) = lives::restored(snapshot, former, around)?;
-        Ok((vec![Change::PutRecipient(Box::new(recipient))], (message, notes)))
-    })?;
-    Ok(Response::Done { message, notes, password: None })
+        lives::restored(snapshot, former, around)
+    })
 }

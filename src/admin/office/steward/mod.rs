@@ -235,8 +235,8 @@ impl Work<'_> {
             (steps, idle) = (Vec::new(), Vec::new());
             let mut changes = Vec::new();
             for id in ids {
-                let Some(recipient) = snapshot.recipient(*id) else { continue };
-                match self.next(snapshot, recipient) {
+                // Who is gone is forgotten by those that ask.
+                match snapshot.recipient(*id).and_then(|recipient| self.next(snapshot, recipient)) {
                     Some((change, step)) => {
                         changes.push(change);
                         steps.push(step);
@@ -305,9 +305,7 @@ pub(super) fn advance(
             {
                 own.error = None;
             }
-            if next.provisioning.as_deref().is_some_and(|own| own.is_empty()) {
-                next.provisioning = None;
-            }
+            next.tidy_provisioning();
         }
     }
     Ok(advanced)

@@ -269,6 +269,10 @@ fn an_object_that_is_gone_for_good_goes_when_nothing_is_left_of_its_mailbox() {
     reconcile(&scene.office);
     assert!(scene.watched.snapshot().recipient(id).is_none());
     assert_eq!(*scene.keeper.purged.lock().unwrap(), [id]);
+    // Nobody comes back to it: it would be the first of all for ever.
+    reconcile(&scene.office);
+    let now = scene.clock.now();
+    assert!(next_due(&scene.office).is_none_or(|at| at > now), "what is gone is due still");
 }
 
 #[test]

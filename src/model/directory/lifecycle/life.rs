@@ -152,9 +152,7 @@ impl Recipient {
             recipient.take_effect(*effect, around, said, step, error.as_deref());
         }
         recipient.enter(step.to, around.now);
-        if recipient.provisioning.as_deref().is_some_and(Provisioning::is_empty) {
-            recipient.provisioning = None;
-        }
+        recipient.tidy_provisioning();
         Ok(Advanced { recipient, step, error })
     }
 
@@ -226,6 +224,11 @@ impl Recipient {
             // The lifecycle says all of it, or others do it.
             Effect::Reconnect | Effect::DeleteContents | Effect::CopyContents => {}
         }
+    }
+
+    /// Keeps no [`Provisioning`] that says nothing.
+    pub fn tidy_provisioning(&mut self) {
+        self.provisioning.take_if(|provisioning| provisioning.is_empty());
     }
 
     /// Whether its identity half has licences, whatever is to become of them.
