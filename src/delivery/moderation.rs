@@ -10,7 +10,7 @@ use super::worker::Agents;
 use crate::model::directory::{RecipientId, Snapshot};
 use crate::model::mail::Address;
 use crate::model::policy::moderation::{Awaited, deciders};
-use crate::model::policy::{Envelope, MessageParameters, Posting, Unrecorded, expand_approved};
+use crate::model::policy::{Envelope, MessageParameters, Posting, Settings, Unrecorded, expand_approved};
 use crate::model::queue::{Entry, QueueId, Target};
 use crate::model::report::{Original, RequestFacts, carries_body, compose_request};
 use crate::store::queue::{OwnMessage, StoredMessage};
@@ -75,16 +75,16 @@ fn below(agents: &Agents, entry: &Entry, message: &StoredMessage, place: u32) ->
 fn write(agents: &Agents, entry: &Entry, place: u32, message: Option<Arc<StoredMessage>>) -> Option<OwnMessage> {
     let target = entry.target(place)?;
     let approval = target.addressee.approval()?;
-    let snapshot = agents.directory.snapshot();
+    let (snapshot, settings) = (agents.directory.snapshot(), agents.settings.current());
     let reporter = reporter(agents, &snapshot)?;
-    let moderators = readers(agents, &snapshot, &deciders(&snapshot, &approval.waiting), &reporter.author);
+    let moderators = readers(&settings, &snapshot, &deciders(&snapshot, &approval.waiting), &reporter.author);
     let body = message.as_ref().filter(|_| carries_body(&entry.facts)).and_then(|message| {
         let content = MessageContent::new(Arc::clone(&agents.disk), Arc::clone(message), b"");
         // A request without the body is better than none.
         content.read_body().inspect_err(|error| tracing::warn!(%error, "a body cannot be read for moderators")).ok()
     });
     let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
-    let answers_to = Awaited { message: entry.facts.id.0, place }.address(&snapshot, &agents.settings.current());
+    let answers_to = Awaited { message: entry.facts.id.0, place }.address(&snapshot, &settings);
     let content = compose_request(&RequestFacts {
         reporter: &reporter,
         moderators: &moderators,
@@ -97,16 +97,14 @@ fn write(agents: &Agents, entry: &Entry, place: u32, message: Option<Arc<StoredM
         at: agents.clock.now(),
         original: Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 },
     });
-    let envelope = Envelope::notice(&snapshot, &agents.settings.current(), &moderators, &content)?;
+    let envelope = Envelope::notice(&snapshot, &settings, &moderators, &content)?;
     Some(OwnMessage { envelope, content })
 }
 
 /// Whom mail reaches of those who may decide; the postmaster, who always can be reached, when it reaches none of them.
-fn readers(agents: &Agents, snapshot: &Snapshot, deciders: &[RecipientId], postmaster: &Address) -> Vec<Address> {
+fn readers(settings: &Settings, snapshot: &Snapshot, deciders: &[RecipientId], postmaster: &Address) -> Vec<Address> {
     let addresses = deciders.iter().filter_map(|id| snapshot.recipient(*id)).map(|found| found.primary().clone());
-    let reached = |to: &Address| {
-        Envelope::report(snapshot, &agents.settings.current(), to, MessageParameters::default()).is_some()
-    };
+    let reached = |to: &Address| Envelope::report(snapshot, settings, to, MessageParameters::default()).is_some();
     let readers: Vec<Address> = addresses.filter(reached).collect();
     if readers.is_empty() { vec![postmaster.clone()] } else { readers }
 }

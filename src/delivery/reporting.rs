@@ -19,13 +19,13 @@ pub(super) fn write(
     entry: &Entry,
     message: Option<Arc<StoredMessage>>,
 ) -> Option<OwnMessage> {
-    let snapshot = agents.directory.snapshot();
+    let (snapshot, settings) = (agents.directory.snapshot(), agents.settings.current());
     if report::is_kept_back(job.kind, &snapshot, &job.to) {
         tracing::info!(queue_id = %job.id, to = %job.to, "the remote domain of the reader takes no such reports");
         return None;
     }
     // Judged before anything is read: most reports that are not written have no reader.
-    Envelope::report(&snapshot, &agents.settings.current(), &job.to, MessageParameters::default())?;
+    Envelope::report(&snapshot, &settings, &job.to, MessageParameters::default())?;
     let body = body_of(agents, job, entry, message.as_ref());
     let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
     let original = Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 };
@@ -46,7 +46,7 @@ pub(super) fn write(
     };
     let content = report::compose(&facts);
     let parameters = MessageParameters::needed_by(&content, &job.to);
-    let envelope = Envelope::report(&snapshot, &agents.settings.current(), &job.to, parameters)?;
+    let envelope = Envelope::report(&snapshot, &settings, &job.to, parameters)?;
     Some(OwnMessage { envelope, content })
 }
 

@@ -240,8 +240,8 @@ impl Recipient {
     }
 
     fn is_led_by_external_address(&self) -> bool {
-        let leads = self.recipient_type.is_external() && !self.recipient_type.is_remote();
-        leads && self.external_address.as_ref().is_some_and(|external| external.key() == self.primary().key())
+        self.recipient_type.leads_outside()
+            && self.external_address.as_ref().is_some_and(|external| external.key() == self.primary().key())
     }
 
     /// Whether its mailbox has the benefit of a licence: one is assigned to its account, or was until lately and is

@@ -135,7 +135,12 @@ impl RecipientType {
 
     /// Whether mail leaves to its external (or remote routing) address.
     pub const fn is_external(self) -> bool {
-        matches!(self, Self::MailUser | Self::GuestMailUser | Self::MailContact) || self.is_remote()
+        self.leads_outside() || self.is_remote()
+    }
+
+    /// Whether mail to it leaves the organisation. A remote mailbox is reached at its other place, which is inside.
+    pub const fn leads_outside(self) -> bool {
+        matches!(self, Self::MailUser | Self::GuestMailUser | Self::MailContact)
     }
 
     /// Whether it is a room or equipment, here or in another system.

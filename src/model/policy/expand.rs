@@ -387,7 +387,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
         if let Some(owner) = self.snapshot.recipient(owner) {
             let via = self.rewriter(owner, branch.way.via.as_ref());
             // A mailbox of ours in our other system gets mail as it was sent: that is no way out (spec section 5.3).
-            let others = owner.recipient_type.is_external() && !owner.recipient_type.is_remote();
+            let others = owner.recipient_type.leads_outside();
             let leaves = self.snapshot.receiving_domain(address.domain()).is_none();
             Arc::make_mut(&mut branch.way).via = Some(via).filter(|_| others || !leaves);
         }

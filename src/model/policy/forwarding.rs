@@ -80,7 +80,7 @@ pub(super) fn outside(snapshot: &Snapshot, settings: &Settings, target: &Resolut
         };
         let leads_out = snapshot.recipient(owner).is_some_and(|owner| {
             // A mailbox that waits for its migration, and a remote one, are reached at their other place.
-            owner.recipient_type.is_external() && !owner.recipient_type.is_remote()
+            owner.recipient_type.leads_outside()
         });
         if !leads_out || seen.contains(&owner) {
             return None;

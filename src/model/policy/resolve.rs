@@ -12,7 +12,7 @@ use super::srs::{Original, reverse};
 use super::trail::Trail;
 use crate::model::directory::{DomainType, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::encapsulated::Encapsulated;
-use crate::model::mail::{Address, ForwardPath};
+use crate::model::mail::{Address, ForwardPath, LocalPart};
 
 /// What an address is, at this moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,10 +161,14 @@ pub(super) fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
 /// The roles that every domain has (RFC 2142 section 2). With a tag they reach whoever they reach without it, as every
 /// address does, unless somebody has the tagged address for himself.
 fn is_role(snapshot: &Snapshot, address: &Address) -> bool {
+    let names_one =
+        |local: &LocalPart| ["postmaster", "abuse"].iter().any(|role| local.as_str().eq_ignore_ascii_case(role));
     let tags = !snapshot.organisation().disable_plus_address_in_recipients;
-    let untagged = address.local().without_tag().filter(|_| tags && snapshot.find_by_address(address).is_none());
-    let local = untagged.as_ref().unwrap_or_else(|| address.local()).as_str();
-    ["postmaster", "abuse"].iter().any(|role| local.eq_ignore_ascii_case(role))
+    // Names first: most addresses are no role's, and need not be looked for.
+    names_one(address.local())
+        || (tags
+            && address.local().without_tag().is_some_and(|base| names_one(&base))
+            && snapshot.find_by_address(address).is_none())
 }
 
 /// Unknown, unless it is postmaster or abuse, who always reach someone.

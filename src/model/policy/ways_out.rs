@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use super::forwarding;
 use super::resolve::Resolution;
 use super::settings::Settings;
-use crate::model::directory::filter::Filter;
 use crate::model::directory::{ExternalAudience, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::{Address, Timestamp};
 
@@ -278,8 +277,7 @@ impl<'a> Survey<'a> {
 
     /// Where a mail user, guest or contact leads outside, along a chain of them if need be.
     fn outside(&self, recipient: &Recipient) -> Option<Address> {
-        let external = recipient.recipient_type.is_external() && !recipient.recipient_type.is_remote();
-        let leads = external && !recipient.is_user_deleted();
+        let leads = recipient.recipient_type.leads_outside() && !recipient.is_user_deleted();
         let address = Address::clone(recipient.external_address.as_deref().filter(|_| leads)?);
         forwarding::outside(self.snapshot, self.settings, &Resolution::Outside { owner: recipient.id, address })
     }
@@ -369,7 +367,7 @@ impl<'a> Survey<'a> {
         *looked_at += listed.len();
         let mut members: Vec<&'a Recipient> =
             listed.iter().filter_map(|id| self.snapshot.recipient(*id)).map(|member| &**member).collect();
-        if let Some(Ok(filter)) = set.recipient_filter.as_deref().map(Filter::parse) {
+        if let Some(filter) = self.snapshot.filter_of(group.id) {
             *looked_at += self.snapshot.recipient_count();
             // Who is inside and no group matters to nobody here, so the filter need not be asked about them.
             let leads_on =

@@ -55,11 +55,7 @@ impl Copier<'_> {
     }
 
     fn path(&self) -> PathBuf {
-        let mailbox = self.store.path_of(self.target);
-        match &self.folder {
-            Folder::Inbox => mailbox,
-            Folder::Named(name) => mailbox.join(name.as_str()),
-        }
+        self.folder.within(self.store.path_of(self.target))
     }
 
     /// Which part of a folder's messages the target has already.

@@ -120,17 +120,27 @@ impl MailboxStore {
     /// `OnHold`, `Interrupted`, those of the disk (also when the mailbox is a symbolic link: it is not followed), and
     /// `Closed`.
     pub fn purge(&self, recipient: RecipientId, watch: Watch<'_>) -> Result<Progress, CustodyError> {
+        self.give_up(recipient, Trees::All, watch)
+    }
+
+    /// Deletes trees of who is not on hold.
+    pub(super) fn give_up(
+        &self,
+        recipient: RecipientId,
+        trees: Trees,
+        watch: Watch<'_>,
+    ) -> Result<Progress, CustodyError> {
         if self.is_on_hold(recipient) {
             return Err(CustodyError::OnHold);
         }
         for mailbox in mailboxes_of(recipient) {
-            self.ask(&mailbox, |promise| Errand::Detach(mailbox.clone(), Trees::All, promise))?;
+            self.ask(&mailbox, |promise| Errand::Detach(mailbox.clone(), trees, promise))?;
         }
         self.erase(recipient, watch)
     }
 
     /// Deletes what was moved out of reach for this recipient.
-    pub(super) fn erase(&self, recipient: RecipientId, watch: Watch<'_>) -> Result<Progress, CustodyError> {
+    fn erase(&self, recipient: RecipientId, watch: Watch<'_>) -> Result<Progress, CustodyError> {
         let purged = self.root.join(PURGED);
         let beginnings =
             mailboxes_of(recipient).map(|mailbox| [Trees::rest_name(&mailbox), Trees::held_name(&mailbox)]);

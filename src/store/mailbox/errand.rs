@@ -154,7 +154,7 @@ impl Writer {
                 if self.disk.exists(&target)? {
                     return Ok(Kept::Before);
                 }
-                self.room_for_copy()?;
+                self.room()?;
                 match copy_file(&*self.disk, message, &held.join(format!(".{name}")), &target) {
                     Err(error) if is_absence(&error) => Ok(Kept::Gone),
                     result => result.map(|()| Kept::Now),
@@ -165,7 +165,7 @@ impl Writer {
     }
 
     /// A link takes no room; a copy leaves free what is to stay so.
-    fn room_for_copy(&self) -> io::Result<()> {
+    pub(super) fn room(&self) -> io::Result<()> {
         let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
         if free_bytes_min > 0 && self.disk.space(&self.root)?.free_bytes < free_bytes_min {
             let reason = format!("fewer than {free_bytes_min} octets are free at {}", self.root.display());

@@ -115,13 +115,7 @@ impl MailboxStore {
     /// # Errors
     /// `OnHold`, `Interrupted`, those of the disk, and `Closed`.
     pub fn release_hold(&self, recipient: RecipientId, watch: Watch<'_>) -> Result<Progress, CustodyError> {
-        if self.is_on_hold(recipient) {
-            return Err(CustodyError::OnHold);
-        }
-        for mailbox in mailboxes_of(recipient) {
-            self.ask(&mailbox, |promise| Errand::Detach(mailbox.clone(), Trees::Held, promise))?;
-        }
-        self.erase(recipient, watch)
+        self.give_up(recipient, Trees::Held, watch)
     }
 
     pub(super) fn held_path(&self, mailbox: &MailboxName) -> PathBuf {

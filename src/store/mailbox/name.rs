@@ -2,6 +2,7 @@
 
 use core::fmt::Write as _;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
@@ -124,6 +125,14 @@ const FOLDER_LEVELS_MAX: usize = 20;
 pub struct FolderName(Box<str>);
 
 impl Folder {
+    /// Its directory in that of a mailbox.
+    pub(super) fn within(&self, mailbox: PathBuf) -> PathBuf {
+        match self {
+            Self::Inbox => mailbox,
+            Self::Named(name) => mailbox.join(name.as_str()),
+        }
+    }
+
     /// Names a folder as people see it, `/` between levels: `Sent Items`, `Archive/2026`. `INBOX`, in any case, is the
     /// mailbox itself. On disk the levels are joined by dots, and other than ASCII is written as IMAP does (modified
     /// UTF-7, RFC 3501 section 5.1.3).

@@ -349,21 +349,13 @@ impl Writer {
         if free_bytes_min == 0 || self.unmeasured.is_some_and(|bytes| bytes < UNMEASURED_BYTES_MAX) {
             return Ok(());
         }
-        let space = self.disk.space(&self.root).map_err(|error| MailboxFailure::of_disk(&error))?;
-        if space.free_bytes < free_bytes_min {
-            let reason = format!("fewer than {free_bytes_min} octets are free at {}", self.root.display()).into();
-            return Err(MailboxFailure::NoRoom { reason });
-        }
+        self.room().map_err(|error| MailboxFailure::of_disk(&error))?;
         self.unmeasured = Some(0);
         Ok(())
     }
 
     pub(super) fn folder(&self, mailbox: &MailboxName, folder: &Folder) -> PathBuf {
-        let mailbox = self.root.join(mailbox.as_str());
-        match folder {
-            Folder::Inbox => mailbox,
-            Folder::Named(name) => mailbox.join(name.as_str()),
-        }
+        folder.within(self.root.join(mailbox.as_str()))
     }
 
     /// Writes a message to `tmp`. Nothing of it is durable.

@@ -175,7 +175,7 @@ impl Queue {
 }
 
 impl Recorder {
-    /// Request and record go into one batch: between them nothing is flushed.
+    /// Queues a request to the moderators of a recipient that waits for them still.
     pub(super) fn request(
         &mut self,
         id: QueueId,
@@ -191,13 +191,7 @@ impl Recorder {
         if !wanted {
             return promise.fulfil(Ok(None));
         }
-        let request = match request.map(|request| self.commit(request)).transpose() {
-            Ok(request) => request,
-            // It is asked for again after a lease.
-            Err(failure) => return tracing::warn!(queue_id = %id, %failure, "a request cannot be queued now"),
-        };
-        self.moved(id, vec![(place, Event::Requested)]);
-        self.then.push((None, Then::Answer(promise, request)));
+        self.pay(id, request, "a request", |_| vec![(place, Event::Requested)], promise);
     }
 
     /// Those below an approved recipient, in pieces; the last one makes them count.

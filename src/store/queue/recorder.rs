@@ -285,7 +285,7 @@ impl Recorder {
         }
     }
 
-    /// Report and paid debt go into one batch: between them nothing is flushed.
+    /// Queues a report about those of whom it is owed still.
     fn report(&mut self, job: &ReportJob, report: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped>) {
         let owed = |target: &Target| match job.kind {
             ReportKind::Delayed => target.may_be_noticed(),
@@ -301,16 +301,9 @@ impl Recorder {
         if places.is_empty() {
             return promise.fulfil(Ok(None));
         }
-        let id = match report.map(|report| self.commit(report)).transpose() {
-            Ok(id) => id,
-            Err(failure) => {
-                // The debt stands and is called in again after a lease.
-                return tracing::warn!(queue_id = %job.id, %failure, "a report cannot be queued now");
-            }
-        };
         let event = || if job.kind == ReportKind::Delayed { Event::Noticed } else { Event::Reported };
-        self.moved(job.id, places.into_iter().map(|place| (place, event())).collect());
-        self.then.push((None, Then::Answer(promise, id)));
+        let events = |_| places.into_iter().map(|place| (place, event())).collect();
+        self.pay(job.id, report, "a report", events, promise);
     }
 
     /// The same for an automatic reply.
@@ -322,14 +315,28 @@ impl Recorder {
         if !owed {
             return promise.fulfil(Ok(None));
         }
-        let id = match reply.map(|reply| self.commit(reply)).transpose() {
-            Ok(id) => id,
-            Err(failure) => {
-                return tracing::warn!(queue_id = %job.id, %failure, "an automatic reply cannot be queued now");
+        let events = |reply| vec![(job.place, Event::Replied(reply))];
+        self.pay(job.id, reply, "an automatic reply", events, promise);
+    }
+
+    /// Queues a message of our own about message `id`, if there is to be one, and records what it is paid with. Both go
+    /// into one batch: between them nothing is flushed. When it cannot be queued, the debt stands and is called in
+    /// again after a lease.
+    pub(super) fn pay(
+        &mut self,
+        id: QueueId,
+        own: Option<OwnMessage>,
+        what: &str,
+        events: impl FnOnce(Option<QueueId>) -> Vec<(u32, Event)>,
+        promise: Promise<Option<QueueId>, Stopped>,
+    ) {
+        match own.map(|own| self.commit(own)).transpose() {
+            Ok(own) => {
+                self.moved(id, events(own));
+                self.then.push((None, Then::Answer(promise, own)));
             }
-        };
-        self.moved(job.id, vec![(job.place, Event::Replied(id))]);
-        self.then.push((None, Then::Answer(promise, id)));
+            Err(failure) => tracing::warn!(queue_id = %id, %failure, "{what} cannot be queued now"),
+        }
     }
 
     pub(super) fn commit(&mut self, message: OwnMessage) -> Result<QueueId, CommitFailure> {

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::directory::lifecycle::hold::Kept;
+use crate::model::directory::lifecycle::hold::{Kept, OrganisationRetention};
 use crate::model::directory::lifecycle::life::{Periods, Surroundings, due};
 use crate::model::directory::lifecycle::machine::Trigger;
-use crate::model::directory::{Licensing, Lifecycle, Organisation, Recipient, RecipientId, Snapshot};
+use crate::model::directory::{Licensing, Lifecycle, Recipient, RecipientId, Snapshot};
 use crate::model::mail::Timestamp;
 
 /// What is to be done with an object.
@@ -50,7 +50,7 @@ fn has_contents(recipient: &Recipient) -> bool {
 /// What the times depend on beside the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Ground {
-    organisation: Organisation,
+    retention_policies: Vec<OrganisationRetention>,
     licensing: Licensing,
     periods: Periods,
 }
@@ -77,7 +77,7 @@ impl Agenda {
         let ground = self.ground.as_ref().filter(|ground| {
             ground.licensing == around.licensing
                 && ground.periods == around.periods
-                && ground.organisation == *around.organisation
+                && ground.retention_policies == around.organisation.retention_policies
         });
         match self.seen.take().filter(|_| ground.is_some()) {
             Some(seen) if Arc::ptr_eq(&seen, snapshot) => {}
@@ -89,8 +89,8 @@ impl Agenda {
                 self.turned.extend(self.held.iter());
                 self.held = Arc::default();
                 snapshot.recipients().for_each(|recipient| self.note(recipient, around));
-                let organisation = around.organisation.clone();
-                self.ground = Some(Ground { organisation, licensing: around.licensing, periods: around.periods });
+                let retention_policies = around.organisation.retention_policies.clone();
+                self.ground = Some(Ground { retention_policies, licensing: around.licensing, periods: around.periods });
             }
         }
         self.seen = Some(Arc::clone(snapshot));

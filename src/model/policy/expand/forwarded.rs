@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::way::{Branch, Pending};
+use super::way::{Branch, Members, Pending};
 use super::{Expansion, RecipientId};
-use crate::model::directory::{Recipient, RecipientType};
+use crate::model::directory::Recipient;
 use crate::model::mail::ForwardPath;
 use crate::model::policy::delivery::{Expanded, Suppression};
 use crate::model::policy::envelope::{Notify, Origin};
@@ -98,20 +98,18 @@ impl<T: Trail> Expansion<'_, T> {
             if object.recipient_type.is_distribution() {
                 groups.insert(id);
             }
-            open.extend(
-                self.below(object)
-                    .into_iter()
-                    .filter_map(|id| resolve_object(self.snapshot, self.settings, id, &mut Unrecorded)),
-            );
+            let below = self.below(object);
+            let below = below.list().iter();
+            open.extend(below.filter_map(|id| resolve_object(self.snapshot, self.settings, *id, &mut Unrecorded)));
         }
         groups
     }
 
-    /// Members and subscribers.
-    fn below(&self, object: &Arc<Recipient>) -> Vec<RecipientId> {
-        if object.recipient_type == RecipientType::GroupMailbox {
-            return object.group.as_deref().map_or_else(Vec::new, |group| group.subscribers.clone());
+    /// Members, else subscribers; nobody where there are neither.
+    fn below(&self, object: &Arc<Recipient>) -> Members {
+        if object.recipient_type.is_distribution() {
+            return self.members_of(object);
         }
-        if object.recipient_type.is_distribution() { self.members_of(object).list().to_vec() } else { Vec::new() }
+        Members::Subscribed(Arc::clone(object))
     }
 }

@@ -4,7 +4,7 @@ use super::{ForwardingProperty, Passage, Survey, WayOut, text};
 use crate::model::directory::{
     AllowedOofType, AutoReplyState, ExternalAudience, ExternalOofOptions, Forwarding, Recipient,
 };
-use crate::model::mail::ForwardPath;
+use crate::model::mail::{DomainPattern, ForwardPath};
 use crate::model::policy::forwarding::{self, Exit};
 use crate::model::policy::resolve::{Resolution, of_recipient, resolve};
 use crate::model::policy::trail::Unrecorded;
@@ -122,12 +122,12 @@ pub(super) fn automatic_reply(survey: &Survey<'_>, mailbox: &Recipient) -> Optio
         return None;
     }
     let forwards = mailbox.forwarding.as_deref().is_some_and(|set| set.forwarding_smtp_address.is_some());
-    let everybody = survey.snapshot.remote_domains().find(|remote| remote.domain.to_string() == "*");
+    let everybody = || survey.snapshot.remote_domains().find(|remote| remote.domain == DomainPattern::All);
     let passage = if of_recipient(survey.settings, mailbox, &mut Unrecorded).is_none() {
         Passage::Asleep
     } else if forwards {
         Passage::Ignored
-    } else if everybody.is_some_and(|remote| remote.allowed_oof_type == AllowedOofType::None) {
+    } else if everybody().is_some_and(|remote| remote.allowed_oof_type == AllowedOofType::None) {
         Passage::Dropped
     } else {
         Passage::Open

@@ -91,10 +91,7 @@ impl Dispatcher {
             };
             events.push((place, event));
         }
-        if !events.is_empty() {
-            self.effects.push_back(Effect::Record { id: running.id, events });
-        }
-        self.end(now, running.id, failed);
+        self.end(now, running.id, events, failed);
     }
 
     /// What an attempt says about its destination. Local delivery never pauses: a mailbox is no host that is away.
@@ -202,10 +199,7 @@ impl Dispatcher {
             let last = target.last.as_deref().or_else(|| self.lanes.last_trouble(&lane));
             failed.push((place, expiry(&self.expired, now, last)));
         }
-        if !events.is_empty() {
-            self.effects.push_back(Effect::Record { id, events });
-        }
-        self.end(now, id, failed);
+        self.end(now, id, events, failed);
         if let Some(at) = next {
             self.look_at_time(id, at);
         }

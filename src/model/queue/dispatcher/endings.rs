@@ -41,11 +41,17 @@ impl Live {
 }
 
 impl Dispatcher {
-    /// Ends recipients as failed, whose phases are settling; those whose mailboxes may have the message only after a
-    /// look.
-    pub(super) fn end(&mut self, now: Timestamp, id: QueueId, failed: Vec<(u32, Attempt)>) {
+    /// Has events recorded, and ends recipients as failed in the same record, whose phases are settling; those whose
+    /// mailboxes may have the message only after a look.
+    pub(super) fn end(
+        &mut self,
+        now: Timestamp,
+        id: QueueId,
+        mut events: Vec<(u32, Event)>,
+        failed: Vec<(u32, Attempt)>,
+    ) {
         let Some(live) = self.entries.get_mut(&id) else { return };
-        let (mut events, mut unsure) = (Vec::new(), Vec::new());
+        let mut unsure = Vec::new();
         for (place, attempt) in failed {
             let is_mailbox = live.entry.target(place).is_some_and(|target| target.addressee.hop.is_mailbox());
             if is_mailbox && live.may_have_it(place) {
@@ -72,7 +78,7 @@ impl Dispatcher {
                 failed.push((*place, attempt));
             }
         }
-        self.end(now, id, failed);
+        self.end(now, id, Vec::new(), failed);
     }
 
     /// Asks again for every look that is not answered yet.
