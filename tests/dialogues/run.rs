@@ -11,8 +11,8 @@ use franking::model::policy::limits::Received;
 use franking::model::policy::quota::{self, Usage};
 use franking::model::policy::sign_in::find_account;
 use franking::model::policy::{
-    Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof, Refusal, Resolution, Settings,
-    SharedSignIn, Tallies, Unrecorded, expand,
+    Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof, Refusal,
+    Resolution, Settings, SharedSignIn, Tallies, Unrecorded, expand,
 };
 use franking::model::smtp::{
     Action, CommitFailure, Credentials, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts,
@@ -223,6 +223,9 @@ impl Stage {
         let posting = Posting::of(&self.snapshot, envelope, &submission.head, submission.body_bytes);
         let expanded = expand(&self.snapshot, &self.settings, &posting, envelope.permits(), self.now, &mut Unrecorded);
         for end in expanded {
+            if let Expanded::Deliver(delivery) = &end {
+                self.print_member(envelope.permits(), delivery);
+            }
             if let Expanded::Moderated(moderated) = end {
                 let address = |id: &RecipientId| self.snapshot.recipient(*id).unwrap().primary().to_string();
                 let moderators: Vec<String> = moderated.waiting.moderators.iter().map(address).collect();
@@ -239,6 +242,17 @@ impl Stage {
         for line in String::from_utf8_lossy(&submission.head).split_terminator("\r\n") {
             let visible: String = line.chars().map(visible).collect();
             let _ = writeln!(self.text, "{}", format!("Q: | {visible}").trim_end());
+        }
+    }
+
+    /// Who has a copy because a filter matches today.
+    fn print_member(&mut self, permits: &[Permit], delivery: &Delivery) {
+        let permit = permits.iter().find(|permit| *permit.path() == delivery.path);
+        let Some(Resolution::Group(group)) = permit.map(Permit::resolution) else { return };
+        let Destination::Mailbox(member) = &delivery.to else { return };
+        if self.snapshot.filter_of(*group).is_some() {
+            let member = self.snapshot.recipient(*member).unwrap().primary();
+            let _ = writeln!(self.text, "Q: <{}> reaches {member}", delivery.path);
         }
     }
 

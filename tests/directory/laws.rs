@@ -1,12 +1,14 @@
 //! The law of export and import, over directories of arbitrary shape.
 
+use std::collections::BTreeMap;
+
 use franking::model::directory::document::{
     AuthenticationPolicyEntry, AutoReplyEntry, AutoReplyStateName, ClientAccessEntry, DomainEntry, LifecycleName,
     Limit, OrganisationEntry, OwnLimit, QuotaEntry, RecipientEntry, RemoteDomainEntry, Secrets, SentItemsEntry,
 };
 use franking::model::directory::{
-    AllowedOofType, AutoForwardingMode, Document, ExternalAudience, ExternalOofOptions, ModerationNotifications,
-    PasswordHash, RecipientType, Snapshot,
+    AddressBookProperty, AllowedOofType, AutoForwardingMode, Document, ExternalAudience, ExternalOofOptions,
+    ModerationNotifications, PasswordHash, RecipientType, Snapshot,
 };
 use franking::model::mail::Timestamp;
 use proptest::prelude::*;
@@ -85,6 +87,7 @@ prop_compose! {
         blocked in flag(), basic in flag(), hash in prop::option::of("[a-z$]{1,9}"), login in prop::option::weighted(0.2, "[a-z]{3,9}"),
         every_app in flag(), imap in flag(), smtp in flag(), sent_as in flag(), smtp_copies in flag(),
         quota in prop::option::of((own_limit(), own_limit())), attributes in prop::collection::btree_map(1..16_u8, "[a-z]{0,4}", 0..3),
+        address_book in prop::option::of(address_book()),
     ) -> RecipientEntry {
         RecipientEntry {
             account,
@@ -105,9 +108,15 @@ prop_compose! {
                 Box::new(QuotaEntry { issue_warning, prohibit_send, prohibit_send_receive: None })
             }),
             custom_attributes: Some(attributes.into_iter().map(|(n, value)| (n.to_string().into(), value.into())).collect()),
+            address_book,
             ..RecipientEntry::default()
         }
     }
+}
+
+fn address_book() -> impl Strategy<Value = BTreeMap<AddressBookProperty, Box<str>>> {
+    let property = prop::sample::select(&AddressBookProperty::ALL[..]);
+    prop::collection::btree_map(property, "[a-zA-Zé '\"#=]{0,12}".prop_map(Into::into), 0..4)
 }
 
 prop_compose! {
@@ -209,8 +218,8 @@ fn entry() -> BoxedStrategy<RecipientEntry> {
                 };
             }
         }
-        let RecipientEntry { client_access, sent_items, quota, custom_attributes, .. } = account;
-        entry = RecipientEntry { client_access, sent_items, quota, custom_attributes, ..entry };
+        let RecipientEntry { client_access, sent_items, quota, custom_attributes, address_book, .. } = account;
+        entry = RecipientEntry { client_access, sent_items, quota, custom_attributes, address_book, ..entry };
         let RecipientEntry {
             send_as,
             send_on_behalf,

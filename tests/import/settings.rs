@@ -110,6 +110,28 @@ fn authentication_policies_and_who_has_them_arrive() {
 }
 
 #[test]
+fn what_the_address_book_tells_comes_from_every_file_that_knows_of_it() {
+    let told = |snapshot: &Snapshot, local: &str| -> Vec<String> {
+        find(snapshot, local).address_book.iter().map(|(property, text)| format!("{property} {text}")).collect()
+    };
+    let snapshot = arrived();
+    // Get-Mailbox knows of the office, Get-User of the rest.
+    let all = ["City Köln", "Company Contoso", "Department Sales", "Office 3.14", "Title Head of Sales"];
+    assert_eq!(told(&snapshot, "alice"), all);
+    assert_eq!(told(&snapshot, "carol"), [""; 0]);
+    // A later export that leaves a cell empty takes the text away, and one without the column says nothing of it.
+    let file = "Name,PrimarySmtpAddress,RecipientTypeDetails,City,Department,Phone\n\
+        alice,alice@contoso.example,UserMailbox,,Marketing,+49 221 100\n";
+    let report = import(&[("get-recipient.csv", file.as_bytes())], &snapshot);
+    let next = snapshot.apply(&report.changes).unwrap();
+    let now = ["Company Contoso", "Department Marketing", "Office 3.14", "Phone +49 221 100", "Title Head of Sales"];
+    assert_eq!(told(&next, "alice"), now);
+    let long = file.replace("Marketing", &"x".repeat(65));
+    let refused = lines(&import(&[("get-recipient.csv", long.as_bytes())], &snapshot).refused);
+    assert!(refused[0].contains("Department has at most 64 characters"), "{refused:?}");
+}
+
+#[test]
 fn what_a_mailbox_has_from_its_organisation_stays_the_organisations() {
     let file = "Name,PrimarySmtpAddress,RecipientTypeDetails,RecipientLimits,UseDatabaseQuotaDefaults,ProhibitSendQuota\n\
         a,a@contoso.example,UserMailbox,500,True,2 GB\nb,b@contoso.example,UserMailbox,Unlimited,False,Unlimited\n\

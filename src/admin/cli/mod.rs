@@ -4,6 +4,7 @@
 //! help ends with examples, and a test parses each of them.
 
 mod account;
+mod address_book;
 mod audit;
 mod authentication_policy;
 mod auto_reply;

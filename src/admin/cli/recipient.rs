@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::address_book::AddressBookProperties;
 use super::auto_reply::AutoReplyArgs;
 use super::convert::ConvertArgs;
 use super::limits::LimitProperties;
@@ -30,7 +31,7 @@ Examples:
     #[command(after_help = "\
 An empty text clears what can be cleared: --forward-to \"\".
 
-Exchange: Set-Mailbox, Set-CASMailbox, Set-MailUser, Set-MailContact, Set-DistributionGroup
+Exchange: Set-Mailbox, Set-CASMailbox, Set-User, Set-MailUser, Set-MailContact, Set-Contact, Set-DistributionGroup
 
 Examples:
   franking recipient set alice@contoso.example --alias a.smith@contoso.example --display-name Alice
@@ -38,7 +39,8 @@ Examples:
   franking recipient set carol --forward-to-smtp carol@fabrikam.example --keep-copy on
   franking recipient set staff --require-authentication no --accept-only-from alice,bob
   franking recipient set staff --moderation on --moderator alice,bob
-  franking recipient set alice --receive-bytes-max \"35 MB\" --custom-attribute 2=sales")]
+  franking recipient set alice --receive-bytes-max \"35 MB\" --custom-attribute 2=sales
+  franking recipient set alice --company Contoso --department Sales --state-or-province Bayern")]
     Set(SetArgs),
     /// Say what a mailbox answers by itself while its owner is away
     #[command(after_help = "\
@@ -81,7 +83,7 @@ Exchange: Get-Recipient, Get-EXORecipient
 Examples:
   franking recipient list
   franking recipient list sales --type SharedMailbox
-  franking recipient list --filter \"CustomAttribute2 -eq 'sales'\" --limit 0 --json")]
+  franking recipient list --filter \"Department -eq 'Sales' -and City -ne $null\" --limit 0 --json")]
     List(ListArgs),
     /// Remove a recipient; a mailbox is kept for 30 days
     #[command(after_help = "\
@@ -192,6 +194,8 @@ pub(super) struct Properties {
     /// A custom attribute 1 to 15, for filters
     #[arg(long = "custom-attribute", value_name = "N=TEXT", value_parser = custom_attribute)]
     custom_attributes: Vec<(u8, String)>,
+    #[command(flatten)]
+    address_book: AddressBookProperties,
     #[command(flatten)]
     account: AccountProperties,
     #[command(flatten)]
@@ -404,6 +408,7 @@ impl Properties {
             smtp_copy: flow.smtp_copy.map(Into::into),
             auto_reply: Default::default(),
             custom_attributes: self.custom_attributes.into_iter().collect(),
+            address_book: self.address_book.edit(),
             owners: list(group.owners),
             members: list(group.members),
             subscribers: list(group.subscribers),

@@ -233,6 +233,28 @@ fn looking_into_a_directory_that_is_not_there_does_not_make_it() {
 }
 
 #[test]
+fn the_address_book_is_set_shown_and_searched() {
+    let premises = InMemory::contoso();
+    let line = "franking recipient set alice --department Sales --state-or-province Bayern --last-name Liddell";
+    assert_eq!(typed(&premises, line, "").0, 0);
+    let (_, out, _) = typed(&premises, "franking recipient show alice", "");
+    let told = "[address_book]\ndepartment = \"Sales\"\nlast_name = \"Liddell\"\nstate_or_province = \"Bayern\"\n";
+    assert!(out.contains(told), "{out}");
+    let (_, out, _) = typed(&premises, "franking recipient show alice --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["properties"]["address_book"]["department"], "Sales", "{out}");
+    let list = ["franking", "recipient", "list", "--filter", "Department -eq 'sales' -and City -eq $null"];
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let place = tempfile::tempdir().unwrap();
+    let data = ["--data", place.path().to_str().unwrap()];
+    let cli = Cli::try_parse_from(list.iter().chain(&data)).unwrap();
+    run(cli, &premises, &mut std::io::empty(), &mut out, &mut err);
+    let found = String::from_utf8(out).unwrap();
+    assert!(found.contains("alice@contoso.example") && !found.contains("bob@"), "{found}");
+    assert_eq!(typed(&premises, &format!("franking recipient set alice --phone {}", "1".repeat(65)), "").0, 1);
+}
+
+#[test]
 fn an_export_is_imported_as_it_was() {
     let (code, toml, _) = typed(&InMemory::contoso(), "franking export", "");
     assert_eq!(code, 0);

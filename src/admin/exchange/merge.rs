@@ -239,6 +239,11 @@ impl Draft {
             (Some(own), Some(later)) => own.overlay(*later),
             (own, later) => *own = own.take().or(later),
         }
+        // Get-Mailbox knows of the office only, Get-User of all.
+        match (&mut self.entry.address_book, later.entry.address_book) {
+            (Some(own), Some(later)) => own.extend(later),
+            (own, later) => *own = own.take().or(later),
+        }
         match (&mut self.entry.auto_reply, later.entry.auto_reply) {
             (Some(own), Some(later)) => own.overlay(*later),
             (own, later) => *own = own.take().or(later),

@@ -10,8 +10,8 @@ use crate::model::directory::document::{
     AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, OwnLimit, QuotaEntry, RecipientEntry, SentItemsEntry,
 };
 use crate::model::directory::{
-    Cap, DepartRestriction, ExternalOofOptions, JoinRestriction, MailNickname, ModerationNotifications, OwnCap,
-    RecipientType,
+    AddressBookProperty, Cap, DepartRestriction, ExternalOofOptions, JoinRestriction, MailNickname,
+    ModerationNotifications, OwnCap, RecipientType,
 };
 use crate::model::mail::Address;
 
@@ -68,6 +68,7 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
         receive_bytes_max: limit(row, "MaxReceiveSize")?,
         send_bytes_max: limit(row, "MaxSendSize")?,
         custom_attributes: custom_attributes(row),
+        address_book: address_book(row),
         client_access: client_access(row)?,
         ..RecipientEntry::default()
     };
@@ -362,6 +363,12 @@ fn custom_attributes(row: &Row<'_>) -> Option<BTreeMap<Box<str>, Box<str>>> {
         Some((number.to_string().into(), value.into()))
     });
     let given: BTreeMap<_, _> = given.collect();
+    (!given.is_empty()).then_some(given)
+}
+
+fn address_book(row: &Row<'_>) -> Option<BTreeMap<AddressBookProperty, Box<str>>> {
+    let given = AddressBookProperty::ALL.into_iter();
+    let given: BTreeMap<_, _> = given.filter_map(|own| Some((own, row.text(own.name())?.into()))).collect();
     (!given.is_empty()).then_some(given)
 }
 

@@ -16,7 +16,8 @@ use crate::model::directory::document::{
     AutoReplyEntry, ClientAccessEntry, Limit, LimitsEntry, QuotaEntry, SentItemsEntry,
 };
 use crate::model::directory::{
-    Account, ClientAccess, Forwarding, Group, ProxyAddress, Quota, Recipient, RecipientType, Restrictions, Snapshot,
+    Account, AddressBookProperty, ClientAccess, Forwarding, Group, ProxyAddress, Quota, Recipient, RecipientType,
+    Restrictions, Snapshot,
 };
 
 pub use membership::MembershipEdit;
@@ -86,6 +87,7 @@ pub struct RecipientEdit {
     pub smtp_copy: Option<Switch>,
     pub auto_reply: AutoReplyEntry,
     pub custom_attributes: BTreeMap<u8, String>,
+    pub address_book: BTreeMap<AddressBookProperty, String>,
     pub owners: Option<Vec<String>>,
     pub members: Option<Vec<String>>,
     pub subscribers: Option<Vec<String>>,
@@ -371,6 +373,9 @@ impl RecipientEdit {
             }
         }
         recipient.custom_attributes = Some(attributes).filter(|attributes| !attributes.is_empty());
+        for (property, text) in &self.address_book {
+            recipient.address_book.set(*property, text);
+        }
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::AcceptedDomain;
+use super::address_book::AddressBookProperty;
 use super::authentication_policy::AuthenticationPolicy;
 use super::lifecycle::hold::HoldError;
 use super::recipient::{Organisation, Recipient, RecipientId};
@@ -102,6 +103,14 @@ pub enum ChangeError {
     /// A name is empty, longer than 64 characters or has control characters.
     #[error("The name {0:?} must have 1 to 64 characters, none of them a control character.")]
     BadName(Box<str>),
+    /// A text of the address book is too long or has control characters.
+    #[error("{property} has at most {max} characters, none of them a control character.")]
+    AddressBookText {
+        /// Which one.
+        property: AddressBookProperty,
+        /// How many characters are permitted.
+        max: usize,
+    },
     /// Two accounts cannot share a login.
     #[error("The login {login} is already being used by \"{holder}\". Choose another login.")]
     LoginInUse {

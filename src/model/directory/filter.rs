@@ -13,6 +13,7 @@
 
 use core::fmt;
 
+use super::address_book::AddressBookProperty;
 use super::recipient::Recipient;
 use super::recipient_type::RecipientType;
 
@@ -82,9 +83,12 @@ enum Property {
     EmailAddresses,
     RecipientType,
     RecipientTypeDetails,
+    /// The same under the name that Exchange's own filters have for it.
+    RecipientTypeDetailsValue,
     HiddenFromAddressListsEnabled,
     /// 1 to 15.
     CustomAttribute(u8),
+    AddressBook(AddressBookProperty),
 }
 
 impl Filter {
@@ -152,9 +156,10 @@ impl Property {
                     || recipient.addresses.other().iter().any(|proxy| test(&proxy.to_string()))
             }
             Self::RecipientType => test(broad_type(recipient.recipient_type)),
-            Self::RecipientTypeDetails => test(recipient.recipient_type.name()),
+            Self::RecipientTypeDetails | Self::RecipientTypeDetailsValue => test(recipient.recipient_type.name()),
             Self::HiddenFromAddressListsEnabled => false,
             Self::CustomAttribute(number) => custom_attribute(recipient, number).is_some_and(test),
+            Self::AddressBook(property) => recipient.address_book.text(property).is_some_and(test),
         }
     }
 
@@ -162,12 +167,14 @@ impl Property {
         match self {
             Self::DisplayName => recipient.display_name.is_none(),
             Self::CustomAttribute(number) => custom_attribute(recipient, number).is_none(),
+            Self::AddressBook(property) => recipient.address_book.text(property).is_none(),
             Self::Name
             | Self::Alias
             | Self::PrimarySmtpAddress
             | Self::EmailAddresses
             | Self::RecipientType
             | Self::RecipientTypeDetails
+            | Self::RecipientTypeDetailsValue
             | Self::HiddenFromAddressListsEnabled => false,
         }
     }
@@ -281,15 +288,17 @@ impl fmt::Display for Property {
             Self::EmailAddresses => "EmailAddresses",
             Self::RecipientType => "RecipientType",
             Self::RecipientTypeDetails => "RecipientTypeDetails",
+            Self::RecipientTypeDetailsValue => "RecipientTypeDetailsValue",
             Self::HiddenFromAddressListsEnabled => "HiddenFromAddressListsEnabled",
             Self::CustomAttribute(number) => return write!(formatter, "CustomAttribute{number}"),
+            Self::AddressBook(property) => property.name(),
         })
     }
 }
 
 impl Property {
-    /// Every property but the numbered ones.
-    const NAMED: [Self; 8] = [
+    /// Every property but the numbered ones and those of the address book.
+    const NAMED: [Self; 9] = [
         Self::Name,
         Self::DisplayName,
         Self::Alias,
@@ -297,12 +306,14 @@ impl Property {
         Self::EmailAddresses,
         Self::RecipientType,
         Self::RecipientTypeDetails,
+        Self::RecipientTypeDetailsValue,
         Self::HiddenFromAddressListsEnabled,
     ];
 
     fn from_name(word: &str) -> Option<Self> {
         const NUMBERED: &str = "CustomAttribute";
-        if let Some(named) = Self::NAMED.into_iter().find(|property| property.to_string().eq_ignore_ascii_case(word)) {
+        let mut named = Self::NAMED.into_iter().chain(AddressBookProperty::ALL.map(Self::AddressBook));
+        if let Some(named) = named.find(|property| property.to_string().eq_ignore_ascii_case(word)) {
             return Some(named);
         }
         let number = word.get(NUMBERED.len()..)?;

@@ -5,6 +5,7 @@
 
 pub mod accepted_domain;
 pub mod account;
+pub mod address_book;
 pub mod authentication_policy;
 pub mod auto_forwarding;
 pub mod auto_reply;
@@ -34,6 +35,7 @@ mod validate;
 
 pub use accepted_domain::{AcceptedDomain, DomainType};
 pub use account::{Account, ClientAccess, PasswordHash};
+pub use address_book::{AddressBook, AddressBookProperty};
 pub use authentication_policy::AuthenticationPolicy;
 pub use auto_forwarding::AutoForwardingMode;
 pub use auto_reply::{AutoReply, AutoReplyState, ExternalAudience, ExternalOofOptions};

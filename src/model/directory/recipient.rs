@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::account::{Account, ClientAccess};
+use super::address_book::AddressBook;
 use super::auto_forwarding::{self, AutoForwardingMode};
 use super::auto_reply::{AutoReply, SENDERS_DEFAULT, SENDERS_MAX};
 use super::cap::RecipientLimits;
@@ -177,6 +178,9 @@ pub struct Recipient {
     /// `CustomAttribute1` to `CustomAttribute15` by number, for filters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_attributes: Option<Box<std::collections::BTreeMap<u8, Box<str>>>>,
+    /// Company, department and the like, for filters.
+    #[serde(default, skip_serializing_if = "AddressBook::is_empty")]
+    pub address_book: AddressBook,
 }
 
 impl Recipient {
@@ -212,6 +216,7 @@ impl Recipient {
             sent_items: SentItemsCopies::default(),
             auto_reply: None,
             custom_attributes: None,
+            address_book: AddressBook::new(),
         }
     }
 

@@ -29,6 +29,7 @@ impl Shared {
         recipient.addresses.compact(share);
         recipient.grants.shrink_to_fit();
         recipient.not_automapped.shrink_to_fit();
+        recipient.address_book.shrink_to_fit();
         if let Some(account) = recipient.account.as_deref_mut() {
             share(&mut account.login);
             account.licences.shrink_to_fit();

@@ -181,7 +181,10 @@ fn texts(recipient: &Recipient) -> Result<(), ChangeError> {
     if let Some(display_name) = recipient.display_name.as_ref().filter(|text| bad(text)) {
         return Err(bad_name(display_name));
     }
-    Ok(())
+    match recipient.address_book.iter().find(|(property, text)| !property.permits(text)) {
+        Some((property, _)) => Err(ChangeError::AddressBookText { property, max: property.characters_max() }),
+        None => Ok(()),
+    }
 }
 
 fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {

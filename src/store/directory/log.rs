@@ -126,7 +126,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::directory::{Recipient, RecipientId, RecipientType};
+    use crate::model::directory::{AddressBookProperty, Recipient, RecipientId, RecipientType};
 
     /// What every record of a recipient has held from the first version on.
     const FROM_THE_FIRST: [&str; 4] = ["id", "type", "name", "addresses"];
@@ -144,6 +144,7 @@ mod tests {
         info.limits = Some(Box::default());
         info.auto_reply = Some(Box::default());
         info.hidden_from_address_lists = true;
+        info.address_book.set(AddressBookProperty::Company, "Contoso");
         info
     }
 
@@ -157,6 +158,7 @@ mod tests {
     #[test]
     fn what_was_written_before_a_property_came_is_still_read() {
         let whole = serde_json::to_value(full()).unwrap();
+        assert_eq!(whole["address_book"]["company"], "Contoso");
         assert!(whole["not_automapped"].is_array() && whole["group"].is_object(), "{whole}");
         let entry = read(&whole).unwrap();
         assert_eq!(entry.changes, [Change::PutRecipient(Box::new(full()))]);

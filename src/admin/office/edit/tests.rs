@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::admin::office::tests::contoso;
-use crate::model::directory::{Lifecycle, Limit, OwnLimit};
+use crate::model::directory::{Change, ChangeError, Lifecycle, Limit, OwnLimit};
 
 fn edited(identity_text: &str, edit: &RecipientEdit) -> Result<(Recipient, Vec<String>), Failure> {
     let snapshot = contoso();
@@ -134,6 +134,24 @@ fn restrictions_quota_and_attributes_vanish_when_they_are_default() {
     };
     unset.apply(&contoso(), &mut alice).unwrap();
     assert_eq!((alice.restrictions, alice.quota, alice.custom_attributes), (None, None, None));
+}
+
+#[test]
+fn the_address_book_is_set_text_by_text_and_judged_by_the_directory() {
+    let edit = |texts: &[(AddressBookProperty, &str)]| RecipientEdit {
+        address_book: texts.iter().map(|(property, text)| (*property, (*text).to_owned())).collect(),
+        ..Default::default()
+    };
+    let (title, notes) = (AddressBookProperty::Title, AddressBookProperty::Notes);
+    let (mut alice, _) = edited("alice", &edit(&[(title, "Clerk"), (notes, "one\ntwo")])).unwrap();
+    edit(&[(title, "")]).apply(&contoso(), &mut alice).unwrap();
+    assert_eq!(alice.address_book.iter().collect::<Vec<_>>(), [(notes, "one\ntwo")]);
+    let judged = |recipient: Recipient| contoso().apply(&[Change::PutRecipient(Box::new(recipient))]).map(drop);
+    assert_eq!(judged(alice), Ok(()));
+    for (property, text) in [(title, "x".repeat(129)), (title, "two\r\nlines".to_owned())] {
+        let (bob, _) = edited("bob", &edit(&[(property, &text)])).unwrap();
+        assert_eq!(judged(bob), Err(ChangeError::AddressBookText { property, max: 128 }));
+    }
 }
 
 #[test]

@@ -171,6 +171,9 @@ pub(super) fn base(
         recipient.auto_reply = given.apply(recipient.auto_reply.as_deref())?;
     }
     custom_attributes(entry, &mut recipient)?;
+    for (property, text) in entry.address_book.iter().flatten() {
+        recipient.address_book.set(*property, text);
+    }
     for (right, deny, list) in grants(entry) {
         if list.is_some() {
             recipient.grants.retain(|grant| grant.right != right || grant.deny != deny);

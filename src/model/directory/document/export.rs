@@ -179,6 +179,8 @@ fn entry(recipient: &Recipient, name: Names<'_>, secrets: Secrets) -> RecipientE
         custom_attributes: recipient.custom_attributes.as_deref().filter(|attributes| !attributes.is_empty()).map(
             |attributes| attributes.iter().map(|(number, value)| (number.to_string().into(), value.clone())).collect(),
         ),
+        address_book: (!recipient.address_book.is_empty())
+            .then(|| recipient.address_book.iter().map(|(property, text)| (property, text.into())).collect()),
         ..RecipientEntry::default()
     };
     match (&recipient.account, &plain.account) {

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::DomainType;
+use super::address_book::AddressBookProperty;
 use super::auto_forwarding::{self, AutoForwardingMode};
 use super::licence::LicenceSeats;
 use super::lifecycle::hold::OrganisationRetention;
@@ -378,6 +379,9 @@ pub struct RecipientEntry {
     /// `CustomAttribute1` to `CustomAttribute15` by number; an empty text removes one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_attributes: Option<BTreeMap<Box<str>, Box<str>>>,
+    /// Company, department and the like; an empty text removes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_book: Option<BTreeMap<AddressBookProperty, Box<str>>>,
 }
 
 /// The states of [`Lifecycle`](super::Lifecycle) without their time.

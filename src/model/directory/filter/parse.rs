@@ -145,7 +145,9 @@ impl Parser {
             error(
                 here,
                 "a property is expected: Name, DisplayName, Alias, PrimarySmtpAddress, EmailAddresses, RecipientType, \
-                 RecipientTypeDetails, HiddenFromAddressListsEnabled or CustomAttribute1 to CustomAttribute15",
+                 RecipientTypeDetails, HiddenFromAddressListsEnabled, CustomAttribute1 to CustomAttribute15, City, \
+                 Company, CountryOrRegion, Department, FirstName, LastName, Notes, Office, Phone, PostalCode, \
+                 StateOrProvince or Title",
             )
         })?;
         self.skip_blanks();

@@ -10,6 +10,8 @@ fn alice() -> Recipient {
     let address = Address::parse("alice@contoso.example").unwrap();
     let mut alice = Recipient::new(RecipientId(1), RecipientType::UserMailbox, "alice", address);
     alice.addresses.add(Address::parse("a.liddell@contoso.example").unwrap());
+    alice.address_book.set(AddressBookProperty::Department, "Sales");
+    alice.address_book.set(AddressBookProperty::StateOrProvince, "Nordrhein-Westfalen");
     alice.custom_attributes = Some(Box::new([(2, "Sales North".into())].into()));
     alice
 }
@@ -29,6 +31,51 @@ fn comparisons_ignore_letter_case() {
     assert!(matches("HiddenFromAddressListsEnabled -eq $false"));
     assert!(matches("RecipientType -eq 'UserMailbox' -and RecipientTypeDetails -ne 'SharedMailbox'"));
     assert!(matches("Alias -eq 'alice' -and PrimarySmtpAddress -like '*@contoso.example'"));
+}
+
+#[test]
+fn the_address_book_is_compared_like_any_text() {
+    for (filter, holds) in [
+        ("Department -eq 'sales'", true),
+        ("Department -eq 'sal*'", false),
+        ("Department -like 'SAL*'", true),
+        ("Department -notlike 'SAL*'", false),
+        ("Department -ne 'Sales'", false),
+        ("Department -ne 'Marketing'", true),
+        ("Department -eq $null", false),
+        ("Department -ne $null", true),
+        ("department -eq 'Sales' -and STATEORPROVINCE -like '*westfalen'", true),
+        ("Company -eq 'Contoso'", false),
+        // Who has no text has none that is equal: it differs from every text, and is like none.
+        ("Company -ne 'Contoso'", true),
+        ("Company -notlike 'Con*'", true),
+        ("Company -like '*'", false),
+        ("Company -eq $null", true),
+        ("Company -ne $null", false),
+    ] {
+        assert_eq!(matches(filter), holds, "{filter}");
+    }
+    for property in AddressBookProperty::ALL {
+        let mut bob = Recipient::new(RecipientId(2), RecipientType::MailContact, "bob", alice().primary().clone());
+        let filter = Filter::parse(&format!("{property} -eq 'x y'")).unwrap();
+        assert!(!filter.matches(&bob), "{property}");
+        bob.address_book.set(property, "X Y");
+        assert!(filter.matches(&bob), "{property}");
+        assert!(Filter::parse(&format!("{property} -eq $true")).is_err(), "{property}");
+    }
+}
+
+#[test]
+fn what_exchange_makes_of_its_conditions_is_understood() {
+    // As `Get-DynamicDistributionGroup` shows the filter of -IncludedRecipients MailboxUsers -ConditionalDepartment Sales.
+    let filter = "((((RecipientType -eq 'UserMailbox') -and (Department -eq 'Sales'))) -and \
+                  (-not(Name -like 'SystemMailbox{*')) -and (-not(Name -like 'CAS_{*')) -and \
+                  (-not(RecipientTypeDetailsValue -eq 'MailboxPlan')) -and \
+                  (-not(RecipientTypeDetailsValue -eq 'DiscoveryMailbox')) -and \
+                  (-not(RecipientTypeDetailsValue -eq 'ArbitrationMailbox')))";
+    assert!(matches(filter));
+    assert!(!matches(&filter.replace("Sales", "Marketing")));
+    assert!(!matches(&filter.replace("'MailboxPlan'", "'UserMailbox'")));
 }
 
 #[test]
@@ -108,6 +155,8 @@ fn any_node() -> impl Strategy<Value = Node> {
         Just(Property::Name),
         Just(Property::DisplayName),
         Just(Property::EmailAddresses),
+        Just(Property::RecipientTypeDetailsValue),
+        prop::sample::select(&AddressBookProperty::ALL[..]).prop_map(Property::AddressBook),
         (1..=15_u8).prop_map(Property::CustomAttribute)
     ];
     let operator =
