@@ -2,6 +2,7 @@
 //!
 //! Changes nothing but a probe file in the data directory, which it takes away again.
 
+mod lifecycle;
 mod names;
 mod routes;
 mod transport;
@@ -87,6 +88,7 @@ pub fn check(path: &Path, config: &Config, at: &Path, premises: &dyn Premises, n
     transport::transport(config, &mut report);
     disk(&config.data, &config.queue, &mut report);
     directory(path, config, at, running, premises, &mut report);
+    lifecycle::lifecycle(path, config, at, running, premises, &mut report);
     report
 }
 

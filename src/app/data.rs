@@ -3,6 +3,7 @@
 //! ```text
 //! format           the version of all that follows, a number and a line end
 //! directory/       the change log and its index
+//! lifecycle.json   what the reconciler of mailboxes remembers from one start to the next
 //! queue/           the journal of accepted messages, their large bodies, the spool
 //! mailboxes/       one Maildir++ for each mailbox, and .occupancy: what each of them holds
 //! limits/          what accounts and mailboxes have used up of their hours and days

@@ -54,7 +54,10 @@ impl Premises for Program {
             settings,
             moderation: Arc::<QueueAtRest>::clone(&queue),
             queue,
-            steward: Arc::new(Steward::new(home, Arc::<MailboxesAtRest>::clone(&mailboxes) as Arc<dyn Custody>)),
+            steward: {
+                let custody = Arc::<MailboxesAtRest>::clone(&mailboxes) as Arc<dyn Custody>;
+                Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), data.root()))
+            },
             mailboxes,
             trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
@@ -186,7 +189,10 @@ pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: 
         keys: Arc::new(KeyCounter::new(world, &stores.data, &stores.settings)),
         moderation: Arc::<QueueCounter>::clone(&queue),
         queue,
-        steward: Arc::new(Steward::new(home, Arc::<MailboxCounter>::clone(&mailboxes) as Arc<dyn Custody>)),
+        steward: {
+            let custody = Arc::<MailboxCounter>::clone(&mailboxes) as Arc<dyn Custody>;
+            Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), stores.data.root()))
+        },
         mailboxes,
         trace: Arc::new(TraceCounter {
             disk: Arc::clone(&world.disk),

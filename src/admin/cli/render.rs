@@ -80,6 +80,7 @@ pub(super) fn response(response: &Response) -> String {
             page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
         }
         Response::Lives { .. }
+        | Response::Doubts { .. }
         | Response::Holds { .. }
         | Response::LicencePlans { .. }
         | Response::LifecycleTable { .. } => lives::answer(&mut page, response),
@@ -245,6 +246,7 @@ fn imported(page: &mut Page, report: &ImportReport) {
             page.line(&format!("  {word}: {}{about}: {}", row.place, row.reason));
         }
     }
+    report.warnings.iter().for_each(|warning| page.line(&format!("warning: {warning}")));
 }
 
 fn queue(page: &mut Page, total: usize, messages: &[QueueSummary]) {

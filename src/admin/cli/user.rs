@@ -1,9 +1,9 @@
 //! `franking user` and `franking lifecycle`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::recipient::IdentityArgs;
-use crate::admin::office::{LifeOrder, LifeQuestion, Request};
+use crate::admin::office::{Cause, LifeOrder, LifeQuestion, Request};
 
 /// Users.
 #[derive(Debug, Subcommand)]
@@ -64,6 +64,20 @@ Exchange: Redo-MsolProvisionUser
 Examples:
   franking lifecycle retry dora@contoso.example")]
     Retry(IdentityArgs),
+    /// Let go on what waits because it is about many mailboxes at once
+    #[command(after_help = "\
+What follows from a command for the mailbox that it names happens at once. What would happen to many mailboxes for \
+another reason waits: another profile or an import may leave them without the licence that they need, and a setting or \
+an import may say that they were kept long enough. Up to a tenth of all mailboxes, one in any case and ten at most, go \
+on without a word; what is more waits until it is confirmed here, or its reason is gone: franking licence assign.
+
+Exchange: has no such command
+
+Examples:
+  franking lifecycle preview --days 0
+  franking lifecycle confirm disconnections
+  franking lifecycle confirm deletions --json")]
+    Confirm(ConfirmArgs),
     /// Print every state and transition of a mailbox, as the server runs them
     #[command(after_help = "\
 Exchange: has no such page
@@ -71,6 +85,23 @@ Exchange: has no such page
 Examples:
   franking lifecycle table")]
     Table,
+}
+
+/// `lifecycle confirm`.
+#[derive(Debug, Args)]
+pub struct ConfirmArgs {
+    /// What
+    #[arg(value_name = "WHAT")]
+    cause: CauseName,
+}
+
+/// What waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CauseName {
+    /// Mailboxes without licence are disconnected
+    Disconnections,
+    /// Mailboxes and users that were kept long enough are deleted for good
+    Deletions,
 }
 
 /// `lifecycle preview`.
@@ -87,6 +118,13 @@ impl LifecycleCommand {
             Self::Preview(args) => LifeQuestion::Preview { days: args.days },
             Self::Errors => LifeQuestion::Errors,
             Self::Table => LifeQuestion::Table,
+            Self::Confirm(ConfirmArgs { cause }) => {
+                let cause = match cause {
+                    CauseName::Disconnections => Cause::Disconnections,
+                    CauseName::Deletions => Cause::Deletions,
+                };
+                return Request::Life(LifeOrder::Confirm { cause });
+            }
             Self::Retry(args) => return Request::Life(LifeOrder::Retry { identity: args.identity }),
         })
     }

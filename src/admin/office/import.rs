@@ -6,11 +6,12 @@ use base64::engine::general_purpose::STANDARD;
 use super::failure::Failure;
 use super::request::ExchangeFile;
 use super::response::{ImportReport, RejectedRow, Response};
-use super::{Office, change_freely};
+use super::steward::around;
+use super::{Office, change_freely, doubts};
 use crate::admin::exchange;
 use crate::admin::transfer::{self, Form};
-use crate::model::directory::Snapshot;
 use crate::model::directory::document::{Document, Entry, Plan, Secrets};
+use crate::model::directory::{Change, Snapshot};
 use crate::world::password;
 
 /// A document as text.
@@ -34,13 +35,17 @@ pub(super) fn import(
     if dry_run {
         // Hashing a thousand passwords takes a minute and would tell nothing.
         let unhashed = |_: &str| Ok(password::decoy().clone());
-        let plan = document.plan(&office.directory.snapshot(), &unhashed);
-        return Ok(Response::Imported(report(&plan, &document, false, true)));
+        let snapshot = office.directory.snapshot();
+        let plan = document.plan(&snapshot, &unhashed);
+        let mut report = report(&plan, &document, false, true);
+        report.warnings = warnings(office, &snapshot, &plan.changes);
+        return Ok(Response::Imported(report));
     }
     let (_, report) = change_freely(office, actor, |snapshot| {
         let mut plan = document.plan(snapshot, &hash);
         let applied = plan.rejected.is_empty() || !all_or_nothing;
-        let report = report(&plan, &document, applied, false);
+        let mut report = report(&plan, &document, applied, false);
+        report.warnings = warnings(office, snapshot, &plan.changes);
         let changes = if applied { core::mem::take(&mut plan.changes) } else { Vec::new() };
         Ok((changes, report))
     })?;
@@ -71,7 +76,14 @@ fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> Imp
         unchanged: plan.counts.unchanged,
         rejected: rejected.collect(),
         notes: Vec::new(),
+        warnings: Vec::new(),
     }
+}
+
+/// What follows from changes for the mailboxes that they bring.
+fn warnings(office: &Office, snapshot: &Snapshot, changes: &[Change]) -> Vec<String> {
+    let (now, settings) = (office.clock.now(), office.settings());
+    doubts::warnings(office, snapshot, around(office, &settings, snapshot, now), changes)
 }
 
 /// How exported files are to be read and judged.
@@ -109,13 +121,17 @@ pub(super) fn import_exchange(
     let hash = |_: &str| Err("an Exchange export holds no passwords".into());
     let judge = |snapshot: &Snapshot| exchange::read(&sources, snapshot, &reading).plan(snapshot, &hash);
     if options.dry_run {
-        let judged = judge(&office.directory.snapshot());
-        return Ok(Response::Imported(exchange_report(&judged, false, true)));
+        let snapshot = office.directory.snapshot();
+        let judged = judge(&snapshot);
+        let mut report = exchange_report(&judged, false, true);
+        report.warnings = warnings(office, &snapshot, &judged.changes);
+        return Ok(Response::Imported(report));
     }
     let (_, report) = change_freely(office, actor, |snapshot| {
         let mut judged = judge(snapshot);
         let applied = judged.refused.is_empty() || !options.all_or_nothing;
-        let report = exchange_report(&judged, applied, false);
+        let mut report = exchange_report(&judged, applied, false);
+        report.warnings = warnings(office, snapshot, &judged.changes);
         let changes = if applied { core::mem::take(&mut judged.changes) } else { Vec::new() };
         Ok((changes, report))
     })?;
@@ -143,6 +159,7 @@ fn exchange_report(judged: &exchange::Report, applied: bool, dry_run: bool) -> I
         unchanged: judged.counts.unchanged,
         rejected: rows(&judged.refused),
         notes: rows(&judged.notes),
+        warnings: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::mailboxes::beyond_unlicensed;
 use super::orders::LifeOrder;
 use super::response::Response;
 use super::steward::around;
-use super::{Office, accounts, change, holds, identity, licences, life};
+use super::{Office, accounts, change, doubts, holds, identity, licences, life};
 use crate::model::directory::lifecycle::life::{Said, Surroundings};
 use crate::model::directory::lifecycle::machine::{LifecycleError, State, Trigger};
 use crate::model::directory::{Account, Change, Recipient, RecipientType, Snapshot};
@@ -25,6 +25,7 @@ pub(super) fn obey(office: &Office, actor: &str, order: LifeOrder) -> Result<Res
         LifeOrder::Retry { identity } => retry(office, actor, &identity),
         LifeOrder::Hold(order) => holds::obey(office, actor, &order),
         LifeOrder::Seats { label, seats } => licences::set_seats(office, actor, &label, seats),
+        LifeOrder::Confirm { cause } => Ok(doubts::confirm(office, actor, cause)),
     }
 }
 

@@ -9,6 +9,7 @@ mod audit;
 mod authentication_policies;
 mod desk;
 mod domains;
+mod doubts;
 pub mod edit;
 mod failure;
 mod groups;
@@ -40,13 +41,14 @@ use std::sync::Arc;
 
 pub use audit::{ChangeAudit, ChangePlace, ChangeQuery};
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
+pub(in crate::admin) use doubts::counted;
 pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use keys::{FormerKey, KeyDesk, NoKeys, Rotation, SrsKeysView};
 pub use limits::{LimitsView, Measure, Used};
 pub use mailboxes::{EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
-pub use orders::{HoldOrder, HoldView, Kept, LifeOrder, LifeQuestion, LifeView, PlanView};
+pub use orders::{DoubtView, HoldOrder, HoldView, Kept, LifeOrder, LifeQuestion, LifeView, PlanView, Supposed};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
 };
@@ -54,7 +56,7 @@ pub use request::{
     DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,
 };
 pub use response::{AuthenticationPolicyView, ForwardingAudit, ImportReport, PermissionView, RejectedRow, Response};
-pub use steward::{ACTOR as LIFECYCLE_ACTOR, Custody, Moved, NoCustody, Steward, next_due, reconcile};
+pub use steward::{ACTOR as LIFECYCLE_ACTOR, Cause, Custody, Moved, NoCustody, Steward, next_due, reconcile};
 pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
 pub use view::{LifecycleView, RecipientSummary, RecipientView};
 

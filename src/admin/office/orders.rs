@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::steward::Cause;
 use crate::model::directory::lifecycle::hold::HoldKind;
+use crate::model::directory::lifecycle::life::Periods;
 
 /// Something that alters a life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +71,11 @@ pub enum LifeOrder {
         label: String,
         /// How many; none lifts the bound.
         seats: Option<u32>,
+    },
+    /// Lets go on what waits because it is about many.
+    Confirm {
+        /// What.
+        cause: Cause,
     },
 }
 
@@ -165,6 +172,31 @@ pub enum LifeQuestion {
     Plans,
     /// The state machine.
     Table,
+    /// What would happen to how many at once, and may be a mistake.
+    Doubts {
+        /// With these settings; with those in force unless given.
+        supposed: Option<Supposed>,
+    },
+}
+
+/// Settings that are not in force, or not yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supposed {
+    /// A user's mailbox needs a licence.
+    pub licences_count: bool,
+    /// How long things are kept.
+    pub periods: Periods,
+}
+
+/// What many objects have before them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoubtView {
+    /// What.
+    pub cause: Cause,
+    /// How many.
+    pub objects: usize,
+    /// Whether that waits for somebody's word; else it happens at once.
+    pub waits: bool,
 }
 
 /// Mailboxes that are not in use.

@@ -7,7 +7,7 @@ use super::life::is_deleted;
 use super::orders::{Kept, LifeQuestion, LifeView};
 use super::response::Response;
 use super::steward::{Errand, around, errand};
-use super::{Office, holds, licences};
+use super::{Office, doubts, holds, licences};
 use crate::model::directory::lifecycle::document::document;
 use crate::model::directory::lifecycle::life::Surroundings;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
@@ -20,23 +20,24 @@ const LINES_MAX: usize = 100_000;
 
 pub(super) fn answer(office: &Office, question: &LifeQuestion) -> Result<Response, Failure> {
     match question {
-        LifeQuestion::Mailboxes { which } => Ok(list(office, &|recipient, _| kept(recipient, *which))),
+        LifeQuestion::Mailboxes { which } => Ok(list(office, &|recipient, _, _| kept(recipient, *which))),
         LifeQuestion::Pending => Ok(licences::pending(office)),
         LifeQuestion::Preview { days } => {
             let until = office.clock.now().plus(Duration::from_secs(u64::from(*days).saturating_mul(86_400)));
-            let soon = |recipient: &Recipient, around: Surroundings<'_>| {
-                errand(recipient, around).is_some_and(|(at, _)| at <= until)
+            let soon = |recipient: &Recipient, around: Surroundings<'_>, waits: bool| {
+                waits || errand(recipient, around).is_some_and(|(at, _)| at <= until)
             };
             Ok(list(office, &soon))
         }
-        LifeQuestion::Errors => Ok(list(office, &|recipient, _| {
+        LifeQuestion::Errors => Ok(list(office, &|recipient, _, waits| {
             let error = recipient.provisioning.as_deref().is_some_and(|own| own.error.is_some());
-            error || matches!(recipient.state(), State::StaleAttributes | State::Purging)
+            waits || error || matches!(recipient.state(), State::StaleAttributes | State::Purging)
         })),
         LifeQuestion::Report { label, identities } => licences::report(office, label, identities),
         LifeQuestion::Holds { identity } => holds::list(office, identity),
         LifeQuestion::Policies => Ok(holds::policies(office)),
         LifeQuestion::Plans => Ok(licences::plans(&office.directory.snapshot())),
+        LifeQuestion::Doubts { supposed } => Ok(doubts::answer(office, supposed.as_ref())),
         LifeQuestion::Table => Ok(Response::LifecycleTable { text: document() }),
     }
 }
@@ -50,12 +51,21 @@ fn kept(recipient: &Recipient, which: Kept) -> bool {
 }
 
 /// Those that are chosen, in order of time and address.
-fn list(office: &Office, choose: &dyn Fn(&Recipient, Surroundings<'_>) -> bool) -> Response {
+fn list(office: &Office, choose: &dyn Fn(&Recipient, Surroundings<'_>, bool) -> bool) -> Response {
     let snapshot = office.directory.snapshot();
     let (now, settings) = (office.clock.now(), office.settings());
     let around = around(office, &settings, &snapshot, now);
-    let chosen = snapshot.recipients().filter(|recipient| choose(recipient, around));
-    let mut lives: Vec<LifeView> = chosen.take(LINES_MAX).map(|recipient| view(recipient, around)).collect();
+    let waiting = doubts::waiting(office, &snapshot, around);
+    let chosen =
+        snapshot.recipients().filter(|recipient| choose(recipient, around, waiting.contains_key(&recipient.id)));
+    let seen = chosen.take(LINES_MAX).map(|recipient| {
+        let mut view = view(recipient, around);
+        if let Some(doubt) = waiting.get(&recipient.id) {
+            doubts::mark(&mut view, *doubt);
+        }
+        view
+    });
+    let mut lives: Vec<LifeView> = seen.collect();
     lives.sort_by(|left, right| (&left.at, &left.address).cmp(&(&right.at, &right.address)));
     Response::Lives { lives }
 }

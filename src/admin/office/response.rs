@@ -8,7 +8,7 @@ use super::keys::SrsKeysView;
 use super::limits::LimitsView;
 use super::mailboxes::MailboxView;
 use super::moderation::ModerationView;
-use super::orders::{HoldView, LifeView, PlanView};
+use super::orders::{DoubtView, HoldView, LifeView, PlanView};
 use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender};
 use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
@@ -124,6 +124,11 @@ pub enum Response {
         until: String,
         /// They.
         holds: Vec<HoldView>,
+    },
+    /// What would happen to how many at once.
+    Doubts {
+        /// It.
+        doubts: Vec<DoubtView>,
     },
     /// The state machine of mailboxes.
     LifecycleTable {
@@ -249,6 +254,9 @@ pub struct ImportReport {
     /// Parts of entries that were left out, while the rest went in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<RejectedRow>,
+    /// What follows from it that may surprise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// An entry that an import refused, or a part of one.

@@ -2,12 +2,13 @@
 
 use super::Page;
 use crate::admin::cli::output::{size, table};
-use crate::admin::office::{HoldView, LifeView, PlanView, RecipientView, Response};
+use crate::admin::office::{DoubtView, HoldView, LifeView, PlanView, RecipientView, Response};
 
 /// An answer about lives, holds or licences.
 pub(super) fn answer(page: &mut Page, response: &Response) {
     match response {
         Response::Lives { lives } => list(page, lives),
+        Response::Doubts { doubts } => self::doubts(page, doubts),
         Response::Holds { about, until, holds } => self::holds(page, about, until, holds),
         Response::LicencePlans { plans } => self::plans(page, plans),
         Response::LifecycleTable { text } => text.lines().for_each(|line| page.line(line)),
@@ -46,6 +47,16 @@ fn list(page: &mut Page, lives: &[LifeView]) {
     let pick = |row: &Vec<String>| told.iter().filter_map(|column| row.get(*column).cloned()).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(pick).collect();
     page.block(&table(&heading, &rows));
+}
+
+/// A table of what would happen to many.
+fn doubts(page: &mut Page, doubts: &[DoubtView]) {
+    let row = |doubt: &DoubtView| {
+        let waits = if doubt.waits { "waits" } else { "at once" };
+        vec![doubt.cause.name().to_owned(), doubt.objects.to_string(), waits.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = doubts.iter().map(row).collect();
+    page.block(&table(&["WHAT", "OBJECTS", "WHEN"], &rows));
 }
 
 /// A table of holds.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::brake::Cause;
 use crate::model::directory::lifecycle::hold::{Kept, OrganisationRetention};
 use crate::model::directory::lifecycle::life::{Periods, Surroundings, due};
 use crate::model::directory::lifecycle::machine::Trigger;
@@ -69,6 +70,8 @@ pub(in crate::admin::office) struct Agenda {
     turned: BTreeSet<RecipientId>,
     /// What somebody is just carrying out.
     under_way: BTreeSet<RecipientId>,
+    /// What is due and has no time, since it may be a mistake; [`brake`](super::brake) says what becomes of it.
+    doubtful: BTreeMap<Cause, BTreeSet<RecipientId>>,
 }
 
 impl Agenda {
@@ -85,6 +88,7 @@ impl Agenda {
             None => {
                 self.by_time.clear();
                 self.times.clear();
+                self.doubtful.clear();
                 // Who is gone meanwhile is not among those who come now.
                 self.turned.extend(self.held.iter());
                 self.held = Arc::default();
@@ -107,17 +111,34 @@ impl Agenda {
         }
         // A hold that ends by itself is noticed then.
         let end = if let Kept::Until(end) = kept { Some(end) } else { None };
-        let at = errand(recipient, around).map(|(at, _)| at);
+        let doubtful = Cause::of(recipient, around);
+        let at = errand(recipient, around).map(|(at, _)| at).filter(|_| doubtful.is_none());
         match [at, end].into_iter().flatten().min() {
             Some(at) => self.put_off(recipient.id, at),
             None => self.forget(recipient.id),
+        }
+        if let Some(cause) = doubtful {
+            self.doubtful.entry(cause).or_default().insert(recipient.id);
+        }
+    }
+
+    /// How many have this before them, doubtful as it is.
+    pub(super) fn doubted(&self, cause: Cause) -> usize {
+        self.doubtful.get(&cause).map_or(0, BTreeSet::len)
+    }
+
+    /// It is no longer doubtful, and due now.
+    pub(super) fn trust(&mut self, cause: Cause, now: Timestamp) {
+        for id in self.doubtful.remove(&cause).unwrap_or_default() {
+            self.put_off(id, now);
         }
     }
 
     /// It is looked at anew, and if it is due still, not before then.
     pub(super) fn look_again(&mut self, recipient: &Recipient, around: Surroundings<'_>, then: Timestamp) {
         self.note(recipient, around);
-        if self.times.get(&recipient.id).is_some_and(|at| *at <= around.now) {
+        let is_doubtful = self.doubtful.values().any(|ids| ids.contains(&recipient.id));
+        if is_doubtful || self.times.get(&recipient.id).is_some_and(|at| *at <= around.now) {
             self.put_off(recipient.id, then);
         }
     }
@@ -129,6 +150,10 @@ impl Agenda {
 
     /// Nothing is to be done with it.
     pub(super) fn forget(&mut self, id: RecipientId) {
+        self.doubtful.retain(|_, ids| {
+            ids.remove(&id);
+            !ids.is_empty()
+        });
         if let Some(at) = self.times.remove(&id) {
             self.by_time.remove(&(at, id));
         }

@@ -7,14 +7,18 @@
 //! same step can be taken again (decision D7, spec section 7.6).
 
 mod agenda;
+pub(super) mod brake;
 mod custody;
+mod memory;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use brake::Cause;
 pub use custody::{Custody, NoCustody};
 
 use super::{DeskFailure, Office};
@@ -24,7 +28,9 @@ use crate::model::directory::provisioning::{ProvisioningError, ProvisioningError
 use crate::model::directory::{Change, Recipient, RecipientId, Snapshot};
 use crate::model::mail::Timestamp;
 use crate::model::policy::Settings;
+use crate::world::disk::Disk;
 pub(super) use agenda::{Agenda, Errand, errand};
+use memory::Memory;
 
 /// Who makes the changes of the reconciler, in the directory's change log.
 pub const ACTOR: &str = "franking-lifecycle";
@@ -43,12 +49,69 @@ pub struct Steward {
     /// Contents of mailboxes.
     pub custody: Arc<dyn Custody>,
     agenda: Mutex<Agenda>,
+    memory: Mutex<Memory>,
 }
 
 impl Steward {
-    /// One that has looked at nothing yet.
+    /// One that has looked at nothing yet, and remembers nothing after its end.
     pub fn new(home: impl Into<Box<str>>, custody: Arc<dyn Custody>) -> Self {
-        Self { home: home.into(), custody, agenda: Mutex::default() }
+        Self { home: home.into(), custody, agenda: Mutex::default(), memory: Mutex::default() }
+    }
+
+    /// The same, which remembers in this directory what has to outlive the process. Blocks.
+    #[must_use]
+    pub fn remembering(mut self, disk: Arc<dyn Disk>, directory: &Path) -> Self {
+        self.memory = Mutex::new(Memory::open(disk, directory));
+        self
+    }
+
+    /// Lets go on what waits for somebody's word, as of the version of the directory that was looked at last.
+    fn confirm(&self, cause: Cause, now: Timestamp) -> usize {
+        let mut agenda = self.agenda();
+        let count = agenda.doubted(cause);
+        agenda.trust(cause, now);
+        let mut memory = self.memory();
+        memory.set_waits(cause, false);
+        memory.write();
+        count
+    }
+
+    /// Whether this waits for somebody's word, where so many have it before them.
+    pub(super) fn holds_back(&self, cause: Cause, count: usize, snapshot: &Snapshot) -> bool {
+        count > 0 && (self.memory().waits(cause) || brake::is_mass(snapshot, count))
+    }
+
+    /// Lets what is doubtful go on where it is little, and wait where it is much.
+    fn brake(&self, agenda: &mut Agenda, snapshot: &Snapshot, now: Timestamp) {
+        let mut memory = self.memory();
+        for cause in Cause::ALL {
+            let count = agenda.doubted(cause);
+            let waits = count > 0 && (memory.waits(cause) || brake::is_mass(snapshot, count));
+            if memory.set_waits(cause, waits) {
+                match (waits, cause) {
+                    (true, Cause::Disconnections) => tracing::error!(
+                        mailboxes = count,
+                        "mailboxes have no licence and would be disconnected, so many that this waits for somebody's \
+                         word: assign licences, or franking lifecycle confirm disconnections"
+                    ),
+                    (true, Cause::Deletions) => tracing::error!(
+                        mailboxes = count,
+                        "the time of mailboxes was over long ago and they would be deleted for good, so many that \
+                         this waits for somebody's word: franking lifecycle preview, then franking lifecycle confirm \
+                         deletions"
+                    ),
+                    (false, _) => tracing::info!(what = cause.name(), "nothing waits for somebody's word any more"),
+                }
+            }
+            if !waits {
+                agenda.trust(cause, now);
+            }
+        }
+        memory.write();
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn agenda(&self) -> MutexGuard<'_, Agenda> {
@@ -98,6 +161,7 @@ pub fn reconcile(office: &Office) -> Vec<Moved> {
         let mut agenda = office.steward.agenda();
         let snapshot = office.directory.snapshot();
         agenda.follow(&snapshot, around(office, &settings, &snapshot, now));
+        office.steward.brake(&mut agenda, &snapshot, now);
         let ids = agenda.begin(now, BATCH);
         drop(agenda);
         if ids.is_empty() {
@@ -125,6 +189,16 @@ pub fn reconcile(office: &Office) -> Vec<Moved> {
             state = step.state.name(), "the life of a mailbox went on");
     }
     moved
+}
+
+/// Carries out what waits for somebody's word, and says about how many mailboxes that is. Blocks.
+pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> (usize, Vec<Moved>) {
+    // What came since the last look waits, too, and is part of what is confirmed.
+    let mut moved = reconcile(office);
+    let count = office.steward.confirm(cause, office.clock.now());
+    tracing::warn!(actor, what = cause.name(), mailboxes = count, "what waited was confirmed");
+    moved.extend(reconcile(office));
+    (count, moved)
 }
 
 /// Lets those who keep contents know who is on hold, where that is another since the last time.

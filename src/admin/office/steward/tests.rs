@@ -1,12 +1,14 @@
 //! The reconciler on the sample organisation, with a clock that the tests move and contents that can be in the way.
 
+mod brake;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::admin::office::tests::{contoso, office};
 use crate::admin::office::{
-    DirectoryDesk, HoldOrder, LifeOrder, MemoryDirectory, Planner, Request, Response, handle, identity,
+    DirectoryDesk, HoldOrder, LifeOrder, LifeQuestion, MemoryDirectory, Planner, Request, Response, handle, identity,
 };
 use crate::model::directory::Lifecycle;
 use crate::model::directory::lifecycle::hold::{Hold, HoldKind};

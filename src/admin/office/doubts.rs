@@ -1,0 +1,135 @@
+//! What would happen to many mailboxes at once, and may be a mistake: told before it happens, and confirmed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Office;
+use super::life::days;
+use super::orders::{DoubtView, LifeView, Supposed};
+use super::response::Response;
+use super::steward::brake::{self, Cause};
+use super::steward::{self, around};
+use crate::model::directory::lifecycle::life::Surroundings;
+use crate::model::directory::lifecycle::machine::Trigger;
+use crate::model::directory::{Change, Licensing, Recipient, RecipientId, Snapshot};
+
+/// Carries out what waits.
+pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> Response {
+    let (count, moved) = steward::confirm(office, actor, cause);
+    let done = |wanted: &[Trigger]| {
+        moved.iter().filter(|step| step.trigger.is_none_or(|trigger| wanted.contains(&trigger))).count()
+    };
+    let (message, notes) = match cause {
+        _ if count == 0 => ("Nothing waits for a confirmation.".to_owned(), Vec::new()),
+        Cause::Disconnections => {
+            let periods = office.settings().periods;
+            let note = format!(
+                "Each is kept for {}, and is back with its licence: franking mailbox list --disconnected",
+                days(periods.disconnected)
+            );
+            (format!("{} lost their mailboxes.", counted(done(&[Trigger::LicenceRemoved]), "user")), vec![note])
+        }
+        Cause::Deletions => {
+            let count = counted(done(&[Trigger::PeriodOver]), "mailbox");
+            (format!("{count} and deleted users are deleted for good."), Vec::new())
+        }
+    };
+    Response::Done { message, notes, password: None }
+}
+
+/// What would wait, or happen at once, if the settings were as supposed.
+pub(super) fn answer(office: &Office, supposed: Option<&Supposed>) -> Response {
+    let snapshot = office.directory.snapshot();
+    let (now, settings) = (office.clock.now(), office.settings());
+    let mut around = around(office, &settings, &snapshot, now);
+    if let Some(supposed) = supposed {
+        around.licensing = if supposed.licences_count { Licensing::Counts } else { Licensing::Ignored };
+        around.periods = supposed.periods;
+    }
+    let doubts = brake::doubtful(&snapshot, around).into_iter().map(|(cause, ids)| {
+        let waits = office.steward.holds_back(cause, ids.len(), &snapshot);
+        DoubtView { cause, objects: ids.len(), waits }
+    });
+    Response::Doubts { doubts: doubts.collect() }
+}
+
+/// Those who wait, and for what; empty in the ordinary course of things.
+pub(super) fn waiting(
+    office: &Office,
+    snapshot: &Snapshot,
+    around: Surroundings<'_>,
+) -> BTreeMap<RecipientId, (Cause, usize)> {
+    let doubtful = brake::doubtful(snapshot, around);
+    let waits = doubtful.into_iter().filter(|(cause, ids)| office.steward.holds_back(*cause, ids.len(), snapshot));
+    waits.flat_map(|(cause, ids)| ids.iter().map(|id| (*id, (cause, ids.len()))).collect::<Vec<_>>()).collect()
+}
+
+/// Says of an object in a list that it waits.
+pub(super) fn mark(view: &mut LifeView, (cause, count): (Cause, usize)) {
+    let what = match cause {
+        Cause::Disconnections => "it has no licence, and would be disconnected",
+        Cause::Deletions => "its time is over since long, and it would be deleted for good",
+    };
+    view.at = None;
+    view.what = Some(format!("{what}; it waits, as one of {count}, for: franking lifecycle confirm {}", cause.name()));
+}
+
+/// What follows from an import for mailboxes that it brings without the licence that they need, or whose time was over
+/// long ago.
+pub(super) fn warnings(
+    office: &Office,
+    snapshot: &Snapshot,
+    around: Surroundings<'_>,
+    changes: &[Change],
+) -> Vec<String> {
+    let mut brought: BTreeMap<RecipientId, &Recipient> = BTreeMap::new();
+    for change in changes {
+        if let Change::PutRecipient(recipient) = change {
+            brought.insert(recipient.id, recipient);
+        }
+    }
+    let mut found: BTreeMap<Cause, BTreeSet<RecipientId>> = BTreeMap::new();
+    for (id, recipient) in brought {
+        if let Some(cause) = Cause::of(recipient, around) {
+            found.entry(cause).or_default().insert(id);
+        }
+    }
+    let told = found.iter().map(|(cause, ids)| {
+        let waits = office.steward.holds_back(*cause, ids.len(), snapshot);
+        in_words(*cause, ids.len(), waits, around)
+    });
+    told.collect()
+}
+
+/// What so many have before them, with the cure.
+fn in_words(cause: Cause, count: usize, waits: bool, around: Surroundings<'_>) -> String {
+    let kept = days(around.periods.disconnected);
+    match (cause, waits) {
+        (Cause::Disconnections, true) => format!(
+            "{} without licence cannot be used; so many are not disconnected before somebody confirms that: franking \
+             licence assign, or profile = \"exchange-server\", where licences do not count, or franking lifecycle \
+             confirm disconnections",
+            counted(count, "user mailbox")
+        ),
+        (Cause::Disconnections, false) => format!(
+            "{} without licence is disconnected at once and deleted for good after {kept}: franking licence assign",
+            counted(count, "user mailbox")
+        ),
+        (Cause::Deletions, true) => format!(
+            "the time of {} was over long ago; so many are not deleted for good before somebody confirms that: \
+             franking lifecycle preview, then franking lifecycle confirm deletions",
+            counted(count, "mailbox")
+        ),
+        (Cause::Deletions, false) => {
+            format!("the time of {} was over long ago: it is deleted for good at once", counted(count, "mailbox"))
+        }
+    }
+}
+
+/// `1 mailbox`, `2 mailboxes`.
+pub(in crate::admin) fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ if what.ends_with('x') => format!("{count} {what}es"),
+        _ => format!("{count} {what}s"),
+    }
+}

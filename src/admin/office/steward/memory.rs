@@ -1,0 +1,92 @@
+//! What the reconciler remembers from one start to the next: a small file in the data directory, written anew whenever
+//! something in it alters.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::brake::Cause;
+use crate::world::disk::{Disk, replace};
+
+/// The name of the file.
+const FILE_NAME: &str = "lifecycle.json";
+/// A larger file is not ours.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What is in the file. A reader of a later version finds the fields by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    /// What waits until somebody confirms it.
+    waits: BTreeSet<Cause>,
+}
+
+/// What is remembered, and where.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    kept: Kept,
+    /// None where nothing outlives the process.
+    place: Option<(Arc<dyn Disk>, PathBuf)>,
+    /// What is kept is not what the file says: it could not be written.
+    unwritten: bool,
+}
+
+impl Memory {
+    /// What the file in this directory says; nothing when there is none yet.
+    ///
+    /// A file that cannot be read is as good as one that says that everything waits: what is not doubtful goes on all
+    /// the same, and what is waits for somebody to look.
+    pub(super) fn open(disk: Arc<dyn Disk>, directory: &Path) -> Self {
+        let path = directory.join(FILE_NAME);
+        let (kept, unwritten) = match read(&*disk, &path) {
+            Ok(Some(kept)) => (kept, false),
+            Ok(None) => (Kept::default(), false),
+            Err(error) => {
+                let path = path.display();
+                tracing::error!(%error, %path, "what the lifecycle remembers is lost: what is doubtful waits");
+                (Kept { waits: Cause::ALL.into() }, true)
+            }
+        };
+        Self { kept, place: Some((disk, path)), unwritten }
+    }
+
+    /// Whether this waits for somebody.
+    pub(super) fn waits(&self, cause: Cause) -> bool {
+        self.kept.waits.contains(&cause)
+    }
+
+    /// Says whether it does; true when that is new.
+    pub(super) fn set_waits(&mut self, cause: Cause, waits: bool) -> bool {
+        let alters = if waits { self.kept.waits.insert(cause) } else { self.kept.waits.remove(&cause) };
+        self.unwritten |= alters;
+        alters
+    }
+
+    /// Makes durable what altered. A disk that fails is told of, and asked again at the next time: until then what
+    /// waits does so in this process.
+    pub(super) fn write(&mut self) {
+        let Some((disk, path)) = self.place.as_ref().filter(|_| self.unwritten) else {
+            return;
+        };
+        let draft = path.with_extension("new");
+        let written = serde_json::to_vec(&self.kept)
+            .map_err(std::io::Error::other)
+            .and_then(|content| replace(&**disk, path, &draft, std::iter::once(content)));
+        match written {
+            Ok(_) => self.unwritten = false,
+            Err(error) => tracing::error!(%error, "what the lifecycle remembers could not be written"),
+        }
+    }
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> std::io::Result<Option<Kept>> {
+    if !disk.exists(path)? {
+        return Ok(None);
+    }
+    if disk.length(path)? > FILE_BYTES_MAX {
+        return Err(std::io::Error::other("the file is larger than any that was written"));
+    }
+    serde_json::from_slice(&disk.read(path)?).map(Some).map_err(std::io::Error::other)
+}
