@@ -10,7 +10,7 @@ use crate::delivery::relay_agent::ReuseOptions;
 use crate::model::mail::Domain;
 use crate::model::policy::RouteTable;
 use crate::model::queue::Limits;
-use crate::model::smtp::client::Credentials;
+use crate::model::smtp::client::{Credentials, Secret};
 use crate::world::disk::read_regular;
 
 /// The longest file that can hold a password, in octets.
@@ -46,7 +46,7 @@ fn smart_host(configured: &crate::config::SmartHost) -> Result<SmartHost, Passwo
         None => None,
         Some((login, path)) => {
             let password = password(path).map_err(|source| PasswordError { path: path.clone(), source })?;
-            Some(Credentials { login: login.clone(), password })
+            Some(Credentials { login: login.clone(), secret: Secret::Password(password) })
         }
     };
     let host = match &configured.host {
@@ -121,7 +121,7 @@ mod tests {
             let (_, Way::Host(host)) = ways.find(&Domain::parse("fabrikam.example").unwrap()).unwrap() else {
                 panic!()
             };
-            assert_eq!(host.credentials.as_ref().unwrap().password, password);
+            assert!(host.credentials.as_ref().unwrap().secret == Secret::Password(password.to_owned()));
             assert_eq!((host.port, host.security), (587, HopSecurity::StartTls));
             let shown = format!("{ways:?} {:?} {:?}", config.routes, config.settings.routes);
             assert!(!shown.contains(password), "{shown}");

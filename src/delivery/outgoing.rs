@@ -182,7 +182,7 @@ fn attempt_of(trouble: Trouble, at: Timestamp, own: fn(EnhancedStatus, String) -
 mod tests {
     use super::*;
     use crate::model::mail::Address;
-    use crate::model::smtp::client::Credentials;
+    use crate::model::smtp::client::{Credentials, Secret};
 
     #[test]
     fn next_hosts_may_name_a_port() {
@@ -202,7 +202,10 @@ mod tests {
             host: host.to_owned(),
             port: 587,
             security: HopSecurity::StartTls,
-            credentials: Some(Credentials { login: "relay".to_owned(), password: "hush-hush".to_owned() }),
+            credentials: Some(Credentials {
+                login: "relay".to_owned(),
+                secret: Secret::Password("hush-hush".to_owned()),
+            }),
         };
         let mut ways = RouteTable::new();
         for (pattern, way) in [

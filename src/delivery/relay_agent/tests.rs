@@ -14,7 +14,7 @@ use self::host::{Host, Move, plain, play};
 use super::*;
 use crate::delivery::exchanger::SmartHost;
 use crate::model::mail::{Address, ForwardPath, ReversePath};
-use crate::model::smtp::client::{BodyKind, DsnRequest, OutboundRecipient};
+use crate::model::smtp::client::{BodyKind, DsnRequest, OutboundRecipient, Secret};
 use crate::world::network::{self, TcpDialer};
 use crate::world::tls::{
     CertificateStore, Roots, ensure_development_certificates, opportunistic, server_config, verified,
@@ -273,7 +273,7 @@ async fn broken_tls_falls_back_to_clear_text_once() {
 }
 
 fn smart_host(host: &str, port: u16, security: HopSecurity) -> Route {
-    let credentials = Some(Credentials { login: "relay".into(), password: "secret".into() });
+    let credentials = Some(Credentials { login: "relay".into(), secret: Secret::Password("secret".into()) });
     Route::SmartHost(SmartHost { host: host.to_owned(), port, security, credentials })
 }
 

@@ -8,11 +8,13 @@
 //!   sends or withholds;
 //! - nothing leaves but strict CRLF lines, dots doubled (RFC 5321 section 4.5.2), and no body is ever completed that
 //!   was not whole;
-//! - a parameter is sent only if its extension was offered, and a password only over TLS unless plain text was chosen;
+//! - a parameter is sent only if its extension was offered, a password only over TLS unless plain text was chosen, and
+//!   a token only over TLS;
 //! - a peer's octets are bounded in number and appear in outcomes as printable ASCII.
 
 mod body;
 mod command;
+mod credentials;
 mod extensions;
 mod outcome;
 mod patience;
@@ -23,11 +25,11 @@ mod state;
 mod tests;
 mod transaction;
 
-use core::fmt;
 use core::time::Duration;
 
 pub use crate::model::policy::{BodyKind, DsnRequest, Notify, Ret};
 pub use body::{BodyEncoder, Framing};
+pub use credentials::{Credentials, Secret, TokenMechanism};
 pub use outcome::{Cause, Outcome, Trouble};
 pub use patience::Patience;
 pub use reply_reader::RemoteReply;
@@ -49,21 +51,6 @@ pub enum TlsPolicy {
         /// The status when it is not offered.
         missing: EnhancedStatus,
     },
-}
-
-/// A login and its password at a smart host. Printing it for debugging shows the login only.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The name to sign in with; no NUL.
-    pub login: String,
-    /// The password; no NUL.
-    pub password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Credentials").field("login", &self.login).finish_non_exhaustive()
-    }
 }
 
 /// How to speak to one host.
@@ -139,6 +126,8 @@ pub struct Settlement {
     pub another_host: bool,
     /// MAIL was refused, for now or for good.
     pub sender_refused: bool,
+    /// What we sign in with was refused for good: the host has not judged the message, and other credentials may do.
+    pub sign_in_refused: bool,
 }
 
 impl Settlement {

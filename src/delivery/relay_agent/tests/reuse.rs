@@ -19,7 +19,8 @@ async fn send(agent: &RelayAgent, route: &Route) -> String {
 }
 
 fn to_host(sink: &Sink, security: HopSecurity, login: Option<&str>) -> Route {
-    let credentials = login.map(|login| Credentials { login: login.to_owned(), password: "secret".to_owned() });
+    let credentials =
+        login.map(|login| Credentials { login: login.to_owned(), secret: Secret::Password("secret".to_owned()) });
     let (host, port) = (sink.address.ip().to_string(), sink.address.port());
     Route::SmartHost(SmartHost { host, port, security, credentials })
 }

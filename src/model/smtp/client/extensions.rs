@@ -1,5 +1,6 @@
 //! What a host offers: the keywords of its EHLO reply. Unknown ones are passed over.
 
+use super::credentials::TokenMechanism;
 use super::reply_reader::RemoteReply;
 
 /// The extensions we can use.
@@ -17,6 +18,8 @@ pub(super) struct Extensions {
     pub(super) size_max: Option<u64>,
     pub(super) auth_plain: bool,
     pub(super) auth_login: bool,
+    pub(super) auth_xoauth2: bool,
+    pub(super) auth_oauthbearer: bool,
 }
 
 impl Extensions {
@@ -27,6 +30,14 @@ impl Extensions {
             found.note(line);
         }
         found
+    }
+
+    /// Whether a token can be given so.
+    pub(super) const fn offers(&self, mechanism: TokenMechanism) -> bool {
+        match mechanism {
+            TokenMechanism::Xoauth2 => self.auth_xoauth2,
+            TokenMechanism::OauthBearer { .. } => self.auth_oauthbearer,
+        }
     }
 
     fn note(&mut self, line: &str) {
@@ -59,6 +70,8 @@ impl Extensions {
     fn note_mechanism(&mut self, name: &str) {
         self.auth_plain |= name.eq_ignore_ascii_case("PLAIN");
         self.auth_login |= name.eq_ignore_ascii_case("LOGIN");
+        self.auth_xoauth2 |= name.eq_ignore_ascii_case("XOAUTH2");
+        self.auth_oauthbearer |= name.eq_ignore_ascii_case("OAUTHBEARER");
     }
 }
 

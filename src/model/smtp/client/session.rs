@@ -1,13 +1,14 @@
 //! The dialogue with one host: greeting, EHLO, TLS, sign-in, then one message after another.
 
+mod signing_in;
+
 use std::collections::VecDeque;
 
 use super::body::{BodyEncoder, Framing};
-use super::command;
 use super::extensions::Extensions;
 use super::outcome::{Outcome, Trouble};
 use super::reply_reader::{RemoteReply, ReplyReader};
-use super::state::{AuthStep, Carrier, Greeter, State};
+use super::state::{Carrier, Greeter, State};
 use super::transaction::{Next, Taken, Transaction};
 use super::{Action, ClientOptions, OutboundMessage, Settlement, Step, TlsPolicy};
 use crate::model::mail::{Domain, EnhancedStatus};
@@ -17,11 +18,9 @@ const BLOCK_BYTES: usize = 64 << 10;
 /// And for BDAT, where each block waits for its reply.
 const CHUNK_BYTES: usize = 512 << 10;
 
-const NOT_IN_CLEAR: &str = "this host offers no TLS, and the password is not sent in clear text";
 const NO_TLS: &str = "this host offers no TLS, which is required for it";
 const LOOP: &str = "it greets with this server's own name: mail would loop";
 const NO_TLS_DEMANDED: &str = "starttls-not-supported: this host offers no TLS, which the recipient's domain demands";
-const NO_MECHANISM: &str = "this host offers neither AUTH PLAIN nor AUTH LOGIN";
 
 /// A connection to one host, seen from our side; see the [module](super) for what it promises.
 #[derive(Debug)]
@@ -32,6 +31,8 @@ pub struct ClientSession {
     offered: Extensions,
     secured: bool,
     signed_in: bool,
+    /// What the host says of a token that it does not take.
+    challenge: Option<Box<str>>,
     /// The host has a transaction of ours that only RSET ends.
     reset_needed: bool,
     transaction: Option<Transaction>,
@@ -50,6 +51,7 @@ impl ClientSession {
             reader: ReplyReader::default(),
             offered: Extensions::default(),
             signed_in: false,
+            challenge: None,
             reset_needed: false,
             transaction: Some(Transaction::new(message)),
             encoder: BodyEncoder::new(Framing::Dots),
@@ -297,44 +299,6 @@ impl ClientSession {
         }
     }
 
-    fn sign_in(&mut self) {
-        let Some(credentials) = self.options.credentials.as_ref().filter(|_| !self.signed_in) else {
-            return self.start_transaction();
-        };
-        if !self.secured && self.options.tls != TlsPolicy::Off {
-            return self.give_up(EnhancedStatus(4, 7, 10), NOT_IN_CLEAR);
-        }
-        let (command, step) = if self.offered.auth_plain {
-            (command::auth_plain(credentials), AuthStep::Verdict)
-        } else if self.offered.auth_login {
-            ("AUTH LOGIN\r\n".to_owned(), AuthStep::LoginPrompt)
-        } else {
-            return self.give_up(EnhancedStatus(4, 7, 0), NO_MECHANISM);
-        };
-        self.send(command.as_bytes());
-        self.state = State::Auth(step);
-    }
-
-    fn auth_answered(&mut self, step: AuthStep, reply: RemoteReply) {
-        let prompted = reply.code() == 334;
-        let Some(credentials) = &self.options.credentials else { return self.nonsense() };
-        let (response, next) = match step {
-            AuthStep::LoginPrompt if prompted => (&credentials.login, AuthStep::PasswordPrompt),
-            AuthStep::PasswordPrompt if prompted => (&credentials.password, AuthStep::Verdict),
-            AuthStep::Verdict if reply.is_success() => {
-                self.signed_in = true;
-                return self.start_transaction();
-            }
-            // Our own settings are at fault, not the message: it waits until the operator has mended them.
-            AuthStep::LoginPrompt | AuthStep::PasswordPrompt | AuthStep::Verdict => {
-                return self.refuse(reply, Some(EnhancedStatus(4, 7, 8)));
-            }
-        };
-        let line = command::auth_response(response);
-        self.send(line.as_bytes());
-        self.state = State::Auth(next);
-    }
-
     fn start_transaction(&mut self) {
         self.state = State::Idle;
         if let Some(transaction) = &mut self.transaction {
@@ -424,7 +388,12 @@ impl ClientSession {
         let (another_host, sender_refused) = (transaction.sender_was_deferred(), transaction.sender_was_refused());
         let outcomes = transaction.into_outcomes(&rest);
         self.state = State::Idle;
-        self.actions.push_back(Action::Finished(Settlement { outcomes, another_host, sender_refused }));
+        self.actions.push_back(Action::Finished(Settlement {
+            outcomes,
+            another_host,
+            sender_refused,
+            sign_in_refused: false,
+        }));
     }
 
     /// A reply after which the host cannot be used; `status` where we know better than it.
@@ -452,10 +421,15 @@ impl ClientSession {
 
     /// Defers everything that is not settled, and ends the connection.
     fn fail(&mut self, trouble: Trouble, another_host: bool) {
+        self.fail_with(trouble, another_host, false);
+    }
+
+    fn fail_with(&mut self, trouble: Trouble, another_host: bool, sign_in_refused: bool) {
         self.actions.retain(|action| matches!(action, Action::Finished(_)));
         if let Some(transaction) = self.transaction.take() {
             let outcomes = transaction.into_outcomes(&Outcome::Deferred(trouble.clone()));
-            self.actions.push_back(Action::Finished(Settlement { outcomes, another_host, sender_refused: false }));
+            let settlement = Settlement { outcomes, another_host, sender_refused: false, sign_in_refused };
+            self.actions.push_back(Action::Finished(settlement));
         }
         self.close(trouble);
     }

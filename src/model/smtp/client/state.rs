@@ -35,7 +35,11 @@ pub(super) enum Greeter {
 pub(super) enum AuthStep {
     LoginPrompt,
     PasswordPrompt,
+    /// For a token that is too long for the line of AUTH.
+    TokenPrompt,
     Verdict,
+    /// The host has said what is wrong with the token, and its refusal follows.
+    TokenRefusal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

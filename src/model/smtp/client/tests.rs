@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::mail::{Address, EnhancedStatus};
 
+mod tokens;
+
 fn options() -> ClientOptions {
     ClientOptions {
         host: "mx.fabrikam.example".into(),
@@ -237,7 +239,7 @@ fn what_the_domain_demands_has_its_own_status_and_is_never_left() {
 }
 
 fn with_password(tls: TlsPolicy) -> ClientOptions {
-    let credentials = Some(Credentials { login: "relay".into(), password: "secret".into() });
+    let credentials = Some(Credentials { login: "relay".into(), secret: Secret::Password("secret".into()) });
     ClientOptions { tls, credentials, ..options() }
 }
 
@@ -457,7 +459,7 @@ proptest! {
                 Just("220 x\r\n"), Just("250 x\r\n"), Just("250-PIPELINING\r\n"), Just("250-CHUNKING\r\n"),
                 Just("250-STARTTLS\r\n"), Just("250 SIZE 5\r\n"), Just("354 go\r\n"), Just("334 x\r\n"),
                 Just("550 no\r\n"), Just("450 no\r\n"), Just("421 bye\r\n"), Just("235 ok\r\n"), Just("junk\r\n"),
-                Just("250-AUTH PLAIN LOGIN\r\n"), Just("5"), Just("\n"),
+                Just("250-AUTH PLAIN LOGIN XOAUTH2\r\n"), Just("5"), Just("\n"),
             ], 0..25),
         password in any::<bool>(),
         required in any::<bool>(),
