@@ -130,7 +130,7 @@ fn what_no_worker_ever_answers_ends_with_its_time_and_a_lease() {
 }
 
 #[test]
-fn what_may_have_been_delivered_before_a_standstill_is_tried_once_more_and_not_noticed() {
+fn after_a_standstill_everything_is_tried_for_a_lease_and_its_sender_is_not_noticed() {
     let (mut dispatcher, now) = (dispatcher(), start());
     accept(&mut dispatcher, 1, now, vec![mailbox(1), relay_to("fabrikam.example")]);
     for _ in 0..2 {
@@ -144,16 +144,18 @@ fn what_may_have_been_delivered_before_a_standstill_is_tried_once_more_and_not_n
     dispatcher.restore(later, entry);
     dispatcher.handle(later, Input::Tick);
     assert_eq!(dispatcher.poll_effect(), None, "neither a notice nor an end");
+    // The disk is not quite up yet at the first attempt.
     let outcome = |job: &Job, at| {
         assert!(job.repeat_possible);
-        Some(if job.lane.is_local() {
+        Some(if job.lane.is_local() && at > later {
             Outcome::Delivered(attempt(at, 250))
         } else {
             Outcome::Deferred(attempt(at, 451))
         })
     };
     let (attempts, endings, last) = live(&mut dispatcher, later, outcome);
-    assert_eq!((attempts.values().sum::<usize>(), last), (2, later));
+    assert_eq!((attempts["mailbox 1"], last), (2, later.plus(limits().lease)));
+    assert!(attempts["domain fabrikam.example"] > 2, "{attempts:?}");
     assert!(matches!(endings.as_slice(), [Event::Delivered(_), Event::Failed(_)]), "{endings:?}");
 }
 

@@ -1,9 +1,9 @@
 //! Decides what happens next in the queue. Pure: inputs and the time go in, effects come out.
 //!
 //! Promises, each held by a test: every recipient ends exactly once, at the latest one lease and one attempt after its
-//! time is up; no destination waits for another; what a stuck worker holds comes back; a null reverse-path earns no
-//! report. The caller makes every [`Effect::Record`] durable and answers with [`Input::Recorded`], in the order in
-//! which the effects came; only that alters a recipient.
+//! time is up or, where that is later, after the server came back; no destination waits for another; what a stuck
+//! worker holds comes back; a null reverse-path earns no report. The caller makes every [`Effect::Record`] durable and
+//! answers with [`Input::Recorded`], in the order in which the effects came; only that alters a recipient.
 //!
 //! Every timer is removed when its reason goes, so what is kept grows with the queue and not with the traffic.
 
@@ -54,8 +54,8 @@ struct Live {
     /// Recipients whose time is up and who may have the message all the same, by place.
     ending: BTreeMap<u32, Ending>,
     repeat_possible: bool,
-    /// Since when it is here in this run of the server.
-    since: Timestamp,
+    /// It does not end before that.
+    patient_until: Timestamp,
     /// When to ask again for the expansion or the reports, if they were asked for.
     ask_again: Timestamp,
     /// When its time is looked at next.
@@ -63,12 +63,17 @@ struct Live {
 }
 
 impl Live {
-    fn new(entry: Entry, since: Timestamp, repeat_possible: bool) -> Self {
+    fn new(entry: Entry) -> Self {
         let phases = vec![Phase::Idle; entry.targets().len()];
-        let (ask_again, expire) = (Timestamp::EPOCH, Timestamp::EPOCH);
+        let (patient_until, ask_again, expire) = (Timestamp::EPOCH, Timestamp::EPOCH, Timestamp::EPOCH);
         let (reporting, asked, replying) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let ending = BTreeMap::new();
-        Self { entry, phases, reporting, asked, replying, ending, repeat_possible, since, ask_again, expire }
+        let (ending, repeat_possible) = (BTreeMap::new(), false);
+        Self { entry, phases, reporting, asked, replying, ending, repeat_possible, patient_until, ask_again, expire }
+    }
+
+    /// One that was in the queue before a restart.
+    fn restored(entry: Entry, patient_until: Timestamp) -> Self {
+        Self { repeat_possible: true, patient_until, ..Self::new(entry) }
     }
 
     fn phase(&mut self, place: u32) -> Option<&mut Phase> {
@@ -133,9 +138,12 @@ impl Dispatcher {
     }
 
     /// Takes up a message that was in the queue before a restart. Attempts may have succeeded unseen.
+    ///
+    /// Whatever its age, it is tried for a lease from now: the server may have stood still for days, and a first
+    /// attempt after that can meet a name server or a disk that is not up yet.
     pub fn restore(&mut self, now: Timestamp, entry: Entry) {
         let (id, expanded) = (entry.facts.id, entry.is_expanded());
-        self.entries.insert(id, Live::new(entry, now, true));
+        self.entries.insert(id, Live::restored(entry, now.plus(self.limits.lease)));
         if expanded { self.begin(now, id) } else { self.await_expansion(now, id) }
     }
 
@@ -144,7 +152,7 @@ impl Dispatcher {
         match input {
             Input::Committed(facts) => {
                 let id = facts.id;
-                self.entries.insert(id, Live::new(Entry::accepted(facts), now, false));
+                self.entries.insert(id, Live::new(Entry::accepted(facts)));
                 self.await_expansion(now, id);
             }
             Input::Expanded { id, targets } => self.expanded(now, id, targets),
@@ -209,8 +217,7 @@ impl Dispatcher {
     fn await_expansion(&mut self, now: Timestamp, id: QueueId) {
         let Some(live) = self.entries.get(&id) else { return };
         let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
-        // After a long standstill there is still time for one expansion.
-        self.look_at_time(id, expires_at.max(live.since.plus(self.limits.lease)));
+        self.look_at_time(id, expires_at.max(live.patient_until));
         self.ask_expansion(now, id);
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::moderation::ends_at;
 use super::{Dispatcher, Phase, Running, Timer, expiry};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
@@ -11,7 +10,7 @@ use crate::model::queue::finding::Finding;
 use crate::model::queue::lane::{LaneKey, Place, Reach};
 use crate::model::queue::state::State;
 use crate::model::queue::target::{Attempt, Event, Outcome};
-use crate::model::queue::work::{Effect, Job, Lease};
+use crate::model::queue::work::{Job, Lease};
 
 impl Dispatcher {
     /// The next attempt to make, to be answered with [`Input::Outcomes`](super::Input::Outcomes); none when all that is
@@ -67,8 +66,8 @@ impl Dispatcher {
         let mut said: BTreeMap<u32, Outcome> = outcomes.into_iter().collect();
         let (mut events, mut failed) = (Vec::with_capacity(running.places.len()), Vec::new());
         for place in running.places {
-            let Some(attempts) = live.entry.target(place).map(|target| target.attempts) else { continue };
-            let expires_at = self.schedule.expires_at(live.entry.since(place));
+            let Some(target) = live.entry.target(place) else { continue };
+            let (attempts, ends_at) = (target.attempts, live.ends_at(&self.schedule, place, target));
             let Some(phase) = live.phase(place) else { continue };
             *phase = Phase::Settling;
             let said = said.remove(&place).unwrap_or_else(|| unsaid(now));
@@ -79,13 +78,13 @@ impl Dispatcher {
                 Outcome::Delivered(attempt) | Outcome::DeliveredReplyDue(attempt) => Event::Delivered(attempt),
                 Outcome::Relayed { attempt, dsn_passed_on } => Event::Relayed { attempt, dsn_passed_on },
                 Outcome::Failed(attempt) => Event::Failed(attempt),
-                Outcome::Deferred(attempt) | Outcome::Unreached(attempt) if now >= expires_at => {
+                Outcome::Deferred(attempt) | Outcome::Unreached(attempt) if now >= ends_at => {
                     failed.push((place, expiry(&self.expired, now, Some(&attempt))));
                     continue;
                 }
                 Outcome::Deferred(attempt) | Outcome::Unreached(attempt) => {
                     let own = jitter.rotate_left(place % 64);
-                    let next_attempt = self.schedule.next_attempt(attempts.saturating_add(1), now, expires_at, own);
+                    let next_attempt = self.schedule.next_attempt(attempts.saturating_add(1), now, ends_at, own);
                     Event::Deferred { attempt, next_attempt }
                 }
             };
@@ -152,56 +151,6 @@ impl Dispatcher {
         let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
         if now >= expires_at {
             self.expire(now, running.id);
-        }
-    }
-
-    /// The time of a message is up: whoever did not get it will not. Attempts under way are judged by their outcome, or
-    /// end with their lease. Recipients that were never tried because the server stood still get a lease for one
-    /// attempt first; behind a destination that does not work they get no more than that. So do those that were not
-    /// tried since a restart: an attempt before it may have succeeded unseen, and whoever has the message must not be
-    /// reported as not having it. Where that is a mailbox of ours it is looked into, see `endings`.
-    pub(super) fn expire(&mut self, now: Timestamp, id: QueueId) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
-        let patient_until = live.since.plus(self.limits.lease);
-        if !live.entry.is_expanded() {
-            self.effects.push_back(Effect::Abandon { id, attempt: Some(expiry(&self.expired, now, None)) });
-            // Until that is durable; the disk may fail meanwhile.
-            return self.look_at_time(id, now.plus(self.limits.lease));
-        }
-        let suspended = self.suspensions.of_sender(&live.entry.facts).is_some();
-        let (mut events, mut failed, mut next) = (Vec::new(), Vec::new(), None::<Timestamp>);
-        let mut again = |at: Timestamp| next = Some(next.map_or(at, |known| known.min(at)));
-        for ((place, target), phase) in (0_u32..).zip(live.entry.targets()).zip(&mut live.phases) {
-            if !target.state.is_open() || !matches!(phase, Phase::Idle | Phase::Queued) {
-                continue;
-            }
-            let ends_at = ends_at(&self.schedule, &live.entry, place, target);
-            if now < ends_at {
-                again(ends_at);
-                continue;
-            }
-            if target.state == State::Moderated {
-                *phase = Phase::Settling;
-                let unapproved = Attempt { at: now, host: None, reply: Finding::Unapproved.reply() };
-                events.push((place, Event::Failed(unapproved)));
-                continue;
-            }
-            let is_certain = !live.repeat_possible || target.last.as_ref().is_some_and(|last| last.at >= live.since);
-            let tried = target.attempts > 0 && is_certain;
-            let held = target.state == State::Held;
-            let had_its_turn = tried || held || suspended || now >= patient_until;
-            if !had_its_turn {
-                again(patient_until);
-                continue;
-            }
-            *phase = Phase::Settling;
-            let lane = target.addressee.hop.lane();
-            let last = target.last.as_deref().or_else(|| self.lanes.last_trouble(&lane));
-            failed.push((place, expiry(&self.expired, now, last)));
-        }
-        self.end(now, id, events, failed);
-        if let Some(at) = next {
-            self.look_at_time(id, at);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The end of recipients whose time is up.
 //!
+//! What was in the queue before a restart has a lease of its own from then on, whatever its age: after a standstill of
+//! days nobody's mail comes back because a name server or a disk was not up at the first attempt.
+//!
 //! An attempt may have put the message into its mailbox and its outcome been lost: with a crash, a worker, or a
 //! directory that could not be made durable at that moment. As long as attempts are made, the next one finds it there.
 //! When none is made any more, as for what is held, nobody would, and its sender would hear that it failed. So every
@@ -7,9 +10,12 @@
 
 use std::sync::Arc;
 
-use super::{Dispatcher, Live, Phase};
+use super::{Dispatcher, Live, Phase, expiry};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
+use crate::model::queue::finding::Finding;
+use crate::model::queue::retry::Schedule;
+use crate::model::queue::state::State;
 use crate::model::queue::target::{Addressee, Attempt, Event, Target};
 use crate::model::queue::work::{Effect, FindJob, Sight};
 
@@ -27,6 +33,20 @@ pub(super) struct Ending {
 }
 
 impl Live {
+    /// When the time of a recipient is up: its own, counted from when it was added, or that of its moderators.
+    pub(super) fn ends_at(&self, schedule: &Schedule, place: u32, target: &Target) -> Timestamp {
+        let ends_at = match (target.state, target.addressee.approval()) {
+            (State::Moderated, Some(approval)) => approval.until,
+            // The expansion below it has as long as a message that was accepted then.
+            (State::Approved, Some(approval)) => {
+                let decided = approval.decision.as_ref().map_or(approval.since, |(_, decision)| decision.at);
+                schedule.expires_at(decided)
+            }
+            (_, _) => schedule.expires_at(self.entry.since(place)),
+        };
+        ends_at.max(self.patient_until)
+    }
+
     /// Whether an attempt may have succeeded unseen: in an earlier run of the server, on a worker that was lost, or in
     /// spite of its failure, which may have left a name given and not made durable.
     pub(super) fn may_have_it(&self, place: u32) -> bool {
@@ -41,6 +61,44 @@ impl Live {
 }
 
 impl Dispatcher {
+    /// The time of a message is up: whoever did not get it will not. Attempts under way are judged by their outcome, or
+    /// end with their lease.
+    pub(super) fn expire(&mut self, now: Timestamp, id: QueueId) {
+        let Some(live) = self.entries.get_mut(&id) else { return };
+        if !live.entry.is_expanded() {
+            self.effects.push_back(Effect::Abandon { id, attempt: Some(expiry(&self.expired, now, None)) });
+            // Until that is durable; the disk may fail meanwhile.
+            return self.look_at_time(id, now.plus(self.limits.lease));
+        }
+        let (mut events, mut failed, mut next) = (Vec::new(), Vec::new(), None::<Timestamp>);
+        for place in 0..u32::try_from(live.phases.len()).unwrap_or(u32::MAX) {
+            let Some(target) = live.entry.target(place).filter(|target| target.state.is_open()) else { continue };
+            let ends_at = live.ends_at(&self.schedule, place, target);
+            let state = target.state;
+            let Some(phase) = live.phase(place).filter(|phase| matches!(phase, Phase::Idle | Phase::Queued)) else {
+                continue;
+            };
+            if now < ends_at {
+                next = Some(next.map_or(ends_at, |known| known.min(ends_at)));
+                continue;
+            }
+            *phase = Phase::Settling;
+            if state == State::Moderated {
+                let unapproved = Attempt { at: now, host: None, reply: Finding::Unapproved.reply() };
+                events.push((place, Event::Failed(unapproved)));
+                continue;
+            }
+            let Some(target) = live.entry.target(place) else { continue };
+            let lane = target.addressee.hop.lane();
+            let last = target.last.as_deref().or_else(|| self.lanes.last_trouble(&lane));
+            failed.push((place, expiry(&self.expired, now, last)));
+        }
+        self.end(now, id, events, failed);
+        if let Some(at) = next {
+            self.look_at_time(id, at);
+        }
+    }
+
     /// Has events recorded, and ends recipients as failed in the same record, whose phases are settling; those whose
     /// mailboxes may have the message only after a look.
     pub(super) fn end(

@@ -4,8 +4,7 @@
 use super::{Dispatcher, Phase, Timer};
 use crate::model::mail::Timestamp;
 use crate::model::queue::approval::{Decision, Verdict};
-use crate::model::queue::entry::{Entry, QueueId};
-use crate::model::queue::retry::Schedule;
+use crate::model::queue::entry::QueueId;
 use crate::model::queue::state::State;
 use crate::model::queue::target::{Event, Target};
 use crate::model::queue::work::Effect;
@@ -103,23 +102,9 @@ impl Dispatcher {
     pub(super) fn look_at_earliest(&mut self, id: QueueId) {
         let Some(live) = self.entries.get(&id) else { return };
         let open = (0_u32..).zip(live.entry.targets()).filter(|(_, target)| target.state.is_open());
-        let earliest = open.map(|(place, target)| ends_at(&self.schedule, &live.entry, place, target)).min();
+        let earliest = open.map(|(place, target)| live.ends_at(&self.schedule, place, target)).min();
         if let Some(at) = earliest {
             self.look_at_time(id, at);
         }
-    }
-}
-
-/// When the time of a recipient is up: its own, counted from when it was added, or that of its moderators.
-pub(super) fn ends_at(schedule: &Schedule, entry: &Entry, place: u32, target: &Target) -> Timestamp {
-    let approval = target.addressee.approval();
-    match (target.state, approval) {
-        (State::Moderated, Some(approval)) => approval.until,
-        // The expansion below it has as long as a message that was accepted then.
-        (State::Approved, Some(approval)) => {
-            let decided = approval.decision.as_ref().map_or(approval.since, |(_, decision)| decision.at);
-            schedule.expires_at(decided)
-        }
-        (_, _) => schedule.expires_at(entry.since(place)),
     }
 }
