@@ -283,7 +283,13 @@ fn policy_name() -> impl Strategy<Value = &'static str> {
 
 fn organisation() -> impl Strategy<Value = OrganisationEntry> {
     let mode = prop::option::of(prop::sample::select(&AutoForwardingMode::ALL[..]));
-    mode.prop_map(|auto_forwarding_mode| OrganisationEntry { auto_forwarding_mode, ..OrganisationEntry::default() })
+    (mode, flag(), flag(), flag()).prop_map(|(auto_forwarding_mode, top, second, single)| OrganisationEntry {
+        auto_forwarding_mode,
+        reject_reserved_top_level_recipient_domains: top,
+        reject_reserved_second_level_recipient_domains: second,
+        reject_single_label_recipient_domains: single,
+        ..OrganisationEntry::default()
+    })
 }
 
 fn documents() -> impl Strategy<Value = Document> {

@@ -130,13 +130,15 @@ Examples:
     Show,
     /// Change settings
     #[command(after_help = "\
-Exchange: Set-OrganizationConfig, Set-TransportConfig, Set-AuthenticationPolicy, Set-HostedOutboundSpamFilterPolicy
+Exchange: Set-OrganizationConfig, Set-TransportConfig, Set-AuthenticationPolicy, Set-HostedOutboundSpamFilterPolicy, \
+Set-ReceiveConnector
 
 Examples:
   franking organisation set --auto-forwarding on
   franking organisation set --smtp-auth off --basic-auth-smtp on
   franking organisation set --delayed-delicensing on --remove-mailbox-deletes-user off
-  franking organisation set --reject-direct-send on --send-bytes-max \"35 MB\"")]
+  franking organisation set --reject-direct-send on --send-bytes-max \"35 MB\"
+  franking organisation set --reject-single-label-recipient-domains on")]
     Set(OrganisationArgs),
 }
 
@@ -188,6 +190,15 @@ pub struct OrganisationArgs {
     /// Strangers may not use the organisation's own addresses as sender, but from `known_sources`
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     reject_direct_send: Option<Toggle>,
+    /// No recipients in test, example, invalid and localhost, which no mail can reach; accepted domains stay
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    reject_reserved_top_level_recipient_domains: Option<Toggle>,
+    /// None in example.com, example.net and example.org
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    reject_reserved_second_level_recipient_domains: Option<Toggle>,
+    /// None in domains of one label
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    reject_single_label_recipient_domains: Option<Toggle>,
     /// A mailbox stays in use for a time after its licence was taken (`DelayedDelicensingEnabled`)
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     delayed_delicensing: Option<Toggle>,
@@ -220,6 +231,9 @@ impl OrganisationCommand {
             send_bytes_max: args.send_bytes_max,
             receive_bytes_max: args.receive_bytes_max,
             reject_direct_send: on(args.reject_direct_send),
+            reject_reserved_top_level_recipient_domains: on(args.reject_reserved_top_level_recipient_domains),
+            reject_reserved_second_level_recipient_domains: on(args.reject_reserved_second_level_recipient_domains),
+            reject_single_label_recipient_domains: on(args.reject_single_label_recipient_domains),
             // Made and ended one by one, by commands of their own.
             retention_policies: None,
             delayed_delicensing_enabled: on(args.delayed_delicensing),

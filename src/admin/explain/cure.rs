@@ -158,6 +158,9 @@ pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, accoun
                 .to_owned(),
             "franking organisation set --reject-direct-send off".to_owned(),
         ],
+        Refusal::ReservedTopLevelRecipientDomain => reserved("reserved-top-level"),
+        Refusal::ReservedSecondLevelRecipientDomain => reserved("reserved-second-level"),
+        Refusal::SingleLabelRecipientDomain => reserved("single-label"),
         Refusal::ForwardingLoop => vec![
             format!("franking recipient set {address} --no-forward"),
             format!("franking recipient set {address} --keep-copy yes"),
@@ -165,6 +168,11 @@ pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, accoun
         Refusal::ExternalForwardingBlocked => vec!["franking organisation set --auto-forwarding on".to_owned()],
         _ => Vec::new(),
     }
+}
+
+/// The switch that refuses domains of this kind.
+fn reserved(kind: &str) -> Vec<String> {
+    vec![format!("franking organisation set --reject-{kind}-recipient-domains off")]
 }
 
 /// The accept list as it is, and one more.

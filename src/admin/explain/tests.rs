@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin::office::tests::contoso;
+use crate::model::directory::{Change, Organisation};
 use crate::model::policy::Profile;
 use crate::model::policy::settings::SrsKey;
 
@@ -128,6 +129,17 @@ fn strangers_are_told_what_would_let_them_in() {
 }
 
 #[test]
+fn a_reserved_domain_is_explained_by_the_switch_that_refuses_it() {
+    let single = Organisation { reject_single_label_recipient_domains: true, ..contoso().organisation().clone() };
+    let snapshot = contoso().apply(&[Change::PutOrganisation(single)]).unwrap();
+    let query = submission("alice@contoso.example", "", &["bob@fabrikam"]);
+    let explanation = explain(&snapshot, &Settings::default(), &query, Timestamp::EPOCH);
+    let last = explanation.steps.last().unwrap();
+    assert!(last.reply.as_deref().unwrap().starts_with("550 5.1.6"), "{explanation:?}");
+    assert_eq!(last.cures, ["franking organisation set --reject-single-label-recipient-domains off"]);
+}
+
+#[test]
 fn submission_without_sign_in_and_nonsense_are_refused_without_panic() {
     let query = Query { port: 587, to: vec!["bob@contoso.example".to_owned()], ..Query::default() };
     let explanation = ask(query);
@@ -158,7 +170,7 @@ fn the_way_out_is_named_with_its_route() {
 
 #[test]
 fn it_is_told_whether_a_mailbox_answers_by_itself_and_why_not() {
-    use crate::model::directory::{AutoReply, AutoReplyState, Change, Recipient};
+    use crate::model::directory::{AutoReply, AutoReplyState, Recipient};
     let snapshot = contoso();
     let bob = snapshot.find_by_address(&Address::parse("bob@contoso.example").unwrap()).unwrap();
     let told = |state, query: Query| {

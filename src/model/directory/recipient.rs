@@ -371,6 +371,13 @@ pub struct Organisation {
     pub receive_bytes_max: Option<u64>,
     /// `RejectDirectSend`: strangers may not use the organisation's addresses as reverse-path.
     pub reject_direct_send: bool,
+    /// `RejectReservedTopLevelRecipientDomains`: recipients in the top-level domains test, example, invalid and
+    /// localhost are refused at RCPT.
+    pub reject_reserved_top_level_recipient_domains: bool,
+    /// `RejectReservedSecondLevelRecipientDomains`: those in example.com, example.net and example.org are.
+    pub reject_reserved_second_level_recipient_domains: bool,
+    /// `RejectSingleLabelRecipientDomains`: those in domains of one label are.
+    pub reject_single_label_recipient_domains: bool,
     /// `DelayedDelicensingEnabled`: a mailbox stays in use for a time after its licence was taken.
     pub delayed_delicensing_enabled: bool,
     /// Retention policies for every mailbox.
@@ -424,6 +431,9 @@ impl Default for Organisation {
             send_bytes_max: None,
             receive_bytes_max: None,
             reject_direct_send: false,
+            reject_reserved_top_level_recipient_domains: false,
+            reject_reserved_second_level_recipient_domains: false,
+            reject_single_label_recipient_domains: false,
             delayed_delicensing_enabled: false,
             retention_policies: Vec::new(),
             remove_mailbox_deletes_user: false,

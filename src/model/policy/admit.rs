@@ -1,7 +1,7 @@
 //! May this sender reach this recipient? The answer is a [`Permit`], which only this module makes, or a refusal.
 //!
-//! Relaying first, then restrictions, in the order that stands at the head of `restrictions.rs`. On port 25 everything
-//! that can be judged is refused here with the text a report would carry (decision D9).
+//! Reserved domains and relaying first, then restrictions, in the order that stands at the head of `restrictions.rs`.
+//! On port 25 everything that can be judged is refused here with the text a report would carry (decision D9).
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use super::forwarding::{self, Exit, exit};
 use super::moderation::Awaited;
 use super::posting::Posting;
 use super::refusal::Refusal;
+use super::reserved;
 use super::resolve::{Resolution, is_legacy, not_found, reaches_someone, resolve};
 use super::restrictions;
 use super::settings::Settings;
@@ -78,6 +79,7 @@ pub fn admit(
     trail: &mut impl Trail,
 ) -> Result<Permit, Refusal> {
     let resolution = resolve(snapshot, settings, &path, trail);
+    reserved::judge(snapshot, &path, trail)?;
     relay(snapshot, posting, &path, trail)?;
     if is_told_later(settings, posting, &resolution, trail) {
         return Ok(Permit { path, resolution, dsn });

@@ -16,6 +16,7 @@ pub mod moderation;
 pub mod posting;
 pub mod quota;
 pub mod refusal;
+mod reserved;
 pub mod resolve;
 pub mod restrictions;
 pub mod routes;

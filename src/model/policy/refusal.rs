@@ -120,6 +120,12 @@ pub enum Refusal {
     ExRecipientNotFound,
     /// RCPT from a stranger to a domain that is not ours.
     RelayRefused,
+    /// RCPT in a top-level domain that is reserved, which the organisation refuses.
+    ReservedTopLevelRecipientDomain,
+    /// RCPT in a second-level domain that is.
+    ReservedSecondLevelRecipientDomain,
+    /// RCPT in a domain of one label, which the organisation refuses.
+    SingleLabelRecipientDomain,
     /// A group that takes mail from authenticated senders only.
     SenderNotAuthenticatedForGroup,
     /// A mailbox that does.
@@ -330,6 +336,11 @@ impl Refusal {
                 row(550, (5, 7, 64), "TenantAttribution; Relay Access Denied"),
                 row(550, (5, 7, 54), "SMTP; Unable to relay recipient in non-accepted domain"),
             ),
+            Self::ReservedTopLevelRecipientDomain => row(550, (5, 1, 4), "Recipient address reserved by RFC 2606"),
+            Self::ReservedSecondLevelRecipientDomain => row(550, (5, 1, 5), "Recipient address reserved by RFC 2606"),
+            Self::SingleLabelRecipientDomain => {
+                row(550, (5, 1, 6), "Recipient addresses in single label domains not accepted")
+            }
             Self::RecipientMailboxFull => row(
                 554,
                 (5, 2, 2),

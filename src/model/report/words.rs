@@ -52,7 +52,7 @@ pub(super) const fn failure(status: EnhancedStatus) -> Words {
             "Check the part of the address after the @ for typing mistakes and send the message again.",
             "Check that the domain exists and that name resolution works on the generating server.",
         ),
-        EnhancedStatus(5, 4, 6 | 14) => words(
+        EnhancedStatus(5, 4, 6 | 14) | EnhancedStatus(5, 3, 5) => words(
             "The message went round in a loop and was stopped.",
             "Tell the recipient, or your administrator, what this report says.",
             "Look for mailboxes, rules or connectors that forward to each other.",

@@ -65,6 +65,16 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     set(&mut next.send_bytes_max, entry.send_bytes_max.map(Limit::bytes));
     set(&mut next.receive_bytes_max, entry.receive_bytes_max.map(Limit::bytes));
     set(&mut next.reject_direct_send, entry.reject_direct_send);
+    for (switch, given) in [
+        (&mut next.reject_reserved_top_level_recipient_domains, entry.reject_reserved_top_level_recipient_domains),
+        (
+            &mut next.reject_reserved_second_level_recipient_domains,
+            entry.reject_reserved_second_level_recipient_domains,
+        ),
+        (&mut next.reject_single_label_recipient_domains, entry.reject_single_label_recipient_domains),
+    ] {
+        set(switch, given);
+    }
     provisioning::retention(entry, &mut next)?;
     set(&mut next.delayed_delicensing_enabled, entry.delayed_delicensing_enabled);
     set(&mut next.remove_mailbox_deletes_user, entry.remove_mailbox_deletes_user);

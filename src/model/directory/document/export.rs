@@ -71,6 +71,11 @@ impl OrganisationEntry {
             receive_bytes_max: Some(organisation.receive_bytes_max.map_or(Limit::Unlimited, Limit::Bytes)),
             journaling_report_ndr_to: organisation.journaling_report_ndr_to.as_ref().map(|to| to.to_string().into()),
             reject_direct_send: Some(organisation.reject_direct_send),
+            reject_reserved_top_level_recipient_domains: Some(organisation.reject_reserved_top_level_recipient_domains),
+            reject_reserved_second_level_recipient_domains: Some(
+                organisation.reject_reserved_second_level_recipient_domains,
+            ),
+            reject_single_label_recipient_domains: Some(organisation.reject_single_label_recipient_domains),
             retention_policies: provisioning::retention_of(organisation),
             delayed_delicensing_enabled: Some(organisation.delayed_delicensing_enabled),
             remove_mailbox_deletes_user: Some(organisation.remove_mailbox_deletes_user),

@@ -107,6 +107,15 @@ pub struct OrganisationEntry {
     /// `RejectDirectSend`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_direct_send: Option<bool>,
+    /// `RejectReservedTopLevelRecipientDomains`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject_reserved_top_level_recipient_domains: Option<bool>,
+    /// `RejectReservedSecondLevelRecipientDomains`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject_reserved_second_level_recipient_domains: Option<bool>,
+    /// `RejectSingleLabelRecipientDomains`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reject_single_label_recipient_domains: Option<bool>,
     /// Retention policies for every mailbox; the list replaces the former one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_policies: Option<Vec<OrganisationRetention>>,

@@ -19,7 +19,7 @@ const BLOCK_BYTES: usize = 64 << 10;
 const CHUNK_BYTES: usize = 512 << 10;
 
 const NO_TLS: &str = "this host offers no TLS, which is required for it";
-const LOOP: &str = "it greets with this server's own name: mail would loop";
+const LOOP: &str = "System incorrectly configured: it greets with this server's own name, so mail would loop";
 const NO_TLS_DEMANDED: &str = "starttls-not-supported: this host offers no TLS, which the recipient's domain demands";
 
 /// A connection to one host, seen from our side; see the [module](super) for what it promises.
@@ -276,10 +276,10 @@ impl ClientSession {
     }
 
     /// RFC 5321 section 5.1: nothing comes of sending to ourselves. It is a slip in the DNS or in the accepted domains,
-    /// and time does not mend it.
+    /// or two servers go by one name, which is Exchange's 5.3.5 (spec section 1.5). Time does not mend it.
     fn loops(&mut self) {
         let host = Some(self.options.host.as_str());
-        let trouble = Trouble::local(EnhancedStatus(5, 4, 6), host, LOOP);
+        let trouble = Trouble::local(EnhancedStatus(5, 3, 5), host, LOOP);
         if let Some(transaction) = &mut self.transaction {
             transaction.settle_unsettled(&Outcome::Failed(trouble.clone()));
         }
