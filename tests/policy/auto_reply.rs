@@ -163,7 +163,14 @@ fn reasons() -> Vec<(NoReply, &'static str, Case)> {
         (MailingList, "", outside("List-Unsubscribe: <mailto:x@fabrikam.example>\r\n")),
         (MailingList, "", inside("list-id: news.contoso.example\r\n")),
         (Report, "", outside("Content-Type: Multipart/Report; report-type=disposition-notification\r\n")),
+        (BulkPrecedence, "", outside("Precedence: (robot) bulk, list\r\n")),
+        (MailingList, "", outside("List -Id : news.fabrikam.example\r\n")),
+        (Report, "", outside("Content-Type: (x)\r\n multipart/report; report-type=delivery-status\r\n")),
+        (Suppressed, "", outside("X-Auto-Response-Suppress: DR; OOF\r\n")),
         (Junk, "", outside("X-Spam-Flag: YES\r\n")),
+        (Junk, "", outside("X-Spam-Status: Yes, score=9.1 required=5.0\r\n")),
+        (Junk, "", outside("X-Spam: yes\r\n")),
+        (Junk, "", outside("X-MS-Exchange-Organization-SCL: 5\r\n")),
         (HeldByGroup, "", Case { passed_by_groups: false, ..inside("") }),
         (NotNamed, "", to("To: undisclosed-recipients:;\r\n")),
         (NotNamed, "", to("To: list@fabrikam.example\r\n")),
@@ -228,6 +235,11 @@ fn what_only_looks_like_a_reason_is_none() {
         "Listen: no\r\n",
         "Content-Type: multipart/mixed; boundary=\"report\"\r\n",
         "X-Spam-Flag: NO\r\n",
+        "X-Spam-Status: No, score=0.1\r\n",
+        "X-MS-Exchange-Organization-SCL: 4\r\n",
+        "X-MS-Exchange-Organization-SCL: -1\r\n",
+        "X-MS-Exchange-Organization-SCL: 99999999999999999999\r\n",
+        "Precedence: (bulk)\r\n",
         "Subject: List-Id: x\r\n",
     ] {
         assert!(judge(&snapshot, &Case::outside(fields)).is_ok(), "{fields}");
@@ -251,7 +263,17 @@ fn a_stranger_must_name_the_mailbox_or_what_led_to_it() {
     ] {
         assert!(judge(&snapshot, &named(&field)).is_ok(), "{field}");
     }
-    for field in ["Reply-To: ann@contoso.example", "To: ann@fabrikam.example", "To: \"ann\"", "To: @,<>,a@"] {
+    // Bob has this address for himself, so it does not name ann.
+    let own = directory("[[recipient]]\naddress = \"bob@contoso.example\"\naliases = [\"ann+sales@contoso.example\"]");
+    assert_eq!(judge(&own, &named("To: ann+sales@contoso.example")), Err(NoReply::NotNamed));
+    assert!(judge(&own, &named("To: ann+news@contoso.example")).is_ok());
+    for field in [
+        "Reply-To: ann@contoso.example",
+        "To: \"ann@contoso.example\" <list@fabrikam.example>",
+        "To: ann@fabrikam.example",
+        "To: \"ann\"",
+        "To: @,<>,a@",
+    ] {
         assert_eq!(judge(&snapshot, &named(field)), Err(NoReply::NotNamed), "{field}");
     }
     // A group that sends replies on is named in the place of its members.
@@ -299,6 +321,13 @@ fn all_spellings_of_a_sender_are_one_sender() {
     let key = |text: &str| sender_key(&snapshot, &address(text));
     assert_eq!(key("Bob@CONTOSO.example"), key("bob+news@contoso.example"));
     assert_eq!(key("EVE@fabrikam.example"), key("eve@Fabrikam.Example"));
+    let own = directory("[[recipient]]\naddress = \"bob@contoso.example\"\naliases = [\"ann+sales@contoso.example\"]");
+    let key = |text: &str| sender_key(&own, &address(text));
+    assert_eq!(key("ANN+news@contoso.example"), key("ann@contoso.example"));
+    // Bob has this one for himself, and so is answered for himself by ann.
+    assert_ne!(key("ann+sales@contoso.example"), key("ann@contoso.example"));
+    let bob = Case { from: "ann+sales@contoso.example", ..Case::inside("") };
+    assert!(judge(&own, &bob).is_ok());
     // What a tag means elsewhere is not for us to say.
     assert_ne!(key("eve+1@fabrikam.example"), key("eve+2@fabrikam.example"));
 }

@@ -184,6 +184,7 @@ fn a_group_that_blocks_bcc_blocks_accounts_only_and_only_where_the_message_names
         "To: open-only@contoso.example\r\n",
         "Cc: x@fabrikam.example,\r\n \"Open\" <OPEN-ONLY@Contoso.Example>\r\n",
         "To: Team: open-only@contoso.example, bob@contoso.example;\r\n",
+        "To: Team: 'open-only@contoso.example';\r\n",
     ] {
         assert_eq!(by_alice(named, &["open-only"]), ["bob"], "{named}");
     }
@@ -200,6 +201,12 @@ fn delivery_reports_to_a_group_are_deleted_and_other_reports_are_not() {
     let receipt = "Content-Type: multipart/report; report-type=disposition-notification; boundary=x\r\n";
     let stranger = |from: &str, head: &str, to: &[&str]| ends(&snapshot, Origin::Anonymous, from, head, to);
     assert!(stranger("", report, &["open-only"]).is_empty());
+    for lax in [
+        "Content-Type : multipart/report\r\n",
+        "Content-Type: (x)\r\n Multipart/Report;report-type=delivery-status\r\n",
+    ] {
+        assert!(stranger("", lax, &["open-only"]).is_empty(), "{lax}");
+    }
     assert_eq!(stranger("", report, &["open-only", "bob"]), ["bob"]);
     assert_eq!(stranger("", receipt, &["open-only"]), ["bob"]);
     assert_eq!(stranger("eve@fabrikam.example", report, &["open-only"]), ["bob"], "a report has no sender");

@@ -18,7 +18,7 @@ use super::sign_in::SignedIn;
 use super::submit_as::{SubmitAs, submit_as};
 use super::trail::Trail;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
-use crate::model::mail::header::{Field, fields};
+use crate::model::mail::header::fields;
 use crate::model::mail::{Address, ReversePath};
 
 use claims::Claims;
@@ -131,11 +131,10 @@ pub fn envelope(
 fn is_report(head: &[u8]) -> bool {
     let fields = fields(head);
     let mut kinds = fields.iter().filter(|field| field.resembles("Content-Type"));
-    let (Some(kind), None) = (kinds.next().map(Field::text), kinds.next()) else {
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return false;
     };
-    let essence = kind.split([';', ' ', '\t', '(']).next().unwrap_or_default();
-    essence.eq_ignore_ascii_case("multipart/report")
+    kind.first_word().eq_ignore_ascii_case("multipart/report")
 }
 
 /// The message leaves under the owner's primary address for send-as, under the delegate's for send-on-behalf.

@@ -176,12 +176,11 @@ pub fn auto_reply<'a>(
     trail: &mut impl Trail,
 ) -> Result<AutomaticReply<'a>, NoReply> {
     let set = configured(mailbox, now, trail)?;
-    let reports = snapshot.organisation().journaling_report_ndr_to.as_ref();
-    if reports.is_some_and(|address| mailbox.addresses.contains(&address.key())) {
+    if takes_journal_reports(snapshot, mailbox) {
         trail.note("the mailbox takes reports about a journal", true, || mailbox.primary().to_string());
         return Err(NoReply::JournalReports);
     }
-    let sender = sender(mailbox, occasion, trail)?;
+    let sender = sender(snapshot, mailbox, occasion, trail)?;
     let header = Header::of(occasion.head);
     let forbids = header.forbids();
     trail.note("the header forbids a reply", forbids.is_some(), || {
@@ -191,7 +190,7 @@ pub fn auto_reply<'a>(
     forbid(trail, "a group keeps automatic replies from the sender", !occasion.passed_by_groups, NoReply::HeldByGroup)?;
     let audience = audience(snapshot, settings, occasion, sender, trail)?;
     let asked = occasion.origin == Origin::Anonymous && snapshot.organisation().auto_reply_only_when_named;
-    let unnamed = asked && !is_named(mailbox, occasion.path, &header);
+    let unnamed = asked && !is_named(snapshot, mailbox, occasion.path, &header);
     forbid(trail, "the header does not name the mailbox", unnamed, NoReply::NotNamed)?;
     let text = match audience {
         Audience::Internal => &set.internal_message,
@@ -216,20 +215,35 @@ fn configured<'a>(mailbox: &'a Recipient, now: Timestamp, trail: &mut impl Trail
     trail.note("the mailbox has automatic replies", set.is_some(), || mailbox.primary().to_string());
     let set = set.ok_or(NoReply::Disabled)?;
     forbid(trail, "they are scheduled for another time", !set.is_active(now), NoReply::OutsidePeriod)?;
-    let forwards = mailbox.forwarding.as_deref().is_some_and(|set| set.forwarding_smtp_address.is_some());
-    forbid(trail, "the mailbox forwards to an SMTP address", forwards, NoReply::Forwards)?;
+    forbid(trail, "the mailbox forwards to an SMTP address", forwards_to_smtp(mailbox), NoReply::Forwards)?;
     Ok(set)
 }
 
+/// Whether a mailbox forwards to an SMTP address, kept copies or not.
+pub(super) fn forwards_to_smtp(mailbox: &Recipient) -> bool {
+    mailbox.forwarding.as_deref().is_some_and(|set| set.forwarding_smtp_address.is_some())
+}
+
+/// Whether a mailbox takes reports about messages of a journal.
+pub(super) fn takes_journal_reports(snapshot: &Snapshot, mailbox: &Recipient) -> bool {
+    let reports = snapshot.organisation().journaling_report_ndr_to.as_ref();
+    reports.is_some_and(|address| mailbox.addresses.contains(&address.key()))
+}
+
 /// Who wrote the message, if that is somebody to answer.
-fn sender<'a>(mailbox: &Recipient, occasion: &Occasion<'a>, trail: &mut impl Trail) -> Result<&'a Address, NoReply> {
+fn sender<'a>(
+    snapshot: &Snapshot,
+    mailbox: &Recipient,
+    occasion: &Occasion<'a>,
+    trail: &mut impl Trail,
+) -> Result<&'a Address, NoReply> {
     forbid(trail, "the message is the server's own", occasion.origin == Origin::System, NoReply::SystemMessage)?;
     let ReversePath::Mailbox(sender) = occasion.reverse_path else {
         trail.note("the reverse-path is null", true, String::new);
         return Err(NoReply::NullReversePath);
     };
-    let has = |key| mailbox.addresses.contains(&key);
-    let own = occasion.origin == Origin::Account(mailbox.id) || has(sender.key()) || has(plain_key(sender));
+    let own =
+        occasion.origin == Origin::Account(mailbox.id) || mailbox.addresses.contains(&holder_key(snapshot, sender));
     forbid(trail, "the mailbox wrote the message itself", own, NoReply::OwnMessage)?;
     forbid(trail, "the sender's address is a machine's", is_machine(sender), NoReply::MachineAddress)?;
     Ok(sender)
@@ -301,20 +315,24 @@ fn admitted_outside(
 
 /// Whether the header names the mailbox, by any of its addresses, or whatever led the message to it: a group, or a
 /// mailbox that forwards. A blind copy and a list that was subscribed to name neither.
-fn is_named(mailbox: &Recipient, path: &ForwardPath, header: &Header<'_>) -> bool {
+fn is_named(snapshot: &Snapshot, mailbox: &Recipient, path: &ForwardPath, header: &Header<'_>) -> bool {
     let led = match path {
-        ForwardPath::Mailbox(address) => Some(plain_key(address)),
+        ForwardPath::Mailbox(address) => Some(holder_key(snapshot, address)),
         ForwardPath::Postmaster => None,
     };
     header.addressees().any(|address| {
-        let key = plain_key(&address);
-        led.as_ref() == Some(&key) || mailbox.addresses.contains(&key) || mailbox.addresses.contains(&address.key())
+        let key = holder_key(snapshot, &address);
+        led.as_ref() == Some(&key) || mailbox.addresses.contains(&key)
     })
 }
 
-/// The key of an address without its `+tag`.
-fn plain_key(address: &Address) -> AddressKey {
-    address.without_tag().as_ref().unwrap_or(address).key()
+/// The key of an address without its `+tag`, unless somebody has the tagged address for himself: it is looked up
+/// literally first (decision D4).
+fn holder_key(snapshot: &Snapshot, address: &Address) -> AddressKey {
+    match address.without_tag() {
+        Some(plain) if snapshot.find_by_address(address).is_none() => plain.key(),
+        Some(_) | None => address.key(),
+    }
 }
 
 /// Addresses behind which no person reads (RFC 5230 section 4.6), as far as their local part tells.
@@ -343,9 +361,9 @@ fn is_machine(address: &Address) -> bool {
 }
 
 /// The key under which a mailbox remembers a sender: one for all spellings of the address, and in the organisation's
-/// own domains for all its tags.
+/// own domains for all its tags that nobody has for himself.
 pub fn sender_key(snapshot: &Snapshot, sender: &Address) -> AddressKey {
     let ours = snapshot.accepted_domain(sender.domain()).is_some();
     let tagged = !ours || snapshot.organisation().disable_plus_address_in_recipients;
-    if tagged { sender.key() } else { plain_key(sender) }
+    if tagged { sender.key() } else { holder_key(snapshot, sender) }
 }

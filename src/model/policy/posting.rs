@@ -31,15 +31,8 @@ pub struct Posting<'message> {
     claimed: Vec<RecipientId>,
     /// Those of them that open an accept list.
     accepted: Vec<RecipientId>,
-    readers: OnceCell<Readers>,
-}
-
-/// Whom To and Cc name.
-#[derive(Debug, Default)]
-struct Readers {
-    addresses: HashSet<AddressKey>,
-    /// Fields that are no plain list, such as `Team: ann@contoso.example;`, in lower case.
-    texts: Vec<String>,
+    /// Whom To and Cc name.
+    readers: OnceCell<HashSet<AddressKey>>,
 }
 
 impl Posting<'static> {
@@ -188,12 +181,14 @@ impl<'message> Posting<'message> {
     /// Whether it is a delivery report: such do not go to the members of groups (spec section 5.6).
     pub fn is_delivery_report(&self) -> bool {
         let fields = fields(self.head.unwrap_or_default());
-        let kind = fields.iter().find(|field| field.is("Content-Type")).map(Field::text).unwrap_or_default();
-        let kind = kind.to_ascii_lowercase();
+        let Some(kind) = fields.iter().find(|field| field.resembles("Content-Type")) else {
+            return false;
+        };
+        let parameters = kind.text().to_ascii_lowercase();
         // RFC 3464 section 2. Read receipts, which are multipart/report as well, go their way.
         *self.reverse_path == ReversePath::Null
-            && kind.starts_with("multipart/report")
-            && (kind.contains("delivery-status") || !kind.contains("report-type"))
+            && kind.first_word().eq_ignore_ascii_case("multipart/report")
+            && (parameters.contains("delivery-status") || !parameters.contains("report-type"))
     }
 
     /// Whether To or Cc names `recipient`, by any of its addresses or as `path` does: then it is not in Bcc only.
@@ -203,24 +198,15 @@ impl<'message> Posting<'message> {
             ForwardPath::Mailbox(address) => Some(address),
             ForwardPath::Postmaster => None,
         };
-        recipient.addresses.smtp().chain(given).any(|address| {
-            let text = address.to_string().to_lowercase();
-            readers.addresses.contains(&address.key()) || readers.texts.iter().any(|field| has_word(field, &text))
-        })
+        recipient.addresses.smtp().chain(given).any(|address| readers.contains(&address.key()))
     }
 
-    fn readers(&self) -> Readers {
-        let mut readers = Readers::default();
-        for field in fields(self.head.unwrap_or_default()) {
-            if !["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| field.resembles(name)) {
-                continue;
-            }
-            match mailboxes(field.value) {
-                Mailboxes::List(list) => readers.addresses.extend(list.iter().map(Address::key)),
-                Mailboxes::Unreadable => readers.texts.push(field.text().to_lowercase()),
-            }
-        }
-        readers
+    fn readers(&self) -> HashSet<AddressKey> {
+        let fields = fields(self.head.unwrap_or_default());
+        let named =
+            |field: &&Field<'_>| ["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| field.resembles(name));
+        let addresses = fields.iter().filter(named).flat_map(Field::addressees);
+        addresses.map(|address| address.key()).collect()
     }
 }
 
@@ -235,14 +221,4 @@ fn author(head: &[u8]) -> Option<Address> {
         Mailboxes::List(list) if list.len() == 1 => list.into_iter().next(),
         Mailboxes::List(_) | Mailboxes::Unreadable => None,
     }
-}
-
-/// Whether `text` holds `address` with no more of an address around it.
-fn has_word(text: &str, address: &str) -> bool {
-    let continues = |character: char| character.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@".contains(character);
-    text.match_indices(address).any(|(start, found)| {
-        let before = text.get(..start).and_then(|before| before.chars().next_back());
-        let after = text.get(start + found.len()..).and_then(|after| after.chars().next());
-        !before.is_some_and(continues) && !after.is_some_and(|character| continues(character) && character != '.')
-    })
 }

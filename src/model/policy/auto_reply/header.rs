@@ -7,9 +7,6 @@ use crate::model::mail::header::{Field, fields};
 
 /// The fields that name addressees (RFC 5230 section 4.5).
 const ADDRESSEES: [&str; 6] = ["To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc"];
-/// What stands around an address in a list of them.
-const DELIMITERS: &[char] = &['<', '>', ',', ';', ':', '(', ')', ' ', '\t', '\r', '\n'];
-
 /// A header, field by field.
 pub(super) struct Header<'a>(Vec<Field<'a>>);
 
@@ -23,48 +20,42 @@ impl<'a> Header<'a> {
         self.0.iter().find_map(reason)
     }
 
-    /// The addresses in the fields that name addressees. Display names are not told apart: one that looks like an
-    /// address counts as well.
+    /// The addresses in the fields that name addressees.
     pub(super) fn addressees(&self) -> impl Iterator<Item = Address> {
         let named = self.0.iter().filter(|field| ADDRESSEES.iter().any(|name| field.resembles(name)));
-        named.flat_map(|field| {
-            let text = field.text();
-            let words: Vec<Address> =
-                text.split(DELIMITERS).filter(|word| word.contains('@')).filter_map(|word| word.parse().ok()).collect();
-            words
-        })
+        named.flat_map(Field::addressees)
     }
 }
 
+/// From this spam confidence level on Exchange puts a message into Junk.
+const JUNK_LEVEL: i16 = 5;
+
 fn reason(field: &Field<'_>) -> Option<NoReply> {
-    let begins = |name: &str| field.name.get(..name.len()).is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()));
-    if begins("List-") {
+    let says = |word: &str| field.first_word().eq_ignore_ascii_case(word);
+    if field.resembles_start("List-") {
         return Some(NoReply::MailingList);
     }
     if field.resembles("Auto-Submitted") {
-        return (!first_word(field).eq_ignore_ascii_case("no")).then_some(NoReply::AutoSubmitted);
+        return (!says("no")).then_some(NoReply::AutoSubmitted);
     }
     if field.resembles("X-Auto-Response-Suppress") {
         return suppresses(&field.text()).then_some(NoReply::Suppressed);
     }
     if field.resembles("Precedence") {
-        let bulk = ["bulk", "list", "junk"].iter().any(|word| first_word(field).eq_ignore_ascii_case(word));
-        return bulk.then_some(NoReply::BulkPrecedence);
+        return ["bulk", "list", "junk"].into_iter().any(says).then_some(NoReply::BulkPrecedence);
     }
     if field.resembles("Content-Type") {
-        return first_word(field).eq_ignore_ascii_case("multipart/report").then_some(NoReply::Report);
+        return says("multipart/report").then_some(NoReply::Report);
     }
-    // Set by filters in front of this server.
-    if field.resembles("X-Spam-Flag") {
-        return first_word(field).eq_ignore_ascii_case("yes").then_some(NoReply::Junk);
+    // Set by filters in front of this server: SpamAssassin, Rspamd, and Exchange.
+    if ["X-Spam-Flag", "X-Spam-Status", "X-Spam"].iter().any(|name| field.resembles(name)) {
+        return says("yes").then_some(NoReply::Junk);
+    }
+    if field.resembles("X-MS-Exchange-Organization-SCL") {
+        let level = field.first_word().parse::<i16>();
+        return level.is_ok_and(|level| level >= JUNK_LEVEL).then_some(NoReply::Junk);
     }
     None
-}
-
-/// The value before the first blank, parameter or comment.
-fn first_word(field: &Field<'_>) -> String {
-    let text = field.text();
-    text.split([';', ' ', '\t', '(']).next().unwrap_or_default().to_owned()
 }
 
 /// Whether a list of MS-OXCMAIL section 2.1.3.2.20 holds a word about automatic replies. Words that it does not know,
@@ -72,5 +63,5 @@ fn first_word(field: &Field<'_>) -> String {
 fn suppresses(value: &str) -> bool {
     let about_replies =
         |word: &str| ["OOF", "AutoReply", "All"].iter().any(|known| word.trim().eq_ignore_ascii_case(known));
-    value.split(',').any(about_replies)
+    value.split([',', ';']).any(about_replies)
 }
