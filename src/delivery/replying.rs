@@ -115,8 +115,9 @@ pub(super) async fn reply(agents: Arc<Agents>, job: ReplyJob) {
 fn decide(agents: &Agents, message: &StoredMessage, place: u32, addressee: &Addressee) -> Decision {
     for round in 1..=ROUNDS_MAX {
         let (snapshot, now) = (agents.directory.snapshot(), agents.clock.now());
+        let settings = agents.settings.current();
         let Some(mailbox) = mailbox_of(&snapshot, addressee) else { return Decision::Silence };
-        let due = match judge(&snapshot, &agents.settings.current(), mailbox, message, addressee, now) {
+        let due = match judge(&snapshot, &settings, mailbox, message, addressee, now) {
             Ok(due) => due,
             Err(reason) => {
                 let reason = reason.text();
@@ -134,8 +135,12 @@ fn decide(agents: &Agents, message: &StoredMessage, place: u32, addressee: &Addr
         });
         match claimed {
             Ok(Claim::Granted) => {
-                let reply = write(agents, &snapshot, mailbox, message, place, &due, now);
-                return reply.map_or(Decision::Silence, |reply| Decision::Reply(Box::new(reply)));
+                let content = write(agents, mailbox, message, place, &due, now);
+                let parameters = MessageParameters::needed_by(&content, due.to);
+                // None when the sender's address leads nowhere any more.
+                let envelope = Envelope::report(&snapshot, &settings, due.to, parameters);
+                return envelope
+                    .map_or(Decision::Silence, |envelope| Decision::Reply(Box::new(OwnMessage { envelope, content })));
             }
             Ok(Claim::Answered) => {
                 let reason = NoReply::AnsweredBefore.text();
@@ -149,18 +154,16 @@ fn decide(agents: &Agents, message: &StoredMessage, place: u32, addressee: &Addr
     Decision::Silence
 }
 
-/// None when the sender's address leads nowhere any more.
 fn write(
     agents: &Agents,
-    snapshot: &Snapshot,
     mailbox: &Recipient,
     message: &StoredMessage,
     place: u32,
     due: &AutomaticReply<'_>,
     now: Timestamp,
-) -> Option<OwnMessage> {
+) -> Vec<u8> {
     let international = message.envelope.parameters().smtputf8;
-    let content = compose_automatic_reply(&AutomaticReplyFacts {
+    compose_automatic_reply(&AutomaticReplyFacts {
         host: &agents.host,
         author: mailbox.primary(),
         author_name: mailbox.display_name.as_deref(),
@@ -169,8 +172,5 @@ fn write(
         message: (message.id, place),
         original: Original { head: &message.head, body: None, international },
         at: now,
-    });
-    let parameters = MessageParameters::needed_by(&content, due.to);
-    let envelope = Envelope::report(snapshot, &agents.settings.current(), due.to, parameters)?;
-    Some(OwnMessage { envelope, content })
+    })
 }
