@@ -1,7 +1,7 @@
 //! The list of ways by which mail leaves, against what expansion does.
 
 use franking::model::directory::{
-    AcceptedDomain, AutoForwardingMode, Change, DomainType, Organisation, Recipient, Snapshot,
+    AcceptedDomain, AutoForwardingMode, Change, DomainType, Lifecycle, Organisation, Recipient, Snapshot,
 };
 use franking::model::mail::Timestamp;
 use franking::model::policy::ways_out::{Passage, Place, Section, WayOut, page};
@@ -99,6 +99,20 @@ const EVERYTHING: &str = r#"
     address = "waiting@contoso.example"
     lifecycle = "AwaitingMigration"
     external = "waiting@tenant.example"
+    forward_to_smtp = "e@fabrikam.example"
+    # Microsoft 365 groups pass mail on to guests, and contacts stand for groups.
+    [[recipient]]
+    type = "SharedMailbox"
+    address = "by-team@contoso.example"
+    forward_to = "team@contoso.example"
+    [[recipient]]
+    type = "MailContact"
+    address = "stands-for@contoso.example"
+    external = "partners@contoso.example"
+    [[recipient]]
+    type = "MailUniversalDistributionGroup"
+    address = "mixed@contoso.example"
+    members = ["team@contoso.example", "stands-for@contoso.example", "quiet@contoso.example"]
 "#;
 
 fn line(way: &WayOut) -> String {
@@ -112,6 +126,9 @@ fn line(way: &WayOut) -> String {
         WayOut::AutomaticReply { mailbox, audience, from, until, passage } => {
             let time = |time: &Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
             format!("{mailbox} answers {audience:?} {} {} {passage:?}", time(from), time(until))
+        }
+        WayOut::InternalReply { mailbox, domains, domain_count, passage, .. } => {
+            format!("{mailbox} answers as inside {} {domain_count} {passage:?}", domains.join(","))
         }
         WayOut::Person { recipient, leaves_for, .. } | WayOut::RemoteMailbox { recipient, leaves_for, .. } => {
             format!("{recipient} {leaves_for}")
@@ -135,12 +152,15 @@ fn every_kind_of_way_is_listed_and_nothing_else() {
             "both@contoso.example ForwardingSmtpAddress b@fabrikam.example b@fabrikam.example true Ignored",
             "dropped@contoso.example ForwardingSmtpAddress c@adatum.example c@adatum.example false Dropped",
             "asleep@contoso.example ForwardingSmtpAddress d@fabrikam.example d@fabrikam.example false Asleep",
+            "waiting@contoso.example ForwardingSmtpAddress e@fabrikam.example e@fabrikam.example false Asleep",
+            "by-team@contoso.example team@contoso.example members of team@contoso.example false Open",
             "contact@contoso.example contact@fabrikam.example",
             "partners@contoso.example 1 contact@fabrikam.example 0 ",
             "nested@contoso.example 0  2 partners@contoso.example,ring@contoso.example",
             "ring@contoso.example 0  1 nested@contoso.example",
             "dynamic@contoso.example 1 contact@fabrikam.example 0 ",
             "team@contoso.example 1 contact@fabrikam.example 0 ",
+            "mixed@contoso.example 0  2 team@contoso.example,stands-for@contoso.example",
             "remote@contoso.example remote@tenant.example",
             "waiting@contoso.example waiting@tenant.example",
             "hybrid.contoso.example old.contoso.example",
@@ -215,8 +235,43 @@ fn groups_that_mailboxes_forward_to_and_automatic_replies_are_ways_out() {
     );
     let open = lines(&format!("[organisation]\nauto_forwarding_mode = \"On\"\n{BY_ITSELF}"));
     assert!(open[0].ends_with("true Open") && open[1].ends_with("false Open"), "{open:?}");
-    let held = "\n[[remote_domain]]\ndomain = \"*\"\nallowed_oof_type = \"None\"\n";
-    assert!(lines(&format!("{BY_ITSELF}{held}"))[2].ends_with("Dropped"));
+    let with = |more: &str| lines(&format!("{BY_ITSELF}{more}"));
+    let remote = |domain: &str, kind: &str| {
+        format!("\n[[remote_domain]]\ndomain = \"{domain}\"\nallowed_oof_type = \"{kind}\"\n")
+    };
+    let held = remote("*", "None");
+    assert!(with(&held)[2].ends_with("Dropped"));
+    // For one domain they leave.
+    let but_one = format!("{held}{}", remote("fabrikam.example", "ExternalLegacy"));
+    assert!(with(&but_one)[2].ends_with("Open"));
+    // The text for colleagues leaves, too, whatever a mailbox says of strangers.
+    let as_inside = format!("{held}{}", remote("fabrikam.example", "InternalLegacy"));
+    assert_eq!(
+        with(&as_inside)[2..],
+        [
+            "quiet@contoso.example answers as inside fabrikam.example 1 Open",
+            "one@contoso.example answers All - - Dropped",
+            "one@contoso.example answers as inside fabrikam.example 1 Open",
+            "two@contoso.example answers Known 2026-12-24T12:00:00.000Z 2027-01-04T08:00:00.000Z Dropped",
+            "two@contoso.example answers as inside fabrikam.example 1 Open",
+            "three@contoso.example answers All - - Ignored",
+            "three@contoso.example answers as inside fabrikam.example 1 Ignored",
+            "four@contoso.example answers as inside fabrikam.example 1 Open",
+        ]
+    );
+    let journal = with("\n[organisation]\njournaling_report_ndr_to = \"one@contoso.example\"\n");
+    assert!(journal[2].ends_with("Ignored"), "{journal:?}");
+}
+
+#[test]
+fn a_group_that_was_deleted_lets_nothing_through() {
+    let snapshot = organisation(EVERYTHING);
+    let mut team = Recipient::clone(snapshot.find_by_address(&"team@contoso.example".parse().unwrap()).unwrap());
+    team.lifecycle = Lifecycle::SoftDeleted { since: Timestamp::EPOCH };
+    let snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(team))]).unwrap();
+    let lines: Vec<String> = all(&snapshot, &Settings::default()).iter().map(line).collect();
+    assert!(!lines.iter().any(|line| line.contains("team@contoso.example")), "{lines:#?}");
+    assert!(lines.contains(&"mixed@contoso.example 0  1 stands-for@contoso.example".to_owned()), "{lines:#?}");
 }
 
 #[test]
@@ -269,6 +324,7 @@ proptest! {
                 WayOut::Group { .. }
                 | WayOut::GroupForwarding { .. }
                 | WayOut::AutomaticReply { .. }
+                | WayOut::InternalReply { .. }
                 | WayOut::RemoteMailbox { .. }
                 | WayOut::InternalRelay { .. } => {}
             }

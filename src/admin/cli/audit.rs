@@ -12,6 +12,7 @@ use super::output::{printable_json, visible};
 use super::run::Desk;
 use crate::admin::office::{Failure, Request, Response};
 use crate::model::directory::{AutoForwardingMode, ExternalAudience};
+use crate::model::mail::Timestamp;
 use crate::model::policy::ways_out::{ForwardingProperty, Passage, Place, Section, WayOut};
 
 /// What an auditor asks.
@@ -178,17 +179,13 @@ pub(super) fn line(way: &WayOut) -> String {
                 ExternalAudience::Known => "strangers whom the directory knows",
                 ExternalAudience::All => "strangers",
             };
-            let when = match (from, until) {
-                (Some(from), Some(until)) => format!(" from {from} until {until}"),
-                (_, _) => String::new(),
-            };
-            let passage = match passage {
-                Passage::Open => "",
-                Passage::Blocked | Passage::Dropped => " (held back by the remote domain *)",
-                Passage::Ignored => " (not while it forwards to an SMTP address)",
-                Passage::Asleep => " (the mailbox cannot be opened)",
-            };
+            let (when, passage) = (period(*from, *until), reply(*passage));
             format!("{mailbox} answers {whom}{when}{passage}")
+        }
+        WayOut::InternalReply { mailbox, domains, domain_count, from, until, passage } => {
+            let (when, passage) = (period(*from, *until), reply(*passage));
+            let whom = some(domains, *domain_count);
+            format!("{mailbox} answers {whom} as if inside, with the text for colleagues{when}{passage}")
         }
         WayOut::Person { recipient, recipient_type, leaves_for }
         | WayOut::RemoteMailbox { recipient, recipient_type, leaves_for } => {
@@ -227,6 +224,24 @@ fn forwarding(property: ForwardingProperty, keeps_copy: bool, passage: Passage) 
         Passage::Asleep => "; the mailbox cannot be opened",
     };
     format!("{property}; {copy}{passage}")
+}
+
+/// When replies are scheduled for.
+fn period(from: Option<Timestamp>, until: Option<Timestamp>) -> String {
+    match (from, until) {
+        (Some(from), Some(until)) => format!(" from {from} until {until}"),
+        (_, _) => String::new(),
+    }
+}
+
+/// What keeps replies from leaving.
+const fn reply(passage: Passage) -> &'static str {
+    match passage {
+        Passage::Open => "",
+        Passage::Blocked | Passage::Dropped => " (held back by the remote domains)",
+        Passage::Ignored => " (not while it forwards to an SMTP address or takes reports about a journal)",
+        Passage::Asleep => " (the mailbox cannot be opened)",
+    }
 }
 
 /// A few names, and that there are more.

@@ -7,23 +7,29 @@
 //! comes.
 
 mod forwardings;
+mod replies;
 
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::forwarding;
-use super::resolve::Resolution;
+use super::resolve::{Resolution, of_recipient, resolve};
 use super::settings::Settings;
+use super::trail::Unrecorded;
 use crate::model::directory::{ExternalAudience, Lifecycle, Recipient, RecipientId, RecipientType, Snapshot};
-use crate::model::mail::{Address, Timestamp};
+use crate::model::mail::{Address, ForwardPath, Timestamp};
+
+use replies::Replies;
 
 /// Ways of one page.
 const PAGE_WAYS_MAX: usize = 500;
 /// Objects that one page looks at. A dynamic group counts as the whole directory, which its filter is held against.
 const PAGE_OBJECTS_MAX: usize = 50_000;
-/// Members and groups that are named of one group; the others are only counted.
+/// Members, groups and domains that are named of one way; the others are only counted.
 const NAMED_MAX: usize = 5;
+/// A contact that stands for another of ours, and so on: a longer chain goes round.
+const CHAIN_MAX: usize = 20;
 
 /// A kind of way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,9 +86,9 @@ pub enum Passage {
     Blocked,
     /// The remote domain of the target drops it, and nobody hears of that.
     Dropped,
-    /// Another property of the mailbox wins, so this one means nothing.
+    /// Another property of the mailbox wins, or of the organisation, so this one means nothing.
     Ignored,
-    /// The mailbox cannot be opened, so nothing comes to it that could be forwarded.
+    /// The mailbox cannot be opened or is not here yet, so nothing comes to it that could be forwarded or answered.
     Asleep,
 }
 
@@ -105,7 +111,7 @@ pub enum WayOut {
         /// Whether mail leaves.
         passage: Passage,
     },
-    /// A mailbox forwards to a group with members outside.
+    /// A mailbox forwards to a group with members or subscribers outside.
     GroupForwarding {
         /// The mailbox.
         mailbox: Box<str>,
@@ -120,12 +126,30 @@ pub enum WayOut {
         /// Whether mail leaves. What single remote domains drop is not looked at.
         passage: Passage,
     },
-    /// A mailbox answers strangers.
+    /// A mailbox answers strangers with the text for people outside.
     AutomaticReply {
         /// The mailbox.
         mailbox: Box<str>,
         /// Whom.
         audience: ExternalAudience,
+        /// The first instant, where it is scheduled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Timestamp>,
+        /// The first instant after the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// Whether replies leave, for any domain.
+        passage: Passage,
+    },
+    /// A mailbox answers strangers with the text for colleagues, in domains that an administrator counts as the
+    /// organisation's own (`AllowedOOFType` is `InternalLegacy`): whatever it says of strangers elsewhere.
+    InternalReply {
+        /// The mailbox.
+        mailbox: Box<str>,
+        /// The first of these domains.
+        domains: Vec<Box<str>>,
+        /// How many there are.
+        domain_count: usize,
         /// The first instant, where it is scheduled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<Timestamp>,
@@ -184,12 +208,13 @@ pub enum WayOut {
 }
 
 impl WayOut {
-    /// Whether mail leaves by it now.
+    /// Whether mail leaves by it. What is scheduled counts as if its time had come: the list has no clock.
     pub fn is_open(&self) -> bool {
         match self {
             Self::Forwarding { passage, .. }
             | Self::GroupForwarding { passage, .. }
-            | Self::AutomaticReply { passage, .. } => *passage == Passage::Open,
+            | Self::AutomaticReply { passage, .. }
+            | Self::InternalReply { passage, .. } => *passage == Passage::Open,
             Self::Person { .. } | Self::Group { .. } | Self::RemoteMailbox { .. } | Self::InternalRelay { .. } => true,
         }
     }
@@ -198,7 +223,7 @@ impl WayOut {
     pub const fn section(&self) -> Section {
         match self {
             Self::Forwarding { .. } | Self::GroupForwarding { .. } => Section::MailboxForwarding,
-            Self::AutomaticReply { .. } => Section::AutomaticReplies,
+            Self::AutomaticReply { .. } | Self::InternalReply { .. } => Section::AutomaticReplies,
             Self::Person { .. } => Section::MailUsersAndContacts,
             Self::Group { .. } => Section::Groups,
             Self::RemoteMailbox { .. } => Section::RemoteMailboxes,
@@ -230,7 +255,7 @@ pub struct Page {
 
 /// The part of the list that begins at `place`.
 pub fn page(snapshot: &Snapshot, settings: &Settings, place: Place) -> Page {
-    let mut survey = Survey { snapshot, settings, reaching: HashMap::new() };
+    let mut survey = Survey { snapshot, settings, replies: Replies::of(snapshot), reaching: HashMap::new() };
     let mut page = Page::default();
     if place.section == Section::InternalRelayDomains {
         page.ways.extend(survey.relays());
@@ -257,6 +282,7 @@ pub fn page(snapshot: &Snapshot, settings: &Settings, place: Place) -> Page {
 struct Survey<'a> {
     snapshot: &'a Snapshot,
     settings: &'a Settings,
+    replies: Replies,
     /// Groups of which it is known whether anybody in them is outside.
     reaching: HashMap<RecipientId, bool>,
 }
@@ -267,7 +293,7 @@ impl<'a> Survey<'a> {
             Section::MailboxForwarding => {
                 page.ways.extend(forwardings::of(self, recipient, &mut page.looked_at));
             }
-            Section::AutomaticReplies => page.ways.extend(forwardings::automatic_reply(self, recipient)),
+            Section::AutomaticReplies => page.ways.extend(replies::of(self, recipient)),
             Section::MailUsersAndContacts => page.ways.extend(self.person(recipient)),
             Section::Groups => page.ways.extend(self.group(recipient, &mut page.looked_at)),
             Section::RemoteMailboxes => page.ways.extend(self.remote(recipient)),
@@ -280,6 +306,11 @@ impl<'a> Survey<'a> {
         let leads = recipient.recipient_type.leads_outside() && !recipient.is_user_deleted();
         let address = Address::clone(recipient.external_address.as_deref().filter(|_| leads)?);
         forwarding::outside(self.snapshot, self.settings, &Resolution::Outside { owner: recipient.id, address })
+    }
+
+    /// Whether nothing comes to a mailbox here.
+    fn is_asleep(&self, mailbox: &Recipient) -> bool {
+        !matches!(of_recipient(self.settings, mailbox, &mut Unrecorded), Some(Resolution::Mailbox(_)))
     }
 
     fn person(&self, recipient: &Recipient) -> Option<WayOut> {
@@ -302,8 +333,50 @@ impl<'a> Survey<'a> {
         })
     }
 
+    /// Where mail for an object ends inside: itself, or the end of a chain of contacts that stand for addresses of
+    /// ours.
+    fn end_of(&self, resolution: Resolution) -> Resolution {
+        let mut next = resolution;
+        for _ in 0..CHAIN_MAX {
+            match &next {
+                Resolution::Outside { address, .. } if self.snapshot.receiving_domain(address.domain()).is_some() => {
+                    let path = ForwardPath::Mailbox(address.clone());
+                    next = resolve(self.snapshot, self.settings, &path, &mut Unrecorded);
+                }
+                Resolution::Outside { .. }
+                | Resolution::Mailbox(_)
+                | Resolution::Group(_)
+                | Resolution::PostmasterMailbox
+                | Resolution::InternalRelay(_)
+                | Resolution::Rewritten(_)
+                | Resolution::Foreign(_)
+                | Resolution::Unknown(_) => break,
+            }
+        }
+        next
+    }
+
+    /// The group at which a resolution ends that does not lead outside; a Microsoft 365 group is one with a mailbox.
+    fn group_at(&self, resolution: Resolution) -> Option<&'a Recipient> {
+        let (Resolution::Group(id) | Resolution::Mailbox(id)) = self.end_of(resolution) else {
+            return None;
+        };
+        let found = self.snapshot.recipient(id).map(|found| &**found);
+        found.filter(|found| found.recipient_type.is_group())
+    }
+
+    /// The group that gets what is sent to an object, if one does.
+    fn group_of(&self, recipient: &Recipient) -> Option<&'a Recipient> {
+        let leads_on = recipient.recipient_type.is_group() || recipient.recipient_type.leads_outside();
+        // Most members are people, and need not be resolved.
+        let resolution = leads_on.then(|| of_recipient(self.settings, recipient, &mut Unrecorded)).flatten()?;
+        self.group_at(resolution)
+    }
+
     fn group(&mut self, group: &Recipient, looked_at: &mut usize) -> Option<WayOut> {
-        if !group.recipient_type.is_group() {
+        // One that was deleted lets nothing through.
+        let receives = group.recipient_type.is_group() && self.group_of(group).is_some();
+        if !receives {
             return None;
         }
         let mut own = Vec::new();
@@ -314,7 +387,9 @@ impl<'a> Survey<'a> {
                 if own.len() < NAMED_MAX {
                     own.push(text(&address));
                 }
-            } else if member.recipient_type.is_distribution() && self.reaches_outside(member.id, looked_at) {
+            } else if let Some(inner) = self.group_of(member)
+                && self.reaches_outside(inner.id, looked_at)
+            {
                 groups.push(text(member.primary()));
             }
         }
@@ -341,8 +416,8 @@ impl<'a> Survey<'a> {
                 None => {
                     let members = self.snapshot.recipient(next).map(|next| self.members(next, looked_at));
                     let members = members.unwrap_or_default();
-                    let inner = members.iter().filter(|member| member.recipient_type.is_distribution());
-                    open.extend(inner.map(|member| member.id).filter(|id| seen.insert(*id)));
+                    let inner = members.iter().filter_map(|member| self.group_of(member));
+                    open.extend(inner.map(|inner| inner.id).filter(|id| seen.insert(*id)));
                     members.iter().any(|member| self.outside(member).is_some())
                 }
             };
@@ -370,8 +445,7 @@ impl<'a> Survey<'a> {
         if let Some(filter) = self.snapshot.filter_of(group.id) {
             *looked_at += self.snapshot.recipient_count();
             // Who is inside and no group matters to nobody here, so the filter need not be asked about them.
-            let leads_on =
-                |other: &Recipient| other.recipient_type.is_external() || other.recipient_type.is_distribution();
+            let leads_on = |other: &Recipient| other.recipient_type.is_external() || other.recipient_type.is_group();
             let others = self.snapshot.recipients().map(|other| &**other);
             members.extend(others.filter(|other| other.id != group.id && leads_on(other) && filter.matches(other)));
             members.sort_unstable_by_key(|member| member.id);

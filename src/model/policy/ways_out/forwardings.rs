@@ -1,16 +1,9 @@
-//! What leaves a mailbox by itself: what it forwards and what it answers.
+//! What mailboxes forward.
 
 use super::{ForwardingProperty, Passage, Survey, WayOut, text};
-use crate::model::directory::{
-    AllowedOofType, AutoReplyState, ExternalAudience, ExternalOofOptions, Forwarding, Recipient,
-};
-use crate::model::mail::{DomainPattern, ForwardPath};
+use crate::model::directory::{Forwarding, Recipient};
 use crate::model::policy::forwarding::{self, Exit};
-use crate::model::policy::resolve::{Resolution, of_recipient, resolve};
 use crate::model::policy::trail::Unrecorded;
-
-/// A contact that stands for another of ours, and so on: a longer chain goes round.
-const CHAIN_MAX: usize = 20;
 
 /// A property of a mailbox, alone.
 struct Set {
@@ -50,7 +43,7 @@ fn one(
     looked_at: &mut usize,
 ) -> Option<WayOut> {
     let (snapshot, settings) = (survey.snapshot, survey.settings);
-    let asleep = of_recipient(settings, mailbox, &mut Unrecorded).is_none();
+    let asleep = survey.is_asleep(mailbox);
     let judged = |passage| match (set.wins, asleep) {
         (false, _) => Passage::Ignored,
         (true, true) => Passage::Asleep,
@@ -62,14 +55,13 @@ fn one(
         Exit::Forbidden(address) => (address, Passage::Blocked),
         Exit::Suppressed(address) => (address, Passage::Dropped),
         Exit::Inside => {
-            let Resolution::Group(id) = end_of(survey, resolution) else { return None };
-            let group = text(snapshot.recipient(id)?.primary());
+            let group = survey.group_at(resolution)?;
             let permits = snapshot.organisation().auto_forwarding_mode.permits();
-            return survey.reaches_outside(id, looked_at).then(|| WayOut::GroupForwarding {
+            return survey.reaches_outside(group.id, looked_at).then(|| WayOut::GroupForwarding {
                 mailbox: text(mailbox.primary()),
                 property: set.property,
                 target: set.target,
-                group,
+                group: text(group.primary()),
                 keeps_copy,
                 passage: judged(if permits { Passage::Open } else { Passage::Blocked }),
             });
@@ -82,61 +74,5 @@ fn one(
         leaves_for: text(&address),
         keeps_copy,
         passage: judged(passage),
-    })
-}
-
-/// Where a chain of contacts that stand for addresses of ours ends.
-fn end_of(survey: &Survey<'_>, resolution: Resolution) -> Resolution {
-    let mut next = resolution;
-    for _ in 0..CHAIN_MAX {
-        match &next {
-            Resolution::Outside { address, .. } if survey.snapshot.accepted_domain(address.domain()).is_some() => {
-                let path = ForwardPath::Mailbox(address.clone());
-                next = resolve(survey.snapshot, survey.settings, &path, &mut Unrecorded);
-            }
-            Resolution::Outside { .. }
-            | Resolution::Mailbox(_)
-            | Resolution::Group(_)
-            | Resolution::PostmasterMailbox
-            | Resolution::InternalRelay(_)
-            | Resolution::Rewritten(_)
-            | Resolution::Foreign(_)
-            | Resolution::Unknown(_) => break,
-        }
-    }
-    next
-}
-
-/// What a mailbox answers strangers, if it does.
-pub(super) fn automatic_reply(survey: &Survey<'_>, mailbox: &Recipient) -> Option<WayOut> {
-    let set = mailbox.auto_reply.as_deref()?;
-    let (from, until) = match set.state {
-        AutoReplyState::Disabled => return None,
-        AutoReplyState::Enabled => (None, None),
-        AutoReplyState::Scheduled { start, end } => (Some(start), Some(end)),
-    };
-    let answers = set.external_audience != ExternalAudience::None
-        && set.external_oof_options == ExternalOofOptions::External
-        && !set.external_message.is_empty();
-    if !answers {
-        return None;
-    }
-    let forwards = mailbox.forwarding.as_deref().is_some_and(|set| set.forwarding_smtp_address.is_some());
-    let everybody = || survey.snapshot.remote_domains().find(|remote| remote.domain == DomainPattern::All);
-    let passage = if of_recipient(survey.settings, mailbox, &mut Unrecorded).is_none() {
-        Passage::Asleep
-    } else if forwards {
-        Passage::Ignored
-    } else if everybody().is_some_and(|remote| remote.allowed_oof_type == AllowedOofType::None) {
-        Passage::Dropped
-    } else {
-        Passage::Open
-    };
-    Some(WayOut::AutomaticReply {
-        mailbox: text(mailbox.primary()),
-        audience: set.external_audience,
-        from,
-        until,
-        passage,
     })
 }
