@@ -107,7 +107,7 @@ impl Name {
     fn is_needed(self, now: Hour) -> bool {
         match self.kind {
             Kind::Sent | Kind::Sum | Kind::Late => self.hour.is_within_day_of(now),
-            Kind::Received => self.hour.0.saturating_add(1) >= now.0,
+            Kind::Received => self.hour.0.abs_diff(now.0) <= 1,
         }
     }
 }

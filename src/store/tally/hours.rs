@@ -9,19 +9,17 @@ use super::Hour;
 pub(super) struct Hours(VecDeque<(Hour, u32)>);
 
 impl Hours {
-    /// Adds an amount to an hour, usually the last. No more hours than a day has are kept.
+    /// Adds an amount to an hour, usually the last. No more hours are kept than a day has on either side of it.
     pub(super) fn add(&mut self, hour: Hour, amount: u32) {
         let place = self.0.iter().rposition(|(own, _)| *own <= hour);
         match place.and_then(|place| self.0.get_mut(place)).filter(|(own, _)| *own == hour) {
             Some((_, sum)) => *sum = sum.saturating_add(amount),
             None => self.0.insert(place.map_or(0, |place| place.saturating_add(1)), (hour, amount)),
         }
-        if let Some((newest, _)) = self.0.back().copied() {
-            self.forget(newest);
-        }
+        self.forget(hour);
     }
 
-    /// The amount of the day that ends with the hour `now`. A clock that was set back counts what is in its future.
+    /// The amount of the day that ends with the hour `now`.
     pub(super) fn of_day(&self, now: Hour) -> u32 {
         let within = self.0.iter().filter(|(hour, _)| hour.is_within_day_of(now));
         within.fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
@@ -34,9 +32,7 @@ impl Hours {
 
     /// Drops hours that are no part of the day that ends with `now`.
     pub(super) fn forget(&mut self, now: Hour) {
-        while self.0.front().is_some_and(|(hour, _)| !hour.is_within_day_of(now)) {
-            self.0.pop_front();
-        }
+        self.0.retain(|(hour, _)| hour.is_within_day_of(now));
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -17,6 +17,9 @@
 //! were active within that time only, and pairs of senders and mailboxes are forgotten, the least busy first, when
 //! there are too many.
 //!
+//! **A clock that was wrong** for a while, even by years, neither uses up a limit for good nor silences it: what it
+//! counted is as far from the present as if it were old.
+//!
 //! **A minute** is not kept over restarts: at most one more is had by it.
 
 mod files;
@@ -60,9 +63,10 @@ impl Hour {
         Self(u32::try_from(at.unix_seconds() / 3_600).unwrap_or(u32::MAX))
     }
 
-    /// Whether what was counted in this hour counts in the day that ends with `now`.
+    /// Whether what was counted in this hour counts in the day that ends with `now`. A clock that was set back by less
+    /// than a day counts what is in its future; what lies further ahead was counted by a clock that was wrong.
     const fn is_within_day_of(self, now: Self) -> bool {
-        self.0.saturating_add(DAY_HOURS) > now.0
+        self.0.abs_diff(now.0) < DAY_HOURS
     }
 }
 

@@ -34,9 +34,10 @@ impl Slot {
         Hour(self.0 / SLOTS_OF_AN_HOUR)
     }
 
-    /// Whether what was counted then counts in the hour that ends with `now`.
+    /// Whether what was counted then counts in the hour that ends with `now`. A clock that was set back by less than an
+    /// hour counts what is in its future; what lies further ahead was counted by a clock that was wrong.
     pub(super) const fn is_within_hour_of(self, now: Self) -> bool {
-        self.0.saturating_add(SLOTS_OF_AN_HOUR) >= now.0
+        self.0.abs_diff(now.0) <= SLOTS_OF_AN_HOUR
     }
 
     fn place(self) -> usize {
@@ -52,9 +53,12 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// Counts one. What is older than the newest by an hour is over already; where the newest is in the future of `now`
-    /// by more than that, a clock was wrong and the count begins anew.
+    /// Counts one. What is older than the newest by an hour is over already, and what is ahead of `now` by more than
+    /// that was never now; where the newest is, a clock was wrong and the count begins anew.
     pub(super) fn add(&mut self, slot: Slot, now: Slot) {
+        if slot > now && !slot.is_within_hour_of(now) {
+            return;
+        }
         let wrong = !now.is_within_hour_of(self.newest) && self.newest > slot;
         if wrong {
             *self = Self::default();
@@ -77,7 +81,7 @@ impl Slots {
         }
     }
 
-    /// The count of the hour that ends with `now`. A clock that was set back counts what is in its future.
+    /// The count of the hour that ends with `now`.
     pub(super) fn of_hour(&self, now: Slot) -> u32 {
         let kept = (0..SLOTS).filter_map(|back| self.newest.0.checked_sub(back)).map(Slot);
         let within = kept.filter(|slot| slot.is_within_hour_of(now));
@@ -114,8 +118,13 @@ mod tests {
     fn a_clock_that_was_wrong_silences_no_limit() {
         let mut slots = Slots::default();
         slots.add(slot(600_000), slot(600_000));
-        assert_eq!(slots.of_hour(slot(0)), 1);
+        assert_eq!(slots.of_hour(slot(600_000)), 1);
+        // Set back by little it is still the same hour; by more, that one was none.
+        assert_eq!(slots.of_hour(slot(599_950)), 1);
+        assert_eq!(slots.of_hour(slot(0)), 0);
+        assert!(slots.is_over(slot(0)));
         slots.add(slot(0), slot(0));
+        slots.add(slot(600_000), slot(5));
         slots.add(slot(5), slot(5));
         assert_eq!(slots.of_hour(slot(5)), 2);
     }

@@ -294,6 +294,34 @@ fn each_hour_frees_itself_a_day_later() {
 }
 
 #[test]
+fn a_clock_that_was_years_ahead_neither_uses_up_a_limit_for_good_nor_silences_it() {
+    let mut scene = Scene::new();
+    let day_of = |scene: &Scene| scene.tally.sent(account(1)).recipients_of_day;
+    let submit = |scene: &mut Scene| {
+        let place = scene.accept(1, &[1, 2]);
+        scene.tell_committed(place);
+        scene.expand(place, true);
+    };
+    let now = scene.clock.now();
+    scene.clock.set(now.plus(Duration::from_secs(20 * 365 * 86_400)));
+    submit(&mut scene);
+    assert_eq!(day_of(&scene), 2);
+    scene.clock.set(now);
+    assert_eq!(day_of(&scene), 0, "nothing was submitted today");
+    submit(&mut scene);
+    submit(&mut scene);
+    assert_eq!(day_of(&scene), 4, "and what is submitted today counts");
+    scene.messages.clear();
+    scene.restart();
+    assert_eq!(day_of(&scene), 4);
+    let received = scene.tally.received(account(1), &ReversePath::Null, now);
+    assert_eq!(received.of_all, 2);
+    // Set back by an hour it was the same day.
+    scene.clock.set(Timestamp::from_unix_milliseconds(now.unix_milliseconds() - 3_600_000));
+    assert_eq!(day_of(&scene), 4);
+}
+
+#[test]
 fn a_power_cut_or_damage_costs_no_more_than_the_end_of_a_file() {
     for seed in 0..40 {
         let mut scene = Scene::new();
