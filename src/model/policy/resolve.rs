@@ -90,7 +90,7 @@ pub fn resolve(snapshot: &Snapshot, settings: &Settings, path: &ForwardPath, tra
     // A contact's foreign address is found as well: the object stands for it inside the organisation.
     let ours = accepted.is_some();
     let found = literal
-        .or_else(|| find_encapsulated(snapshot, address, trail).filter(|_| ours))
+        .or_else(|| ours.then(|| find_encapsulated(snapshot, address, trail)).flatten())
         .or_else(|| find_untagged(snapshot, address, ours, trail));
     if let Some(recipient) = found {
         if let Some(resolution) = of_recipient(settings, recipient, trail) {

@@ -78,43 +78,27 @@ pub enum Original {
 ///
 /// The day stamp is not judged here, since resolving has no clock: see [`is_current`].
 pub fn reverse(keys: &[SrsKey], address: &Address) -> Option<Original> {
-    let genuine = |parts: &Parts<'_>, hashed: &[&str]| {
-        keys.iter().any(|key| {
-            // Letter case may have been lost on the way; BASE32 has no case of its own.
-            let shown = parts.hash.to_ascii_uppercase();
-            bool::from(subtle::ConstantTimeEq::ct_eq(hash(key, hashed).as_bytes(), shown.as_bytes()))
-        })
-    };
-    for parts in Parts::all_of(address.local().as_str()) {
-        match parts.sender {
-            Some((domain, local)) if genuine(&parts, &[parts.day, domain, local]) => {
-                // A local part that needed quotes was written without them.
-                return Some(Original::Sender(Address::new(quoted(local)?, Domain::parse(domain).ok()?)));
-            }
-            None if parts.forwarder.eq_ignore_ascii_case(BOUNCES) && genuine(&parts, &[parts.day, BOUNCES]) => {
-                return Some(Original::Lost);
-            }
-            Some(_) | None => {}
-        }
+    let parts = genuine_parts(keys, address)?;
+    match parts.sender {
+        // A local part that needed quotes was written without them.
+        Some((domain, local)) => Some(Original::Sender(Address::new(quoted(local)?, Domain::parse(domain).ok()?))),
+        None => Some(Original::Lost),
     }
-    None
 }
 
 /// Whether an address that [`reverse`] recognises was made within the last [`DAYS_VALID`] days; true for addresses that
-/// are not rewritten.
+/// are not rewritten. One of tomorrow was made shortly before the clock was set back over midnight.
 pub fn is_current(keys: &[SrsKey], address: &Address, now: Timestamp) -> bool {
-    let local = address.local().as_str();
-    let made_by_us = |parts: &Parts<'_>| {
-        let hashed: &[&str] = match parts.sender {
-            Some((domain, local)) => &[parts.day, domain, local],
-            None => &[parts.day, BOUNCES],
-        };
-        keys.iter().any(|key| hash(key, hashed).eq_ignore_ascii_case(parts.hash))
-    };
-    let Some(parts) = Parts::all_of(local).find(made_by_us) else {
+    let Some(parts) = genuine_parts(keys, address) else {
         return true;
     };
-    read_day_stamp(parts.day).is_some_and(|made| (day_of(now) + DAY_CYCLE - made) % DAY_CYCLE <= DAYS_VALID)
+    let tomorrow = day_of(now) + DAY_CYCLE + 1;
+    read_day_stamp(parts.day).is_some_and(|made| (tomorrow - made) % DAY_CYCLE <= DAYS_VALID + 1)
+}
+
+/// The parts of an address that one of these keys has signed.
+fn genuine_parts<'address>(keys: &[SrsKey], address: &'address Address) -> Option<Parts<'address>> {
+    Parts::all_of(address.local().as_str()).find(|parts| parts.are_genuine(keys))
 }
 
 struct Parts<'address> {
@@ -126,6 +110,17 @@ struct Parts<'address> {
 }
 
 impl<'address> Parts<'address> {
+    fn are_genuine(&self, keys: &[SrsKey]) -> bool {
+        let hashed: &[&str] = match self.sender {
+            Some((domain, local)) => &[self.day, domain, local],
+            None if self.forwarder.eq_ignore_ascii_case(BOUNCES) => &[self.day, BOUNCES],
+            None => return false,
+        };
+        // Letter case may have been lost on the way; BASE32 has no case of its own.
+        let shown = self.hash.to_ascii_uppercase();
+        keys.iter().any(|key| is_same(&hash(key, hashed), &shown))
+    }
+
     /// Every way to read a local part as a rewritten one: forwarder and sender may have a `+` or the mark themselves.
     fn all_of(local_part: &'address str) -> impl Iterator<Item = Self> {
         let marks = local_part.match_indices('+').filter_map(move |(place, _)| {

@@ -59,10 +59,17 @@ fn a_key_that_signs_no_more_still_verifies_while_it_is_kept() {
 #[test]
 fn an_address_expires_after_its_days_and_when_the_clock_of_days_has_turned() {
     let made = usual(&[key(1)], noon());
-    for (days, current) in [(0, true), (21, true), (22, false), (1023, false), (1024, true)] {
+    for (days, current) in [(0, true), (21, true), (22, false), (1022, false), (1023, true), (1024, true)] {
         assert_eq!(is_current(&[key(1)], &made, noon().plus(DAY * days)), current, "{days}");
     }
     assert!(is_current(&[key(1)], &address("news+SRS=x@contoso.example"), noon()));
+    // The clock was set back over midnight after it was made, and at the beginning of time.
+    let tomorrow = usual(&[key(1)], noon().plus(DAY));
+    assert!(is_current(&[key(1)], &tomorrow, noon()));
+    assert!(!is_current(&[key(1)], &usual(&[key(1)], noon().plus(DAY * 2)), noon()));
+    assert!(is_current(&[key(1)], &usual(&[key(1)], Timestamp::EPOCH), Timestamp::EPOCH));
+    let end = Timestamp::from_unix_milliseconds(u64::MAX);
+    assert!(is_current(&[key(1)], &usual(&[key(1)], end), end));
 }
 
 #[test]
