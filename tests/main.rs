@@ -24,6 +24,7 @@ mod queue;
 mod reports;
 mod shared_mailbox;
 mod simulation;
+mod srs;
 mod support;
 mod tidy;
 mod trace;

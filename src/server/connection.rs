@@ -236,8 +236,9 @@ impl<A: Acceptor> Connection<A> {
     }
 
     fn tell(&mut self, input: Input<'_>) {
-        // Taken anew each time: a change of the directory is in force for the very next command.
+        // Taken anew each time: a change of the directory is in force for the very next command, and so is a new key.
         let snapshot = self.services.directory.current();
+        self.session.rekey(&self.settings.policy.current().srs_keys);
         self.session.handle(self.time.now(), &snapshot, self.services.acceptor.tallies(), input);
         let account = self.session.account();
         if account != self.seat.as_ref().map(Seat::account) {

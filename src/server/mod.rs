@@ -34,7 +34,8 @@ use crate::store::spool::SpoolDirectory;
 use crate::world::{Clock, Random};
 use body::Bodies;
 
-/// What new sessions go by. It may be replaced while the server runs; open sessions keep what they began with.
+/// What new sessions go by. It may be replaced while the server runs; open sessions keep what they began with, except
+/// for keys.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// This server's name.

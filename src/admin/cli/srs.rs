@@ -15,7 +15,7 @@ A running server and a backup have them in keys/ of the data directory.
 Examples:
   franking srs show --json")]
     Show,
-    /// Sign with a new key from the next message on
+    /// Sign with a new key from the next message on, in open sessions, too
     #[command(after_help = "\
 Addresses that the key so far has signed count until their time is up, 21 days, so that no report gets lost. When the \
 key has come into foreign hands, --forget-former makes them worthless at once. A new key is durable before it signs; \

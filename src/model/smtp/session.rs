@@ -8,6 +8,8 @@ mod commands;
 mod message;
 mod signing_in;
 
+use std::sync::Arc;
+
 use super::data::DotReader;
 use super::grammar::{self, Command, ParseFailure};
 use super::interface::{Action, Input, SessionOptions, TlsState, Waiting};
@@ -18,6 +20,7 @@ use super::sasl;
 use super::transaction::Transaction;
 use crate::model::directory::{RecipientId, Snapshot};
 use crate::model::mail::{Domain, Timestamp};
+use crate::model::policy::settings::SrsKey;
 use crate::model::policy::{Refusal, SignedIn, Tallies, Trailer};
 
 /// One session.
@@ -145,6 +148,14 @@ impl Session {
         }
         while self.waits == Waiting::Bytes && self.step(moment) {}
         self.outbox.flush();
+    }
+
+    /// Goes by these keys of the Sender Rewriting Scheme from now on, whatever the session began with: what a new key
+    /// signs is an address in every session, and what a forgotten one signed is none in any.
+    pub fn rekey(&mut self, srs_keys: &[SrsKey]) {
+        if self.options.settings.srs_keys != srs_keys {
+            Arc::make_mut(&mut self.options.settings).srs_keys = srs_keys.to_vec();
+        }
     }
 
     /// The next action, in order; `None` when the session waits.
