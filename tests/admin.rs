@@ -7,7 +7,8 @@ use clap::Parser as _;
 use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
 use franking::admin::office::{
-    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoKeys, Office, Progress,
+    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoContents, NoKeys, Office,
+    Progress,
 };
 use franking::admin::socket;
 use franking::config::Config;
@@ -44,6 +45,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         queue: Arc::new(EmptyQueue),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),
+        contents: Arc::new(NoContents),
         steward: Arc::default(),
         trace: Arc::new(EmptyTrace),
         clock: Arc::new(SystemClock::new()),

@@ -8,6 +8,7 @@ mod audit;
 mod authors;
 mod auto_replies;
 mod clients;
+mod contents;
 mod crash;
 mod dialogues;
 mod directory;

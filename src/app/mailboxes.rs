@@ -74,7 +74,7 @@ impl MailboxesAtRest {
         Self { open: Box::new(open), opened: OnceLock::new() }
     }
 
-    fn counter(&self) -> Result<&MailboxCounter, String> {
+    pub(super) fn counter(&self) -> Result<&MailboxCounter, String> {
         self.opened.get_or_init(|| (self.open)()).as_ref().map_err(Clone::clone)
     }
 }

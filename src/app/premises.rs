@@ -54,6 +54,7 @@ impl Premises for Program {
             settings,
             moderation: Arc::<QueueAtRest>::clone(&queue),
             queue,
+            contents: Arc::<MailboxesAtRest>::clone(&mailboxes),
             steward: {
                 let custody = Arc::<MailboxesAtRest>::clone(&mailboxes) as Arc<dyn Custody>;
                 Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), data.root()))
@@ -189,6 +190,7 @@ pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: 
         keys: Arc::new(KeyCounter::new(world, &stores.data, &stores.settings)),
         moderation: Arc::<QueueCounter>::clone(&queue),
         queue,
+        contents: Arc::<MailboxCounter>::clone(&mailboxes),
         steward: {
             let custody = Arc::<MailboxCounter>::clone(&mailboxes) as Arc<dyn Custody>;
             Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), stores.data.root()))

@@ -292,3 +292,48 @@ fn what_is_expunged_from_a_mailbox_on_hold_stays_readable_until_the_hold_is_rele
     let log = std::fs::read_to_string(place.path().join("dovecot/log")).unwrap();
     assert!(!log.contains("Error") && !log.contains("Corrupt"), "{log}");
 }
+
+#[test]
+fn what_is_copied_from_a_removed_mailbox_its_reader_finds_in_the_same_folders() {
+    let Some(_) = parts::find("dovecot") else { return };
+    let place = Place::new();
+    let site = Site::set_up(&place, &[], "");
+    let server = site.start(&place);
+    let eve = "eve@fabrikam.example";
+    let send = |to: &str, token: &str| {
+        let content = format!("From: {eve}\r\nSubject: {token}\r\n\r\nbody of {token}\r\n");
+        Client::connect(site.inbound()).unwrap().send(eve, &[to], &content).unwrap();
+        let local = to.split('@').next().unwrap();
+        server.mailbox(local).wait_for(token);
+    };
+    send("alice@contoso.example", "own");
+    send("bob@contoso.example", "inherited-1");
+    let (target, source) = (server.mailbox("alice").directory().unwrap(), server.mailbox("bob").directory().unwrap());
+    let filed = source.join(".Projects/cur");
+    std::fs::create_dir_all(&filed).unwrap();
+    let text = "Subject: inherited-2\n\nbody\n";
+    std::fs::write(filed.join(format!("1767603600.M1P1.host,S={}:2,FS", text.len())), text).unwrap();
+    let mail = place.directory("mail");
+    hand_over(place.path().join("data/mailboxes").as_path());
+    open_up(&place);
+    symlink(&target, mail.join("alice")).unwrap();
+    let Some(mut dovecot) = Dovecot::start(&place, &mail) else { return };
+    let mut imap = dovecot.sign_in("alice");
+    assert_eq!(imap.select("INBOX"), 1);
+    let (removed, text) = site.franking(&["recipient", "remove", "bob"]);
+    assert!(removed, "{text}");
+    let (copied, text) =
+        site.franking(&["mailbox", "copy", "bob", "--to", "alice", "--allow-legacy-dn-mismatch", "--json"]);
+    assert!(copied && text.contains("\"messages\": 2"), "{text}");
+    // What the server made is given to the reader's user, as an operator's umask and groups do.
+    hand_over(&target);
+    assert_eq!(imap.select("INBOX"), 2, "a session that was open sees it");
+    assert_eq!(imap.select("Projects"), 1);
+    let flags = imap.command("FETCH 1 (FLAGS BODY.PEEK[])");
+    let (line, body) = (&flags[0].line, &flags[0].literals[0]);
+    assert!(line.contains("\\Flagged") && line.contains("\\Seen"), "{line}");
+    assert!(body.starts_with(b"Subject: inherited-2\r\n"), "{}", String::from_utf8_lossy(body));
+    imap.command("LOGOUT");
+    assert!(dovecot.process.stop().is_some(), "dovecot did not stop");
+    server.stop();
+}

@@ -283,7 +283,7 @@ impl Case<'_> {
     }
 
     fn is_copied(&self) -> Answer {
-        if self.state != State::SoftDeleted && self.state != State::Inactive {
+        if !matches!(self.state, State::SoftDeleted | State::Inactive | State::Disconnected) {
             return NOTHING;
         }
         refused_unless(self.facts.legacy_dn_agrees, LifecycleError::LegacyDnMismatch)?;

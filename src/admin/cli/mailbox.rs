@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
-use crate::admin::office::{Kept, LifeOrder, LifeQuestion, Request};
+use crate::admin::office::{ContentsOrder, Kept, LifeOrder, LifeQuestion, Request};
 
 /// What mailboxes hold, and where they stand. They are made and changed with `franking recipient`.
 #[derive(Debug, Subcommand)]
@@ -54,6 +54,18 @@ Exchange: New-Mailbox -InactiveMailbox
 Examples:
   franking mailbox recover dora@contoso.example --as dora.new@contoso.example")]
     Recover(RecoverArgs),
+    /// Copy what a removed or disconnected mailbox holds into one that is in use
+    #[command(after_help = "\
+Every message goes into the folder of the same name, with its flags; what was deleted from a mailbox on hold goes into \
+\"Recovered Items\". The source does not change. A message that the target has already is not copied again, so a copy \
+that was cut off, or found the target full, goes on when the command is repeated.
+
+Exchange: New-MailboxRestoreRequest
+
+Examples:
+  franking mailbox copy dora@contoso.example --to bob@contoso.example --allow-legacy-dn-mismatch
+  franking mailbox copy dora@contoso.example --from-archive --to dora.new@contoso.example --json")]
+    Copy(CopyArgs),
     /// Forget the mailbox that a user had before, with what is left of it, for good
     #[command(after_help = "\
 Exchange: Set-User -PermanentlyClearPreviousMailboxInfo
@@ -103,6 +115,26 @@ pub struct RecoverArgs {
     /// The licence of the new user
     #[arg(long, value_name = "LABEL", default_value = "ExchangeOnlinePlan1")]
     licence: String,
+}
+
+/// `mailbox copy`.
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// The mailbox that is not in use any more: an address, a name or an ExchangeGuid
+    #[arg(value_name = "SOURCE", value_hint = ValueHint::EmailAddress)]
+    source: String,
+    /// The mailbox that gets what it holds: an address or a name
+    #[arg(long = "to", value_name = "TARGET", value_hint = ValueHint::EmailAddress)]
+    target: String,
+    /// Also where the target is not the user that the source belonged to
+    #[arg(long)]
+    allow_legacy_dn_mismatch: bool,
+    /// Copy the archive of the source
+    #[arg(long)]
+    from_archive: bool,
+    /// Copy into the archive of the target
+    #[arg(long)]
+    to_archive: bool,
 }
 
 /// `mailbox migrated`.
@@ -163,6 +195,13 @@ impl MailboxCommand {
             Self::Recover(RecoverArgs { identity, address, licence }) => {
                 Request::Life(LifeOrder::Recover { identity, address, licence })
             }
+            Self::Copy(args) => Request::Contents(ContentsOrder::Copy {
+                source: args.source,
+                source_is_archive: args.from_archive,
+                target: args.target,
+                target_is_archive: args.to_archive,
+                allow_legacy_dn_mismatch: args.allow_legacy_dn_mismatch,
+            }),
             Self::ForgetPrevious(args) => Request::Life(LifeOrder::ForgetPrevious { identity: args.identity }),
             Self::Migrated(MigratedArgs { identity, clear_guid }) => {
                 Request::Life(LifeOrder::Migrated { identity, clear_guid })

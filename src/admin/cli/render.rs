@@ -79,6 +79,7 @@ pub(super) fn response(response: &Response) -> String {
             let others = mailboxes.iter().filter(|view| view.was.is_some()).count();
             page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
         }
+        Response::Copied(report) => mailbox::copied(&mut page, report),
         Response::Lives { .. }
         | Response::Doubts { .. }
         | Response::Holds { .. }

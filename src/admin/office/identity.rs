@@ -54,6 +54,17 @@ pub fn find_deleted<'snapshot>(
     })
 }
 
+/// The same, and where no deleted user was called so, whom [`find`] finds.
+///
+/// # Errors
+/// `NotFound`.
+pub(super) fn find_deleted_first<'snapshot>(
+    snapshot: &'snapshot Snapshot,
+    text: &str,
+) -> Result<&'snapshot Arc<Recipient>, Failure> {
+    find_deleted(snapshot, text).or_else(|_| find(snapshot, text))
+}
+
 fn the_deleted<'snapshot>(
     snapshot: &'snapshot Snapshot,
     text: &str,

@@ -35,11 +35,6 @@ type Planned = (Recipient, String, Vec<String>);
 /// How the object that is meant is found.
 type Find = for<'snapshot> fn(&'snapshot Snapshot, &str) -> Result<&'snapshot Arc<Recipient>, Failure>;
 
-/// Among the deleted first: somebody else may be called so by now.
-fn deleted_first<'snapshot>(snapshot: &'snapshot Snapshot, text: &str) -> Result<&'snapshot Arc<Recipient>, Failure> {
-    identity::find_deleted(snapshot, text).or_else(|_| identity::find(snapshot, text))
-}
-
 /// Changes one object as `plan` says, and answers with its sentence.
 pub(super) fn one(
     office: &Office,
@@ -165,7 +160,7 @@ fn migrated(office: &Office, actor: &str, identity: &str, clear_guid: bool) -> R
 fn recover(office: &Office, actor: &str, identity: &str, new: (&str, &str)) -> Result<Response, Failure> {
     let (address, label) = (identity::address("--as", new.0)?, new.1);
     let made = accounts::hashed(office, None)?;
-    let done = one_of(office, actor, (deleted_first, identity), |snapshot, former, around| {
+    let done = one_of(office, actor, (identity::find_deleted_first, identity), |snapshot, former, around| {
         let primary = former.primary();
         let has_another = |id| id != former.id;
         let mut next = former.clone();
@@ -258,7 +253,7 @@ pub(super) fn deleted(former: &Recipient, around: Surroundings<'_>) -> Result<Pl
 }
 
 fn user_restore(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
-    one_of(office, actor, (deleted_first, identity), |snapshot, former, around| {
+    one_of(office, actor, (identity::find_deleted_first, identity), |snapshot, former, around| {
         let primary = former.primary();
         if former.provisioning.as_deref().is_none_or(|own| own.user_deleted.is_none()) {
             let failure = Failure::refused(format!("The user {primary} is not deleted."));

@@ -7,6 +7,7 @@
 mod accounts;
 mod audit;
 mod authentication_policies;
+mod contents;
 mod desk;
 mod domains;
 mod doubts;
@@ -40,6 +41,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use audit::{ChangeAudit, ChangePlace, ChangeQuery};
+pub use contents::{ContentsDesk, ContentsOrder, CopyReport, NoContents};
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub(in crate::admin) use doubts::counted;
 pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
@@ -81,6 +83,8 @@ pub struct Office {
     pub moderation: Arc<dyn ModerationDesk>,
     /// What was delivered.
     pub mailboxes: Arc<dyn MailboxDesk>,
+    /// The same, message by message.
+    pub contents: Arc<dyn ContentsDesk>,
     /// What makes mailboxes follow their users, and time.
     pub steward: Arc<Steward>,
     /// The message trace.
@@ -178,6 +182,7 @@ fn respond(
         Request::LimitsShow { identity } => limits::show(office, &identity),
         Request::MailboxShow { identity } => mailboxes::show(office, &identity),
         Request::MailboxRecount { identity } => mailboxes::recount(office, identity.as_deref(), progress),
+        Request::Contents(order) => contents::obey(office, actor, &order, progress),
         Request::OrganisationShow => Ok(domains::organisation(&snapshot())),
         Request::OrganisationSet(entry) => domains::set_organisation(office, actor, &entry),
         Request::Import { name, form, text, all_or_nothing, dry_run } => {

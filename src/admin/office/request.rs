@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::audit::ChangeQuery;
+use super::contents::ContentsOrder;
 use super::edit::RecipientEdit;
 use super::keys::Rotation;
 use super::orders::{LifeOrder, LifeQuestion};
@@ -208,6 +209,8 @@ pub enum Request {
         /// Which; none means all.
         identity: Option<String>,
     },
+    /// Deals with what mailboxes hold, message by message.
+    Contents(ContentsOrder),
     /// The organisation's settings.
     OrganisationShow,
     /// Changes the organisation's settings; what is not given stays.

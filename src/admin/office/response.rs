@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::audit::ChangeAudit;
+use super::contents::CopyReport;
 use super::failure::Failure;
 use super::keys::SrsKeysView;
 use super::limits::LimitsView;
@@ -106,6 +107,8 @@ pub enum Response {
         /// Of one that was asked for by name, or those of which something else was known, by address.
         mailboxes: Vec<MailboxView>,
     },
+    /// A mailbox was copied into another.
+    Copied(CopyReport),
     /// What is before mailboxes, by time and address.
     Lives {
         /// They.

@@ -137,6 +137,7 @@ pub(in crate::admin) fn office() -> Office {
         queue: Arc::new(OneMessage::default()),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),
+        contents: Arc::new(NoContents),
         steward: Arc::default(),
         trace: Arc::new(OneTraced),
         clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),

@@ -36,7 +36,7 @@ impl OtherProxy {
     }
 
     /// Whether it is the same address, letter case aside.
-    fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.prefix.eq_ignore_ascii_case(&other.prefix) && self.value.to_lowercase() == other.value.to_lowercase()
     }
 }

@@ -154,6 +154,9 @@ pub const ROWS: &[Row] = rows! {
     T16 INACTIVE     CopyContents       []                      => (Inactive [CopyContents]);
     T16 SOFT_DELETED CopyContents       [LEGACY_DN_DIFFERS]     => (refused LegacyDnMismatch);
     T16 SOFT_DELETED CopyContents       []                      => (SoftDeleted [CopyContents]);
+    // The cmdlet restores disconnected mailboxes as well.
+    T16 DISCONNECTED CopyContents       [LEGACY_DN_DIFFERS]     => (refused LegacyDnMismatch);
+    T16 DISCONNECTED CopyContents       []                      => (Disconnected [CopyContents]);
     // Holds end, time passes, contents go.
     T5  WITH_ERROR   HoldsEnded         [ON_HOLD]               => (refused OnHold);
     T5  WITH_ERROR   HoldsEnded         [LACKS_LICENCE]         => (Disconnected [SavePrevious ClearError EndDelay]);

@@ -1,0 +1,227 @@
+//! What mailboxes hold, message by message, as administrators deal with it: copied into another mailbox.
+
+use core::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::Failure;
+use super::response::Response;
+use super::steward::around;
+use super::{Office, Progress, identity, life};
+use crate::model::directory::lifecycle::life::Said;
+use crate::model::directory::lifecycle::machine::{State, Trigger};
+use crate::model::directory::{Recipient, RecipientId};
+use crate::model::policy::quota::thresholds;
+use crate::store::mailbox::{CustodyError, MailboxFailure, MailboxName, Progress as Done, Watch};
+
+/// Contents of mailboxes. Everything blocks.
+pub trait ContentsDesk: Send + Sync {
+    /// Copies all that one mailbox holds into another, durably; what is there already is left alone. With `full_at`,
+    /// the target takes no more once it holds so many octets. Gives what was not there before.
+    ///
+    /// # Errors
+    /// Those of [`MailboxStore::copy_contents`](crate::store::mailbox::MailboxStore::copy_contents).
+    fn copy(
+        &self,
+        source: &MailboxName,
+        target: &MailboxName,
+        full_at: Option<u64>,
+        watch: Watch<'_>,
+    ) -> Result<Done, CustodyError>;
+}
+
+/// Mailboxes in which there never is anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoContents;
+
+impl ContentsDesk for NoContents {
+    fn copy(&self, _: &MailboxName, _: &MailboxName, _: Option<u64>, _: Watch<'_>) -> Result<Done, CustodyError> {
+        Ok(Done::default())
+    }
+}
+
+/// Something that is done with contents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ContentsOrder {
+    /// `New-MailboxRestoreRequest`.
+    Copy {
+        /// The mailbox that is not in use any more.
+        source: String,
+        /// `-SourceIsArchive`: its archive.
+        source_is_archive: bool,
+        /// The mailbox in use that gets what it holds.
+        target: String,
+        /// `-TargetIsArchive`: its archive.
+        target_is_archive: bool,
+        /// `-AllowLegacyDNMismatch`: they may belong to different users.
+        allow_legacy_dn_mismatch: bool,
+    },
+}
+
+/// What a copy came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyReport {
+    /// The mailbox that was copied, by primary address.
+    pub source: String,
+    /// The mailbox that holds the copies.
+    pub target: String,
+    /// Messages that were not there before.
+    pub messages: u64,
+    /// Their octets.
+    pub bytes: u64,
+}
+
+pub(super) fn obey(
+    office: &Office,
+    actor: &str,
+    order: &ContentsOrder,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Response, Failure> {
+    match order {
+        ContentsOrder::Copy {
+            source,
+            source_is_archive,
+            target,
+            target_is_archive,
+            allow_legacy_dn_mismatch: mismatch_allowed,
+        } => {
+            let snapshot = office.directory.snapshot();
+            let source = Side::of(identity::find_deleted_first(&snapshot, source)?, *source_is_archive)?;
+            let target = Side::of(identity::find(&snapshot, target)?, *target_is_archive)?;
+            judge(office, &source, &target, *mismatch_allowed)?;
+            copy(office, actor, &source, &target, progress)
+        }
+    }
+}
+
+/// One end of a copy.
+struct Side<'a> {
+    recipient: &'a Recipient,
+    is_archive: bool,
+}
+
+impl<'a> Side<'a> {
+    fn of(recipient: &'a Recipient, is_archive: bool) -> Result<Self, Failure> {
+        let primary = recipient.primary();
+        if !recipient.recipient_type.is_mailbox() {
+            return Err(Failure::refused(format!("{primary} is no mailbox.")));
+        }
+        let archive = recipient.provisioning.as_deref().and_then(|own| own.archive);
+        if is_archive && archive.is_none() {
+            return Err(Failure::refused(format!("The mailbox of {primary} has no archive.")));
+        }
+        Ok(Self { recipient, is_archive })
+    }
+
+    fn mailbox(&self) -> MailboxName {
+        let id = self.recipient.id;
+        if self.is_archive { MailboxName::of_archive(id) } else { MailboxName::of_recipient(id) }
+    }
+}
+
+/// Whether both ends are what they must be (spec T16).
+fn judge(office: &Office, source: &Side<'_>, target: &Side<'_>, mismatch_allowed: bool) -> Result<(), Failure> {
+    let (from, to) = (source.recipient, target.recipient);
+    let snapshot = office.directory.snapshot();
+    let settings = office.settings();
+    let legacy_dn_differs = !mismatch_allowed && !is_the_same_user(from, to);
+    let said = Said { legacy_dn_differs, ..Said::default() };
+    let trigger = Trigger::CopyContents;
+    life::step(from, trigger, around(office, &settings, &snapshot, office.clock.now()), said)?;
+    if !to.has_open_mailbox(settings.licensing()) {
+        let primary = to.primary();
+        let failure = Failure::refused(format!(
+            "The mailbox of {primary} takes no copies: it is {}, and the target must be in use.",
+            to.lifecycle
+        ));
+        return Err(failure.cured_by(format!("franking recipient show {primary}")));
+    }
+    Ok(())
+}
+
+/// Whether a mailbox belongs to the user that another one belonged to: Exchange looks for the legacy distinguished name
+/// of the source among those of the target, which are X500 addresses here. Objects that were made here have none, so
+/// any address or login that the source was reached by says the same.
+fn is_the_same_user(source: &Recipient, target: &Recipient) -> bool {
+    let login = source.account.as_deref().map(|account| account.login.key());
+    let mut keys = source.addresses.smtp().map(crate::model::mail::Address::key).chain(login);
+    let others = source.addresses.other();
+    keys.any(|key| target.addresses.smtp().any(|own| own.key() == key))
+        || others.iter().any(|other| target.addresses.other().iter().any(|own| own.is(other)))
+}
+
+/// Whether source and target are still what they were when the copy began.
+fn still_stands(office: &Office, source: RecipientId, target: RecipientId) -> bool {
+    let snapshot = office.directory.snapshot();
+    let kept = [State::Disconnected, State::SoftDeleted, State::Inactive];
+    let licensing = office.settings().licensing();
+    snapshot.recipient(source).is_some_and(|source| kept.contains(&source.state()))
+        && snapshot.recipient(target).is_some_and(|target| target.has_open_mailbox(licensing))
+}
+
+fn copy(
+    office: &Office,
+    actor: &str,
+    source: &Side<'_>,
+    target: &Side<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Response, Failure> {
+    let (from, to) = (source.recipient, target.recipient);
+    let (named, owner) = (from.primary(), to.primary());
+    // What archives hold is not known before.
+    let total = if source.is_archive { 0 } else { office.mailboxes.usage(from.id).map_or(0, |usage| usage.bytes) };
+    let full_at = if target.is_archive { None } else { thresholds(to, &office.settings()).prohibit_send_receive };
+    let what = format!("copying {named} into {owner}");
+    let mut stands = true;
+    let copied = office.contents.copy(&source.mailbox(), &target.mailbox(), full_at, &mut |done| {
+        progress(Progress { what: what.clone(), done: done.bytes.min(total), total });
+        stands = still_stands(office, from.id, to.id);
+        if stands { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    stands = stands && still_stands(office, from.id, to.id);
+    clear_away(office, to.id)?;
+    let again = "the same command again: it goes on where it was";
+    let done = match copied {
+        Ok(done) if stands => done,
+        Ok(_) | Err(CustodyError::Interrupted) if !stands => {
+            let message = format!("{named} or {owner} was altered meanwhile, so that nothing more was copied.");
+            return Err(Failure::unavailable(message).cured_by(format!("franking recipient show {named}")));
+        }
+        Err(CustodyError::Failed(MailboxFailure::Full)) => {
+            let message = format!("The mailbox of {owner} is full. What was copied until then stays.");
+            return Err(Failure::unavailable(message)
+                .cured_by(format!("franking recipient set {owner} --quota-receive SIZE"))
+                .cured_by(again));
+        }
+        Ok(done) => done,
+        Err(error @ (CustodyError::Itself | CustodyError::OnHold | CustodyError::NotOnHold)) => {
+            return Err(Failure::refused(format!("{named} is not copied: {error}.")));
+        }
+        Err(error @ (CustodyError::Interrupted | CustodyError::Failed(_))) => {
+            return Err(Failure::unavailable(format!("{named} is not copied to its end: {error}")).cured_by(again));
+        }
+    };
+    tracing::info!(actor, source = %named, into = %owner, messages = done.files, "a mailbox was copied into another");
+    let (source, target) = (named.to_string(), owner.to_string());
+    Ok(Response::Copied(CopyReport { source, target, messages: done.files, bytes: done.bytes }))
+}
+
+/// A target that was purged while it was copied into may have got some messages after that.
+fn clear_away(office: &Office, target: RecipientId) -> Result<(), Failure> {
+    let snapshot = office.directory.snapshot();
+    let state = snapshot.recipient(target).map_or(State::Purged, |target| target.state());
+    match state {
+        State::Purged | State::StaleAttributes | State::NoMailbox => {
+            office.steward.custody.purge(target).map_err(Failure::unavailable)
+        }
+        // What is being purged is deleted in any case.
+        State::Active
+        | State::ActiveWithError
+        | State::Disconnected
+        | State::SoftDeleted
+        | State::Inactive
+        | State::AwaitingMigration
+        | State::Purging => Ok(()),
+    }
+}
