@@ -1,6 +1,7 @@
 //! What mailboxes hold through their life, with the server as an operator runs it: copied, kept and recovered.
 
 mod copies;
+mod recoverables;
 
 use std::path::{Path, PathBuf};
 

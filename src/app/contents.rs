@@ -1,9 +1,13 @@
 //! Gives the administrators' office what mailboxes hold, message by message, with a running server and without one.
 
-use crate::admin::office::ContentsDesk;
-use crate::store::mailbox::{CustodyError, MailboxFailure, MailboxName, Progress, Watch};
+use std::path::Path;
 
 use super::mailboxes::{MailboxCounter, MailboxesAtRest};
+use crate::admin::office::ContentsDesk;
+use crate::model::policy::quota::Usage;
+use crate::store::accesses::Access;
+use crate::store::mailbox::{CustodyError, MailboxFailure, MailboxName, Progress, RecoverableMessage, Watch};
+use crate::world::disk::ReadFile;
 
 impl ContentsDesk for MailboxCounter {
     fn copy(
@@ -14,6 +18,45 @@ impl ContentsDesk for MailboxCounter {
         watch: Watch<'_>,
     ) -> Result<Progress, CustodyError> {
         self.mailboxes.copy_contents(source, target, full_at, watch)
+    }
+
+    fn recoverable(
+        &self,
+        mailbox: &MailboxName,
+        after: Option<&str>,
+        count_max: usize,
+    ) -> Result<Vec<RecoverableMessage>, CustodyError> {
+        Ok(self.mailboxes.recoverable(mailbox, after, count_max)?)
+    }
+
+    fn recoverable_usage(&self, mailbox: &MailboxName) -> Result<Usage, CustodyError> {
+        Ok(self.mailboxes.recoverable_usage(mailbox)?)
+    }
+
+    fn recoverable_message(
+        &self,
+        mailbox: &MailboxName,
+        name: &str,
+    ) -> Result<Option<Box<dyn ReadFile>>, CustodyError> {
+        Ok(self.mailboxes.recoverable_message(mailbox, name)?)
+    }
+
+    fn export_recoverable(
+        &self,
+        mailbox: &MailboxName,
+        only: &[String],
+        to: &Path,
+        watch: Watch<'_>,
+    ) -> Result<Progress, CustodyError> {
+        self.mailboxes.export_recoverable(mailbox, only, to, watch)
+    }
+
+    fn record(&self, access: &Access) -> Result<(), String> {
+        self.accesses.record(access).map_err(|error| error.to_string())
+    }
+
+    fn accesses(&self, count_max: usize, is_meant: &dyn Fn(&Access) -> bool) -> Result<(Vec<Access>, u64), String> {
+        self.accesses.newest(count_max, is_meant).map_err(|error| error.to_string())
     }
 }
 
@@ -32,5 +75,44 @@ impl ContentsDesk for MailboxesAtRest {
         watch: Watch<'_>,
     ) -> Result<Progress, CustodyError> {
         self.contents()?.copy(source, target, full_at, watch)
+    }
+
+    fn recoverable(
+        &self,
+        mailbox: &MailboxName,
+        after: Option<&str>,
+        count_max: usize,
+    ) -> Result<Vec<RecoverableMessage>, CustodyError> {
+        self.contents()?.recoverable(mailbox, after, count_max)
+    }
+
+    fn recoverable_usage(&self, mailbox: &MailboxName) -> Result<Usage, CustodyError> {
+        self.contents()?.recoverable_usage(mailbox)
+    }
+
+    fn recoverable_message(
+        &self,
+        mailbox: &MailboxName,
+        name: &str,
+    ) -> Result<Option<Box<dyn ReadFile>>, CustodyError> {
+        self.contents()?.recoverable_message(mailbox, name)
+    }
+
+    fn export_recoverable(
+        &self,
+        mailbox: &MailboxName,
+        only: &[String],
+        to: &Path,
+        watch: Watch<'_>,
+    ) -> Result<Progress, CustodyError> {
+        self.contents()?.export_recoverable(mailbox, only, to, watch)
+    }
+
+    fn record(&self, access: &Access) -> Result<(), String> {
+        self.counter()?.record(access)
+    }
+
+    fn accesses(&self, count_max: usize, is_meant: &dyn Fn(&Access) -> bool) -> Result<(Vec<Access>, u64), String> {
+        self.counter()?.accesses(count_max, is_meant)
     }
 }

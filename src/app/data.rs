@@ -8,6 +8,7 @@
 //! mailboxes/       one Maildir++ for each mailbox, and .occupancy: what each of them holds
 //! limits/          what accounts and mailboxes have used up of their hours and days
 //! replies/         whom each mailbox has answered by itself
+//! audit/           which administrator has read or copied what is in whose mailbox
 //! trace/           who sent what to whom, by day; may be deleted while the server is stopped
 //! keys/            secrets that this server made for itself
 //! mta-sts/         what other domains have promised about the way to them
@@ -140,6 +141,11 @@ impl DataDirectory {
     /// Whom mailboxes have answered by themselves.
     pub fn replies(&self) -> PathBuf {
         self.root.join("replies")
+    }
+
+    /// Who looked into whose mailbox.
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit")
     }
 
     /// The message trace.

@@ -8,6 +8,8 @@ use crate::admin::office::{Custody, MailboxDesk, Used};
 use crate::model::directory::RecipientId;
 use crate::model::mail::ReversePath;
 use crate::model::policy::quota::Usage;
+use crate::store::accesses::AccessLog;
+use crate::store::answered::AnsweredSenders;
 use crate::store::mailbox::{MailboxName, MailboxStore};
 use crate::store::tally::{Sent, Tally};
 use crate::world::Clock;
@@ -16,6 +18,8 @@ use crate::world::Clock;
 pub(super) struct MailboxCounter {
     pub(super) mailboxes: Arc<MailboxStore>,
     pub(super) tally: Arc<Tally>,
+    pub(super) answered: Arc<AnsweredSenders>,
+    pub(super) accesses: Arc<AccessLog>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -43,9 +47,9 @@ impl Custody for MailboxCounter {
         purged.map(drop).map_err(|error| error.to_string())
     }
 
-    /// What it has sent and whom it has answered is forgotten by rounds of their own.
-    fn clean_up(&self, _: RecipientId) -> Result<(), String> {
-        Ok(())
+    /// Whom it has answered by itself is forgotten; what it has sent counts for a day, and goes by itself.
+    fn clean_up(&self, mailbox: RecipientId) -> Result<(), String> {
+        self.answered.forget(mailbox).map_err(|error| error.to_string())
     }
 
     fn hold(&self, who: &Arc<BTreeSet<RecipientId>>) {

@@ -15,6 +15,8 @@ use crate::admin::cli::Premises;
 use crate::admin::office::{Custody, Failure, Office, Progress, Steward};
 use crate::config::Config;
 use crate::store::Hands;
+use crate::store::accesses::AccessLog;
+use crate::store::answered::AnsweredSenders;
 use crate::store::directory::{DirectoryStore, OpenError, log_options};
 use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repair};
 use crate::store::live::LiveSettings;
@@ -120,7 +122,15 @@ fn mailboxes_at_rest(world: &World, data: &DataDirectory, hostname: &str) -> Res
     let (disk, clock) = (Arc::clone(&world.disk), Arc::clone(&world.clock));
     let opened = MailboxStore::open_with(disk, &data.mailboxes(), hostname, 1, Hands::Caller);
     let mailboxes = Arc::new(opened.map_err(|error| error.to_string())?);
-    Ok(MailboxCounter { mailboxes, tally: open_tally(world, data), clock })
+    let answered =
+        AnsweredSenders::open(Arc::clone(&world.disk), &data.replies()).map_err(|error| error.to_string())?;
+    Ok(MailboxCounter {
+        mailboxes,
+        tally: open_tally(world, data),
+        answered: Arc::new(answered),
+        accesses: Arc::new(AccessLog::new(Arc::clone(&world.disk), data.audit())),
+        clock,
+    })
 }
 
 /// Where a repair lost something, in words.
@@ -182,6 +192,8 @@ pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: 
     let mailboxes = Arc::new(MailboxCounter {
         mailboxes: Arc::clone(&stores.mailboxes),
         tally: Arc::clone(&stores.tally),
+        answered: Arc::clone(&stores.answered),
+        accesses: Arc::new(AccessLog::new(Arc::clone(&world.disk), stores.data.audit())),
         clock: Arc::clone(&world.clock),
     });
     Office {

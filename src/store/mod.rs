@@ -1,9 +1,10 @@
 //! What must survive a crash: the journal, the engines that index it, mailboxes, the spool of incoming bodies,
-//! whom mailboxes have answered by themselves, the message trace, and what is counted.
+//! whom mailboxes have answered by themselves, the message trace, who looked into whose mailbox, and what is counted.
 //!
 //! All of it runs on threads of its own. Async code hands work over and awaits a [`Ticket`]; nothing here blocks an
 //! async worker, except where a function says that it blocks.
 
+pub mod accesses;
 pub mod answered;
 pub mod directory;
 pub mod engine;

@@ -1,5 +1,6 @@
 //! `franking audit`: lists that are shown while they are read, so that their length does not matter.
 
+pub(super) mod access;
 pub(super) mod changes;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ Examples:
     /// Show who changed what and when, property by property
     #[command(after_help = changes::HELP)]
     Changes(changes::ChangesArgs),
+    /// Show which administrator has read or copied what is in whose mailbox
+    #[command(after_help = access::HELP)]
+    Access(access::AccessArgs),
 }
 
 /// `audit forwarding`.
@@ -65,6 +69,7 @@ impl Desk<'_> {
         match command {
             AuditCommand::Forwarding(args) => self.audit_forwarding(global, args),
             AuditCommand::Changes(args) => self.audit_changes(global, args),
+            AuditCommand::Access(args) => self.ask_and_show(global, args.request()),
         }
     }
 

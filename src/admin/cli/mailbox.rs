@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::recoverable::RecoverableCommand;
 use crate::admin::office::{ContentsOrder, Kept, LifeOrder, LifeQuestion, Request};
 
 /// What mailboxes hold, and where they stand. They are made and changed with `franking recipient`.
@@ -66,6 +67,9 @@ Examples:
   franking mailbox copy dora@contoso.example --to bob@contoso.example --allow-legacy-dn-mismatch
   franking mailbox copy dora@contoso.example --from-archive --to dora.new@contoso.example --json")]
     Copy(CopyArgs),
+    /// What was deleted from mailboxes on hold and is kept
+    #[command(subcommand)]
+    Recoverable(RecoverableCommand),
     /// Forget the mailbox that a user had before, with what is left of it, for good
     #[command(after_help = "\
 Exchange: Set-User -PermanentlyClearPreviousMailboxInfo
@@ -202,6 +206,8 @@ impl MailboxCommand {
                 target_is_archive: args.to_archive,
                 allow_legacy_dn_mismatch: args.allow_legacy_dn_mismatch,
             }),
+            // Asked page by page.
+            Self::Recoverable(_) => Request::Ping,
             Self::ForgetPrevious(args) => Request::Life(LifeOrder::ForgetPrevious { identity: args.identity }),
             Self::Migrated(MigratedArgs { identity, clear_guid }) => {
                 Request::Life(LifeOrder::Migrated { identity, clear_guid })

@@ -22,6 +22,7 @@ mod moderators;
 mod output;
 mod queue;
 mod recipient;
+mod recoverable;
 mod remote_domain;
 mod render;
 mod run;

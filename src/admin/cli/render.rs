@@ -1,5 +1,6 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
+mod contents;
 mod lives;
 mod mailbox;
 mod moderation;
@@ -79,7 +80,11 @@ pub(super) fn response(response: &Response) -> String {
             let others = mailboxes.iter().filter(|view| view.was.is_some()).count();
             page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
         }
-        Response::Copied(report) => mailbox::copied(&mut page, report),
+        Response::Copied(_)
+        | Response::Recoverable(_)
+        | Response::RecoverableMessage(_)
+        | Response::RecoverableExported(_)
+        | Response::AccessAudit(_) => contents::answer(&mut page, response),
         Response::Lives { .. }
         | Response::Doubts { .. }
         | Response::Holds { .. }

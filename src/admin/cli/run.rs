@@ -8,6 +8,7 @@ use clap::CommandFactory as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::mailbox::MailboxCommand;
 use super::maintenance::{DemoArgs, InitArgs, ServeArgs};
 use super::output::printable_json;
 use super::transfer::ExportArgs;
@@ -135,6 +136,7 @@ impl Desk<'_> {
             }
             Command::Check(_) => self.check(global),
             Command::Audit(own) => self.audit(global, own),
+            Command::Mailbox(MailboxCommand::Recoverable(own)) => self.recoverable(global, own),
             Command::Export(args) => self.export(global, &args),
             Command::Import(args) => {
                 let mut worst = 0;
@@ -254,7 +256,7 @@ impl Desk<'_> {
         }
     }
 
-    fn ask_and_show(&mut self, global: &Global, request: Request) -> Result<u8, Failure> {
+    pub(super) fn ask_and_show(&mut self, global: &Global, request: Request) -> Result<u8, Failure> {
         let response = self.ask(global, request)?;
         self.show(&response, &render::response(&response));
         Ok(match &response {

@@ -1,18 +1,24 @@
-//! What mailboxes hold, message by message, as administrators deal with it: copied into another mailbox.
+//! What mailboxes hold, message by message, as administrators deal with it: copied into another mailbox, and what was
+//! deleted from those on hold.
 
 use core::ops::ControlFlow;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::recoverable::{self, RecoverableQuestion};
 use super::response::Response;
 use super::steward::around;
 use super::{Office, Progress, identity, life};
 use crate::model::directory::lifecycle::life::Said;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
 use crate::model::directory::{Recipient, RecipientId};
+use crate::model::policy::quota::Usage;
 use crate::model::policy::quota::thresholds;
-use crate::store::mailbox::{CustodyError, MailboxFailure, MailboxName, Progress as Done, Watch};
+use crate::store::accesses::{Access, AccessKind};
+use crate::store::mailbox::{CustodyError, MailboxFailure, MailboxName, Progress as Done, RecoverableMessage, Watch};
+use crate::world::disk::ReadFile;
 
 /// Contents of mailboxes. Everything blocks.
 pub trait ContentsDesk: Send + Sync {
@@ -28,6 +34,54 @@ pub trait ContentsDesk: Send + Sync {
         full_at: Option<u64>,
         watch: Watch<'_>,
     ) -> Result<Done, CustodyError>;
+
+    /// Messages that were deleted from a mailbox on hold, by name: so many at most of those after `after`.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn recoverable(
+        &self,
+        mailbox: &MailboxName,
+        after: Option<&str>,
+        count_max: usize,
+    ) -> Result<Vec<RecoverableMessage>, CustodyError>;
+
+    /// What they hold in all.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn recoverable_usage(&self, mailbox: &MailboxName) -> Result<Usage, CustodyError>;
+
+    /// One of them, to be read in parts; none when there is no such.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    fn recoverable_message(&self, mailbox: &MailboxName, name: &str)
+    -> Result<Option<Box<dyn ReadFile>>, CustodyError>;
+
+    /// Writes them into files of a directory: those that `only` names, or all. Gives what was not there before.
+    ///
+    /// # Errors
+    /// `Interrupted`, and those of the disk.
+    fn export_recoverable(
+        &self,
+        mailbox: &MailboxName,
+        only: &[String],
+        to: &Path,
+        watch: Watch<'_>,
+    ) -> Result<Done, CustodyError>;
+
+    /// Adds an entry to the access log, durably.
+    ///
+    /// # Errors
+    /// A text that says what is in the way; then nothing may be shown.
+    fn record(&self, access: &Access) -> Result<(), String>;
+
+    /// The newest entries of the access log that are meant, oldest first, and how many more there are.
+    ///
+    /// # Errors
+    /// A text that says what is in the way.
+    fn accesses(&self, count_max: usize, is_meant: &dyn Fn(&Access) -> bool) -> Result<(Vec<Access>, u64), String>;
 }
 
 /// Mailboxes in which there never is anything.
@@ -37,6 +91,30 @@ pub struct NoContents;
 impl ContentsDesk for NoContents {
     fn copy(&self, _: &MailboxName, _: &MailboxName, _: Option<u64>, _: Watch<'_>) -> Result<Done, CustodyError> {
         Ok(Done::default())
+    }
+
+    fn recoverable(&self, _: &MailboxName, _: Option<&str>, _: usize) -> Result<Vec<RecoverableMessage>, CustodyError> {
+        Ok(Vec::new())
+    }
+
+    fn recoverable_usage(&self, _: &MailboxName) -> Result<Usage, CustodyError> {
+        Ok(Usage::default())
+    }
+
+    fn recoverable_message(&self, _: &MailboxName, _: &str) -> Result<Option<Box<dyn ReadFile>>, CustodyError> {
+        Ok(None)
+    }
+
+    fn export_recoverable(&self, _: &MailboxName, _: &[String], _: &Path, _: Watch<'_>) -> Result<Done, CustodyError> {
+        Ok(Done::default())
+    }
+
+    fn record(&self, _: &Access) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn accesses(&self, _: usize, _: &dyn Fn(&Access) -> bool) -> Result<(Vec<Access>, u64), String> {
+        Ok((Vec::new(), 0))
     }
 }
 
@@ -57,6 +135,32 @@ pub enum ContentsOrder {
         /// `-AllowLegacyDNMismatch`: they may belong to different users.
         allow_legacy_dn_mismatch: bool,
     },
+    /// `Get-RecoverableItems`.
+    Recoverable {
+        /// The mailbox.
+        identity: String,
+        /// Its archive.
+        is_archive: bool,
+        /// What about them.
+        question: RecoverableQuestion,
+    },
+    /// `Search-MailboxAuditLog`: which administrator has read or copied what is in whose mailbox.
+    Accesses {
+        /// Only of this mailbox.
+        identity: Option<String>,
+        /// Only the newest so many; 0 means as many as an answer holds.
+        limit: usize,
+    },
+}
+
+impl ContentsOrder {
+    /// Whether no mailbox is altered.
+    pub(super) const fn only_looks(&self) -> bool {
+        match self {
+            Self::Copy { .. } => false,
+            Self::Recoverable { .. } | Self::Accesses { .. } => true,
+        }
+    }
 }
 
 /// What a copy came to.
@@ -90,19 +194,25 @@ pub(super) fn obey(
             let source = Side::of(identity::find_deleted_first(&snapshot, source)?, *source_is_archive)?;
             let target = Side::of(identity::find(&snapshot, target)?, *target_is_archive)?;
             judge(office, &source, &target, *mismatch_allowed)?;
-            copy(office, actor, &source, &target, progress)
+            let into = target.recipient.primary().to_string();
+            recoverable::record(office, actor, AccessKind::Copied, source.recipient, &into)?;
+            copy(office, &source, &target, progress)
         }
+        ContentsOrder::Recoverable { identity, is_archive, question } => {
+            recoverable::answer(office, actor, (identity, *is_archive), question, progress)
+        }
+        ContentsOrder::Accesses { identity, limit } => recoverable::accesses(office, identity.as_deref(), *limit),
     }
 }
 
-/// One end of a copy.
-struct Side<'a> {
-    recipient: &'a Recipient,
+/// A mailbox that is meant.
+pub(super) struct Side<'a> {
+    pub(super) recipient: &'a Recipient,
     is_archive: bool,
 }
 
 impl<'a> Side<'a> {
-    fn of(recipient: &'a Recipient, is_archive: bool) -> Result<Self, Failure> {
+    pub(super) fn of(recipient: &'a Recipient, is_archive: bool) -> Result<Self, Failure> {
         let primary = recipient.primary();
         if !recipient.recipient_type.is_mailbox() {
             return Err(Failure::refused(format!("{primary} is no mailbox.")));
@@ -114,7 +224,7 @@ impl<'a> Side<'a> {
         Ok(Self { recipient, is_archive })
     }
 
-    fn mailbox(&self) -> MailboxName {
+    pub(super) fn mailbox(&self) -> MailboxName {
         let id = self.recipient.id;
         if self.is_archive { MailboxName::of_archive(id) } else { MailboxName::of_recipient(id) }
     }
@@ -162,7 +272,6 @@ fn still_stands(office: &Office, source: RecipientId, target: RecipientId) -> bo
 
 fn copy(
     office: &Office,
-    actor: &str,
     source: &Side<'_>,
     target: &Side<'_>,
     progress: &mut dyn FnMut(Progress),
@@ -202,7 +311,7 @@ fn copy(
             return Err(Failure::unavailable(format!("{named} is not copied to its end: {error}")).cured_by(again));
         }
     };
-    tracing::info!(actor, source = %named, into = %owner, messages = done.files, "a mailbox was copied into another");
+    tracing::info!(source = %named, into = %owner, messages = done.files, "a mailbox was copied into another");
     let (source, target) = (named.to_string(), owner.to_string());
     Ok(Response::Copied(CopyReport { source, target, messages: done.files, bytes: done.bytes }))
 }

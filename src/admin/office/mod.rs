@@ -28,6 +28,7 @@ mod orders;
 mod outlook;
 mod queue;
 mod recipients;
+mod recoverable;
 mod remote_domains;
 mod request;
 mod response;
@@ -53,6 +54,9 @@ pub use moderation::{ModerationDesk, ModerationView};
 pub use orders::{DoubtView, HoldOrder, HoldView, Kept, LifeOrder, LifeQuestion, LifeView, PlanView, Supposed};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
+};
+pub use recoverable::{
+    AccessAudit, RecoverableExport, RecoverableItem, RecoverablePage, RecoverableQuestion, RecoverableText,
 };
 pub use request::{
     DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,

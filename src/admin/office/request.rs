@@ -331,6 +331,9 @@ pub enum Request {
 impl Request {
     /// Whether it changes nothing, so that there must be something to look at.
     pub const fn only_looks(&self) -> bool {
+        if let Self::Contents(order) = self {
+            return order.only_looks();
+        }
         matches!(
             self,
             Self::Ping

@@ -11,6 +11,7 @@ use super::mailboxes::MailboxView;
 use super::moderation::ModerationView;
 use super::orders::{DoubtView, HoldView, LifeView, PlanView};
 use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender};
+use super::recoverable::{AccessAudit, RecoverableExport, RecoverablePage, RecoverableText};
 use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
 use crate::admin::backup::BackupReport;
@@ -109,6 +110,14 @@ pub enum Response {
     },
     /// A mailbox was copied into another.
     Copied(CopyReport),
+    /// What was deleted from a mailbox on hold.
+    Recoverable(RecoverablePage),
+    /// One message of that.
+    RecoverableMessage(RecoverableText),
+    /// It was written into files.
+    RecoverableExported(RecoverableExport),
+    /// Which administrator has read or copied what is in whose mailbox.
+    AccessAudit(AccessAudit),
     /// What is before mailboxes, by time and address.
     Lives {
         /// They.

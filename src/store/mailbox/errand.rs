@@ -74,7 +74,7 @@ impl Trees {
 }
 
 /// Copies a file where it can have no second name: whole and durable, or not at all. The name is not durable yet.
-fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io::Result<()> {
+pub(super) fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io::Result<()> {
     const PART_BYTES: usize = 64 << 10;
     let from = disk.open_read(source)?;
     match disk.remove(draft) {

@@ -36,6 +36,7 @@ mod copying;
 mod count;
 mod custody;
 mod errand;
+mod exporting;
 mod held;
 mod listing;
 mod log;

@@ -293,6 +293,12 @@ pub(super) fn kept_name(unique: &[u8]) -> String {
     }
 }
 
+/// Whether a text can be a name under which a message is kept: nothing in it leads elsewhere.
+pub(super) fn is_kept_name(name: &str) -> bool {
+    let harmless = |octet: u8| octet.is_ascii_alphanumeric() || b".-_+=@%".contains(&octet);
+    !name.is_empty() && name.len() <= MAILBOX_NAME_BYTES_MAX && !name.starts_with('.') && name.bytes().all(harmless)
+}
+
 /// Begins as no harmless name does.
 fn digest_name(octets: &[u8]) -> String {
     Sha256::digest(octets).iter().fold("%".to_owned(), |mut name, octet| {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 
-use super::name::{MailboxName, kept_name, seconds_of, unique_of};
+use super::name::{MailboxName, is_kept_name, kept_name, seconds_of, unique_of};
 use super::walk::{Parts, file_count, files, folders, messages};
 use super::{MailboxFailure, MailboxStore};
 use crate::model::mail::Timestamp;
@@ -83,9 +83,7 @@ impl MailboxStore {
         mailbox: &MailboxName,
         name: &str,
     ) -> Result<Option<Box<dyn ReadFile>>, MailboxFailure> {
-        // As all names there, and nothing that leads elsewhere.
-        let harmless = |octet: u8| octet.is_ascii_alphanumeric() || b".-_+=@%".contains(&octet);
-        if name.is_empty() || name.starts_with('.') || !name.bytes().all(harmless) {
+        if !is_kept_name(name) {
             return Ok(None);
         }
         let path = self.held_path(mailbox).join(name);

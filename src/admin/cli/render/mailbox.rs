@@ -2,7 +2,7 @@
 
 use super::Page;
 use crate::admin::cli::output::{size, table};
-use crate::admin::office::{CopyReport, LimitsView, MailboxView, SrsKeysView};
+use crate::admin::office::{LimitsView, MailboxView, SrsKeysView};
 
 /// A threshold for people.
 fn threshold(bytes: Option<u64>) -> String {
@@ -54,15 +54,6 @@ pub(super) fn list(page: &mut Page, mailboxes: &[MailboxView]) {
         .collect();
     let heading = ["MAILBOX", "HOLDS", "MESSAGES", "STAGE", "WARNING AT", "NO SENDING AT", "NO RECEIVING AT", "WAS"];
     page.block(&table(&heading, &rows));
-}
-
-/// What a copy came to.
-pub(super) fn copied(page: &mut Page, report: &CopyReport) {
-    let CopyReport { source, target, messages, bytes } = report;
-    page.line(&match messages {
-        0 => format!("All that {source} holds is in the mailbox of {target} already."),
-        _ => format!("{messages} messages, {}, are copied from {source} into the mailbox of {target}.", size(*bytes)),
-    });
 }
 
 /// What a recipient may do and has done.
