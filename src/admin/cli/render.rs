@@ -15,7 +15,7 @@ use crate::admin::explain::{Explanation, RuleView, SignInExplanation};
 use crate::admin::init::InitReport;
 use crate::admin::office::{
     AuthenticationPolicyView, Failure, ImportReport, PermissionView, QueueDestination, QueueDetail, QueueSummary,
-    RecipientSummary, RecipientView, Response, SuspendedSender,
+    RecipientSummary, RecipientView, Response, Secret, SuspendedSender,
 };
 use crate::model::directory::document::{DomainEntry, RemoteDomainEntry};
 
@@ -39,14 +39,7 @@ pub(super) fn response(response: &Response) -> String {
     let mut page = Page::default();
     match response {
         Response::Alive { version } => page.line(&format!("franking {version} is running.")),
-        Response::Done { message, notes, password } => {
-            page.line(message);
-            notes.iter().for_each(|note| page.line(&format!("note: {note}")));
-            if let Some(password) = password {
-                page.line(&format!("password: {}", password.reveal()));
-                page.line("It is shown only now; nobody can look it up later.");
-            }
-        }
+        Response::Done { message, notes, password } => done(&mut page, message, notes, password.as_ref()),
         Response::Recipient(view) => recipient(&mut page, view),
         Response::Recipients { total, recipients } => {
             summaries(&mut page, recipients);
@@ -109,6 +102,15 @@ pub(super) fn response(response: &Response) -> String {
         Response::Failed(failure) => return self::failure(failure),
     }
     page.0
+}
+
+fn done(page: &mut Page, message: &str, notes: &[String], password: Option<&Secret>) {
+    page.line(message);
+    notes.iter().for_each(|note| page.line(&format!("note: {note}")));
+    if let Some(password) = password {
+        page.line(&format!("password: {}", password.reveal()));
+        page.line("It is shown only now; nobody can look it up later.");
+    }
 }
 
 fn backed_up(page: &mut Page, report: &BackupReport) {
