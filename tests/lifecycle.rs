@@ -3,6 +3,7 @@
 
 mod administrator;
 mod books;
+mod clock;
 mod model;
 mod walk;
 

@@ -178,6 +178,7 @@ pub(super) struct RawLifecycle {
     pub(super) soft_deleted_days: Option<Spanned<u64>>,
     pub(super) deleted_user_days: Option<Spanned<u64>>,
     pub(super) delicensing_days: Option<Spanned<u64>>,
+    pub(super) delay_hold_days: Option<Spanned<u64>>,
 }
 
 /// The log.

@@ -350,6 +350,7 @@ impl Judge<'_> {
             soft_deleted: period(raw.soft_deleted_days),
             deleted_user: period(raw.deleted_user_days),
             delicensing: period(raw.delicensing_days),
+            delay_hold: period(raw.delay_hold_days),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What administrators, the other system and the clock do in a walk.
 
+use std::time::Duration;
+
 use franking::model::directory::lifecycle::hold::{AfterLast, Hold, HoldKind, OrganisationRetention, Origin};
 use franking::model::directory::lifecycle::life::Said;
 use franking::model::directory::lifecycle::machine::{State, Trigger};
@@ -144,17 +146,25 @@ impl World {
         }
         let former = self.objects[&id].clone();
         let address: Address = format!("recovered{}x{}@contoso.example", id, self.below(1 << 40)).parse().unwrap();
-        let organisation = self.organisation.clone();
+        let (organisation, calendar) = (self.organisation.clone(), self.calendar());
         let mut renamed = former;
         renamed.addresses = franking::model::directory::ProxyAddresses::new(address);
-        let Ok(advanced) = renamed.advance(Trigger::Recover, self.around(&organisation), Said::default()) else {
+        let Ok(advanced) = renamed.advance(Trigger::Recover, self.around(&organisation, &calendar), Said::default())
+        else {
             return;
         };
         self.note(format!("object {id}: recovered as {}", advanced.recipient.primary()));
         let now = self.now;
+        let unseen = self.books.unseen;
         let entry = self.books.entry(id);
         entry.holds.retain(|hold| !matches!(hold.kind, HoldKind::LitigationHold | HoldKind::RecoveryHold));
-        entry.holds.push(books::Said { kind: HoldKind::RecoveryHold, name: String::new(), since: now, days: None });
+        entry.holds.push(books::Said {
+            kind: HoldKind::RecoveryHold,
+            name: String::new(),
+            since: now,
+            unseen,
+            days: None,
+        });
         self.write(advanced.recipient);
     }
 
@@ -184,8 +194,8 @@ impl World {
         }
         self.note(format!("object {id}: {kind} {name} for {number:?} days"));
         let now = self.now;
-        self.books.forget_what_is_over(id, now);
-        self.books.entry(id).holds.push(books::Said { kind, name, since: now, days: number });
+        let unseen = self.books.unseen;
+        self.books.entry(id).holds.push(books::Said { kind, name, since: now, unseen, days: number });
         self.write(recipient);
     }
 
@@ -204,12 +214,12 @@ impl World {
         }
         self.note(format!("object {id}: {} {} lifted, then {after:?}", hold.kind, hold.name));
         self.books.entry(id).holds.retain(|other| (other.kind, &other.name) != (hold.kind, &hold.name));
-        self.books.forget_what_is_over(id, now);
         let others = self.books.entry(id).holds.iter().any(|other| !other.kind.is_consequence());
         if !hold.kind.is_consequence() && !others && after == AfterLast::DelayHold {
+            let unseen = self.books.unseen;
             let holds = &mut self.books.entry(id).holds;
             holds.retain(|other| other.kind != HoldKind::DelayHold);
-            holds.push(books::Said { kind: HoldKind::DelayHold, name: String::new(), since: now, days: None });
+            holds.push(books::Said { kind: HoldKind::DelayHold, name: String::new(), since: now, unseen, days: None });
         }
         if recipient.provisioning.as_deref().is_some_and(|own| own.is_empty()) {
             recipient.provisioning = None;
@@ -311,14 +321,19 @@ impl World {
     fn let_time_pass(&mut self) {
         let millisecond = self.now.unix_milliseconds();
         let day = 24 * 3600 * 1000;
-        self.now = match self.below(60) {
-            0 => Timestamp::from_unix_milliseconds(u64::MAX),
-            1 => Timestamp::EPOCH,
-            2..=4 => self.now.plus(days(u32::try_from(self.below(4_000)).unwrap())),
-            5..=14 => Timestamp::from_unix_milliseconds(millisecond.saturating_sub(self.below(40 * day))),
-            15..=40 => Timestamp::from_unix_milliseconds(millisecond.saturating_add(self.below(40 * day))),
-            _ => self.now.plus(days(1)),
+        let moved = |by: u64, ahead: bool| {
+            let moved = if ahead { millisecond.saturating_add(by) } else { millisecond.saturating_sub(by) };
+            Timestamp::from_unix_milliseconds(moved)
         };
+        match self.below(60) {
+            0 => self.jump(Timestamp::from_unix_milliseconds(u64::MAX)),
+            1 => self.jump(Timestamp::EPOCH),
+            2..=4 => self.jump(self.now.plus(days(u32::try_from(self.below(4_000)).unwrap()))),
+            5..=14 => self.jump(moved(self.below(40 * day), false)),
+            15..=24 => self.jump(moved(self.below(40 * day), true)),
+            25..=40 => self.pass(Duration::from_millis(self.below(40 * day))),
+            _ => self.pass(days(1)),
+        }
         self.note("time passes".to_owned());
     }
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use franking::model::directory::RecipientId;
 use franking::model::directory::lifecycle::hold::HoldKind;
-use franking::model::directory::lifecycle::machine::State;
+use franking::model::directory::lifecycle::machine::{State, Trigger};
 use franking::model::mail::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A clock may be off by a day without anybody's notice; whoever is accused of keeping too long has that much twice.
+const SLACK: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// So many days.
 pub(super) fn days(number: u32) -> Duration {
@@ -21,6 +23,8 @@ pub(super) struct Said {
     pub(super) kind: HoldKind,
     pub(super) name: String,
     pub(super) since: Timestamp,
+    /// How much had passed unseen by then.
+    pub(super) unseen: Duration,
     pub(super) days: Option<u32>,
 }
 
@@ -38,6 +42,10 @@ pub(super) enum Lenient {
 pub(super) struct Entry {
     state: State,
     entered: Timestamp,
+    /// How much had passed seen, unseen and pardoned by then.
+    stood: [Duration; 3],
+    /// How much had passed unseen when it came to rest.
+    unseen: Duration,
     /// When it was deactivated or deleted, at the earliest and at the latest.
     rest: Option<(Timestamp, Timestamp)>,
     pub(super) holds: Vec<Said>,
@@ -52,6 +60,12 @@ pub(super) struct Entry {
 pub(super) struct Books {
     pub(super) entries: BTreeMap<RecipientId, Entry>,
     pub(super) policies: Vec<(String, Option<u32>)>,
+    /// How much time has passed while somebody was there.
+    pub(super) seen: Duration,
+    /// By how much clocks went ahead all at once.
+    pub(super) unseen: Duration,
+    /// How much of that may count.
+    pub(super) pardoned: Duration,
 }
 
 fn in_use(state: State) -> bool {
@@ -65,7 +79,8 @@ fn is_kept(state: State) -> bool {
 impl Books {
     pub(super) fn open(&mut self, id: RecipientId, state: State, is_mailbox: bool, now: Timestamp) {
         let (holds, excluded, mail) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        let entry = Entry { state, entered: now, rest: None, holds, excluded, mail, is_mailbox };
+        let (stood, unseen) = ([self.seen, self.unseen, self.pardoned], self.unseen);
+        let entry = Entry { state, entered: now, stood, unseen, rest: None, holds, excluded, mail, is_mailbox };
         self.entries.insert(id, entry);
     }
 
@@ -83,19 +98,20 @@ impl Books {
         now: Timestamp,
     ) -> Result<(), String> {
         let held = self.held(id, now, Lenient::Earliest);
+        let (stood, unseen) = ([self.seen, self.unseen, self.pardoned], self.unseen);
         let entry = self.entry(id);
         let former = entry.state;
         entry.is_mailbox = is_mailbox;
         if former == state {
             return Ok(());
         }
-        (entry.state, entry.entered) = (state, now);
+        (entry.state, entry.entered, entry.stood) = (state, now, stood);
         if in_use(state) {
             entry.rest = None;
         } else if former == State::Inactive && state == State::SoftDeleted {
             entry.rest = entry.rest.map(|(earliest, latest)| (earliest.min(now), latest));
         } else if is_kept(state) {
-            entry.rest = Some((now, now));
+            (entry.rest, entry.unseen) = (Some((now, now)), unseen);
         }
         let way_back = matches!(former, State::Purging) && !matches!(state, State::Purged | State::StaleAttributes);
         if way_back {
@@ -123,28 +139,39 @@ impl Books {
         *rest = rest.map(|(earliest, latest)| (earliest.min(now), latest));
     }
 
-    /// Whether any hold stands, by the calendar.
+    /// A period is over by itself when somebody has seen all of it, and not before.
+    pub(super) fn may_be_over(&self, id: RecipientId, trigger: Trigger) -> Result<(), String> {
+        let [seen, _, pardoned] = self.entries[&id].stood;
+        let passed = (self.seen - seen) + (self.pardoned - pardoned);
+        let early = trigger == Trigger::PeriodOver && passed < days(30);
+        if early {
+            Err(format!("its time is over, and {} days of it were seen", passed.as_secs() / 86_400))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether any hold stands, by the calendar of whoever is accused.
     pub(super) fn held(&self, id: RecipientId, now: Timestamp, lenient: Lenient) -> bool {
         let entry = &self.entries[&id];
         let rest = entry.rest.map(|(earliest, latest)| match lenient {
             Lenient::Earliest => earliest,
             Lenient::Latest => latest,
         });
+        let lasts = |since: Timestamp, unseen: Duration, length: Duration| match lenient {
+            Lenient::Earliest => now < since.plus(length),
+            Lenient::Latest => now.since(since) < length + (self.unseen - unseen) + SLACK,
+        };
         let keeps = |number: Option<u32>| match (rest, number) {
             (None, _) | (_, None) => true,
-            (Some(rest), Some(number)) => now < rest.plus(days(number)),
+            (Some(rest), Some(number)) => lasts(rest, entry.unseen, days(number)),
         };
         let by_hold = entry.holds.iter().any(|hold| match hold.kind {
-            HoldKind::DelayHold | HoldKind::RecoveryHold => now < hold.since.plus(days(30)),
+            HoldKind::DelayHold | HoldKind::RecoveryHold => lasts(hold.since, hold.unseen, days(30)),
             _ => keeps(hold.days),
         });
         let mut policies = self.policies.iter().filter(|(name, _)| !entry.excluded.contains(name));
         by_hold || entry.is_mailbox && policies.any(|(_, number)| keeps(*number))
-    }
-
-    pub(super) fn forget_what_is_over(&mut self, id: RecipientId, now: Timestamp) {
-        let passing = |kind| matches!(kind, HoldKind::DelayHold | HoldKind::RecoveryHold);
-        self.entry(id).holds.retain(|hold| !passing(hold.kind) || now < hold.since.plus(days(30)));
     }
 
     /// What should have gone on by now, when everything that is due was done.
@@ -154,7 +181,10 @@ impl Books {
             return None;
         }
         let late = match entry.state {
-            State::Disconnected | State::SoftDeleted => now >= entry.entered.plus(days(30)),
+            State::Disconnected | State::SoftDeleted => {
+                let [_, unseen, _] = entry.stood;
+                now.since(entry.entered) >= days(30) + (self.unseen - unseen) + SLACK
+            }
             State::Inactive | State::ActiveWithError => true,
             _ => false,
         };

@@ -5,13 +5,16 @@
 //! what is durable, then carries the effects out. A crash loses everything but that list and what is on the disk.
 //!
 //! **The laws**, kept by [`Books`](super::books::Books), which only watch: contents on hold are never deleted, what is
-//! purged never comes back, nothing else is lost; an address belongs to one live object; what is kept is purged,
+//! purged never comes back, nothing else is lost; nothing is purged for its time before somebody has seen that time pass; an
+//! address belongs to one live object; what is kept is purged,
 //! restored or held when its time is over; every trigger has an answer, and a refusal alters nothing; what is due leads
 //! on, to a rest within a few steps; a licensed user has a mailbox or waits for one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
+use franking::model::directory::lifecycle::calendar::{Calendar, UNSEEN_MAX};
 use franking::model::directory::lifecycle::life::{Periods, Said, Surroundings, due};
 use franking::model::directory::lifecycle::machine::{State, Trigger};
 use franking::model::directory::provisioning::{ExchangeGuid, Provisioning};
@@ -40,6 +43,8 @@ pub(super) struct World {
     step: u64,
     dice: SeededRandom,
     pub(super) now: Timestamp,
+    /// When somebody was there to see time pass. It is durable, as everything else that counts.
+    calendar: Calendar,
     pub(super) licensing: Licensing,
     log: Vec<Durable>,
     pub(super) organisation: Organisation,
@@ -62,6 +67,7 @@ impl World {
             step: 0,
             dice: SeededRandom::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x1F),
             now: Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap(),
+            calendar: Calendar::default(),
             licensing: Licensing::Counts,
             log: Vec::new(),
             organisation: Organisation { name: "contoso.onmicrosoft.com".into(), ..Organisation::default() },
@@ -73,6 +79,7 @@ impl World {
             taken: BTreeSet::new(),
             journal: Vec::new(),
         };
+        world.calendar.start(world.now);
         world.set_organisation(world.organisation.clone());
         for kind in [
             RecipientType::UserMailbox,
@@ -147,9 +154,33 @@ impl World {
         panic!("seed {} step {}: {what}\n{}", self.seed, self.step, self.journal[from..].join("\n"));
     }
 
-    pub(super) fn around<'a>(&self, organisation: &'a Organisation) -> Surroundings<'a> {
+    pub(super) fn around<'a>(&self, organisation: &'a Organisation, calendar: &'a Calendar) -> Surroundings<'a> {
         let (licensing, periods, now) = (self.licensing, Periods::default(), self.now);
-        Surroundings { organisation, licensing, periods, home: "mx1.contoso.example", now }
+        Surroundings { organisation, licensing, periods, home: "mx1.contoso.example", now, calendar }
+    }
+
+    pub(super) fn calendar(&self) -> Calendar {
+        self.calendar.clone()
+    }
+
+    /// Time passes while somebody is there.
+    pub(super) fn pass(&mut self, length: Duration) {
+        self.now = self.now.plus(length);
+        self.calendar.look(self.now, length);
+        self.books.seen += length;
+    }
+
+    /// The clock says something else all at once: it was set, or nobody was there.
+    pub(super) fn jump(&mut self, now: Timestamp) {
+        let ahead = now.since(self.now);
+        self.now = now;
+        if self.chance(2) {
+            self.calendar.look(now, Duration::ZERO);
+        } else {
+            self.calendar.start(now);
+        }
+        self.books.unseen += ahead;
+        self.books.pardoned += ahead.min(UNSEEN_MAX);
     }
 
     pub(super) fn set_organisation(&mut self, organisation: Organisation) {
@@ -190,8 +221,8 @@ impl World {
 
     /// Takes a step because somebody said so.
     pub(super) fn take(&mut self, id: RecipientId, trigger: Trigger, said: Said) -> bool {
-        let organisation = self.organisation.clone();
-        match self.objects[&id].advance(trigger, self.around(&organisation), said) {
+        let (organisation, calendar) = (self.organisation.clone(), self.calendar());
+        match self.objects[&id].advance(trigger, self.around(&organisation, &calendar), said) {
             Ok(advanced) => {
                 let step = advanced.step;
                 self.taken.insert(step.id);
@@ -223,7 +254,8 @@ impl World {
     fn reconcile_one(&mut self, id: RecipientId) -> bool {
         for taken in 0.. {
             let (organisation, object) = (self.organisation.clone(), self.objects[&id].clone());
-            let around = self.around(&organisation);
+            let calendar = self.calendar();
+            let around = self.around(&organisation, &calendar);
             let Some((_, trigger)) = due(&object, around).filter(|(at, _)| *at <= self.now) else { return true };
             if taken == STEPS_AT_ONCE_MAX {
                 self.fail(&format!("object {id} comes to no rest: {trigger:?} is due again"));
@@ -233,6 +265,9 @@ impl World {
             }
             if self.interrupted(60) {
                 return false;
+            }
+            if let Err(wrong) = self.books.may_be_over(id, trigger) {
+                self.fail(&format!("object {id}: {wrong}"));
             }
             let said = Said { cleanup_fails: self.chance(4), ..Said::default() };
             match object.advance(trigger, around, said) {
@@ -336,7 +371,7 @@ impl World {
 
     /// Every trigger has an answer, and asking alters nothing.
     fn ask_everything(&self) {
-        let organisation = self.organisation.clone();
+        let (organisation, calendar) = (self.organisation.clone(), self.calendar());
         let bits = self.below(32);
         let bit = |position: u64| bits & (1 << position) != 0;
         let said = Said {
@@ -348,7 +383,7 @@ impl World {
         };
         for object in self.objects.values() {
             for trigger in Trigger::ALL {
-                if let Ok(advanced) = object.advance(trigger, self.around(&organisation), said) {
+                if let Ok(advanced) = object.advance(trigger, self.around(&organisation, &calendar), said) {
                     let reached = advanced.recipient.state();
                     if reached != advanced.step.to {
                         self.fail(&format!("{trigger:?} leads to {:?} and gives {reached:?}", advanced.step.to));
@@ -377,7 +412,7 @@ impl World {
         // Whatever happened, everything comes to an end.
         self.purges_fail = false;
         for _ in 0..3 {
-            self.now = self.now.plus(super::books::days(31));
+            self.pass(super::books::days(31));
             while !self.reconcile() {}
             self.judge();
             self.judge_at_rest();

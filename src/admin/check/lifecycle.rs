@@ -28,7 +28,12 @@ pub(super) fn lifecycle(
         // Why it cannot be opened is said by whoever looks at the directory.
         premises.open(config, Some(path)).ok().map(|office| handle(&office, "check", question, &mut |_| {}))
     };
-    let Some(Response::Doubts { doubts }) = answer else { return };
+    let Some(Response::Doubts { doubts, unseen_days }) = answer else { return };
+    if unseen_days > 0 {
+        let days = counted(usize::try_from(unseen_days).unwrap_or(usize::MAX), "day");
+        let detail = format!("{days} passed unseen lately and do not count for what mailboxes are kept for");
+        report.put("lifecycle", Verdict::Warn, detail, "look at the clock; or franking lifecycle confirm time");
+    }
     if doubts.is_empty() {
         return report.put("lifecycle", Verdict::Ok, "no mailbox is lost by this configuration", "");
     }

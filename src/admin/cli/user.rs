@@ -71,12 +71,16 @@ another reason waits: another profile or an import may leave them without the li
 an import may say that they were kept long enough. Up to a tenth of all mailboxes, one in any case and ten at most, go \
 on without a word; what is more waits until it is confirmed here, or its reason is gone: franking licence assign.
 
+Mailboxes are kept for days that the server was there to see. More than a day for which it was off, or by which its \
+clock was set ahead, does not count, until it is confirmed as time here.
+
 Exchange: has no such command
 
 Examples:
   franking lifecycle preview --days 0
   franking lifecycle confirm disconnections
-  franking lifecycle confirm deletions --json")]
+  franking lifecycle confirm deletions --json
+  franking lifecycle confirm time")]
     Confirm(ConfirmArgs),
     /// Print every state and transition of a mailbox, as the server runs them
     #[command(after_help = "\
@@ -102,6 +106,8 @@ enum CauseName {
     Disconnections,
     /// Mailboxes and users that were kept long enough are deleted for good
     Deletions,
+    /// Days count that passed while the server was off, or by which its clock was set ahead
+    Time,
 }
 
 /// `lifecycle preview`.
@@ -122,6 +128,7 @@ impl LifecycleCommand {
                 let cause = match cause {
                     CauseName::Disconnections => Cause::Disconnections,
                     CauseName::Deletions => Cause::Deletions,
+                    CauseName::Time => return Request::Life(LifeOrder::CountUnseenTime),
                 };
                 return Request::Life(LifeOrder::Confirm { cause });
             }

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::mailboxes::beyond_unlicensed;
 use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
-use super::steward::around;
+use super::steward::{Moment, around};
 use super::{Office, change, identity, licences, life};
 use crate::model::directory::{Change, Grant, PasswordHash, Recipient, Right, Snapshot};
 use crate::world::password::{self, PASSWORD_BYTES_MAX};
@@ -99,7 +99,7 @@ pub(super) fn licence(
 ) -> Result<Response, Failure> {
     let label = licence.trim();
     licences::judge_label(label)?;
-    let (now, settings) = (office.clock.now(), office.settings());
+    let moment = Moment::of(office);
     let beyond = match assign {
         true => None,
         false => beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?,
@@ -125,7 +125,7 @@ pub(super) fn licence(
         let mut notes = Vec::new();
         // A user's mailbox lives by its licence: without one it is disconnected (spec T1), with one it is reconnected
         // (spec T18) or made (spec T19). Other types keep their mailboxes.
-        life::follow(&mut recipient, around(office, &settings, snapshot, now), &mut notes);
+        life::follow(&mut recipient, around(office, &moment, snapshot), &mut notes);
         if let Some(size) = beyond.as_deref().filter(|_| recipient.lifecycle.is_active() && !recipient.is_licensed()) {
             notes.push(format!(
                 "It holds {size}, and without a licence no more than 50 GB: it can neither send nor receive."

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::recoverable::{self, RecoverableQuestion};
 use super::response::Response;
-use super::steward::around;
+use super::steward::{Moment, around};
 use super::{Office, Progress, identity, life};
 use crate::model::directory::lifecycle::life::Said;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
@@ -234,12 +234,12 @@ impl<'a> Side<'a> {
 fn judge(office: &Office, source: &Side<'_>, target: &Side<'_>, mismatch_allowed: bool) -> Result<(), Failure> {
     let (from, to) = (source.recipient, target.recipient);
     let snapshot = office.directory.snapshot();
-    let settings = office.settings();
+    let moment = Moment::of(office);
     let legacy_dn_differs = !mismatch_allowed && !is_the_same_user(from, to);
     let said = Said { legacy_dn_differs, ..Said::default() };
     let trigger = Trigger::CopyContents;
-    life::step(from, trigger, around(office, &settings, &snapshot, office.clock.now()), said)?;
-    if !to.has_open_mailbox(settings.licensing()) {
+    life::step(from, trigger, around(office, &moment, &snapshot), said)?;
+    if !to.has_open_mailbox(moment.settings.licensing()) {
         let primary = to.primary();
         let failure = Failure::refused(format!(
             "The mailbox of {primary} takes no copies: it is {}, and the target must be in use.",

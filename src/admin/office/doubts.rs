@@ -1,14 +1,15 @@
 //! What would happen to many mailboxes at once, and may be a mistake: told before it happens, and confirmed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Office;
 use super::life::days;
 use super::orders::{DoubtView, LifeView, Supposed};
 use super::response::Response;
 use super::steward::brake::{self, Cause};
-use super::steward::{self, around};
-use crate::model::directory::lifecycle::life::Surroundings;
+use super::steward::{self, Moment, around};
+use crate::model::directory::lifecycle::life::{Periods, Surroundings};
 use crate::model::directory::lifecycle::machine::Trigger;
 use crate::model::directory::{Change, Licensing, Recipient, RecipientId, Snapshot};
 
@@ -36,11 +37,50 @@ pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> Response {
     Response::Done { message, notes, password: None }
 }
 
+/// Lets time count that nobody has seen pass.
+pub(super) fn count_unseen_time(office: &Office, actor: &str) -> Response {
+    // What has passed until now is part of it.
+    let _ = Moment::of(office);
+    let length = office.steward.count_everything();
+    tracing::warn!(actor, seconds = length.as_secs(), "time that passed unseen counts from now on");
+    let (message, notes) = if length.is_zero() {
+        ("No time has passed unseen.".to_owned(), Vec::new())
+    } else {
+        let note = "What is over by it is deleted now, unless it is so much that it waits: franking lifecycle preview";
+        (format!("{} that passed unseen count now.", whole_days(length)), vec![note.to_owned()])
+    };
+    Response::Done { message, notes, password: None }
+}
+
+/// How much time has passed unseen that makes something end later.
+pub(super) fn unseen(around: Surroundings<'_>) -> Duration {
+    let Periods { disconnected, soft_deleted, deleted_user, delicensing, delay_hold } = around.periods;
+    let longest = disconnected.max(soft_deleted).max(deleted_user).max(delicensing).max(delay_hold);
+    let recent = around.calendar.gaps().iter().filter(|gap| gap.to.plus(longest) > around.now);
+    recent.fold(Duration::ZERO, |sum, gap| sum.saturating_add(gap.length()))
+}
+
+/// The same for people; none where there is none.
+pub(super) fn unseen_in_words(around: Surroundings<'_>) -> Option<String> {
+    let length = unseen(around);
+    (!length.is_zero()).then(|| {
+        format!(
+            "{} passed while the server was off, or its clock was set ahead, and do not count for what is kept, \
+             unless you say so: franking lifecycle confirm time",
+            whole_days(length)
+        )
+    })
+}
+
+fn whole_days(length: Duration) -> String {
+    counted(usize::try_from(length.as_secs() / 86_400).unwrap_or(usize::MAX), "day")
+}
+
 /// What would wait, or happen at once, if the settings were as supposed.
 pub(super) fn answer(office: &Office, supposed: Option<&Supposed>) -> Response {
     let snapshot = office.directory.snapshot();
-    let (now, settings) = (office.clock.now(), office.settings());
-    let mut around = around(office, &settings, &snapshot, now);
+    let moment = Moment::of(office);
+    let mut around = around(office, &moment, &snapshot);
     if let Some(supposed) = supposed {
         around.licensing = if supposed.licences_count { Licensing::Counts } else { Licensing::Ignored };
         around.periods = supposed.periods;
@@ -49,7 +89,7 @@ pub(super) fn answer(office: &Office, supposed: Option<&Supposed>) -> Response {
         let waits = office.steward.holds_back(cause, ids.len(), &snapshot);
         DoubtView { cause, objects: ids.len(), waits }
     });
-    Response::Doubts { doubts: doubts.collect() }
+    Response::Doubts { doubts: doubts.collect(), unseen_days: unseen(around).as_secs() / 86_400 }
 }
 
 /// Those who wait, and for what; empty in the ordinary course of things.

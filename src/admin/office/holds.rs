@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::orders::{HoldOrder, HoldView};
 use super::response::Response;
+use super::steward::{Moment, around};
 use super::{Office, change, identity, life, lives};
 use crate::model::directory::lifecycle::hold::{
     AfterLast, Hold, HoldError, HoldKind, Kept, OrganisationRetention, Origin,
@@ -68,7 +69,7 @@ fn alter(office: &Office, actor: &str, identity: &str, done: &str, by: Alteratio
             Failure::refused(format!("{primary}: {error}.")).cured_by(format!("franking hold list {primary}"))
         })?;
         next.tidy_provisioning();
-        let kept = next.kept(snapshot.organisation(), around.now);
+        let kept = next.kept(around);
         let mut notes = told(&next, kept);
         // Nothing keeps it from following its licence any more (spec T5), or from running out (spec T14).
         let waits = matches!(next.state(), State::ActiveWithError | State::Inactive);
@@ -99,6 +100,7 @@ fn told(recipient: &Recipient, kept: Kept) -> Vec<String> {
 
 pub(super) fn list(office: &Office, identity: &str) -> Result<Response, Failure> {
     let snapshot = office.directory.snapshot();
+    let moment = Moment::of(office);
     let recipient = identity::find(&snapshot, identity)?;
     let organisation = snapshot.organisation();
     let own = recipient.provisioning.as_deref();
@@ -116,7 +118,7 @@ pub(super) fn list(office: &Office, identity: &str) -> Result<Response, Failure>
         since: None,
         days: policy.days,
     });
-    let until = match recipient.kept(organisation, office.clock.now()) {
+    let until = match recipient.kept(around(office, &moment, &snapshot)) {
         Kept::NotAtAll => "not on hold".to_owned(),
         Kept::Until(end) => format!("on hold until {end}"),
         Kept::ForEver => "on hold until somebody lifts it".to_owned(),

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::failure::Failure;
 use super::request::ExchangeFile;
 use super::response::{ImportReport, RejectedRow, Response};
-use super::steward::around;
+use super::steward::{Moment, around};
 use super::{Office, change_freely, doubts};
 use crate::admin::exchange;
 use crate::admin::transfer::{self, Form};
@@ -82,8 +82,8 @@ fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> Imp
 
 /// What follows from changes for the mailboxes that they bring.
 fn warnings(office: &Office, snapshot: &Snapshot, changes: &[Change]) -> Vec<String> {
-    let (now, settings) = (office.clock.now(), office.settings());
-    doubts::warnings(office, snapshot, around(office, &settings, snapshot, now), changes)
+    let moment = Moment::of(office);
+    doubts::warnings(office, snapshot, around(office, &moment, snapshot), changes)
 }
 
 /// How exported files are to be read and judged.

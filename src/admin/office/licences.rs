@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::orders::{LifeView, PlanView};
 use super::outlook;
 use super::response::Response;
-use super::steward::around;
+use super::steward::{Moment, around};
 use super::{Office, change, identity, life, lives};
 use crate::model::directory::licence::is_label;
 use crate::model::directory::lifecycle::life::Said;
@@ -123,8 +123,8 @@ fn plan(snapshot: &Snapshot, label: &str, features: &str) -> PlanView {
 
 pub(super) fn pending(office: &Office) -> Response {
     let snapshot = office.directory.snapshot();
-    let (now, settings) = (office.clock.now(), office.settings());
-    let around = around(office, &settings, &snapshot, now);
+    let moment = Moment::of(office);
+    let around = around(office, &moment, &snapshot);
     let is_pending =
         |recipient: &Recipient| recipient.provisioning.as_deref().is_some_and(|own| own.delicensed.is_some());
     let mut lives: Vec<LifeView> = snapshot
@@ -133,7 +133,7 @@ pub(super) fn pending(office: &Office) -> Response {
         .map(|recipient| outlook::view(recipient, around))
         .collect();
     lives.sort_by(|left, right| left.address.cmp(&right.address));
-    Response::Lives { lives }
+    Response::Lives { lives, notes: Vec::new() }
 }
 
 pub(super) fn expedite(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
@@ -152,8 +152,8 @@ pub(super) fn expedite(office: &Office, actor: &str, identity: &str) -> Result<R
 /// Who would lose what, were a licence taken from everybody that has it, or from those named.
 pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Result<Response, Failure> {
     let snapshot = office.directory.snapshot();
-    let (now, settings) = (office.clock.now(), office.settings());
-    let around = around(office, &settings, &snapshot, now);
+    let moment = Moment::of(office);
+    let around = around(office, &moment, &snapshot);
     let named: Vec<_> = match identities {
         [] => snapshot.recipients().collect(),
         some => some.iter().map(|text| identity::find(&snapshot, text)).collect::<Result<_, _>>()?,
@@ -175,5 +175,5 @@ pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Res
         lives.push(LifeView { at: None, what: Some(what), ..outlook::view(recipient, around) });
     }
     lives.sort_by(|left, right| left.address.cmp(&right.address));
-    Ok(Response::Lives { lives })
+    Ok(Response::Lives { lives, notes: Vec::new() })
 }

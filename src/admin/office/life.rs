@@ -124,7 +124,8 @@ pub(super) fn consequences(former: &Recipient, advanced: &Advanced, around: Surr
             vec!["It has a new, empty mailbox.".to_owned()]
         }
         State::Active if has(Effect::DelayDelicensing) => {
-            let until = delicensed.map(|since| since.plus(around.periods.delicensing)).unwrap_or(around.now);
+            let until = delicensed.and_then(|since| around.calendar.after(since, around.periods.delicensing));
+            let until = until.unwrap_or(around.now);
             vec![format!(
                 "That was its last licence. The mailbox stays in use until {until}: \
                  franking licence expedite {primary} ends that now."

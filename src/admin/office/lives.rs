@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::mailboxes::beyond_unlicensed;
 use super::orders::LifeOrder;
 use super::response::Response;
-use super::steward::around;
+use super::steward::{Moment, around};
 use super::{Office, accounts, change, doubts, holds, identity, licences, life};
 use crate::model::directory::lifecycle::life::{Said, Surroundings};
 use crate::model::directory::lifecycle::machine::{LifecycleError, State, Trigger};
@@ -25,6 +25,7 @@ pub(super) fn obey(office: &Office, actor: &str, order: LifeOrder) -> Result<Res
         LifeOrder::Retry { identity } => retry(office, actor, &identity),
         LifeOrder::Hold(order) => holds::obey(office, actor, &order),
         LifeOrder::Seats { label, seats } => licences::set_seats(office, actor, &label, seats),
+        LifeOrder::CountUnseenTime => Ok(doubts::count_unseen_time(office, actor)),
         LifeOrder::Confirm { cause } => Ok(doubts::confirm(office, actor, cause)),
     }
 }
@@ -51,10 +52,10 @@ fn one_of(
     (find, identity): (Find, &str),
     mut plan: impl FnMut(&Snapshot, &Recipient, Surroundings<'_>) -> Result<Planned, Failure>,
 ) -> Result<Response, Failure> {
-    let (now, settings) = (office.clock.now(), office.settings());
+    let moment = Moment::of(office);
     let (_, (message, notes)) = change(office, actor, |snapshot| {
         let former = find(snapshot, identity)?;
-        let (next, message, notes) = plan(snapshot, former, around(office, &settings, snapshot, now))?;
+        let (next, message, notes) = plan(snapshot, former, around(office, &moment, snapshot))?;
         let changes = if next == **former { Vec::new() } else { vec![Change::PutRecipient(Box::new(next))] };
         Ok((changes, (message, notes)))
     })?;

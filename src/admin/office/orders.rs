@@ -77,6 +77,8 @@ pub enum LifeOrder {
         /// What.
         cause: Cause,
     },
+    /// Lets time count that passed while the server was off, or by which its clock was set ahead.
+    CountUnseenTime,
 }
 
 /// Something that alters holds.

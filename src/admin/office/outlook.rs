@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::life::is_deleted;
 use super::orders::{Kept, LifeQuestion, LifeView};
 use super::response::Response;
-use super::steward::{Errand, around, errand};
+use super::steward::{Errand, Moment, around, errand};
 use super::{Office, doubts, holds, licences};
 use crate::model::directory::lifecycle::document::document;
 use crate::model::directory::lifecycle::life::Surroundings;
@@ -53,8 +53,8 @@ fn kept(recipient: &Recipient, which: Kept) -> bool {
 /// Those that are chosen, in order of time and address.
 fn list(office: &Office, choose: &dyn Fn(&Recipient, Surroundings<'_>, bool) -> bool) -> Response {
     let snapshot = office.directory.snapshot();
-    let (now, settings) = (office.clock.now(), office.settings());
-    let around = around(office, &settings, &snapshot, now);
+    let moment = Moment::of(office);
+    let around = around(office, &moment, &snapshot);
     let waiting = doubts::waiting(office, &snapshot, around);
     let chosen =
         snapshot.recipients().filter(|recipient| choose(recipient, around, waiting.contains_key(&recipient.id)));
@@ -67,7 +67,7 @@ fn list(office: &Office, choose: &dyn Fn(&Recipient, Surroundings<'_>, bool) -> 
     });
     let mut lives: Vec<LifeView> = seen.collect();
     lives.sort_by(|left, right| (&left.at, &left.address).cmp(&(&right.at, &right.address)));
-    Response::Lives { lives }
+    Response::Lives { lives, notes: doubts::unseen_in_words(around).into_iter().collect() }
 }
 
 /// One object as lists show it.

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::mailboxes::beyond_unlicensed;
 use super::request::{ListQuery, Secret};
 use super::response::Response;
-use super::steward::around;
+use super::steward::{Moment, around};
 use super::view::{RecipientSummary, RecipientView};
 use super::{Office, accounts, change, identity, licences, life, lives, mailboxes, reconcile};
 use crate::model::directory::lifecycle::life::{Said, Surroundings};
@@ -30,7 +30,8 @@ pub(super) fn create(
     // Hashed before the directory is locked: it takes tens of milliseconds.
     let made = wanted.then(|| accounts::hashed(office, password)).transpose()?;
     let (hash, shown) = made.map_or((None, None), |made| (Some(made.hash), made.generated));
-    let (now, settings) = (office.clock.now(), office.settings());
+    let moment = Moment::of(office);
+    let settings = &moment.settings;
     let (_, notes) = change(office, actor, |snapshot| {
         if let Some(holder) = snapshot.find_by_address(&primary) {
             // The directory would say the same, and not where to look.
@@ -46,13 +47,13 @@ pub(super) fn create(
         }
         let mut notes = edit.apply(snapshot, &mut recipient)?;
         licences::seats(snapshot, None, &recipient)?;
-        let around = around(office, &settings, snapshot, now);
+        let around = around(office, &moment, snapshot);
         if kind == RecipientType::UserMailbox && around.licensing == Licensing::Counts {
             // Its mailbox comes with a licence (spec T19).
             recipient.lifecycle = Lifecycle::NoMailbox;
             life::follow(&mut recipient, around, &mut notes);
         }
-        notes.extend(advice(&recipient, &settings));
+        notes.extend(advice(&recipient, settings));
         Ok((vec![Change::PutRecipient(Box::new(recipient))], notes))
     })?;
     Ok(Response::Done { message: format!("{primary} is a {kind} now."), notes, password: shown })
@@ -87,14 +88,15 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
     if edit.is_empty() {
         return Err(Failure::refused("Nothing to set.").cured_by("franking recipient set --help"));
     }
-    let (now, settings) = (office.clock.now(), office.settings());
+    let moment = Moment::of(office);
+    let settings = &moment.settings;
     let beyond = match edit.recipient_type {
         Some(_) => beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?,
         None => None,
     };
     let (_, (primary, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
-        let around = around(office, &settings, snapshot, now);
+        let around = around(office, &moment, snapshot);
         let mut recipient = Recipient::clone(former);
         let mut notes = edit.apply(snapshot, &mut recipient)?;
         if former.recipient_type != recipient.recipient_type {
@@ -105,9 +107,9 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
             life::follow(&mut recipient, around, &mut notes);
         }
         if edit.recipient_type.is_some() {
-            licensed_enough(former, &recipient, &settings)?;
+            licensed_enough(former, &recipient, settings)?;
             notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
-            notes.extend(advice(&recipient, &settings));
+            notes.extend(advice(&recipient, settings));
         }
         let primary = recipient.primary().clone();
         if recipient == **former {
@@ -160,7 +162,8 @@ fn in_use(former: &Recipient) -> Result<(), Failure> {
 ///
 /// A user's mailbox that holds more than 50 GB keeps a licence whatever it becomes.
 pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: RecipientType) -> Result<Response, Failure> {
-    let (now, settings) = (office.clock.now(), office.settings());
+    let moment = Moment::of(office);
+    let settings = &moment.settings;
     // Counted before the directory is held for the change: it may take a while.
     let beyond = beyond_unlicensed(office, identity::find(&office.directory.snapshot(), identity)?)?;
     let (_, (primary, notes)) = change(office, actor, |snapshot| {
@@ -175,8 +178,8 @@ pub(super) fn convert(office: &Office, actor: &str, identity: &str, kind: Recipi
         let mut recipient = Recipient::clone(former);
         let edit = RecipientEdit { recipient_type: Some(kind), ..RecipientEdit::default() };
         let mut notes = edit.apply(snapshot, &mut recipient)?;
-        retyped(former, &mut recipient, around(office, &settings, snapshot, now), &mut notes)?;
-        licensed_enough(former, &recipient, &settings)?;
+        retyped(former, &mut recipient, around(office, &moment, snapshot), &mut notes)?;
+        licensed_enough(former, &recipient, settings)?;
         notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
     })?;
@@ -262,11 +265,11 @@ fn mentions(recipient: &Recipient, text: &str) -> bool {
 
 /// What `recipient remove` does besides: the object of a user goes with the mailbox, or the mailbox goes for good.
 pub(super) fn remove(office: &Office, actor: &str, identity: &str, permanently: bool) -> Result<Response, Failure> {
-    let (now, settings) = (office.clock.now(), office.settings());
+    let moment = Moment::of(office);
     let (_, (id, message, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
         let (id, primary) = (former.id, former.primary());
-        let around = around(office, &settings, snapshot, now);
+        let around = around(office, &moment, snapshot);
         if permanently || !former.recipient_type.is_mailbox() {
             let message = format!("{primary} is removed for good, with its permissions and memberships.");
             return Ok((vec![removed_for_good(former, around)?], (id, message, Vec::new())));

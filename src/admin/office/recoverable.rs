@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::contents::Side;
 use super::failure::Failure;
 use super::response::Response;
+use super::steward::{Moment, around};
 use super::{Office, Progress, identity};
 use crate::model::directory::Recipient;
 use crate::model::directory::lifecycle::hold::Kept;
@@ -208,7 +209,8 @@ fn list(
         bytes: message.bytes,
         subject: message.subject,
     });
-    let on_hold = recipient.kept(office.directory.snapshot().organisation(), office.clock.now()) != Kept::NotAtAll;
+    let (moment, snapshot) = (Moment::of(office), office.directory.snapshot());
+    let on_hold = recipient.kept(around(office, &moment, &snapshot)) != Kept::NotAtAll;
     let mailbox = recipient.primary().to_string();
     Ok(Response::Recoverable(RecoverablePage { mailbox, total, items: items.collect(), more, on_hold }))
 }

@@ -122,6 +122,9 @@ pub enum Response {
     Lives {
         /// They.
         lives: Vec<LifeView>,
+        /// What makes something happen later than it would.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// Licences with their seats.
     LicencePlans {
@@ -141,6 +144,8 @@ pub enum Response {
     Doubts {
         /// It.
         doubts: Vec<DoubtView>,
+        /// Days that passed unseen, lately, and do not count.
+        unseen_days: u64,
     },
     /// The state machine of mailboxes.
     LifecycleTable {

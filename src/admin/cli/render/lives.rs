@@ -7,8 +7,11 @@ use crate::admin::office::{DoubtView, HoldView, LifeView, PlanView, RecipientVie
 /// An answer about lives, holds or licences.
 pub(super) fn answer(page: &mut Page, response: &Response) {
     match response {
-        Response::Lives { lives } => list(page, lives),
-        Response::Doubts { doubts } => self::doubts(page, doubts),
+        Response::Lives { lives, notes } => {
+            list(page, lives);
+            notes.iter().for_each(|note| page.line(&format!("note: {note}")));
+        }
+        Response::Doubts { doubts, .. } => self::doubts(page, doubts),
         Response::Holds { about, until, holds } => self::holds(page, about, until, holds),
         Response::LicencePlans { plans } => self::plans(page, plans),
         Response::LifecycleTable { text } => text.lines().for_each(|line| page.line(line)),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::brake::Cause;
+use crate::model::directory::lifecycle::calendar::Gap;
 use crate::model::directory::lifecycle::hold::{Kept, OrganisationRetention};
 use crate::model::directory::lifecycle::life::{Periods, Surroundings, due};
 use crate::model::directory::lifecycle::machine::Trigger;
@@ -28,7 +29,9 @@ pub(in crate::admin::office) fn errand(recipient: &Recipient, around: Surroundin
     match (deleted, recipient.lifecycle) {
         (Some(since), Lifecycle::Purged) => Some((since, Errand::Forget)),
         // Whoever never had a mailbox can be restored as long as any deleted user.
-        (Some(since), Lifecycle::NoMailbox) => Some((since.plus(around.periods.deleted_user), Errand::Forget)),
+        (Some(since), Lifecycle::NoMailbox) => {
+            Some((around.calendar.after(since, around.periods.deleted_user)?, Errand::Forget))
+        }
         (Some(_) | None, _) => due(recipient, around).map(|(at, trigger)| (at, Errand::Step(trigger))),
     }
 }
@@ -54,6 +57,25 @@ struct Ground {
     retention_policies: Vec<OrganisationRetention>,
     licensing: Licensing,
     periods: Periods,
+    gaps: Vec<Gap>,
+}
+
+impl Ground {
+    fn of(around: Surroundings<'_>) -> Self {
+        Self {
+            retention_policies: around.organisation.retention_policies.clone(),
+            licensing: around.licensing,
+            periods: around.periods,
+            gaps: around.calendar.gaps().to_vec(),
+        }
+    }
+
+    fn is_same(&self, around: Surroundings<'_>) -> bool {
+        self.licensing == around.licensing
+            && self.periods == around.periods
+            && self.gaps == around.calendar.gaps()
+            && self.retention_policies == around.organisation.retention_policies
+    }
 }
 
 /// The order of what is to be done.
@@ -77,32 +99,30 @@ pub(in crate::admin::office) struct Agenda {
 impl Agenda {
     /// Goes by this version of the directory from now on.
     pub(super) fn follow(&mut self, snapshot: &Arc<Snapshot>, around: Surroundings<'_>) {
-        let ground = self.ground.as_ref().filter(|ground| {
-            ground.licensing == around.licensing
-                && ground.periods == around.periods
-                && ground.retention_policies == around.organisation.retention_policies
-        });
-        match self.seen.take().filter(|_| ground.is_some()) {
+        let is_same = self.ground.as_ref().is_some_and(|ground| ground.is_same(around));
+        match self.seen.take().filter(|_| is_same) {
             Some(seen) if Arc::ptr_eq(&seen, snapshot) => {}
             Some(seen) => snapshot.altered_since(&seen).for_each(|recipient| self.note(recipient, around)),
             None => {
                 self.by_time.clear();
                 self.times.clear();
                 self.doubtful.clear();
-                // Who is gone meanwhile is not among those who come now.
-                self.turned.extend(self.held.iter());
-                self.held = Arc::default();
                 snapshot.recipients().for_each(|recipient| self.note(recipient, around));
-                let retention_policies = around.organisation.retention_policies.clone();
-                self.ground = Some(Ground { retention_policies, licensing: around.licensing, periods: around.periods });
+                // Who is gone meanwhile is not among those who come now; of the others only those turn who are or are
+                // not on hold since.
+                let gone: Vec<_> = self.held.iter().filter(|id| snapshot.recipient(**id).is_none()).copied().collect();
+                if !gone.is_empty() {
+                    Arc::make_mut(&mut self.held).retain(|id| snapshot.recipient(*id).is_some());
+                    self.turned.extend(gone);
+                }
+                self.ground = Some(Ground::of(around));
             }
         }
         self.seen = Some(Arc::clone(snapshot));
     }
 
     fn note(&mut self, recipient: &Recipient, around: Surroundings<'_>) {
-        let kept =
-            if has_contents(recipient) { recipient.kept(around.organisation, around.now) } else { Kept::NotAtAll };
+        let kept = if has_contents(recipient) { recipient.kept(around) } else { Kept::NotAtAll };
         let held = kept != Kept::NotAtAll;
         if held != self.held.contains(&recipient.id) {
             let all = Arc::make_mut(&mut self.held);

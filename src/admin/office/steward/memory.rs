@@ -4,16 +4,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::brake::Cause;
+use crate::model::directory::lifecycle::calendar::{Calendar, Look};
+use crate::model::mail::Timestamp;
+use crate::world::Clock;
 use crate::world::disk::{Disk, replace};
 
 /// The name of the file.
 const FILE_NAME: &str = "lifecycle.json";
 /// A larger file is not ours.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// That the server is there is written down so often: as much counts as unseen after a crash.
+const ROUND: Duration = Duration::from_secs(3600);
 
 /// What is in the file. A reader of a later version finds the fields by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +27,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 struct Kept {
     /// What waits until somebody confirms it.
     waits: BTreeSet<Cause>,
+    /// When the server was there.
+    calendar: Calendar,
 }
 
 /// What is remembered, and where.
@@ -31,6 +39,12 @@ pub(super) struct Memory {
     place: Option<(Arc<dyn Disk>, PathBuf)>,
     /// What is kept is not what the file says: it could not be written.
     unwritten: bool,
+    /// What has passed by the clock that nobody sets, at the last look.
+    looked: Option<Duration>,
+    /// The last moment of which the file says that the server was there.
+    written: Timestamp,
+    /// The gaps as everybody reads them.
+    shared: Arc<Calendar>,
 }
 
 impl Memory {
@@ -46,10 +60,46 @@ impl Memory {
             Err(error) => {
                 let path = path.display();
                 tracing::error!(%error, %path, "what the lifecycle remembers is lost: what is doubtful waits");
-                (Kept { waits: Cause::ALL.into() }, true)
+                (Kept { waits: Cause::ALL.into(), ..Kept::default() }, true)
             }
         };
-        Self { kept, place: Some((disk, path)), unwritten }
+        let written = kept.calendar.seen().unwrap_or_default();
+        Self { kept, place: Some((disk, path)), unwritten, written, ..Self::default() }
+    }
+
+    /// Looks at the clock, and says which time has passed unseen.
+    pub(super) fn look(&mut self, clock: &dyn Clock) -> Arc<Calendar> {
+        let (now, elapsed) = (clock.now(), clock.elapsed());
+        let calendar = &mut self.kept.calendar;
+        let first = self.looked.is_none();
+        let look = match self.looked.replace(elapsed) {
+            None => calendar.start(now),
+            Some(before) => calendar.look(now, elapsed.saturating_sub(before)),
+        };
+        match look {
+            Look::AsUsual => {}
+            Look::Ahead(gap) => tracing::warn!(from = %gap.from, to = %gap.to,
+                "the server was off for long, or its clock was set ahead: this time does not count for what mailboxes \
+                 are kept for, unless you say so: franking lifecycle confirm time"),
+            Look::Back(by) => tracing::warn!(seconds = by.as_secs(), "the clock went back"),
+        }
+        let seen = calendar.seen().unwrap_or(now);
+        if first || look != Look::AsUsual {
+            self.shared = Arc::new(calendar.clone());
+        }
+        self.unwritten |= look != Look::AsUsual || seen.since(self.written) >= ROUND;
+        self.write();
+        Arc::clone(&self.shared)
+    }
+
+    /// Lets time that passed unseen count. Gives how much there was.
+    pub(super) fn count_everything(&mut self) -> Duration {
+        let gaps = self.kept.calendar.gaps();
+        let length = gaps.iter().fold(Duration::ZERO, |sum, gap| sum.saturating_add(gap.length()));
+        self.unwritten |= self.kept.calendar.count_everything() > 0;
+        self.shared = Arc::new(self.kept.calendar.clone());
+        self.write();
+        length
     }
 
     /// Whether this waits for somebody.
@@ -67,7 +117,11 @@ impl Memory {
     /// Makes durable what altered. A disk that fails is told of, and asked again at the next time: until then what
     /// waits does so in this process.
     pub(super) fn write(&mut self) {
-        let Some((disk, path)) = self.place.as_ref().filter(|_| self.unwritten) else {
+        if !self.unwritten {
+            return;
+        }
+        let Some((disk, path)) = &self.place else {
+            (self.unwritten, self.written) = (false, self.kept.calendar.seen().unwrap_or_default());
             return;
         };
         let draft = path.with_extension("new");
@@ -75,7 +129,7 @@ impl Memory {
             .map_err(std::io::Error::other)
             .and_then(|content| replace(&**disk, path, &draft, std::iter::once(content)));
         match written {
-            Ok(_) => self.unwritten = false,
+            Ok(_) => (self.unwritten, self.written) = (false, self.kept.calendar.seen().unwrap_or_default()),
             Err(error) => tracing::error!(%error, "what the lifecycle remembers could not be written"),
         }
     }

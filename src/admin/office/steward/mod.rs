@@ -22,6 +22,7 @@ pub use brake::Cause;
 pub use custody::{Custody, NoCustody};
 
 use super::{DeskFailure, Office};
+use crate::model::directory::lifecycle::calendar::Calendar;
 use crate::model::directory::lifecycle::life::{Advanced, Said, Surroundings};
 use crate::model::directory::lifecycle::machine::{State, Trigger};
 use crate::model::directory::provisioning::{ProvisioningError, ProvisioningErrorKind};
@@ -110,6 +111,11 @@ impl Steward {
         memory.write();
     }
 
+    /// Lets time that passed unseen count. Gives how much there was.
+    pub(super) fn count_everything(&self) -> Duration {
+        self.memory().count_everything()
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,19 +143,32 @@ pub struct Moved {
     pub state: State,
 }
 
+/// What all steps of one piece of work go by.
+pub(super) struct Moment {
+    /// The time.
+    pub(super) now: Timestamp,
+    /// The policy in force.
+    pub(super) settings: Arc<Settings>,
+    calendar: Arc<Calendar>,
+}
+
+impl Moment {
+    /// This one.
+    pub(super) fn of(office: &Office) -> Self {
+        let calendar = office.steward.memory().look(&*office.clock);
+        Self { now: office.clock.now(), settings: office.settings(), calendar }
+    }
+}
+
 /// What a step sees.
-pub(super) fn around<'a>(
-    office: &'a Office,
-    settings: &Settings,
-    snapshot: &'a Snapshot,
-    now: Timestamp,
-) -> Surroundings<'a> {
+pub(super) fn around<'a>(office: &'a Office, moment: &'a Moment, snapshot: &'a Snapshot) -> Surroundings<'a> {
     Surroundings {
         organisation: snapshot.organisation(),
-        licensing: settings.licensing(),
-        periods: settings.periods,
+        licensing: moment.settings.licensing(),
+        periods: moment.settings.periods,
         home: &office.steward.home,
-        now,
+        now: moment.now,
+        calendar: &moment.calendar,
     }
 }
 
@@ -157,25 +176,26 @@ pub(super) fn around<'a>(
 pub fn reconcile(office: &Office) -> Vec<Moved> {
     let mut moved = Vec::new();
     for _ in 0..BATCHES_MAX {
-        let (settings, now) = (office.settings(), office.clock.now());
+        let moment = Moment::of(office);
+        let now = moment.now;
         let mut agenda = office.steward.agenda();
         let snapshot = office.directory.snapshot();
-        agenda.follow(&snapshot, around(office, &settings, &snapshot, now));
+        agenda.follow(&snapshot, around(office, &moment, &snapshot));
         office.steward.brake(&mut agenda, &snapshot, now);
         let ids = agenda.begin(now, BATCH);
         drop(agenda);
         if ids.is_empty() {
             break;
         }
-        let put_off = carry_out(office, &settings, &ids, now, &mut moved);
+        let put_off = carry_out(office, &moment, &ids, &mut moved);
         let mut agenda = office.steward.agenda();
         // First the version that came of it, in which what was done has another time or none.
         let snapshot = office.directory.snapshot();
-        agenda.follow(&snapshot, around(office, &settings, &snapshot, now));
+        agenda.follow(&snapshot, around(office, &moment, &snapshot));
         for id in put_off {
             match snapshot.recipient(id) {
                 Some(recipient) => {
-                    let around = around(office, &settings, &snapshot, now);
+                    let around = around(office, &moment, &snapshot);
                     agenda.look_again(recipient, around, now.plus(PATIENCE));
                 }
                 None => agenda.forget(id),
@@ -230,17 +250,11 @@ pub fn next_due(office: &Office) -> Option<Timestamp> {
 
 /// Contents first, then one change for all, or one for each where they cannot go together. Gives those that are to be
 /// tried again later.
-fn carry_out(
-    office: &Office,
-    settings: &Settings,
-    ids: &[RecipientId],
-    now: Timestamp,
-    moved: &mut Vec<Moved>,
-) -> Vec<RecipientId> {
+fn carry_out(office: &Office, moment: &Moment, ids: &[RecipientId], moved: &mut Vec<Moved>) -> Vec<RecipientId> {
     let mut put_off = Vec::new();
     let emptied = empty(office, ids, &mut put_off);
     let ready: Vec<RecipientId> = ids.iter().copied().filter(|id| !put_off.contains(id)).collect();
-    let work = Work { office, settings, emptied: &emptied, now };
+    let work = Work { office, moment, emptied: &emptied };
     match work.step(&ready, moved, &mut put_off) {
         Ok(()) => return put_off,
         Err(error) if ready.len() == 1 => {
@@ -291,9 +305,8 @@ fn empty(
 
 struct Work<'a> {
     office: &'a Office,
-    settings: &'a Settings,
+    moment: &'a Moment,
     emptied: &'a BTreeMap<RecipientId, Option<String>>,
-    now: Timestamp,
 }
 
 impl Work<'_> {
@@ -328,8 +341,8 @@ impl Work<'_> {
 
     /// The next step of one; none when its time has not come after all, or when it leads nowhere.
     fn next(&self, snapshot: &Snapshot, recipient: &Recipient) -> Option<(Change, Moved)> {
-        let around = around(self.office, self.settings, snapshot, self.now);
-        let (_, errand) = errand(recipient, around).filter(|(at, _)| *at <= self.now)?;
+        let around = around(self.office, self.moment, snapshot);
+        let (_, errand) = errand(recipient, around).filter(|(at, _)| *at <= self.moment.now)?;
         let address = recipient.primary().to_string();
         let trigger = match errand {
             Errand::Forget => {

@@ -1,6 +1,7 @@
 //! The reconciler on the sample organisation, with a clock that the tests move and contents that can be in the way.
 
 mod brake;
+mod clock;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

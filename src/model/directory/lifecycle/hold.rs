@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Time;
 use crate::model::mail::Timestamp;
 
 /// More holds cannot be placed on one mailbox; Exchange supports 25 for each kind (likely). What follows from others by
@@ -16,8 +17,6 @@ use crate::model::mail::Timestamp;
 pub const HOLDS_MAX: usize = 64;
 /// The longest name of a hold, in octets.
 pub const HOLD_NAME_BYTES_MAX: usize = 64;
-/// How long a mailbox stays on hold after the last one was taken away (`DelayHoldApplied`).
-pub const DELAY_HOLD: Duration = Duration::from_secs(30 * DAY_SECONDS);
 /// How long a recovered mailbox keeps everything (spec T15).
 pub const RECOVERY_HOLD: Duration = Duration::from_secs(30 * DAY_SECONDS);
 
@@ -36,7 +35,7 @@ pub enum HoldKind {
     RetentionPolicy,
     /// A retention label on something in the mailbox.
     RetentionLabel,
-    /// `DelayHoldApplied`: what follows the last of the others for 30 days.
+    /// `DelayHoldApplied`: what follows the last of the others, for 30 days unless the configuration says otherwise.
     DelayHold,
     /// `RetentionHoldEnabled` and single item recovery, which a recovered mailbox has for 30 days.
     RecoveryHold,
@@ -105,15 +104,15 @@ pub struct Hold {
 impl Hold {
     /// When it ends by itself; none when it stands until somebody takes it away. `deleted` is when the mailbox was
     /// deleted: what keeps things for some days keeps the newest of them from then on.
-    pub fn ends_at(&self, deleted: Option<Timestamp>) -> Option<Timestamp> {
+    pub fn ends_at(&self, deleted: Option<Timestamp>, time: Time<'_>) -> Option<Timestamp> {
         match self.kind {
-            HoldKind::DelayHold => Some(self.since.plus(DELAY_HOLD)),
-            HoldKind::RecoveryHold => Some(self.since.plus(RECOVERY_HOLD)),
+            HoldKind::DelayHold => time.calendar.after(self.since, time.delay_hold),
+            HoldKind::RecoveryHold => time.calendar.after(self.since, RECOVERY_HOLD),
             HoldKind::LitigationHold
             | HoldKind::InPlaceHold
             | HoldKind::EDiscoveryHold
             | HoldKind::RetentionPolicy
-            | HoldKind::RetentionLabel => Some(deleted?.plus(days(self.days?))),
+            | HoldKind::RetentionLabel => time.calendar.after(deleted?, days(self.days?)),
         }
     }
 }
@@ -197,7 +196,7 @@ pub enum HoldError {
     #[error("an in-place-hold can no longer be created, only imported; use an ediscovery-hold or a retention-policy")]
     NoLongerMade,
     /// It follows from something else.
-    #[error("a {0} follows from what was before it by itself, for 30 days")]
+    #[error("a {0} follows from what was before it by itself")]
     Consequence(HoldKind),
     /// There are too many.
     #[error("a mailbox has at most {HOLDS_MAX} holds, and may be excluded from as many policies")]
@@ -246,7 +245,7 @@ impl Holds {
         self.placed.is_empty() && self.excluded.is_empty()
     }
 
-    /// Places a hold. `hold.since` is the time of now; what is over by then is forgotten.
+    /// Places a hold.
     ///
     /// # Errors
     /// The hold stands already, is made by no command, or is beyond what is kept; then nothing alters.
@@ -265,7 +264,6 @@ impl Holds {
         if !kind.is_consequence() && self.placed_by_somebody() >= HOLDS_MAX {
             return Err(HoldError::TooMany);
         }
-        self.forget_what_is_over(hold.since);
         self.placed.push(hold);
         Ok(())
     }
@@ -280,7 +278,6 @@ impl Holds {
             return Err(HoldError::NotPlaced { kind, name: name.into() });
         };
         let lifted = self.placed.remove(position);
-        self.forget_what_is_over(now);
         if !kind.is_consequence() && self.placed_by_somebody() == 0 && after == AfterLast::DelayHold {
             self.placed.retain(|hold| hold.kind != HoldKind::DelayHold);
             self.placed.push(Hold { kind: HoldKind::DelayHold, name: "".into(), since: now, days: None });
@@ -346,21 +343,17 @@ impl Holds {
         self.placed.iter().filter(|hold| !hold.kind.is_consequence()).count()
     }
 
-    fn forget_what_is_over(&mut self, now: Timestamp) {
-        self.placed.retain(|hold| !hold.kind.is_consequence() || hold.ends_at(None).is_none_or(|end| end > now));
-    }
-
     /// How long the longest hold keeps the mailbox, which was deleted then or is in use.
-    pub fn keep(&self, organisation: &[OrganisationRetention], deleted: Option<Timestamp>, now: Timestamp) -> Kept {
+    pub fn keep(&self, organisation: &[OrganisationRetention], deleted: Option<Timestamp>, time: Time<'_>) -> Kept {
         let until = |end: Option<Timestamp>| match end {
             None => Kept::ForEver,
-            Some(end) if end > now => Kept::Until(end),
+            Some(end) if end > time.now => Kept::Until(end),
             Some(_) => Kept::NotAtAll,
         };
-        let own = self.placed.iter().map(|hold| until(hold.ends_at(deleted)));
+        let own = self.placed.iter().map(|hold| until(hold.ends_at(deleted, time)));
         let policies = organisation.iter().filter(|policy| !self.excluded.contains(&policy.name));
-        let policies =
-            policies.map(|policy| until(deleted.zip(policy.days).map(|(deleted, number)| deleted.plus(days(number)))));
+        let end = |policy: &OrganisationRetention| time.calendar.after(deleted?, days(policy.days?));
+        let policies = policies.map(|policy| until(end(policy)));
         own.chain(policies).max().unwrap_or(Kept::NotAtAll)
     }
 }

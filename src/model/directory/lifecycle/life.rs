@@ -8,6 +8,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Lifecycle;
+use super::calendar::{Calendar, Time};
 use super::hold::{Hold, HoldKind, Kept};
 use super::machine::{Effect, Facts, LifecycleError, State, Step, Trigger, step};
 use crate::model::directory::provisioning::{
@@ -28,13 +29,15 @@ pub struct Periods {
     pub deleted_user: Duration,
     /// A licence that is taken with delay (T23).
     pub delicensing: Duration,
+    /// What was on hold, after the last hold was lifted (`DelayHoldApplied`, spec section 7.4).
+    pub delay_hold: Duration,
 }
 
 impl Periods {
     /// Thirty days each, as in the cloud.
     pub const USUAL: Self = {
         let month = Duration::from_secs(30 * 24 * 3600);
-        Self { disconnected: month, soft_deleted: month, deleted_user: month, delicensing: month }
+        Self { disconnected: month, soft_deleted: month, deleted_user: month, delicensing: month, delay_hold: month }
     };
 }
 
@@ -57,6 +60,15 @@ pub struct Surroundings<'a> {
     pub home: &'a str,
     /// The time.
     pub now: Timestamp,
+    /// When the server was there to see it pass.
+    pub calendar: &'a Calendar,
+}
+
+impl<'a> Surroundings<'a> {
+    /// What holds depend on.
+    pub const fn time(&self) -> Time<'a> {
+        Time { now: self.now, calendar: self.calendar, delay_hold: self.periods.delay_hold }
+    }
 }
 
 /// What only the caller can say of a step; all false unless it matters.
@@ -105,13 +117,13 @@ impl Recipient {
     }
 
     /// How long the longest hold keeps its contents.
-    pub fn kept(&self, organisation: &Organisation, now: Timestamp) -> Kept {
+    pub fn kept(&self, around: Surroundings<'_>) -> Kept {
         let none = super::hold::Holds::default();
         let holds = self.provisioning.as_ref().map_or(&none, |provisioning| &provisioning.holds);
         // A policy for everybody holds mailboxes; what has none has nothing to hold.
         let policies: &[_] =
-            if self.recipient_type.is_mailbox() { &organisation.retention_policies } else { Default::default() };
-        holds.keep(policies, self.at_rest_since(), now)
+            if self.recipient_type.is_mailbox() { &around.organisation.retention_policies } else { Default::default() };
+        holds.keep(policies, self.at_rest_since(), around.time())
     }
 
     /// Since when nothing new can come into a mailbox that is kept: what keeps things for some days counts from then.
@@ -285,10 +297,12 @@ fn facts(recipient: &Recipient, around: Surroundings<'_>, said: Said) -> Facts {
     let counts = around.licensing == Licensing::Counts;
     let none = Provisioning::default();
     let provisioning = recipient.provisioning.as_deref().unwrap_or(&none);
-    let gone = |since: Timestamp| around.now >= since.plus(around.periods.deleted_user);
+    let gone = |since: Timestamp| {
+        around.calendar.after(since, around.periods.deleted_user).is_some_and(|end| around.now >= end)
+    };
     let has_archive = provisioning.archive.is_some_and(|archive| archive.disabled.is_none());
     Facts {
-        on_hold: recipient.kept(around.organisation, around.now) != Kept::NotAtAll,
+        on_hold: recipient.kept(around) != Kept::NotAtAll,
         licensed: counts && recipient.has_licences(),
         needs_licence: counts && needs_licence(kind),
         delicensing_delayed: around.organisation.delayed_delicensing_enabled,
@@ -341,17 +355,19 @@ pub fn due(recipient: &Recipient, around: Surroundings<'_>) -> Option<(Timestamp
         return Some((around.now, trigger));
     }
     let provisioning = recipient.provisioning.as_deref();
-    let after_holds = |at: Timestamp| match recipient.kept(around.organisation, around.now) {
+    let after_holds = |at: Timestamp| match recipient.kept(around) {
         Kept::NotAtAll => Some(at),
         Kept::Until(end) => Some(at.max(end)),
         Kept::ForEver => None,
     };
     match recipient.lifecycle {
         Lifecycle::Disconnected { since } => {
-            Some((after_holds(since.plus(around.periods.disconnected))?, Trigger::PeriodOver))
+            let end = around.calendar.after(since, around.periods.disconnected)?;
+            Some((after_holds(end)?, Trigger::PeriodOver))
         }
         Lifecycle::SoftDeleted { since } => {
-            Some((after_holds(since.plus(around.periods.soft_deleted))?, Trigger::PeriodOver))
+            let end = around.calendar.after(since, around.periods.soft_deleted)?;
+            Some((after_holds(end)?, Trigger::PeriodOver))
         }
         // A clock that stepped back makes nobody wait.
         Lifecycle::Inactive { since } => Some((after_holds(since.min(around.now))?, Trigger::HoldsEnded)),
@@ -363,7 +379,7 @@ pub fn due(recipient: &Recipient, around: Surroundings<'_>) -> Option<(Timestamp
                 return Some((after_holds(error.since.min(around.now))?, Trigger::HoldsEnded));
             }
             let since = provisioning.delicensed?;
-            Some((since.plus(around.periods.delicensing), Trigger::DelicensingDue))
+            Some((around.calendar.after(since, around.periods.delicensing)?, Trigger::DelicensingDue))
         }
         Lifecycle::NoMailbox | Lifecycle::AwaitingMigration | Lifecycle::StaleAttributes | Lifecycle::Purged => None,
     }

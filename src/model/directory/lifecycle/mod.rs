@@ -1,8 +1,10 @@
 //! Where a mailbox stands between creation and purge (spec section 7.2).
 //!
 //! Here are the states that mail flow and sign-in obey. [`machine`] has the transitions and their guards, [`table`]
-//! their rows, [`life`] lets objects take them, [`hold`] has what keeps contents, [`document`] prints it all.
+//! their rows, [`life`] lets objects take them, [`hold`] has what keeps contents, [`calendar`] counts the days,
+//! [`document`] prints it all.
 
+pub mod calendar;
 pub mod document;
 pub mod hold;
 pub mod life;

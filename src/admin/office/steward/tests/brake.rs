@@ -39,7 +39,7 @@ fn confirm(scene: &Scene, cause: Cause) -> String {
 
 fn list(scene: &Scene, question: LifeQuestion) -> Vec<crate::admin::office::LifeView> {
     match scene.ask(Request::LifeQuestion(question)) {
-        Response::Lives { lives } => lives,
+        Response::Lives { lives, .. } => lives,
         other => panic!("{other:?}"),
     }
 }
