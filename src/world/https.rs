@@ -1,8 +1,12 @@
-//! Fetches one small text over HTTPS, as the policies of other domains need it (RFC 8461 section 3.3).
+//! Fetches one small text over HTTPS, as the policies of other domains need it (RFC 8461 section 3.3), and posts to web
+//! servers that the operator named.
 //!
 //! It promises an answer within a bounded time and from bounded memory, whatever the other side sends; that the host
 //! has proved its name; that no redirect is followed and no cache believed; and that a stranger's DNS cannot send us to
 //! this machine's loopback interface.
+
+mod post;
+mod url;
 
 use core::future::Future;
 use core::pin::{Pin, pin};
@@ -18,6 +22,8 @@ use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+pub use self::post::{Post, PostAnswer, Posting, Posts};
+pub use self::url::{HttpsUrl, UrlError, encoded};
 use super::network::{Dialer, Stream};
 use super::resolver::Resolver;
 use super::tls::server_name;
@@ -54,7 +60,7 @@ pub trait Texts: Send + Sync {
 /// How far a fetch may go.
 #[derive(Clone, Debug)]
 pub struct HttpsOptions {
-    /// The port: 443, but in tests.
+    /// The port where texts are fetched: 443, but in tests. What is posted goes to the port of its address.
     pub port: u16,
     /// Whether loopback addresses may be asked, as tests need.
     pub loopback_allowed: bool,
@@ -84,7 +90,7 @@ impl HttpsClient {
     }
 
     async fn get(&self, host: &str, path: &str) -> Result<Vec<u8>, String> {
-        let stream = self.connect(host).await?;
+        let stream = self.connect(host, None, self.options.port).await?;
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
         let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(words)?;
@@ -107,13 +113,17 @@ impl HttpsClient {
         exchange.await
     }
 
-    async fn connect(&self, host: &str) -> Result<Box<dyn Stream>, String> {
+    /// A connection to a host that has proved its name; `address` where the host is one.
+    async fn connect(&self, host: &str, address: Option<IpAddr>, port: u16) -> Result<Box<dyn Stream>, String> {
         let name = server_name(host).ok_or("it is no host name")?;
-        let addresses = self.resolver.addresses(host).await.map_err(words)?;
+        let addresses = match address {
+            Some(address) => vec![address],
+            None => self.resolver.addresses(host).await.map_err(words)?,
+        };
         let mut reason = "it has no address".to_owned();
         for address in addresses.into_iter().filter(|address| self.may_ask(*address)).take(ADDRESSES_TRIED_MAX) {
             let attempt = async {
-                let address = SocketAddr::new(address, self.options.port);
+                let address = SocketAddr::new(address, port);
                 let stream = self.dialer.dial(address, None, CONNECT_TIMEOUT).await.map_err(words)?;
                 TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await.map_err(words)
             };

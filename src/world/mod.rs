@@ -11,6 +11,7 @@ pub mod offload;
 pub mod password;
 pub mod random;
 pub mod resolver;
+pub mod secret;
 pub mod tls;
 
 pub use clock::{Clock, ManualClock, SystemClock};

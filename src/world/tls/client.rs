@@ -1,5 +1,6 @@
 //! How we speak TLS to other hosts: opportunistically, where any certificate beats clear text, or verified.
 
+use core::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::judged::{CertificateRule, judged_by};
-use super::{TlsSetupError, provider};
+use super::{CertificateStore, TlsSetupError, provider};
 use crate::model::mail::Domain;
 
 /// Whose signature makes a server's certificate good.
@@ -41,6 +42,44 @@ pub fn verified(roots: &Roots) -> Result<Arc<ClientConfig>, TlsSetupError> {
         .with_root_certificates(root_store(roots)?)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// How to speak TLS with a certificate of our own, so that the other side knows who we are. Two are equal when they are
+/// the same one.
+#[derive(Clone)]
+pub struct Identity(Arc<ClientConfig>);
+
+impl Identity {
+    /// As [`verified`], and with the first certificate of `store`, as it is at the moment of the handshake.
+    ///
+    /// # Errors
+    /// As [`verified`].
+    pub fn new(roots: &Roots, store: Arc<CertificateStore>) -> Result<Self, TlsSetupError> {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .with_root_certificates(root_store(roots)?)
+            .with_client_cert_resolver(store);
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// What a handshake needs.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Identity {}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Identity")
+    }
 }
 
 /// The authorities by which certificates are judged.

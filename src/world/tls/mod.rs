@@ -18,7 +18,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 pub use authorities::Authorities;
-pub use client::{Roots, opportunistic, server_name, verified};
+pub use client::{Identity, Roots, opportunistic, server_name, verified};
 pub use dane::{DaneNames, dane};
 pub use development::{DevelopmentOutcome, ensure_development_certificates};
 pub use server::server_config;
