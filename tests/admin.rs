@@ -11,7 +11,7 @@ use franking::admin::office::{
     Progress,
 };
 use franking::admin::socket;
-use franking::config::Config;
+use franking::config::{Config, TokenConfig};
 use franking::model::directory::document::Document;
 use franking::model::directory::{PasswordHash, Snapshot};
 use franking::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
@@ -31,6 +31,10 @@ impl Premises for Locked {
 
     fn repair(&self, _: &Path) -> Result<Vec<Defect>, Failure> {
         Ok(Vec::new())
+    }
+
+    fn try_token(&self, _: &Config, _: &TokenConfig) -> Result<(), String> {
+        Err("nothing is asked here".to_owned())
     }
 }
 

@@ -5,6 +5,7 @@
 mod lifecycle;
 mod names;
 mod routes;
+mod tokens;
 mod transport;
 
 use std::io::Write as _;
@@ -73,8 +74,16 @@ impl CheckReport {
     }
 }
 
-/// Checks the configuration at `path` and what it leads to. `at` is the administration socket.
-pub fn check(path: &Path, config: &Config, at: &Path, premises: &dyn Premises, now: Timestamp) -> CheckReport {
+/// Checks the configuration at `path` and what it leads to. `at` is the administration socket. `online` asks token
+/// endpoints, too, which is the one thing that others notice.
+pub fn check(
+    path: &Path,
+    config: &Config,
+    at: &Path,
+    premises: &dyn Premises,
+    now: Timestamp,
+    online: bool,
+) -> CheckReport {
     let mut report = CheckReport::default();
     let profile = format!("{}, profile {:?}", path.display(), config.profile);
     report.put("configuration", Verdict::Ok, profile, "");
@@ -84,7 +93,8 @@ pub fn check(path: &Path, config: &Config, at: &Path, premises: &dyn Premises, n
         port(listener, running, &mut report);
     }
     hostname(config, &mut report);
-    routes::routes(config, &mut report);
+    routes::routes(config, now, &mut report);
+    tokens::tokens(config, online.then_some(premises), &mut report);
     transport::transport(config, &mut report);
     disk(&config.data, &config.queue, &mut report);
     directory(path, config, at, running, premises, &mut report);
@@ -279,7 +289,7 @@ mod tests {
     fn report(text: &str, data: &Path) -> CheckReport {
         let path = data.join("franking.toml");
         let config = Config::parse(text, &path).unwrap();
-        check(&path, &config, &data.join("admin.sock"), &InMemory::default(), Timestamp::EPOCH)
+        check(&path, &config, &data.join("admin.sock"), &InMemory::default(), Timestamp::EPOCH, true)
     }
 
     fn of<'a>(report: &'a CheckReport, subject: &str) -> Vec<&'a Finding> {

@@ -19,8 +19,8 @@ use crate::model::policy::moderation::Awaited;
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
     Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Moderated, Notify, Occasion, Permit,
-    Posting, Proof, Refusal, Route, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author,
-    authorship, auto_reply, expand, quota, sent_items, sign_in,
+    Posting, Proof, Refusal, Route, RoutePattern, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit,
+    admit_any, author, authorship, auto_reply, expand, quota, sent_items, sign_in,
 };
 use crate::model::smtp::replies::Answer;
 
@@ -448,6 +448,12 @@ impl Session<'_> {
         })
     }
 
+    /// The way that the configuration has for a copy.
+    fn route_of(&self, delivery: &Delivery, address: &Address) -> Option<(&RoutePattern, &str)> {
+        let found = self.settings.routes.find(delivery.reverse_path.address(), address.domain());
+        found.map(|(pattern, way)| (pattern, &**way))
+    }
+
     fn delivery(&self, delivery: &Delivery) -> String {
         let place = match &delivery.to {
             Destination::Mailbox(id) => {
@@ -455,7 +461,7 @@ impl Session<'_> {
                 format!("into the mailbox of {}", owner.unwrap_or_default())
             }
             Destination::PostmasterMailbox => "into the server's own postmaster mailbox".to_owned(),
-            Destination::Relay { address, route: Route::Domain } => match self.settings.routes.find(address.domain()) {
+            Destination::Relay { address, route: Route::Domain } => match self.route_of(delivery, address) {
                 Some((pattern, way)) => format!("out to {address}, by the route for {pattern}: {way}"),
                 None => format!("out to {address}, by the mail exchangers of {}", address.domain()),
             },

@@ -12,6 +12,7 @@
 //! trace/           who sent what to whom, by day; may be deleted while the server is stopped
 //! keys/            secrets that this server made for itself
 //! mta-sts/         what other domains have promised about the way to them
+//! tokens/          refresh tokens that providers gave in exchange for the configured ones
 //! admin.sock       where commands reach the running server
 //! ```
 
@@ -121,6 +122,11 @@ impl DataDirectory {
     /// MTA-STS policies of other domains.
     pub fn mta_sts(&self) -> PathBuf {
         self.root.join("mta-sts")
+    }
+
+    /// Refresh tokens that were exchanged.
+    pub fn tokens(&self) -> PathBuf {
+        self.root.join("tokens")
     }
 
     /// Bodies that are still being received.

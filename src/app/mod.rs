@@ -10,6 +10,7 @@ mod intake;
 mod keys;
 mod logging;
 mod mailboxes;
+mod outbound;
 mod premises;
 mod quotas;
 mod ready;

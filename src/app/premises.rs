@@ -8,12 +8,13 @@ use super::data::DataDirectory;
 use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
 use super::keys::{self, KeyCounter};
 use super::mailboxes::{MailboxCounter, MailboxesAtRest};
+use super::outbound;
 use super::stores::{Stores, StoresError, World, open_directory, open_queue, open_tally, open_trace};
 use super::trace::TraceCounter;
 use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
 use crate::admin::office::{Custody, Failure, Office, Progress, Steward};
-use crate::config::Config;
+use crate::config::{Config, TokenConfig};
 use crate::store::Hands;
 use crate::store::accesses::AccessLog;
 use crate::store::answered::AnsweredSenders;
@@ -97,6 +98,12 @@ impl Premises for Program {
         }
         progress(step("done", 3));
         Ok(defects)
+    }
+
+    fn try_token(&self, config: &Config, token: &TokenConfig) -> Result<(), String> {
+        refuse_other_users(&config.data).map_err(|failure| failure.message)?;
+        let world = World::of_the_system().map_err(|error| error.to_string())?;
+        outbound::try_token(&world, config, token)
     }
 
     fn repair(&self, data: &Path) -> Result<Vec<Defect>, Failure> {

@@ -1,20 +1,23 @@
-//! The ways of the configuration as delivery takes them, with the passwords read from their files.
+//! The ways of the configuration as delivery takes them, with passwords, certificates and tokens.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::config::{OutboundConfig, RelayTls, RouteWay};
-use crate::delivery::exchanger::{HopSecurity, SmartHost};
-use crate::delivery::outgoing::Way;
+use super::serve::ServeError;
+use crate::config::{OutboundConfig, RelayProof, RelayTls, RouteWay, TokenAuth};
+use crate::delivery::exchanger::{HopSecurity, SignIn, SmartHost, TokenSignIn};
+use crate::delivery::outgoing::{Gate, Uplink, Way};
 use crate::delivery::relay_agent::ReuseOptions;
+use crate::delivery::tokens::TokenSource;
 use crate::model::mail::Domain;
 use crate::model::policy::RouteTable;
 use crate::model::queue::Limits;
-use crate::model::smtp::client::{Credentials, Secret};
-use crate::world::disk::read_regular;
-
-/// The longest file that can hold a password, in octets.
-const PASSWORD_FILE_BYTES_MAX: u64 = 64 * 1024;
+use crate::model::smtp::client::{Credentials, Secret, TokenMechanism};
+use crate::world::Clock;
+use crate::world::secret::first_line;
+use crate::world::tls::{CertificateStore, Identity, Roots};
 
 /// A password that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -28,54 +31,96 @@ pub struct PasswordError {
     pub source: io::Error,
 }
 
-/// All ways of the configuration. Reads the password files; blocks.
-///
-/// # Errors
-/// [`PasswordError`] for the first file that cannot be read or holds no password.
-pub(super) fn ways(configured: &RouteTable<RouteWay>) -> Result<RouteTable<Way>, PasswordError> {
-    configured.try_map(|way| {
+/// What the ways are made with.
+pub(super) struct Builder<'a> {
+    /// The tokens of the configuration, by name.
+    pub(super) tokens: &'a BTreeMap<Box<str>, Arc<TokenSource>>,
+    /// Who vouches for hosts to which a certificate is shown.
+    pub(super) roots: &'a Roots,
+    /// The time.
+    pub(super) clock: &'a Arc<dyn Clock>,
+    /// The certificates that are shown to hosts, which are read again when they are renewed.
+    pub(super) certificates: Vec<Arc<CertificateStore>>,
+}
+
+impl Builder<'_> {
+    /// All ways of the configuration. Reads files; blocks.
+    ///
+    /// # Errors
+    /// For the first file that cannot be read, or is not what it should be.
+    pub(super) fn ways(&mut self, configured: &RouteTable<RouteWay>) -> Result<RouteTable<Way>, ServeError> {
+        // What is the same in the configuration is one: its password is read once, and its gate is shared.
+        let mut known: Vec<(&RouteWay, Way)> = Vec::new();
+        for (_, way) in configured.iter() {
+            if !known.iter().any(|(other, _)| *other == way) {
+                known.push((way, self.way(way)?));
+            }
+        }
+        Ok(configured.map(|way| {
+            let made = known.iter().find(|(other, _)| *other == way).map(|(_, made)| made.clone());
+            // Every one was made above.
+            made.unwrap_or(Way::Exchangers { verified: true })
+        }))
+    }
+
+    fn way(&mut self, way: &RouteWay) -> Result<Way, ServeError> {
         Ok(match way {
             RouteWay::Exchangers { verified } => Way::Exchangers { verified: *verified },
-            RouteWay::Host(host) => Way::Host(smart_host(host)?),
+            RouteWay::Host(configured) => {
+                let host = self.smart_host(configured)?;
+                let gate = Gate::new(&host.host, configured.connections_max, Arc::clone(self.clock));
+                Way::Host(Uplink { host, rewrite_sender: configured.rewrite_sender.clone(), gate: Arc::new(gate) })
+            }
         })
-    })
-}
-
-fn smart_host(configured: &crate::config::SmartHost) -> Result<SmartHost, PasswordError> {
-    let credentials = match &configured.credentials {
-        None => None,
-        Some((login, path)) => {
-            let password = password(path).map_err(|source| PasswordError { path: path.clone(), source })?;
-            Some(Credentials { login: login.clone(), secret: Secret::Password(password) })
-        }
-    };
-    let host = match &configured.host {
-        Domain::Literal(address) => address.to_string(),
-        name @ Domain::Name(_) => name.to_string(),
-    };
-    Ok(SmartHost {
-        host,
-        port: configured.port,
-        security: match configured.tls {
-            RelayTls::Required => HopSecurity::StartTls,
-            RelayTls::Opportunistic => HopSecurity::Opportunistic,
-            RelayTls::Implicit => HopSecurity::ImplicitTls,
-            RelayTls::None => HopSecurity::Plain,
-        },
-        credentials,
-    })
-}
-
-/// The first line of the file.
-fn password(path: &Path) -> io::Result<String> {
-    let invalid = |text| io::Error::new(io::ErrorKind::InvalidData, text);
-    let text =
-        String::from_utf8(read_regular(path, PASSWORD_FILE_BYTES_MAX)?).map_err(|_| invalid("it is not UTF-8"))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() || line.contains('\0') {
-        return Err(invalid("its first line is no password"));
     }
-    Ok(line.to_owned())
+
+    fn smart_host(&mut self, configured: &crate::config::SmartHost) -> Result<SmartHost, ServeError> {
+        let host = match &configured.host {
+            Domain::Literal(address) => address.to_string(),
+            name @ Domain::Name(_) => name.to_string(),
+        };
+        let identity = match &configured.certificate {
+            None => None,
+            Some(paths) => {
+                let store = Arc::new(CertificateStore::open(core::slice::from_ref(paths))?);
+                self.certificates.push(Arc::clone(&store));
+                Some(Identity::new(self.roots, store)?)
+            }
+        };
+        Ok(SmartHost {
+            host,
+            port: configured.port,
+            security: match configured.tls {
+                RelayTls::Required => HopSecurity::StartTls,
+                RelayTls::Opportunistic => HopSecurity::Opportunistic,
+                RelayTls::Implicit => HopSecurity::ImplicitTls,
+                RelayTls::None => HopSecurity::Plain,
+            },
+            sign_in: self.sign_in(configured)?,
+            identity,
+        })
+    }
+
+    fn sign_in(&self, configured: &crate::config::SmartHost) -> Result<Option<SignIn>, ServeError> {
+        let Some(credentials) = &configured.credentials else { return Ok(None) };
+        let login = credentials.login.clone();
+        Ok(match &credentials.proof {
+            RelayProof::Password(path) => {
+                let password = first_line(path).map_err(|source| PasswordError { path: path.clone(), source })?;
+                Some(SignIn::Fixed(Credentials { login, secret: Secret::Password(password) }))
+            }
+            RelayProof::Token { auth, name } => {
+                let mechanism = match auth {
+                    TokenAuth::Xoauth2 => TokenMechanism::Xoauth2,
+                    TokenAuth::OauthBearer => TokenMechanism::OauthBearer { port: configured.port },
+                };
+                // The configuration names no token that is not there.
+                self.tokens
+                    .get(name)
+                    .map(|tokens| SignIn::Token(TokenSignIn { login, mechanism, tokens: Arc::clone(tokens) }))
+            }
+        })
+    }
 }
 
 /// How much the queue lets out at once.
@@ -100,8 +145,18 @@ pub(super) const fn reuse(configured: &OutboundConfig) -> ReuseOptions {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::Config;
+    use crate::world::SystemClock;
+
+    fn ways(configured: &RouteTable<RouteWay>) -> Result<RouteTable<Way>, ServeError> {
+        let (tokens, roots) = (BTreeMap::new(), Roots::System);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let mut builder = Builder { tokens: &tokens, roots: &roots, clock: &clock, certificates: Vec::new() };
+        builder.ways(configured)
+    }
 
     fn config(more: &str, directory: &Path) -> Config {
         Config::parse(more, &directory.join("franking.toml")).unwrap()
@@ -118,10 +173,12 @@ mod tests {
         {
             std::fs::write(place.path().join("secret"), text).unwrap();
             let ways = ways(&config.routes).unwrap();
-            let (_, Way::Host(host)) = ways.find(&Domain::parse("fabrikam.example").unwrap()).unwrap() else {
+            let (_, Way::Host(uplink)) = ways.find(None, &Domain::parse("fabrikam.example").unwrap()).unwrap() else {
                 panic!()
             };
-            assert!(host.credentials.as_ref().unwrap().secret == Secret::Password(password.to_owned()));
+            let host = &uplink.host;
+            let Some(SignIn::Fixed(credentials)) = &host.sign_in else { panic!() };
+            assert!(credentials.secret == Secret::Password(password.to_owned()));
             assert_eq!((host.port, host.security), (587, HopSecurity::StartTls));
             let shown = format!("{ways:?} {:?} {:?}", config.routes, config.settings.routes);
             assert!(!shown.contains(password), "{shown}");

@@ -12,38 +12,32 @@ use tokio::net::UnixListener;
 
 use super::counts::Counters;
 use super::intake::Intake;
+use super::outbound;
 use super::premises;
 use super::quotas::QuotaKeeper;
-use super::routes::{self, PasswordError};
+use super::routes::PasswordError;
 use super::signals::{Asked, Signals};
 use super::steward;
 use super::stores::{Stores, StoresError, World};
-use super::transport;
 use crate::admin::office::Office;
 use crate::admin::socket::{self, SocketError};
 use crate::config::{Config, ListenerRole, ListenerTls};
-use crate::delivery::exchanger::ExchangerOptions;
 use crate::delivery::mailbox_agent::MailboxAgent;
 use crate::delivery::outbox::Outbox;
-use crate::delivery::outgoing::{Outgoing, Relay};
-use crate::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls as AgentTls};
+use crate::delivery::outgoing::Outgoing;
 use crate::delivery::worker::{self, Agents};
 use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
-use crate::world::network::{NetworkError, TcpDialer};
+use crate::world::network::NetworkError;
 use crate::world::tls::development::DevelopmentError;
 use crate::world::tls::{
-    CertificateError, CertificatePaths, CertificateStore, TlsSetupError, ensure_development_certificates,
-    opportunistic, server_config,
+    CertificateError, CertificatePaths, CertificateStore, TlsSetupError, ensure_development_certificates, server_config,
 };
 
 /// How often disk, certificates and address links are looked at.
 const ROUND: Duration = Duration::from_secs(1);
 /// Certificates are looked at once a minute: renewal tools need not know of this server.
 const ROUNDS_PER_CERTIFICATE_LOOK: u32 = 60;
-/// The longest that one attempt may take. With the wait for a verdict on a whole message it ends within the queue's
-/// lease: what counts as lost is tried again, and must not be under way still.
-const ATTEMPT_MAX: Duration = Duration::from_secs(45 * 60);
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +111,8 @@ pub struct Server {
     stores: Stores,
     services: Arc<Services<Intake>>,
     intake: Arc<Intake>,
-    certificates: Arc<CertificateStore>,
+    /// What is shown to clients, and to hosts on the way out.
+    certificates: Vec<Arc<CertificateStore>>,
     listeners: Vec<Listener>,
     agents: Arc<Agents>,
     socket: PathBuf,
@@ -162,7 +157,8 @@ impl Server {
         let mut settings = ServerSettings::of(&config);
         settings.policy = Arc::clone(&stores.settings);
         let services = Arc::new(Services::new(parts, settings));
-        let agents = agents(&world, &config, &stores, &options.way_out)?;
+        let (agents, shown) = agents(&world, &config, &stores, &options.way_out)?;
+        let certificates: Vec<_> = core::iter::once(certificates).chain(shown).collect();
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
         // Before the listeners: whoever finds the server's ports open may send it commands, or ask it to stop.
         let signals = Signals::listen()?;
@@ -228,19 +224,14 @@ impl Server {
         let delivery = tokio::spawn(worker::run(Arc::clone(&self.agents), asked(delivery_stop), drain));
         let quotas = Arc::new(self.quota_keeper());
         let lives = tokio::spawn(steward::run(Arc::clone(&self.office), stop.clone()));
-        let rounds = tokio::spawn(rounds(
-            Arc::clone(&self.intake),
-            Arc::clone(&self.certificates),
-            quotas,
-            self.world.clone(),
-            stop,
-        ));
+        let rounds =
+            tokio::spawn(rounds(Arc::clone(&self.intake), self.certificates.clone(), quotas, self.world.clone(), stop));
         supervise(sd_notify::NotifyState::Ready);
         loop {
             match self.signals.next().await {
                 Asked::Stop => break,
                 Asked::Reload => {
-                    let (certificates, world) = (Arc::clone(&self.certificates), self.world.clone());
+                    let (certificates, world) = (self.certificates.clone(), self.world.clone());
                     let _ = tokio::task::spawn_blocking(move || reload_certificates(&certificates, &world)).await;
                     self.reload_settings();
                 }
@@ -313,7 +304,7 @@ async fn asked(mut stop: Stop) {
 /// and the service manager's watchdog.
 async fn rounds(
     intake: Arc<Intake>,
-    certificates: Arc<CertificateStore>,
+    certificates: Vec<Arc<CertificateStore>>,
     quotas: Arc<QuotaKeeper>,
     world: World,
     mut stop: Stop,
@@ -324,7 +315,7 @@ async fn rounds(
             () = stop.asked() => return,
             () = tokio::time::sleep(ROUND) => {
                 round = round.wrapping_add(1);
-                let (intake, certificates, world) = (Arc::clone(&intake), Arc::clone(&certificates), world.clone());
+                let (intake, certificates, world) = (Arc::clone(&intake), certificates.clone(), world.clone());
                 let quotas = Arc::clone(&quotas);
                 let looked = tokio::task::spawn_blocking(move || {
                     intake.look();
@@ -350,13 +341,14 @@ fn supervise(state: sd_notify::NotifyState<'_>) {
 }
 
 /// Certificates that changed are shown to the next client; a bad new one keeps the old.
-fn reload_certificates(certificates: &CertificateStore, world: &World) {
-    let report = certificates.reload(world.clock.now());
-    for path in &report.replaced {
-        tracing::info!(path = %path.display(), "a new certificate is in use");
-    }
-    for error in &report.kept {
-        tracing::error!(%error, "a new certificate cannot be used; the old one stays");
+fn reload_certificates(certificates: &[Arc<CertificateStore>], world: &World) {
+    for report in certificates.iter().map(|certificates| certificates.reload(world.clock.now())) {
+        for path in &report.replaced {
+            tracing::info!(path = %path.display(), "a new certificate is in use");
+        }
+        for error in &report.kept {
+            tracing::error!(%error, "a new certificate cannot be used; the old one stays");
+        }
     }
 }
 
@@ -373,13 +365,22 @@ fn certificates(world: &World, config: &Config, fallback: &Path) -> Result<Arc<C
     Ok(Arc::new(CertificateStore::open(&configured)?))
 }
 
-fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> Result<Arc<Agents>, ServeError> {
-    let outgoing: Arc<dyn Outgoing> = match way_out {
-        WayOut::Outbox(directory) => Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?),
-        WayOut::Relay => Arc::new(relay(world, config, stores)?),
+/// What delivers, and the certificates that it shows to other hosts.
+fn agents(
+    world: &World,
+    config: &Config,
+    stores: &Stores,
+    way_out: &WayOut,
+) -> Result<(Arc<Agents>, Vec<Arc<CertificateStore>>), ServeError> {
+    let (outgoing, shown): (Arc<dyn Outgoing>, _) = match way_out {
+        WayOut::Outbox(directory) => (Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?), Vec::new()),
+        WayOut::Relay => {
+            let (relay, shown) = outbound::relay(world, config, stores)?;
+            (Arc::new(relay), shown)
+        }
     };
     let directory = Arc::clone(&stores.directory);
-    Ok(Arc::new(Agents {
+    let agents = Agents {
         queue: Arc::clone(&stores.queue),
         directory: Arc::new(move || directory.snapshot()),
         settings: Arc::clone(&stores.settings),
@@ -392,49 +393,13 @@ fn agents(world: &World, config: &Config, stores: &Stores, way_out: &WayOut) -> 
         clock: Arc::clone(&world.clock),
         random: Arc::clone(&world.random),
         host: config.hostname.to_string().into(),
-    }))
-}
-
-fn relay(world: &World, config: &Config, stores: &Stores) -> Result<Relay, ServeError> {
-    let resolver = transport::resolver(&config.transport).map_err(|error| ServeError::Resolver(error.to_string()))?;
-    let ways = routes::ways(&config.routes)?;
-    let tls = AgentTls {
-        opportunistic: opportunistic()?,
-        // Without authorities only hosts that need none can be reached; the log of a delivery says so.
-        verified: transport::verified(&config.transport)?,
     };
-    let demands = transport::demands(world, &config.transport, &stores.data.mta_sts(), &resolver, &tls)?;
-    let options = RelayOptions {
-        own_name: config.hostname.clone(),
-        local_ipv4: None,
-        local_ipv6: None,
-        exchanger: ExchangerOptions {
-            own_names: vec![config.hostname.clone()],
-            own_addresses: config.listeners.iter().map(|listener| listener.address.ip()).collect(),
-            port: 25,
-            loopback_allowed: false,
-        },
-        patience_divisor: 1,
-        attempt_max: ATTEMPT_MAX,
-    };
-    let agent = RelayAgent::new(resolver, Arc::new(TcpDialer), Arc::clone(&world.random), tls, options);
-    Ok(Relay::new(
-        Arc::new(agent.reusing(routes::reuse(&config.queue.outbound)).heeding(demands).waiting(config.timeouts)),
-        ways,
-    ))
+    Ok((Arc::new(agents), shown))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::queue::Limits;
-    use crate::model::smtp::client::Step;
-
-    #[test]
-    fn an_attempt_ends_within_its_lease() {
-        let margin = Duration::from_secs(60);
-        assert!(ATTEMPT_MAX + Step::DataEnd.patience() + margin <= Limits::default().lease);
-    }
 
     #[tokio::test]
     async fn a_first_start_makes_its_data_directory_and_is_ready_for_commands() {

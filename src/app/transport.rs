@@ -34,7 +34,8 @@ pub(super) fn resolver(config: &TransportConfig) -> Result<Arc<dyn Resolver>, Re
     Ok(Arc::new(open(&config.name_servers, RESOLVER_TIMEOUT)?))
 }
 
-fn roots(config: &TransportConfig) -> Roots {
+/// Who vouches for other hosts.
+pub(super) fn roots(config: &TransportConfig) -> Roots {
     config.authorities.clone().map_or(Roots::System, Roots::File)
 }
 

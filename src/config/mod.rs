@@ -15,12 +15,16 @@ mod raw;
 mod report;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 mod validate;
 
 pub use network::{Network, NetworkError};
-pub use outbound::{OutboundConfig, RelayTls, RouteTls, RouteWay, SmartHost};
+pub use outbound::{
+    OutboundConfig, RelayAuth, RelayCredentials, RelayProof, RelayTls, RouteTls, RouteWay, SmartHost, TokenAuth,
+};
 pub use report::{ConfigError, ConfigErrors};
+pub use token::{TokenConfig, TokenFlow};
 pub use transport::TransportConfig;
 
 use crate::model::mail::Domain;
@@ -58,6 +62,8 @@ pub struct Config {
     /// The ways that mail to other systems takes, the smart host of `[relay]` among them as the way for all domains.
     /// What has no way here goes to the mail exchangers of its domain.
     pub routes: RouteTable<RouteWay>,
+    /// Access tokens, by which hosts on the way are signed in to; every name is there once.
+    pub tokens: Vec<TokenConfig>,
     /// What is heeded of the demands of recipients' domains, and who is asked for them.
     pub transport: TransportConfig,
     /// How long other hosts may take.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::model::mail::Domain;
+use crate::model::mail::{Address, Domain};
+use crate::world::tls::CertificatePaths;
 
 /// How a host that the operator named is spoken to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -48,8 +49,59 @@ pub struct SmartHost {
     pub port: u16,
     /// How it is spoken to.
     pub tls: RelayTls,
-    /// The login, and the file whose first line is the password.
-    pub credentials: Option<(String, PathBuf)>,
+    /// What it is signed in to with.
+    pub credentials: Option<RelayCredentials>,
+    /// The certificate by which it knows this server.
+    pub certificate: Option<CertificatePaths>,
+    /// The mailbox in whose name all mail goes there, where the host lets no other send.
+    pub rewrite_sender: Option<Address>,
+    /// Messages on their way there at once, to all domains together; as many as `[queue]` allows when unset.
+    pub connections_max: Option<usize>,
+}
+
+/// A login at a host, and what proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayCredentials {
+    /// The name; for a token the mailbox.
+    pub login: String,
+    /// What proves it.
+    pub proof: RelayProof,
+}
+
+/// What proves a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelayProof {
+    /// The file whose first line is the password.
+    Password(PathBuf),
+    /// An access token.
+    Token {
+        /// How it is given.
+        auth: TokenAuth,
+        /// The name of its `[[token]]`.
+        name: Box<str>,
+    },
+}
+
+/// How an access token is given to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenAuth {
+    /// As Exchange Online and Gmail take it.
+    Xoauth2,
+    /// RFC 7628.
+    OauthBearer,
+}
+
+/// What `auth` may say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelayAuth {
+    /// PLAIN or LOGIN, with a password.
+    #[default]
+    Password,
+    /// XOAUTH2, with a token.
+    Xoauth2,
+    /// OAUTHBEARER (RFC 7628), with a token.
+    OauthBearer,
 }
 
 /// A way for mail to other systems.
@@ -65,22 +117,42 @@ pub enum RouteWay {
 }
 
 impl fmt::Display for RouteWay {
-    /// The way in words: `by …`. Credentials are not among them.
+    /// The way in words: `by …`. Passwords are not among them.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port, tls) = match self {
+        match self {
             Self::Exchangers { verified: true } => {
-                return formatter.write_str("the mail exchangers of the domain, with verified TLS");
+                formatter.write_str("the mail exchangers of the domain, with verified TLS")
             }
-            Self::Exchangers { verified: false } => return formatter.write_str("the mail exchangers of the domain"),
-            Self::Host(SmartHost { host, port, tls, .. }) => (host, port, tls),
-        };
+            Self::Exchangers { verified: false } => formatter.write_str("the mail exchangers of the domain"),
+            Self::Host(host) => host.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for SmartHost {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, tls, .. } = self;
         let tls = match tls {
             RelayTls::Required => "with verified TLS",
             RelayTls::Opportunistic => "with TLS if it is offered",
             RelayTls::Implicit => "with verified TLS from the first octet",
             RelayTls::None => "in clear text",
         };
-        write!(formatter, "the host {host}, port {port}, {tls}")
+        write!(formatter, "the host {host}, port {port}, {tls}")?;
+        if self.certificate.is_some() {
+            formatter.write_str(" and a client certificate")?;
+        }
+        if let Some(RelayCredentials { login, proof: RelayProof::Token { auth, name } }) = &self.credentials {
+            let auth = match auth {
+                TokenAuth::Xoauth2 => "XOAUTH2",
+                TokenAuth::OauthBearer => "OAUTHBEARER",
+            };
+            write!(formatter, ", signed in as {login} by {auth} with the token {name}")?;
+        }
+        match &self.rewrite_sender {
+            Some(mailbox) => write!(formatter, ", in the name of {mailbox}"),
+            None => Ok(()),
+        }
     }
 }
 

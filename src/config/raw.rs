@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayTls, RouteTls};
+use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayAuth, RelayTls, RouteTls};
 use crate::model::policy::settings::Wording;
 use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn, TooSoon};
 
@@ -26,7 +26,8 @@ pub(super) struct Raw {
     pub(super) limits: RawLimits,
     pub(super) quota: RawQuota,
     pub(super) relay: RawRelay,
-    pub(super) route: Vec<RawRoute>,
+    pub(super) route: Vec<Spanned<RawRoute>>,
+    pub(super) token: Vec<RawToken>,
     pub(super) queue: RawQueue,
     pub(super) trace: RawTrace,
     pub(super) lifecycle: RawLifecycle,
@@ -113,6 +114,12 @@ pub(super) struct RawRelay {
     pub(super) tls: Option<Spanned<RelayTls>>,
     pub(super) login: Option<Spanned<String>>,
     pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) auth: Option<Spanned<RelayAuth>>,
+    pub(super) token: Option<Spanned<String>>,
+    pub(super) certificate: Option<Spanned<PathBuf>>,
+    pub(super) key: Option<Spanned<PathBuf>>,
+    pub(super) rewrite_sender: Option<Spanned<String>>,
+    pub(super) connections_max: Option<Spanned<u64>>,
     pub(super) mta_sts: Option<bool>,
     pub(super) dane: Option<Spanned<bool>>,
     pub(super) name_servers: Option<Spanned<Vec<Spanned<String>>>>,
@@ -138,12 +145,44 @@ pub(super) struct RawTimeouts {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoute {
-    pub(super) domains: Spanned<Vec<Spanned<String>>>,
+    pub(super) domains: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) senders: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) host: Option<Spanned<String>>,
     pub(super) port: Option<Spanned<u64>>,
     pub(super) tls: Option<Spanned<RouteTls>>,
     pub(super) login: Option<Spanned<String>>,
     pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) auth: Option<Spanned<RelayAuth>>,
+    pub(super) token: Option<Spanned<String>>,
+    pub(super) certificate: Option<Spanned<PathBuf>>,
+    pub(super) key: Option<Spanned<PathBuf>>,
+    pub(super) rewrite_sender: Option<Spanned<String>>,
+    pub(super) connections_max: Option<Spanned<u64>>,
+}
+
+/// One `[[token]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawToken {
+    pub(super) name: Spanned<String>,
+    pub(super) flow: RawFlow,
+    pub(super) token_url: Spanned<String>,
+    pub(super) client_id: Spanned<String>,
+    pub(super) scope: Option<Spanned<String>>,
+    pub(super) client_secret_file: Option<Spanned<PathBuf>>,
+    pub(super) client_secret_env: Option<Spanned<String>>,
+    pub(super) client_secret_credential: Option<Spanned<String>>,
+    pub(super) refresh_token_file: Option<Spanned<PathBuf>>,
+    pub(super) refresh_token_env: Option<Spanned<String>>,
+    pub(super) refresh_token_credential: Option<Spanned<String>>,
+}
+
+/// How a token is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawFlow {
+    ClientCredentials,
+    RefreshToken,
 }
 
 /// Attempts and their end, and what may be under way at once.

@@ -145,12 +145,21 @@ level = "debug"
 "#;
 
 fn way(config: &Config, domain: &str) -> Option<(String, RouteWay)> {
-    let found = config.routes.find(&Domain::parse(domain).unwrap());
+    let found = config.routes.find(None, &Domain::parse(domain).unwrap());
     found.map(|(pattern, way)| (pattern.to_string(), way.clone()))
 }
 
 fn host(name: &str, port: u16, tls: RelayTls, credentials: Option<(String, PathBuf)>) -> RouteWay {
-    RouteWay::Host(SmartHost { host: Domain::parse(name).unwrap(), port, tls, credentials })
+    let credentials = credentials.map(|(login, file)| RelayCredentials { login, proof: RelayProof::Password(file) });
+    RouteWay::Host(SmartHost {
+        host: Domain::parse(name).unwrap(),
+        port,
+        tls,
+        credentials,
+        certificate: None,
+        rewrite_sender: None,
+        connections_max: None,
+    })
 }
 
 #[test]
@@ -376,7 +385,7 @@ fn a_route_that_leads_nowhere_is_refused_with_its_cure() {
             "domains = [\"a.example\", \"A.example\"]\nhost = \"h\"",
             ":2: route[1].domains[2]: \"A.example\": has a route already; remove one of the two",
         ),
-        ("host = \"h\"", ":1: route[1]: missing field `domains`"),
+        ("host = \"h\"", ":1: route[1]: a route for no domain and no sender; name them"),
         ("domains = [\"a.example\"]\nhost = \"h\"\ntls = \"tls\"", ":4: route[1].tls: unknown value `tls`"),
     ] {
         let text = problem(&format!("[[route]]\n{route}"));

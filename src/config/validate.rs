@@ -21,6 +21,8 @@ use crate::world::tls::CertificatePaths;
 mod limits;
 mod outbound;
 mod quota;
+mod relay;
+mod tokens;
 mod transport;
 
 const DATA_DEFAULT: &str = "/var/lib/franking";
@@ -57,7 +59,8 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let mut judge = Judge { text, file, problems: Vec::new() };
     let transport = judge.transport(&mut raw.relay);
     let timeouts = judge.timeouts(core::mem::take(&mut raw.relay.timeouts));
-    let routes = judge.routes(raw.relay, raw.route);
+    let tokens = judge.tokens(raw.token);
+    let routes = judge.routes(raw.relay, raw.route, &tokens);
     let profile = Settings::of(raw.profile);
     let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
     let config = Config {
@@ -74,6 +77,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         certificates: judge.certificates(raw.tls),
         limits,
         routes,
+        tokens,
         transport,
         timeouts,
         queue: judge.queue(raw.profile, raw.queue),

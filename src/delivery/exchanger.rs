@@ -7,15 +7,18 @@
 mod demand;
 pub mod mta_sts;
 pub mod policy_cache;
+mod sign_in;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 pub use self::demand::{DaneDemand, Demand, TransportSecurity};
+pub use self::sign_in::{SignIn, TokenSignIn};
 use crate::model::mail::{Domain, EnhancedStatus};
-use crate::model::smtp::client::{Credentials, Outcome, Trouble};
+use crate::model::smtp::client::{Outcome, Trouble};
 use crate::world::Random;
 use crate::world::resolver::{MxAnswer, Resolver};
+use crate::world::tls::Identity;
 
 /// Addresses tried for one message in one attempt; a domain with more of them must be content with the first.
 pub const CANDIDATES_MAX: usize = 8;
@@ -44,7 +47,9 @@ pub struct SmartHost {
     /// How the connection is protected.
     pub security: HopSecurity,
     /// What to sign in with.
-    pub credentials: Option<Credentials>,
+    pub sign_in: Option<SignIn>,
+    /// The certificate to show there.
+    pub identity: Option<Identity>,
 }
 
 /// How a connection to another host is protected.
@@ -87,6 +92,8 @@ pub struct Candidate {
     pub security: HopSecurity,
     /// What the recipient's domain demands, which `security` takes account of.
     pub demand: Demand,
+    /// The certificate that it is shown.
+    pub identity: Option<Identity>,
 }
 
 /// The hosts to try for `route`, best first, at least one and at most [`CANDIDATES_MAX`].
@@ -150,6 +157,7 @@ async fn smart_host_candidates(smart_host: &SmartHost, resolver: &dyn Resolver) 
         address: SocketAddr::new(address, *port),
         security: smart_host.security,
         demand: Demand::None,
+        identity: smart_host.identity.clone(),
     };
     Ok(addresses.into_iter().take(CANDIDATES_MAX).map(candidate).collect())
 }
@@ -158,7 +166,8 @@ fn literal_candidate(address: IpAddr, options: &ExchangerOptions) -> Result<Vec<
     match judge(address, options) {
         Fit::Usable => {
             let (host, address) = (address.to_string(), SocketAddr::new(address, options.port));
-            Ok(vec![Candidate { host, address, security: HopSecurity::Opportunistic, demand: Demand::None }])
+            let (security, demand) = (HopSecurity::Opportunistic, Demand::None);
+            Ok(vec![Candidate { host, address, security, demand, identity: None }])
         }
         Fit::Own => Err(failed(EnhancedStatus(5, 4, 6), format!("the address [{address}] is this server's own"))),
         Fit::Unusable => Err(failed(EnhancedStatus(5, 4, 4), format!("mail cannot be sent to [{address}]"))),
@@ -256,7 +265,8 @@ async fn usable_addresses(
         match demands.demand(domain, host, &answer, resolver).await {
             Ok(demand) => found.extend(usable.into_iter().map(|address| {
                 let (host, address) = (host.clone(), SocketAddr::new(address, options.port));
-                (*preference, Candidate { host, address, security: demand.security(), demand: demand.clone() })
+                let (security, demand) = (demand.security(), demand.clone());
+                (*preference, Candidate { host, address, security, demand, identity: None })
             })),
             Err(trouble) => {
                 tracing::warn!(domain = domain.name, %trouble, "a host gets no mail: it cannot be what is demanded");

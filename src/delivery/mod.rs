@@ -13,4 +13,5 @@ pub mod relay_agent;
 mod replying;
 mod reporting;
 mod throttle;
+pub mod tokens;
 pub mod worker;

@@ -1,14 +1,20 @@
 //! The way out of this machine: to the next host, or, in a demonstration, into a directory.
 
+mod gate;
+mod rewritten;
+
 use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
 use tracing::Instrument as _;
 
+pub use self::gate::Gate;
+use self::rewritten::Rewritten;
 use super::exchanger::{HopSecurity, Route as NextHop, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
-use crate::model::mail::{EnhancedStatus, ForwardPath, Reply, Timestamp};
+use crate::model::mail::borrowed_name::in_the_name_of;
+use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
 use crate::model::policy::{Route, RouteTable};
 use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome, QueueId};
 use crate::model::smtp::client::{self, Cause, OutboundMessage, OutboundRecipient, Trouble};
@@ -54,12 +60,30 @@ const PORT: u16 = 25;
 #[derive(Clone, Debug)]
 pub enum Way {
     /// To one host.
-    Host(SmartHost),
+    Host(Uplink),
     /// To the mail exchangers of the domain.
     Exchangers {
         /// Only over TLS, with a certificate for the exchanger's name.
         verified: bool,
     },
+}
+
+/// A host that the operator named, and on which terms it takes mail.
+#[derive(Clone)]
+pub struct Uplink {
+    /// The host.
+    pub host: SmartHost,
+    /// The mailbox in whose name all mail goes there; everybody's own without one. The null reverse-path stays null, so
+    /// that no report is reported about.
+    pub rewrite_sender: Option<Address>,
+    /// The way into the host, shared by all routes that lead there.
+    pub gate: Arc<Gate>,
+}
+
+impl core::fmt::Debug for Uplink {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_tuple("Uplink").field(&self.host).field(&self.rewrite_sender).finish()
+    }
 }
 
 /// The way out by SMTP.
@@ -75,32 +99,75 @@ impl Relay {
     }
 }
 
+/// Where a message goes next.
+enum Next {
+    /// To a host of the configuration, on its terms.
+    Uplink(Uplink),
+    /// Elsewhere.
+    Hop(NextHop),
+}
+
 /// Where a hop leads; none for those that stay here. What the directory says of a domain goes before the configuration.
-fn next_hop(ways: &RouteTable<Way>, hop: &Hop) -> Option<NextHop> {
-    match hop {
-        Hop::Relay { route: Route::NextHost(host), .. } => Some(NextHop::SmartHost(next_host(host))),
+fn next_hop(ways: &RouteTable<Way>, addressee: &Addressee) -> Option<Next> {
+    match &addressee.hop {
+        Hop::Relay { route: Route::NextHost(host), .. } => Some(Next::Hop(NextHop::SmartHost(next_host(host)))),
         Hop::Relay { address, route: Route::Domain } => {
             let domain = address.domain();
-            Some(match ways.find(domain) {
-                Some((_, Way::Host(host))) => NextHop::SmartHost(host.clone()),
-                Some((_, Way::Exchangers { verified: true })) => NextHop::VerifiedMx(domain.clone()),
-                Some((_, Way::Exchangers { verified: false })) | None => NextHop::Mx(domain.clone()),
+            Some(match ways.find(addressee.reverse_path.address(), domain) {
+                Some((_, Way::Host(uplink))) => Next::Uplink(uplink.clone()),
+                Some((_, Way::Exchangers { verified: true })) => Next::Hop(NextHop::VerifiedMx(domain.clone())),
+                Some((_, Way::Exchangers { verified: false })) | None => Next::Hop(NextHop::Mx(domain.clone())),
             })
         }
         Hop::Mailbox(_) | Hop::Postmaster | Hop::SentItems(_) | Hop::Nowhere | Hop::Approval(_) => None,
     }
 }
 
+impl Relay {
+    /// Hands over to a host of the configuration, on its terms.
+    async fn by(&self, uplink: &Uplink, parcel: &Parcel) -> Vec<client::Outcome> {
+        let place = match uplink.gate.enter().await {
+            Ok(place) => place,
+            Err(trouble) => return vec![client::Outcome::Deferred(trouble); parcel.recipients.len()],
+        };
+        let (message, source) = match &uplink.rewrite_sender {
+            None => (outbound(parcel), Arc::clone(&parcel.source)),
+            Some(mailbox) => borrowed(parcel, mailbox),
+        };
+        let next = NextHop::SmartHost(uplink.host.clone());
+        let outcomes = self.agent.deliver(&next, message, &source).await;
+        drop(place);
+        uplink.gate.learn(&outcomes);
+        outcomes
+    }
+}
+
+/// A parcel in the name of `mailbox`.
+fn borrowed(parcel: &Parcel, mailbox: &Address) -> (OutboundMessage, Arc<dyn MessageSource>) {
+    let mut message = outbound(parcel);
+    if let ReversePath::Mailbox(sender) = &mut message.reverse_path {
+        *sender = mailbox.clone();
+    }
+    let (former, source) = (&parcel.message.head, Arc::clone(&parcel.source));
+    let front_bytes = source.bytes().saturating_sub(parcel.message.bytes());
+    let head = in_the_name_of(former, mailbox);
+    (message, Arc::new(Rewritten::new(source, front_bytes, former.len() as u64, head)))
+}
+
 impl Outgoing for Relay {
     fn carry(&self, parcel: Parcel) -> Outcomes<'_> {
         Box::pin(async move {
-            // All recipients share a lane, which is a domain or a named host: the first speaks for all.
-            let Some(next) = parcel.recipients.first().and_then(|(_, first)| next_hop(&self.ways, &first.hop)) else {
+            // All recipients share a lane, which is a domain or a named host, and the reverse-path: the first speaks
+            // for all.
+            let Some(next) = parcel.recipients.first().and_then(|(_, first)| next_hop(&self.ways, first)) else {
                 return Vec::new();
             };
             // The id leads through what the agent logs, too.
             let span = tracing::info_span!("relay", queue_id = %parcel.id);
-            let outcomes = self.agent.deliver(&next, outbound(&parcel), &parcel.source).instrument(span).await;
+            let outcomes = match next {
+                Next::Uplink(uplink) => self.by(&uplink, &parcel).instrument(span).await,
+                Next::Hop(next) => self.agent.deliver(&next, outbound(&parcel), &parcel.source).instrument(span).await,
+            };
             let places = parcel.recipients.iter().map(|(place, _)| *place);
             places.zip(outcomes).map(|(place, outcome)| (place, told(outcome, parcel.at))).collect()
         })
@@ -116,7 +183,7 @@ fn next_host(text: &str) -> SmartHost {
     let split = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let bare_ipv6 = text.parse::<core::net::Ipv6Addr>().is_ok();
     let (host, port) = split.filter(|_| !bare_ipv6).unwrap_or((text, PORT));
-    SmartHost { host: host.to_owned(), port, security: HopSecurity::Opportunistic, credentials: None }
+    SmartHost { host: host.to_owned(), port, security: HopSecurity::Opportunistic, sign_in: None, identity: None }
 }
 
 /// The message as the sending side of SMTP wants it.
@@ -147,7 +214,8 @@ fn told(outcome: client::Outcome, at: Timestamp) -> Outcome {
             let attempt = Attempt { at, host: Some(host), reply: Reply::plain(reply.code(), lines) };
             Outcome::Relayed { attempt, dsn_passed_on: dsn_handed_on }
         }
-        client::Outcome::Deferred(trouble) if trouble.is_of_the_host() => {
+        // Whom a host asks to be spared by is the destination as a whole.
+        client::Outcome::Deferred(trouble) if trouble.is_of_the_host() || trouble.is_throttling() => {
             Outcome::Unreached(attempt_of(trouble, at, Finding::HostTrouble))
         }
         client::Outcome::Deferred(trouble) => Outcome::Deferred(attempt_of(trouble, at, Finding::HostTrouble)),
@@ -180,9 +248,14 @@ fn attempt_of(trouble: Trouble, at: Timestamp, own: fn(EnhancedStatus, String) -
 
 #[cfg(test)]
 mod tests {
+    use core::str::FromStr as _;
+
     use super::*;
-    use crate::model::mail::Address;
+    use crate::delivery::exchanger::SignIn;
+    use crate::model::mail::DomainPattern;
+    use crate::model::policy::{DsnRequest, RoutePattern, SenderPattern};
     use crate::model::smtp::client::{Credentials, Secret};
+    use crate::world::ManualClock;
 
     #[test]
     fn next_hosts_may_name_a_port() {
@@ -198,37 +271,44 @@ mod tests {
 
     #[test]
     fn the_most_specific_way_is_taken_and_a_next_host_of_the_directory_beats_them_all() {
-        let named = |host: &str| SmartHost {
-            host: host.to_owned(),
-            port: 587,
-            security: HopSecurity::StartTls,
-            credentials: Some(Credentials {
-                login: "relay".to_owned(),
-                secret: Secret::Password("hush-hush".to_owned()),
-            }),
+        let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
+        let named = |host: &str| {
+            let credentials = Credentials { login: "relay".to_owned(), secret: Secret::Password("hush-hush".into()) };
+            let (sign_in, security) = (Some(SignIn::Fixed(credentials)), HopSecurity::StartTls);
+            let gate = Arc::new(Gate::new(host, None, Arc::<ManualClock>::clone(&clock)));
+            let host = SmartHost { host: host.to_owned(), port: 587, security, sign_in, identity: None };
+            Way::Host(Uplink { host, rewrite_sender: None, gate })
         };
         let mut ways = RouteTable::new();
         for (pattern, way) in [
-            ("*", Way::Host(named("smart.example"))),
-            ("fabrikam.example", Way::Host(named("partner.example"))),
+            ("*", named("smart.example")),
+            ("fabrikam.example", named("partner.example")),
             ("*.fabrikam.example", Way::Exchangers { verified: false }),
             ("bank.example", Way::Exchangers { verified: true }),
         ] {
             ways.insert(pattern.parse().unwrap(), way);
         }
-        let hop = |domain: &str, route| {
-            let address = Address::parse(&format!("carol@{domain}")).unwrap();
-            match next_hop(&ways, &Hop::Relay { address, route }).unwrap() {
-                NextHop::SmartHost(host) => host.host,
-                NextHop::Mx(domain) => format!("MX of {domain}"),
-                NextHop::VerifiedMx(domain) => format!("verified MX of {domain}"),
+        let scanner = SenderPattern::from_str("scanner@contoso.example").unwrap();
+        ways.insert_for(RoutePattern { sender: scanner, domain: DomainPattern::All }, named("uplink.example"));
+        let by = |sender: &str, domain: &str, route| {
+            let (address, path) = (Address::parse(&format!("carol@{domain}")).unwrap(), ForwardPath::Postmaster);
+            let reverse_path = Address::parse(sender).map_or(ReversePath::Null, ReversePath::Mailbox);
+            let nowhere = Addressee::nowhere(address.clone(), path, reverse_path, DsnRequest::default());
+            match next_hop(&ways, &Addressee { hop: Hop::Relay { address, route }, ..nowhere }).unwrap() {
+                Next::Uplink(uplink) => uplink.host.host,
+                Next::Hop(NextHop::SmartHost(host)) => host.host,
+                Next::Hop(NextHop::Mx(domain)) => format!("MX of {domain}"),
+                Next::Hop(NextHop::VerifiedMx(domain)) => format!("verified MX of {domain}"),
             }
         };
+        let hop = |domain: &str, route| by("", domain, route);
         assert_eq!(hop("fabrikam.example", Route::Domain), "partner.example");
         assert_eq!(hop("a.fabrikam.example", Route::Domain), "MX of a.fabrikam.example");
         assert_eq!(hop("bank.example", Route::Domain), "verified MX of bank.example");
         assert_eq!(hop("adatum.example", Route::Domain), "smart.example");
         assert_eq!(hop("fabrikam.example", Route::NextHost("inner.example".into())), "inner.example");
+        assert_eq!(by("scanner@contoso.example", "fabrikam.example", Route::Domain), "uplink.example");
+        assert_eq!(by("alice@contoso.example", "fabrikam.example", Route::Domain), "partner.example");
         let shown = format!("{ways:?}");
         assert!(shown.contains("relay") && !shown.contains("hush"), "{shown}");
     }

@@ -26,12 +26,18 @@ pub use self::pool::ReuseOptions;
 use self::pool::{Door, Pool};
 use self::proof::Proof;
 pub use self::source::{MessageBytes, MessageSource};
-use super::exchanger::{Candidate, Demand, ExchangerOptions, HopSecurity, Route, TransportSecurity, candidates};
+use super::exchanger::{
+    Candidate, Demand, ExchangerOptions, HopSecurity, Route, SignIn, TransportSecurity, candidates,
+};
 use crate::model::mail::{Domain, EnhancedStatus};
 use crate::model::smtp::client::{ClientOptions, Credentials, OutboundMessage, Outcome, Patience, Settlement, Trouble};
 use crate::world::Random;
 use crate::world::network::{Dialer, NetworkError};
 use crate::world::resolver::Resolver;
+
+/// Our own settings are at fault (RFC 4954 section 6), so the message waits.
+const SIGN_IN_TROUBLE: EnhancedStatus = EnhancedStatus(4, 7, 8);
+const NO_TOKEN_IN_TIME: &str = "no access token came in time";
 
 /// What the relay agent needs to know of this server.
 #[derive(Clone, Debug)]
@@ -154,12 +160,22 @@ impl RelayAgent {
         source: &Arc<dyn MessageSource>,
         deadline: Instant,
     ) -> bool {
-        let credentials = match route {
-            Route::SmartHost(smart_host) => smart_host.credentials.as_ref(),
+        let sign_in = match route {
+            Route::SmartHost(smart_host) => smart_host.sign_in.as_ref(),
             Route::Mx(_) | Route::VerifiedMx(_) => None,
         };
+        let Ok(credentials) = signing_in(host, sign_in, ledger, deadline).await else { return false };
+        let credentials = credentials.as_ref();
         let own_loop = matches!(route, Route::Mx(_) | Route::VerifiedMx(_));
         let first = self.converse(host, credentials, own_loop, ledger, source, deadline).await;
+        if let (Conversation::SignInRefused, Some(sign_in), Some(refused)) = (first, sign_in, credentials) {
+            let SignIn::Token(_) = sign_in else { return true };
+            // A token may be taken back before its end. Once: a second one that is refused is no better than a third,
+            // and other addresses of the host see it the same way.
+            let Some(fresh) = another(host, sign_in, refused, ledger, deadline).await else { return false };
+            let second = self.converse(host, Some(&fresh), own_loop, ledger, source, deadline).await;
+            return !matches!(second, Conversation::Over | Conversation::SignInRefused);
+        }
         // RFC 7435: a host whose TLS is broken gets its mail as it would without TLS. Never with a password.
         if first == Conversation::TlsFailed && host.security == HopSecurity::Opportunistic && credentials.is_none() {
             tracing::info!(host = %host.host, "TLS failed, delivering in clear text");
@@ -211,6 +227,10 @@ impl RelayAgent {
             if connection.tls_failed() {
                 ledger.note(&batch, settlement);
                 return Conversation::TlsFailed;
+            }
+            if settlement.sign_in_refused {
+                ledger.note(&batch, settlement);
+                return Conversation::SignInRefused;
             }
             // A connection that carried a message before may have died since, or the host may have had enough of it:
             // that is no verdict. The message starts anew on a fresh connection, which never comes here.
@@ -273,6 +293,43 @@ impl RelayAgent {
             patience_divisor: self.options.patience_divisor.max(1),
         })
     }
+}
+
+/// What to sign in with, if that is needed. Without a token everything waits: our own settings, or the provider of the
+/// token, are at fault.
+async fn signing_in(
+    host: &Candidate,
+    sign_in: Option<&SignIn>,
+    ledger: &mut Ledger,
+    deadline: Instant,
+) -> Result<Option<Credentials>, ()> {
+    let Some(sign_in) = sign_in else { return Ok(None) };
+    let found = timeout_at(deadline, sign_in.credentials()).await;
+    let text = match found {
+        Ok(Ok(credentials)) => return Ok(Some(credentials)),
+        Ok(Err(trouble)) => trouble.to_string(),
+        Err(_) => NO_TOKEN_IN_TIME.to_owned(),
+    };
+    ledger.defer_all(trouble(SIGN_IN_TROUBLE, host, &text));
+    Err(())
+}
+
+/// Another token in place of one that was refused. Without one, what the host said stands, unless the endpoint says why
+/// there is none.
+async fn another(
+    host: &Candidate,
+    sign_in: &SignIn,
+    refused: &Credentials,
+    ledger: &mut Ledger,
+    deadline: Instant,
+) -> Option<Credentials> {
+    let text = match timeout_at(deadline, sign_in.instead_of(refused)).await {
+        Ok(Ok(found)) => return found,
+        Ok(Err(trouble)) => trouble.to_string(),
+        Err(_) => NO_TOKEN_IN_TIME.to_owned(),
+    };
+    ledger.defer_all(trouble(SIGN_IN_TROUBLE, host, &text));
+    None
 }
 
 fn trouble(status: EnhancedStatus, host: &Candidate, text: &str) -> Trouble {

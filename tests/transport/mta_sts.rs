@@ -129,7 +129,8 @@ async fn hosts_that_the_operator_named_are_his_own_affair() {
         host: HOST.to_owned(),
         port: host.address.port(),
         security: HopSecurity::Opportunistic,
-        credentials: None,
+        sign_in: None,
+        identity: None,
     };
     let literal = franking::model::mail::Domain::from(LOOPBACK);
     for route in [Route::SmartHost(smart_host), Route::Mx(literal)] {

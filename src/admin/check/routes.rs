@@ -1,12 +1,14 @@
-//! The ways for mail to other systems: can their hosts be found, and their passwords be read?
+//! The ways for mail to other systems: can their hosts be found, and their passwords and certificates be read?
 
 use std::collections::BTreeMap;
 
 use super::names::resolve;
 use super::{CheckReport, Verdict};
-use crate::config::{Config, RouteWay, SmartHost};
-use crate::model::mail::Domain;
+use crate::config::{Config, RelayCredentials, RelayProof, RouteWay, SmartHost};
+use crate::model::mail::{Domain, Timestamp};
+use crate::model::policy::SenderPattern;
 use crate::world::disk::open_regular;
+use crate::world::tls::CertificateStore;
 
 /// Hosts looked up at once; who has more of them has looked after them otherwise.
 const HOSTS_MAX: usize = 32;
@@ -14,23 +16,31 @@ const HOSTS_MAX: usize = 32;
 const SUBJECT: &str = "route";
 
 /// A line for each way, and one for whatever is wrong with it.
-pub(super) fn routes(config: &Config, report: &mut CheckReport) {
+pub(super) fn routes(config: &Config, now: Timestamp, report: &mut CheckReport) {
     let mut ways: BTreeMap<String, (usize, &RouteWay)> = BTreeMap::new();
-    for (_, way) in config.routes.iter() {
-        ways.entry(way.to_string()).or_insert((0, way)).0 += 1;
+    for (pattern, way) in config.routes.iter() {
+        // Ways for some senders have lines of their own.
+        let whose = match pattern.sender {
+            SenderPattern::Anyone => "",
+            SenderPattern::Domain(_) | SenderPattern::Address(_) => " for certain senders",
+        };
+        ways.entry(format!("{whose} by {way}")).or_insert((0, way)).0 += 1;
     }
     let mut hosts = Vec::new();
     for (words, (count, way)) in &ways {
         let count = if *count == 1 { "1 domain".to_owned() } else { format!("{count} domains") };
-        let RouteWay::Host(SmartHost { host, credentials, .. }) = way else {
-            report.put(SUBJECT, Verdict::Ok, format!("{count} by {words}"), "");
-            continue;
-        };
-        report.put(SUBJECT, Verdict::Ok, format!("{count} by {words}"), "");
+        report.put(SUBJECT, Verdict::Ok, format!("{count}{words}"), "");
+        let RouteWay::Host(SmartHost { host, credentials, certificate, .. }) = way else { continue };
+        if let Some(paths) = certificate {
+            match CertificateStore::open(core::slice::from_ref(paths)) {
+                Ok(store) => store.inventory(now).iter().for_each(|info| super::certificate(info, report)),
+                Err(error) => report.put(SUBJECT, Verdict::Fail, error.to_string(), ""),
+            }
+        }
         if let Domain::Name(name) = host {
             hosts.push(name.to_string());
         }
-        if let Some((_, path)) = credentials
+        if let Some(RelayCredentials { proof: RelayProof::Password(path), .. }) = credentials
             && let Err(error) = open_regular(path)
         {
             let cure = "write the password into the first line of this file, readable by the server's user";

@@ -86,8 +86,13 @@ Exchange: Test-ServiceHealth, Test-SmtpConnectivity, Get-ExchangeCertificate
 
 Examples:
   franking check
+  franking check --online
   franking --config ./franking.toml check --json")]
-pub struct CheckArgs {}
+pub struct CheckArgs {
+    /// Ask every token endpoint for an access token, too, as the server will
+    #[arg(long)]
+    pub online: bool,
+}
 
 /// `explain`.
 #[derive(Debug, Args)]

@@ -44,7 +44,7 @@ pub use run::{Outcome, Settled, run};
 
 use super::office::{Failure, Office, Progress};
 use crate::admin::backup::Defect;
-use crate::config::Config;
+use crate::config::{Config, TokenConfig};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -199,4 +199,11 @@ pub trait Premises {
     /// # Errors
     /// `Unavailable` when another process has the store or the disk fails.
     fn repair(&self, data: &Path) -> Result<Vec<Defect>, Failure>;
+
+    /// Asks for an access token of `config` once, as the server would, and forgets it. Blocks for half a minute at
+    /// most.
+    ///
+    /// # Errors
+    /// Why there is none, in words without secrets.
+    fn try_token(&self, config: &Config, token: &TokenConfig) -> Result<(), String>;
 }

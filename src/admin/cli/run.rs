@@ -134,7 +134,7 @@ impl Desk<'_> {
                 self.show(&report, &render::restore(&report));
                 Ok(0)
             }
-            Command::Check(_) => self.check(global),
+            Command::Check(args) => self.check(global, args.online),
             Command::Audit(own) => self.audit(global, own),
             Command::Mailbox(MailboxCommand::Recoverable(own)) => self.recoverable(global, own),
             Command::Export(args) => self.export(global, &args),
@@ -282,11 +282,11 @@ impl Desk<'_> {
         Ok(0)
     }
 
-    fn check(&mut self, global: &Global) -> Result<u8, Failure> {
+    fn check(&mut self, global: &Global, online: bool) -> Result<u8, Failure> {
         let settled = settle(global)?;
         let path = settled.path.clone().unwrap_or_else(|| settled.config.data.clone());
         let now = SystemClock::new().now();
-        let report = check::check(&path, &settled.config, &settled.socket, self.premises, now);
+        let report = check::check(&path, &settled.config, &settled.socket, self.premises, now, online);
         self.show(&report, &render::check(&report));
         Ok(u8::from(report.verdict() == Verdict::Fail))
     }

@@ -1,91 +1,134 @@
 //! Judges what is said about mail to other systems: `[relay]`, `[[route]]` and the connections of `[queue]`.
 
 use core::ops::Range;
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 
 use toml::Spanned;
 
 use super::Judge;
+use super::relay::HostKeys;
 use crate::config::raw::{RawRelay, RawRoute};
-use crate::config::{OutboundConfig, RelayTls, RouteTls, RouteWay, SmartHost};
-use crate::model::mail::{Domain, DomainPattern};
-use crate::model::policy::RouteTable;
+use crate::config::{OutboundConfig, RelayTls, RouteTls, RouteWay, SmartHost, TokenConfig};
+use crate::model::mail::DomainPattern;
+use crate::model::policy::{RoutePattern, RouteTable, SenderPattern};
 
 /// More than this belongs into a smart host of its own.
 const ROUTES_MAX: usize = 1_000;
 const PATTERNS_MAX: usize = 10_000;
-
-/// RFC 6409 and RFC 8314: where accounts hand mail in. Other servers listen at 25.
+/// RFC 6409: where accounts hand mail in. Other servers listen at 25.
 const SUBMISSION_PORT: u64 = 587;
-const IMPLICIT_PORT: u64 = 465;
 const SMTP_PORT: u64 = 25;
+const DOMAINS_CURE: &str = "name them, for example domains = [\"fabrikam.example\", \"*.fabrikam.example\"]";
 
 type Number = Option<Spanned<u64>>;
+type Words = Option<Spanned<Vec<Spanned<String>>>>;
 
 impl Judge<'_> {
     /// All ways for mail to other systems; the smart host is the way for what has no other.
-    pub(super) fn routes(&mut self, relay: RawRelay, raw: Vec<RawRoute>) -> RouteTable<RouteWay> {
+    pub(super) fn routes(
+        &mut self,
+        relay: RawRelay,
+        raw: Vec<Spanned<RawRoute>>,
+        tokens: &[TokenConfig],
+    ) -> RouteTable<RouteWay> {
         let mut routes = RouteTable::new();
-        if let Some(host) = self.smart_host(relay) {
+        if let Some(host) = self.smart_host(relay, tokens) {
             routes.insert(DomainPattern::All, RouteWay::Host(host));
         }
         if let Some(over) = raw.get(ROUTES_MAX) {
-            self.refuse(&over.domains.span(), format!("more than {ROUTES_MAX} routes"), "remove some");
+            self.refuse(&over.span(), format!("more than {ROUTES_MAX} routes"), "remove some");
         }
         let mut patterns = 0;
         for route in raw.into_iter().take(ROUTES_MAX) {
-            let (span, domains) = (route.domains.span(), route.domains.get_ref().clone());
-            let Some(way) = self.way(route) else { continue };
-            if domains.is_empty() {
-                let cure = "name them, for example domains = [\"fabrikam.example\", \"*.fabrikam.example\"]";
-                self.refuse(&span, "a route for no domain", cure);
+            let (whole, mut route) = (route.span(), route.into_inner());
+            let (domains, senders) = (route.domains.take(), route.senders.take());
+            if domains.is_none() && senders.is_none() {
+                self.refuse(&whole, "a route for no domain and no sender", DOMAINS_CURE);
+                continue;
             }
-            for domain in domains {
-                patterns += 1;
-                if patterns == PATTERNS_MAX {
-                    self.refuse(&domain.span(), format!("more than {PATTERNS_MAX} domains in routes"), "remove some");
-                }
-                if patterns < PATTERNS_MAX {
-                    self.put_route(&mut routes, &domain, &way);
+            let span = domains.as_ref().or(senders.as_ref()).map_or(whole, Spanned::span);
+            let Some(way) = self.way(route, &span, tokens) else { continue };
+            let (senders, domains) = (self.senders(senders), self.domains(domains));
+            for (sender, sender_span) in &senders {
+                for (domain, domain_span) in &domains {
+                    patterns += 1;
+                    let span = sender_span.as_ref().or(domain_span.as_ref()).unwrap_or(&span);
+                    if patterns == PATTERNS_MAX {
+                        self.refuse(span, format!("more than {PATTERNS_MAX} senders and domains"), "remove some");
+                    }
+                    if patterns < PATTERNS_MAX {
+                        let pattern = RoutePattern { sender: sender.clone(), domain: domain.clone() };
+                        let span = domain_span.as_ref().unwrap_or(span);
+                        self.put_route(&mut routes, pattern, span, &way);
+                    }
                 }
             }
         }
         routes
     }
 
-    fn put_route(&mut self, routes: &mut RouteTable<RouteWay>, domain: &Spanned<String>, way: &RouteWay) {
-        let (span, text) = (domain.span(), domain.get_ref());
-        let pattern = match text.parse::<DomainPattern>() {
-            Ok(pattern) => pattern,
-            Err(error) => {
-                let cure = "write \"fabrikam.example\", \"*.fabrikam.example\" for all domains below, or \"*\" for all";
-                return self.refuse(&span, format!("\"{text}\" is no domain: {error}"), cure);
-            }
-        };
+    fn put_route(
+        &mut self,
+        routes: &mut RouteTable<RouteWay>,
+        pattern: RoutePattern,
+        span: &Range<usize>,
+        way: &RouteWay,
+    ) {
         if routes.contains(&pattern) {
-            let (problem, cure) = if pattern == DomainPattern::All {
+            let (problem, cure) = if pattern == DomainPattern::All.into() {
                 ("there are two ways for all other mail", "keep one: this \"*\", another, or smart_host under [relay]")
             } else {
                 ("has a route already", "remove one of the two")
             };
-            return self.refuse(&span, format!("\"{text}\": {problem}"), cure);
+            return self.refuse(span, format!("\"{pattern}\": {problem}"), cure);
         }
-        routes.insert(pattern, way.clone());
+        routes.insert_for(pattern, way.clone());
     }
 
-    fn way(&mut self, raw: RawRoute) -> Option<RouteWay> {
-        let Some(host) = raw.host else {
-            return self.exchangers(
-                &raw.domains.span(),
-                raw.tls,
-                [
-                    raw.port.map(|value| value.span()),
-                    raw.login.map(|value| value.span()),
-                    raw.password_file.map(|value| value.span()),
-                ],
-            );
-        };
+    /// Everybody where no senders are named.
+    fn senders(&mut self, senders: Words) -> Vec<(SenderPattern, Option<Range<usize>>)> {
+        let Some(senders) = senders else { return vec![(SenderPattern::Anyone, None)] };
+        if senders.get_ref().is_empty() {
+            let cure = "name them, for example senders = [\"scanner@contoso.example\", \"contoso.example\"]";
+            self.refuse(&senders.span(), "a route for no sender", cure);
+        }
+        let mut found = Vec::new();
+        for sender in senders.into_inner().into_iter().take(PATTERNS_MAX) {
+            let (span, text) = (sender.span(), sender.get_ref());
+            match text.parse() {
+                Ok(pattern) => found.push((pattern, Some(span))),
+                Err(error) => {
+                    let cure = "write \"scanner@contoso.example\", or \"contoso.example\" for all senders of a domain";
+                    self.refuse(&span, format!("\"{text}\" is no sender: {error}"), cure);
+                }
+            }
+        }
+        found
+    }
+
+    /// All domains where senders are named and no domains.
+    fn domains(&mut self, domains: Words) -> Vec<(DomainPattern, Option<Range<usize>>)> {
+        let Some(domains) = domains else { return vec![(DomainPattern::All, None)] };
+        if domains.get_ref().is_empty() {
+            self.refuse(&domains.span(), "a route for no domain", DOMAINS_CURE);
+        }
+        let mut found = Vec::new();
+        for domain in domains.into_inner().into_iter().take(PATTERNS_MAX) {
+            let (span, text) = (domain.span(), domain.get_ref());
+            match text.parse() {
+                Ok(pattern) => found.push((pattern, Some(span))),
+                Err(error) => {
+                    let cure =
+                        "write \"fabrikam.example\", \"*.fabrikam.example\" for all domains below, or \"*\" for all";
+                    self.refuse(&span, format!("\"{text}\" is no domain: {error}"), cure);
+                }
+            }
+        }
+        found
+    }
+
+    fn way(&mut self, mut raw: RawRoute, place: &Range<usize>, tokens: &[TokenConfig]) -> Option<RouteWay> {
+        let keys = HostKeys::of_route(&mut raw);
+        let Some(host) = raw.host else { return self.exchangers(place, raw.tls, keys.spans()) };
         let tls = match raw.tls {
             None => None,
             Some(tls) => {
@@ -104,21 +147,21 @@ impl Judge<'_> {
                 Some(Spanned::new(span, plain))
             }
         };
-        let usual = if raw.login.is_some() { SUBMISSION_PORT } else { SMTP_PORT };
-        Some(RouteWay::Host(self.host(host, raw.port, usual, tls, raw.login, raw.password_file)))
+        let usual = if keys.login.is_some() { SUBMISSION_PORT } else { SMTP_PORT };
+        Some(RouteWay::Host(self.host(host, tls, usual, keys, tokens)))
     }
 
     /// A route without a host.
     fn exchangers(
         &mut self,
-        domains: &Range<usize>,
+        place: &Range<usize>,
         tls: Option<Spanned<RouteTls>>,
-        idle: [Option<Range<usize>>; 3],
+        idle: Vec<Range<usize>>,
     ) -> Option<RouteWay> {
-        for span in idle.into_iter().flatten() {
+        for span in idle {
             self.refuse(&span, "has no effect without host", "name the host, or remove the key");
         }
-        let span = tls.as_ref().map_or_else(|| domains.clone(), Spanned::span);
+        let span = tls.as_ref().map_or_else(|| place.clone(), Spanned::span);
         match tls.map(Spanned::into_inner) {
             Some(RouteTls::VerifiedMx) => Some(RouteWay::Exchangers { verified: true }),
             Some(RouteTls::Opportunistic) => Some(RouteWay::Exchangers { verified: false }),
@@ -131,69 +174,15 @@ impl Judge<'_> {
         }
     }
 
-    fn smart_host(&mut self, raw: RawRelay) -> Option<SmartHost> {
+    fn smart_host(&mut self, mut raw: RawRelay, tokens: &[TokenConfig]) -> Option<SmartHost> {
+        let keys = HostKeys::of_relay(&mut raw);
         let Some(host) = raw.smart_host else {
-            let spans = [raw.port.map(|value| value.span()), raw.tls.map(|value| value.span())];
-            let more = [raw.login.map(|value| value.span()), raw.password_file.map(|value| value.span())];
-            if let Some(span) = spans.into_iter().chain(more).flatten().next() {
+            if let Some(span) = raw.tls.map(|value| value.span()).into_iter().chain(keys.spans()).next() {
                 self.refuse(&span, "has no effect without smart_host", "name the host, or remove the key");
             }
             return None;
         };
-        Some(self.host(host, raw.port, SUBMISSION_PORT, raw.tls, raw.login, raw.password_file))
-    }
-
-    fn host(
-        &mut self,
-        host: Spanned<String>,
-        port: Number,
-        usual_port: u64,
-        tls: Option<Spanned<RelayTls>>,
-        login: Option<Spanned<String>>,
-        password_file: Option<Spanned<PathBuf>>,
-    ) -> SmartHost {
-        let (span, text) = (host.span(), host.into_inner());
-        let host = Domain::parse(&text).unwrap_or_else(|error| {
-            let cure = "write it like \"smtp.fabrikam.example\" or \"[192.0.2.1]\", the port apart";
-            self.refuse(&span, format!("\"{text}\" is no host: {error}"), cure);
-            IpAddr::V4(Ipv4Addr::LOCALHOST).into()
-        });
-        let tls_span = tls.as_ref().map_or(span, Spanned::span);
-        let tls = tls.map(Spanned::into_inner).unwrap_or_default();
-        let usual = if tls == RelayTls::Implicit { IMPLICIT_PORT } else { usual_port };
-        let port = u16::try_from(self.number(port, usual, 1..=u64::from(u16::MAX))).unwrap_or(u16::MAX);
-        let credentials = self.credentials(login, password_file);
-        if credentials.is_some() && matches!(tls, RelayTls::Opportunistic | RelayTls::None) {
-            let cure = "set tls = \"required\" or \"implicit\", or remove login and password_file";
-            self.refuse(&tls_span, "the password could be read on its way", cure);
-        }
-        SmartHost { host, port, tls, credentials }
-    }
-
-    fn credentials(
-        &mut self,
-        login: Option<Spanned<String>>,
-        password_file: Option<Spanned<PathBuf>>,
-    ) -> Option<(String, PathBuf)> {
-        match (login, password_file) {
-            (Some(login), Some(file)) => {
-                let span = login.span();
-                let login = login.into_inner();
-                if login.is_empty() || login.contains(char::is_control) {
-                    self.refuse(&span, "no login", "give the name to sign in with, without control characters");
-                }
-                Some((login, self.beside(file.get_ref())))
-            }
-            (Some(login), None) => {
-                self.refuse(&login.span(), "a login without password", "add password_file, or remove login");
-                None
-            }
-            (None, Some(file)) => {
-                self.refuse(&file.span(), "a password without login", "add login, or remove password_file");
-                None
-            }
-            (None, None) => None,
-        }
+        Some(self.host(host, raw.tls, SUBMISSION_PORT, keys, tokens))
     }
 
     /// What may be under way to other systems at once.

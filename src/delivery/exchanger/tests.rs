@@ -101,7 +101,8 @@ async fn a_smart_host_may_be_anywhere_and_waits_for_its_name() {
             host: host.to_owned(),
             port: 587,
             security: HopSecurity::Plain,
-            credentials: None,
+            sign_in: None,
+            identity: None,
         })
     };
     let random = SeededRandom::new(0);

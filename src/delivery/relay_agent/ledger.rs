@@ -18,6 +18,8 @@ pub(super) enum Conversation {
     AnotherHost,
     /// The host could not be used, because of TLS.
     TlsFailed,
+    /// The host does not take what we sign in with.
+    SignInRefused,
 }
 
 /// A message and what is known about its recipients.

@@ -11,7 +11,7 @@ use crate::delivery::exchanger::{Candidate, Demand, HopSecurity, TransportSecuri
 use crate::model::mail::EnhancedStatus;
 use crate::model::smtp::client::{TlsPolicy, Trouble};
 use crate::world::network::Stream;
-use crate::world::tls::{Authorities, dane, server_name};
+use crate::world::tls::{Authorities, Identity, dane, server_name};
 
 use super::RelayTls;
 
@@ -67,7 +67,10 @@ impl Proof {
             (HopSecurity::Opportunistic, _) => (TlsPolicy::Opportunistic, Some(Arc::clone(&tls.opportunistic)), None),
             (HopSecurity::AnyTls, _) => (required, Some(Arc::clone(&tls.opportunistic)), None),
             (HopSecurity::StartTls, Some((config, base))) => (required, Some(config), Some(base)),
-            (HopSecurity::StartTls, None) | (HopSecurity::ImplicitTls, _) => (required, tls.verified.clone(), None),
+            (HopSecurity::StartTls, None) | (HopSecurity::ImplicitTls, _) => {
+                let own = host.identity.as_ref().map(Identity::config);
+                (required, own.or_else(|| tls.verified.clone()), None)
+            }
         };
         let config = config.ok_or_else(|| {
             trouble("its certificate must be verified, and no certificate authorities are configured")

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use self::host::Move::{Drip, Flood, Hear, HearContent, Say, Secure, Stall};
 use self::host::{Host, Move, plain, play};
 use super::*;
-use crate::delivery::exchanger::SmartHost;
+use crate::delivery::exchanger::{SignIn, SmartHost};
 use crate::model::mail::{Address, ForwardPath, ReversePath};
 use crate::model::smtp::client::{BodyKind, DsnRequest, OutboundRecipient, Secret};
 use crate::world::network::{self, TcpDialer};
@@ -273,8 +273,9 @@ async fn broken_tls_falls_back_to_clear_text_once() {
 }
 
 fn smart_host(host: &str, port: u16, security: HopSecurity) -> Route {
-    let credentials = Some(Credentials { login: "relay".into(), secret: Secret::Password("secret".into()) });
-    Route::SmartHost(SmartHost { host: host.to_owned(), port, security, credentials })
+    let credentials = Credentials { login: "relay".into(), secret: Secret::Password("secret".into()) };
+    let sign_in = Some(SignIn::Fixed(credentials));
+    Route::SmartHost(SmartHost { host: host.to_owned(), port, security, sign_in, identity: None })
 }
 
 #[tokio::test]

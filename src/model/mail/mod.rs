@@ -3,6 +3,7 @@
 //! Nothing here knows the directory or the network. Values are parsed once, at the edge, and trusted after.
 
 pub mod address;
+pub mod borrowed_name;
 pub mod domain_pattern;
 pub mod encapsulated;
 pub mod header;

@@ -39,7 +39,7 @@ pub use moderation::Waiting;
 pub use posting::Posting;
 pub use refusal::{Refusal, Trailer};
 pub use resolve::{Resolution, resolve};
-pub use routes::RouteTable;
+pub use routes::{RoutePattern, RouteTable, SenderPattern};
 pub use sent_items::{SentItems, sent_items};
 pub use settings::{NoMailboxStep, Profile, Settings, SharedSignIn};
 pub use sign_in::{Evidence, Proof, SignedIn, sign_in};

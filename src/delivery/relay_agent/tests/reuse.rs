@@ -22,7 +22,8 @@ fn to_host(sink: &Sink, security: HopSecurity, login: Option<&str>) -> Route {
     let credentials =
         login.map(|login| Credentials { login: login.to_owned(), secret: Secret::Password("secret".to_owned()) });
     let (host, port) = (sink.address.ip().to_string(), sink.address.port());
-    Route::SmartHost(SmartHost { host, port, security, credentials })
+    let sign_in = credentials.map(SignIn::Fixed);
+    Route::SmartHost(SmartHost { host, port, security, sign_in, identity: None })
 }
 
 #[tokio::test]
@@ -189,7 +190,7 @@ async fn broken_tls_does_not_turn_a_kept_connection_in_clear_text_into_a_usual_o
 
 fn door(host: &Host, security: HopSecurity) -> Door {
     let (name, demand) = ("mx0.fabrikam.example".to_owned(), Demand::None);
-    let candidate = Candidate { host: name, address: host.address, security, demand };
+    let candidate = Candidate { host: name, address: host.address, security, demand, identity: None };
     Door { candidate, credentials: None, local: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
 }
 

@@ -103,6 +103,17 @@ impl Trouble {
         }
     }
 
+    /// Whether the host asks to be spared for a while, whatever the message: 421 (RFC 5321 section 3.8), 432 (Exchange:
+    /// too many connections of one mailbox), 4.3.2 (RFC 3463: the system accepts no messages now), and of the statuses
+    /// below 4.7 those by which large providers throttle: 4.7.0, 4.7.28 (Gmail), 4.7.500 to 4.7.699 (Exchange Online).
+    /// 4.7.1 is not among them: that is greylisting, which is about one sender and one recipient.
+    pub fn is_throttling(&self) -> bool {
+        let Cause::Reply { reply, .. } = &self.cause else { return false };
+        let said = reply.enhanced().map(|said| (said.1, said.2));
+        let by_status = matches!(said, Some((3, 2) | (7, 0 | 28 | 500..=699)));
+        matches!(reply.code(), 421 | 432) || (reply.is_transient() && by_status)
+    }
+
     /// A refusing reply. Its own status is kept, in the class of what we make of it: a host that turns every message
     /// away with 5.7.1 at its greeting gives 4.7.1, since the message waits.
     pub(super) fn remote(host: &str, step: Step, reply: RemoteReply, failed: bool) -> Self {
@@ -150,6 +161,32 @@ mod tests {
         assert_eq!(status(Step::Mail, 451, "4.7.1 greylisted"), EnhancedStatus(4, 7, 1));
         assert_eq!(status(Step::DataEnd, 250, "2.6.0 in the wrong place"), EnhancedStatus(4, 0, 0));
         assert_eq!(status(Step::Rcpt, 552, "5.5.3 too many"), EnhancedStatus(4, 5, 3));
+    }
+
+    #[test]
+    fn a_host_that_asks_for_less_is_told_from_one_that_judges_a_message() {
+        let throttles = |step, code, text: &str| match Outcome::refused("mx", step, RemoteReply::of(code, text)) {
+            Outcome::Failed(trouble) | Outcome::Deferred(trouble) => trouble.is_throttling(),
+            Outcome::Delivered { .. } => panic!(),
+        };
+        for (code, text) in [
+            (421, "too many"),
+            (432, "4.3.2 Concurrent connections limit exceeded"),
+            (451, "4.7.500 Server busy. Please try again later from [192.0.2.1]."),
+            (451, "4.7.0 Temporary server error. Please try again later. PRX4"),
+            (450, "4.7.28 unusual rate"),
+        ] {
+            assert!(throttles(Step::DataEnd, code, text) && throttles(Step::Rcpt, code, text), "{code} {text}");
+        }
+        for (code, text) in [
+            (451, "4.7.1 greylisted"),
+            (452, "4.2.2 mailbox full"),
+            (450, "busy"),
+            (550, "5.7.0 never"),
+            (554, "5.7.509 DMARC"),
+        ] {
+            assert!(!throttles(Step::Rcpt, code, text), "{code} {text}");
+        }
     }
 
     #[test]
