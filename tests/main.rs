@@ -30,4 +30,5 @@ mod support;
 mod tidy;
 mod trace;
 mod transport;
+mod uplink;
 mod wire;

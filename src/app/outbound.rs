@@ -47,7 +47,8 @@ pub(super) fn relay(
     let tokens = config.tokens.iter().map(|token| Ok((token.name.clone(), asking.source(token, &stores.data)?)));
     let tokens = tokens.collect::<Result<BTreeMap<_, _>, ServeError>>()?;
     let roots = transport::roots(&config.transport);
-    let mut builder = Builder { tokens: &tokens, roots: &roots, clock: &world.clock, certificates: Vec::new() };
+    let (clock, pause) = (&world.clock, config.queue.retry_delays.first().copied().unwrap_or_default());
+    let mut builder = Builder { tokens: &tokens, roots: &roots, clock, pause, certificates: Vec::new() };
     let ways = builder.ways(&config.routes)?;
     let certificates = builder.certificates;
     let demands = transport::demands(world, &config.transport, &stores.data.mta_sts(), &resolver, &tls)?;

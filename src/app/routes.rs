@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::serve::ServeError;
 use crate::config::{OutboundConfig, RelayProof, RelayTls, RouteWay, TokenAuth};
@@ -39,6 +40,8 @@ pub(super) struct Builder<'a> {
     pub(super) roots: &'a Roots,
     /// The time.
     pub(super) clock: &'a Arc<dyn Clock>,
+    /// How long a host in trouble is left alone at first.
+    pub(super) pause: Duration,
     /// The certificates that are shown to hosts, which are read again when they are renewed.
     pub(super) certificates: Vec<Arc<CertificateStore>>,
 }
@@ -68,7 +71,7 @@ impl Builder<'_> {
             RouteWay::Exchangers { verified } => Way::Exchangers { verified: *verified },
             RouteWay::Host(configured) => {
                 let host = self.smart_host(configured)?;
-                let gate = Gate::new(&host.host, configured.connections_max, Arc::clone(self.clock));
+                let gate = Gate::new(&host.host, configured.connections_max, self.pause, Arc::clone(self.clock));
                 Way::Host(Uplink { host, rewrite_sender: configured.rewrite_sender.clone(), gate: Arc::new(gate) })
             }
         })
@@ -154,7 +157,8 @@ mod tests {
     fn ways(configured: &RouteTable<RouteWay>) -> Result<RouteTable<Way>, ServeError> {
         let (tokens, roots) = (BTreeMap::new(), Roots::System);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let mut builder = Builder { tokens: &tokens, roots: &roots, clock: &clock, certificates: Vec::new() };
+        let mut builder =
+            Builder { tokens: &tokens, roots: &roots, clock: &clock, pause: Duration::ZERO, certificates: Vec::new() };
         builder.ways(configured)
     }
 

@@ -5,6 +5,8 @@ use crate::model::directory::lifecycle::life::Periods;
 use crate::model::policy::settings::Wording;
 use proptest::prelude::*;
 
+mod uplink;
+
 const FILE: &str = "/etc/franking/franking.toml";
 
 fn parse(text: &str) -> Result<Config, ConfigErrors> {
@@ -383,7 +385,7 @@ fn a_route_that_leads_nowhere_is_refused_with_its_cure() {
         ("domains = [\"a.example\"]\nhost = \"a:25\"", ":3: route[1].host: \"a:25\" is no host"),
         (
             "domains = [\"a.example\", \"A.example\"]\nhost = \"h\"",
-            ":2: route[1].domains[2]: \"A.example\": has a route already; remove one of the two",
+            ":2: route[1].domains[2]: \"a.example\": has a route already; remove one of the two",
         ),
         ("host = \"h\"", ":1: route[1]: a route for no domain and no sender; name them"),
         ("domains = [\"a.example\"]\nhost = \"h\"\ntls = \"tls\"", ":4: route[1].tls: unknown value `tls`"),

@@ -249,6 +249,7 @@ fn attempt_of(trouble: Trouble, at: Timestamp, own: fn(EnhancedStatus, String) -
 #[cfg(test)]
 mod tests {
     use core::str::FromStr as _;
+    use core::time::Duration;
 
     use super::*;
     use crate::delivery::exchanger::SignIn;
@@ -275,7 +276,7 @@ mod tests {
         let named = |host: &str| {
             let credentials = Credentials { login: "relay".to_owned(), secret: Secret::Password("hush-hush".into()) };
             let (sign_in, security) = (Some(SignIn::Fixed(credentials)), HopSecurity::StartTls);
-            let gate = Arc::new(Gate::new(host, None, Arc::<ManualClock>::clone(&clock)));
+            let gate = Arc::new(Gate::new(host, None, Duration::ZERO, Arc::<ManualClock>::clone(&clock)));
             let host = SmartHost { host: host.to_owned(), port: 587, security, sign_in, identity: None };
             Way::Host(Uplink { host, rewrite_sender: None, gate })
         };

@@ -57,7 +57,6 @@ impl Judge<'_> {
                     }
                     if patterns < PATTERNS_MAX {
                         let pattern = RoutePattern { sender: sender.clone(), domain: domain.clone() };
-                        let span = domain_span.as_ref().unwrap_or(span);
                         self.put_route(&mut routes, pattern, span, &way);
                     }
                 }

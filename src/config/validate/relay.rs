@@ -178,6 +178,7 @@ impl Judge<'_> {
             if let Some(token) = token {
                 let cure = "add auth = \"xoauth2\" or \"oauthbearer\", or remove token";
                 self.refuse(&token.span(), "a token has no effect with a password", cure);
+                return None;
             }
             return self.password(login, password_file);
         };

@@ -2,8 +2,9 @@
 //!
 //! Each domain has its lane in the queue and pauses by itself; a host that takes mail for many of them is one, and what
 //! it says to one delivery it says to all. It promises that no more messages are on their way to the host at once than
-//! the operator allows, and that a host which throttles us, or does not let us sign in, is left alone: a minute at
-//! first, then longer, up to a quarter of an hour. What comes meanwhile waits in the queue without a connection.
+//! the operator allows, and that a host which throttles us, or does not let us sign in, is left alone: as long as the
+//! queue waits after a first attempt, then twice as long each time, up to a quarter of an hour. What comes meanwhile
+//! waits in the queue without a connection.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,8 +16,7 @@ use crate::model::mail::EnhancedStatus;
 use crate::model::smtp::client::{Outcome, Step, Trouble};
 use crate::world::Clock;
 
-/// How long the host is left alone after the first trouble; twice as long after each further one.
-const PAUSE: Duration = Duration::from_secs(60);
+/// The longest that a host is left alone which does not wish for more.
 const PAUSE_MAX: Duration = Duration::from_secs(900);
 /// The longest wait for one of the places. Whoever waits keeps a place of the queue's own, which other hosts need.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -25,6 +25,8 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 pub struct Gate {
     host: Box<str>,
     places: Option<Semaphore>,
+    /// How long the host is left alone after the first trouble; twice as long after each further one.
+    pause: Duration,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
@@ -40,9 +42,9 @@ struct State {
 }
 
 impl Gate {
-    /// An open gate; `places_max` bounds what passes at once.
-    pub fn new(host: &str, places_max: Option<usize>, clock: Arc<dyn Clock>) -> Self {
-        Self { host: host.into(), places: places_max.map(Semaphore::new), clock, state: Mutex::default() }
+    /// An open gate; `places_max` bounds what passes at once, `pause` is the first that follows trouble.
+    pub fn new(host: &str, places_max: Option<usize>, pause: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { host: host.into(), places: places_max.map(Semaphore::new), pause, clock, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,7 +99,8 @@ impl Gate {
         if now >= state.until {
             state.troubles = state.troubles.saturating_add(1);
         }
-        let doubled = PAUSE.saturating_mul(1_u32.checked_shl(state.troubles.saturating_sub(1)).unwrap_or(u32::MAX));
+        let doubled =
+            self.pause.saturating_mul(1_u32.checked_shl(state.troubles.saturating_sub(1)).unwrap_or(u32::MAX));
         let pause = doubled.min(PAUSE_MAX).max(wish.unwrap_or_default());
         let until = now.saturating_add(pause);
         if until > state.until {
@@ -128,7 +131,7 @@ mod tests {
 
     fn gate(places: Option<usize>) -> (Gate, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(Timestamp::EPOCH));
-        (Gate::new("smtp.example", places, Arc::<ManualClock>::clone(&clock)), clock)
+        (Gate::new("smtp.example", places, Duration::from_secs(60), Arc::<ManualClock>::clone(&clock)), clock)
     }
 
     fn refused() -> Outcome {

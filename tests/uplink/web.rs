@@ -1,0 +1,112 @@
+//! The provider's web server: its token endpoint.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Mutex;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
+
+use super::provider::{CLIENT, Facts, SCOPE, SECRET, TOKEN_PATH, read_exact};
+
+/// A request, its fields in small letters.
+struct Request {
+    path: String,
+    fields: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+pub(super) async fn serve(
+    mut stream: BufStream<impl AsyncRead + AsyncWrite + Unpin>,
+    facts: &Mutex<Facts>,
+) -> io::Result<()> {
+    let request = read(&mut stream).await?;
+    let (status, body) = {
+        let mut facts = facts.lock().unwrap();
+        match request.path.as_str() {
+            TOKEN_PATH => token(&mut facts, &request),
+            _ => {
+                facts.wrong.push(format!("asked for {}", request.path));
+                ("404 Not Found".to_owned(), String::new())
+            }
+        }
+    };
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+async fn read(stream: &mut BufStream<impl AsyncRead + AsyncWrite + Unpin>) -> io::Result<Request> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let mut lines = lines.into_iter();
+    let first = lines.next().unwrap_or_default();
+    let path = first.strip_prefix("POST ").and_then(|rest| rest.strip_suffix(" HTTP/1.1")).unwrap_or_default();
+    let field = |line: String| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    let fields: BTreeMap<String, String> = lines.filter_map(field).collect();
+    let length = fields.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    Ok(Request { path: path.to_owned(), fields, body: read_exact(stream, length).await? })
+}
+
+/// `application/x-www-form-urlencoded`, as the URL standard reads it.
+fn form(body: &[u8]) -> BTreeMap<String, String> {
+    let decoded = |text: &str| {
+        let (mut octets, mut rest) = (Vec::new(), text.bytes());
+        while let Some(octet) = rest.next() {
+            octets.push(match octet {
+                b'+' => b' ',
+                b'%' => {
+                    let digits = [rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')];
+                    u8::from_str_radix(core::str::from_utf8(&digits).unwrap(), 16).unwrap()
+                }
+                other => other,
+            });
+        }
+        String::from_utf8(octets).unwrap()
+    };
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (decoded(key), decoded(value))).collect()
+}
+
+fn token(facts: &mut Facts, request: &Request) -> (String, String) {
+    let kind = request.fields.get("content-type").map(String::as_str);
+    if kind != Some("application/x-www-form-urlencoded") || request.fields.contains_key("authorization") {
+        facts.wrong.push(format!("the token endpoint got {:?}", request.fields));
+    }
+    let form = form(&request.body);
+    facts.asked.push(form.clone());
+    if let Some(answer) = facts.answers.pop_front() {
+        return answer;
+    }
+    let refused = |error: &str, why: &str| {
+        let body = format!(r#"{{"error":"{error}","error_description":"{why}"}}"#);
+        ("401 Unauthorized\r\nContent-Type: application/json".to_owned(), body)
+    };
+    let is = |key: &str, value: &str| form.get(key).is_some_and(|own| own == value);
+    if !is("client_id", CLIENT) || !is("client_secret", SECRET) || !is("scope", SCOPE) {
+        let said = form.get("client_secret").cloned().unwrap_or_default();
+        return refused("invalid_client", &format!("AADSTS7000215: Invalid client secret provided: {said}"));
+    }
+    let next = match &facts.refresh_token {
+        None if is("grant_type", "client_credentials") && form.len() == 4 => String::new(),
+        Some(good) if is("grant_type", "refresh_token") && is("refresh_token", good) && form.len() == 5 => {
+            let next = format!("{good}+");
+            facts.refresh_token = Some(next.clone());
+            format!(r#","refresh_token":"{next}""#)
+        }
+        Some(_) if is("grant_type", "refresh_token") => return refused("invalid_grant", "AADSTS70000: used up"),
+        Some(_) | None => return refused("invalid_request", "AADSTS900144: a field is missing or too many"),
+    };
+    let (token, lifetime) = (facts.grant(), facts.lifetime);
+    let body = format!(r#"{{"token_type":"Bearer","expires_in":{lifetime},"access_token":"{token}"{next}}}"#);
+    ("200 OK\r\nContent-Type: application/json; charset=utf-8".to_owned(), body)
+}
