@@ -7,8 +7,8 @@ use clap::Parser as _;
 use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
 use franking::admin::office::{
-    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoContents, NoKeys, Office,
-    Progress,
+    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoContents, NoKeys, NoSignIns,
+    Office, Progress,
 };
 use franking::admin::socket;
 use franking::config::{Config, TokenConfig};
@@ -51,6 +51,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         mailboxes: Arc::new(EmptyMailboxes),
         contents: Arc::new(NoContents),
         steward: Arc::default(),
+        sign_ins: Arc::new(NoSignIns),
         trace: Arc::new(EmptyTrace),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SeededRandom::new(7)),

@@ -4,6 +4,7 @@ mod auto_reply;
 mod auto_reply_loops;
 mod client_access;
 mod deleted;
+mod devices;
 mod forwarding;
 mod large_groups;
 mod laws;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::names::resolve;
 use super::cli::Premises;
-use super::office::{Request, Response};
+use super::office::{DeviceQuery, Failure, Request, Response, handle};
 use super::socket::{self, SocketError};
 use crate::config::{Config, ListenerConfig, ListenerTls, QueueConfig};
 use crate::model::mail::Timestamp;
@@ -25,6 +25,8 @@ use crate::world::tls::{CertificateInfo, CertificateStore};
 
 /// A certificate is to be renewed this many days before its end.
 const DAYS_LEFT_MIN: i64 = 21;
+/// So are the secrets of devices.
+const DEVICE_DAYS_LEFT_MIN: u32 = 21;
 /// Less room than this deserves a warning.
 const FREE_BYTES_WARN: u64 = 2 << 30;
 const FREE_FILES_WARN: u64 = 10_000;
@@ -262,6 +264,11 @@ fn directory(
         return match socket::ask(at, Request::RecipientList(query), &mut |_| {}) {
             Ok(Response::Recipients { total, .. }) => {
                 report.put(subject, Verdict::Ok, format!("{total} recipients, in the running server"), "");
+                let asked = socket::ask(at, ending_devices(), &mut |_| {});
+                devices(
+                    asked.unwrap_or_else(|error| Response::Failed(Failure::unavailable(error.to_string()))),
+                    report,
+                );
             }
             Ok(_) | Err(_) => report.put(subject, Verdict::Fail, "the running server does not answer", "see its log"),
         };
@@ -276,8 +283,33 @@ fn directory(
             } else {
                 report.put(subject, Verdict::Ok, detail, "");
             }
+            devices(handle(&office, "command line", ending_devices(), &mut |_| {}), report);
         }
         Err(failure) => report.put(subject, Verdict::Fail, failure.message, failure.cures.join("; ")),
+    }
+}
+
+fn ending_devices() -> Request {
+    Request::DeviceList(DeviceQuery { expires_within_days: Some(DEVICE_DAYS_LEFT_MIN), ..DeviceQuery::default() })
+}
+
+/// A line for each secret that a device cannot use any more, or not for long: nobody is told when it stops.
+fn devices(response: Response, report: &mut CheckReport) {
+    let subject = "device";
+    let devices = match response {
+        Response::Devices { devices } => devices,
+        Response::Failed(failure) => return report.put(subject, Verdict::Fail, failure.message, ""),
+        _ => return report.put(subject, Verdict::Fail, "the running server does not answer", "see its log"),
+    };
+    for own in devices {
+        let (name, account) = (&own.name, &own.account);
+        let verb = if own.expired { "expired" } else { "expires" };
+        let detail = format!("{name} of {account} {verb} on {}", own.expires.as_deref().unwrap_or_default());
+        let cure = match own.expired {
+            true => format!("franking device revoke {account} {name}"),
+            false => format!("franking device set {account} {name} --expires 365d"),
+        };
+        report.put(subject, Verdict::Warn, detail, cure);
     }
 }
 

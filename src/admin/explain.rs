@@ -11,18 +11,22 @@ mod tests;
 
 pub use signing_in::{Shown, SignInExplanation, SignInQuery, explain_sign_in};
 
+use core::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
+use crate::model::policy::device::device_of;
 use crate::model::policy::moderation::Awaited;
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
-    Audience, Delivery, Destination, DsnRequest, Evidence, Expanded, History, Moderated, Notify, Occasion, Permit,
-    Posting, Proof, Refusal, Route, RoutePattern, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit,
-    admit_any, author, authorship, auto_reply, expand, quota, sent_items, sign_in,
+    Audience, Delivery, Destination, DsnRequest, Expanded, History, Moderated, Notify, Occasion, Permit, Posting,
+    Refusal, Route, RoutePattern, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author,
+    authorship, auto_reply, expand, quota, sent_items,
 };
 use crate::model::smtp::replies::Answer;
+use signing_in::Claim;
 
 /// What to explain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,10 @@ use crate::model::smtp::replies::Answer;
 pub struct Query {
     /// Who signs in; nobody, for mail from outside.
     pub login: Option<String>,
+    /// The device whose secret is shown instead of the account's password.
+    pub device: Option<String>,
+    /// Where the client is; in the first network of the device unless given.
+    pub peer: Option<IpAddr>,
     /// The address in MAIL FROM; the account's primary address unless given, or the null path from outside. An empty
     /// text is the null path.
     pub from: Option<String>,
@@ -189,30 +197,28 @@ impl Session<'_> {
             self.close("EHLO".to_owned(), trail, None, vec!["the client counts as a stranger".to_owned()]);
             return Some(Sender::Anonymous);
         }
-        let command = format!("AUTH as {login}, with the right password");
-        let evidence = Evidence::Right(Proof::Password);
+        let claim = Claim { login, device: self.query.device.as_deref(), peer: self.query.peer, at: self.now };
+        let command = format!("AUTH as {login}, with the right {}", claim.secret());
         let account = find_account(self.snapshot, login);
-        let no_password =
-            account.and_then(|account| account.account.as_deref()).is_some_and(|account| account.password.is_none());
-        let judged = sign_in(self.snapshot, self.settings, login, evidence, &mut trail);
-        let judged = if no_password && judged.is_ok() {
-            trail.push(rule("the account has a password", false, String::new()));
-            Err(Refusal::AuthenticationUnsuccessful)
-        } else {
-            judged
-        };
-        match judged {
+        match claim.judge(self.snapshot, self.settings, &mut trail) {
             Ok(signed_in) => {
                 let outcome = vec![format!("signed in as {}", signed_in.login())];
                 self.close(command, trail, Some(Answer::SignedIn), outcome);
                 Some(Sender::Account(signed_in))
             }
             Err(refusal) => {
-                let cures = cure::sign_in(self.snapshot, &refusal, account, login);
+                let cures = self.device_cures(&trail);
+                let cures = cures.unwrap_or_else(|| cure::sign_in(self.snapshot, &refusal, account, login));
                 self.refuse(command, trail, &refusal, cures);
                 None
             }
         }
+    }
+
+    /// What would let the device do what a rule about its credential forbids.
+    fn device_cures(&self, trail: &[Rule]) -> Option<Vec<String>> {
+        let account = find_account(self.snapshot, self.query.login.as_deref()?)?;
+        cure::device(account, self.query.device.as_deref()?, trail)
     }
 
     fn mail(&mut self, sender: &Sender) -> Option<ReversePath> {
@@ -244,7 +250,7 @@ impl Session<'_> {
                 Some(path)
             }
             Err(refusal) => {
-                let cures = self.cures_of_sender(&refusal, sender);
+                let cures = self.device_cures(&trail).unwrap_or_else(|| self.cures_of_sender(&refusal, sender));
                 self.refuse(command, trail, &refusal, cures);
                 None
             }
@@ -253,7 +259,7 @@ impl Session<'_> {
 
     /// What MAIL FROM judges; the right to the address only where it is refused early (decision D1).
     fn may_use(&self, signed_in: &SignedIn, path: &ReversePath, trail: &mut Vec<Rule>) -> Result<(), Refusal> {
-        may_submit(self.snapshot, self.settings, signed_in, trail)?;
+        may_submit(self.snapshot, self.settings, signed_in, self.now, trail)?;
         if self.settings.refuse_early {
             authorship::envelope(self.snapshot, self.settings, signed_in, path, trail)?;
         }
@@ -286,14 +292,22 @@ impl Session<'_> {
         let mut trail = Vec::new();
         let dsn = DsnRequest::default();
         let origin = sender.origin();
-        let posting = Posting::announced(self.snapshot, origin, reverse_path, self.query.bytes).from_unknown_source();
+        let device = match sender {
+            Sender::Account(signed_in) => device_of(self.snapshot, signed_in),
+            Sender::Anonymous | Sender::System => None,
+        };
+        let posting = Posting::announced(self.snapshot, origin, reverse_path, self.query.bytes)
+            .from_unknown_source()
+            .by_device(device);
         match admit(self.snapshot, self.settings, &posting, path, dsn, &mut trail) {
             Ok(permit) => {
                 self.close(command, trail, Some(Answer::RecipientOk), Vec::new());
                 Some(permit)
             }
             Err(refusal) => {
-                let mut cures = cure::recipient(self.snapshot, &refusal, text, self.account_of(sender));
+                let mut cures = self
+                    .device_cures(&trail)
+                    .unwrap_or_else(|| cure::recipient(self.snapshot, &refusal, text, self.account_of(sender)));
                 if let Some(what) = Address::parse(text).ok().and_then(|address| self.moderators_answer(&address)) {
                     cures = vec![format!("{what}; only a moderator who signs in can answer")];
                 }
@@ -334,7 +348,7 @@ impl Session<'_> {
                 Some(authored.reverse_path)
             }
             Err(refusal) => {
-                let cures = cure::send_as(self.snapshot, &refusal);
+                let cures = self.device_cures(&trail).unwrap_or_else(|| cure::send_as(self.snapshot, &refusal));
                 self.refuse(command, trail, &refusal, cures);
                 None
             }

@@ -144,6 +144,11 @@ impl DataDirectory {
         self.root.join("limits")
     }
 
+    /// What is remembered about signing in.
+    pub fn sign_ins(&self) -> PathBuf {
+        self.root.join("sign-ins")
+    }
+
     /// Whom mailboxes have answered by themselves.
     pub fn replies(&self) -> PathBuf {
         self.root.join("replies")

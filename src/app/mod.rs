@@ -16,6 +16,7 @@ mod quotas;
 mod ready;
 pub mod routes;
 pub mod serve;
+mod sign_ins;
 mod signals;
 mod steward;
 pub mod stores;

@@ -9,6 +9,7 @@ use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
 use super::keys::{self, KeyCounter};
 use super::mailboxes::{MailboxCounter, MailboxesAtRest};
 use super::outbound;
+use super::sign_ins::SignInCounter;
 use super::stores::{Stores, StoresError, World, open_directory, open_queue, open_tally, open_trace};
 use super::trace::TraceCounter;
 use crate::admin::backup::Defect;
@@ -22,6 +23,7 @@ use crate::store::directory::{DirectoryStore, OpenError, log_options};
 use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repair};
 use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
+use crate::store::sign_ins::LastUses;
 use crate::world::disk::{Disk, RealDisk, runs_as_root};
 
 /// The program itself.
@@ -51,6 +53,7 @@ impl Premises for Program {
         let (at_rest, place, hostname) = (world.clone(), data.clone(), config.hostname.to_string());
         let home = hostname.clone();
         let mailboxes = Arc::new(MailboxesAtRest::new(move || mailboxes_at_rest(&at_rest, &place, &hostname)));
+        let last_uses = LastUses::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock));
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
             keys: Arc::new(KeyCounter::new(&world, &data, &settings)),
@@ -63,6 +66,7 @@ impl Premises for Program {
                 Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), data.root()))
             },
             mailboxes,
+            sign_ins: Arc::new(SignInCounter { last_uses: Arc::new(last_uses) }),
             trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
             random: world.random,
@@ -215,6 +219,7 @@ pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: 
             Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), stores.data.root()))
         },
         mailboxes,
+        sign_ins: Arc::new(SignInCounter { last_uses: Arc::clone(&stores.last_uses) }),
         trace: Arc::new(TraceCounter {
             disk: Arc::clone(&world.disk),
             directory: stores.data.trace(),

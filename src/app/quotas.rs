@@ -16,6 +16,7 @@ use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::mailbox::{
     Delivery, DeliveryName, Flags, Folder, MailboxFailure, MailboxName, MailboxStore, Message, Repeat,
 };
+use crate::store::sign_ins::LastUses;
 use crate::store::tally::Tally;
 use crate::world::Clock;
 
@@ -29,6 +30,7 @@ const ROUNDS_PER_SWEEP: u32 = 16;
 pub(super) struct QuotaKeeper {
     pub(super) mailboxes: Arc<MailboxStore>,
     pub(super) tally: Arc<Tally>,
+    pub(super) last_uses: Arc<LastUses>,
     pub(super) directory: Arc<LiveDirectory>,
     pub(super) settings: Arc<LiveSettings>,
     pub(super) clock: Arc<dyn Clock>,
@@ -44,6 +46,7 @@ impl QuotaKeeper {
     pub(super) fn round(&self) {
         self.mailboxes.tend();
         self.tally.tend();
+        self.keep_last_uses(false);
         self.sweep_answered();
         let (snapshot, now) = (self.directory.current(), self.clock.now());
         let mut notices = 0;
@@ -63,6 +66,19 @@ impl QuotaKeeper {
                 Err(error) => tracing::warn!(%error, "a notice of quota could not be delivered; it is tried again"),
             }
         }
+    }
+
+    /// Writes down what may wait and should not be lost: the last thing that a server does. Blocks.
+    pub(super) fn close(&self) {
+        self.keep_last_uses(true);
+    }
+
+    fn keep_last_uses(&self, at_once: bool) {
+        let snapshot = self.directory.current();
+        self.last_uses.tend(at_once, |account, device| {
+            let account = snapshot.recipient(account).and_then(|found| found.account.as_deref());
+            account.is_some_and(|account| account.devices.iter().any(|own| own.is_called(device)))
+        });
     }
 
     /// Whom a mailbox has answered goes when the mailbox has gone, one directory of 256 at a time.
@@ -164,6 +180,7 @@ mod tests {
         QuotaKeeper {
             mailboxes: Arc::new(mailboxes),
             tally: Arc::new(Tally::unkept(Arc::<ManualClock>::clone(clock))),
+            last_uses: Arc::new(LastUses::unkept(Arc::<ManualClock>::clone(clock))),
             directory: Arc::new(LiveDirectory::new(Arc::new(contoso()))),
             settings: Arc::default(),
             clock: Arc::<ManualClock>::clone(clock),

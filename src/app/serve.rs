@@ -152,6 +152,7 @@ impl Server {
             acceptor: Arc::clone(&intake),
             spool,
             authenticator: Arc::new(authenticator),
+            last_uses: Arc::clone(&stores.last_uses),
             tls: Some(server_config(Arc::clone(&certificates))?),
         };
         let mut settings = ServerSettings::of(&config);
@@ -223,6 +224,7 @@ impl Server {
             tokio::spawn(serve(core::mem::take(&mut self.listeners), Arc::clone(&self.services), stop.clone(), drain));
         let delivery = tokio::spawn(worker::run(Arc::clone(&self.agents), asked(delivery_stop), drain));
         let quotas = Arc::new(self.quota_keeper());
+        let keeper = Arc::clone(&quotas);
         let lives = tokio::spawn(steward::run(Arc::clone(&self.office), stop.clone()));
         let rounds =
             tokio::spawn(rounds(Arc::clone(&self.intake), self.certificates.clone(), quotas, self.world.clone(), stop));
@@ -247,6 +249,7 @@ impl Server {
             let _ = delivery.await;
             let _ = rounds.await;
             let _ = lives.await;
+            let _ = tokio::task::spawn_blocking(move || keeper.close()).await;
         };
         tokio::select! {
             () = draining => tracing::info!("stopped"),
@@ -263,6 +266,7 @@ impl Server {
         QuotaKeeper {
             mailboxes: Arc::clone(&self.stores.mailboxes),
             tally: Arc::clone(&self.stores.tally),
+            last_uses: Arc::clone(&self.stores.last_uses),
             directory: self.stores.directory.live(),
             settings: Arc::clone(&self.stores.settings),
             clock: Arc::clone(&self.world.clock),

@@ -19,6 +19,7 @@ use crate::store::journal::{JournalOptions, Recovery};
 use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
 use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Witness, Witnesses};
+use crate::store::sign_ins::LastUses;
 use crate::store::tally::Tally;
 use crate::store::trace::{self, Trace, TraceOptions};
 use crate::world::disk::{Disk, RealDisk};
@@ -84,6 +85,8 @@ pub struct Stores {
     pub trace: Option<Arc<Trace>>,
     /// What accounts and mailboxes have used up of their limits.
     pub tally: Arc<Tally>,
+    /// When devices were last used.
+    pub last_uses: Arc<LastUses>,
     /// What was delivered.
     pub mailboxes: Arc<MailboxStore>,
     /// Whom mailboxes have answered by themselves.
@@ -136,6 +139,7 @@ impl Stores {
         let (queue, schedule) = open_queue(world, config, &data, &settings, trace.as_ref(), &tally)?;
         let hostname = config.hostname.to_string();
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
+        let last_uses = Arc::new(LastUses::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock)));
         let answered = AnsweredSenders::open(Arc::clone(&world.disk), &data.replies())?;
         mailboxes.keep_free(config.queue.free_bytes_min / 2);
         Ok(Self {
@@ -144,6 +148,7 @@ impl Stores {
             queue: Arc::new(queue),
             trace,
             tally,
+            last_uses,
             mailboxes: Arc::new(mailboxes),
             answered: Arc::new(answered),
             settings: Arc::new(LiveSettings::new(settings)),

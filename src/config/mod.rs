@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-mod network;
 mod outbound;
 mod raw;
 mod report;
@@ -19,7 +18,6 @@ mod token;
 mod transport;
 mod validate;
 
-pub use network::{Network, NetworkError};
 pub use outbound::{
     OutboundConfig, RelayAuth, RelayCredentials, RelayProof, RelayTls, RouteTls, RouteWay, SmartHost, TokenAuth,
 };
@@ -27,7 +25,7 @@ pub use report::{ConfigError, ConfigErrors};
 pub use token::{TokenConfig, TokenFlow};
 pub use transport::TransportConfig;
 
-use crate::model::mail::Domain;
+use crate::model::mail::{Domain, Network};
 use crate::model::policy::{Profile, RouteTable, Settings};
 use crate::model::smtp::client::Patience;
 use crate::world::disk::open_regular;

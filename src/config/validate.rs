@@ -9,11 +9,11 @@ use toml::Spanned;
 
 use super::raw::{Raw, RawLifecycle, RawListener, RawPolicy, RawQueue, RawQuota, RawTimeouts, RawTls, RawTrace};
 use super::{
-    Config, ConfigError, ConfigErrors, ListenerConfig, ListenerRole, ListenerTls, LogConfig, Network, NetworkError,
-    QueueConfig, RouteWay, TraceConfig,
+    Config, ConfigError, ConfigErrors, ListenerConfig, ListenerRole, ListenerTls, LogConfig, QueueConfig, RouteWay,
+    TraceConfig,
 };
 use crate::model::directory::lifecycle::life::Periods;
-use crate::model::mail::Domain;
+use crate::model::mail::{Domain, Network, NetworkError};
 use crate::model::policy::{AccountLimits, Profile, RouteTable, Settings, TooSoon};
 use crate::model::smtp::client::Patience;
 use crate::world::tls::CertificatePaths;

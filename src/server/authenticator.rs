@@ -1,12 +1,14 @@
 //! Checks passwords, off the async workers and only as many at once as there are cores.
 //!
-//! Promises: a login that nobody has costs exactly what a wrong password costs, one verification; a verdict never
-//! depends on anything but password and stored hash; no stored hash makes it panic. A password that was right is
+//! Promises: a login that nobody has costs exactly what a wrong password costs, one verification, and so does the secret
+//! of a device, however many its account has; a verdict never depends on anything but what was shown and the stored
+//! hash; no stored hash makes it panic. A password that was right is
 //! remembered for a minute, by a keyed digest of hash and password together, so any change of the hash forgets it at
 //! once and the memory reveals nothing.
 
 use core::fmt;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,9 +20,11 @@ use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::visible::Visible;
+use crate::model::directory::device::Secret;
 use crate::model::directory::{PasswordHash, Snapshot};
+use crate::model::policy::Evidence;
+use crate::model::policy::device::Checked;
 use crate::model::policy::sign_in::find_account;
-use crate::model::policy::{Evidence, Proof};
 use crate::model::smtp::{Credentials, Verdict};
 use crate::world::password::{self, PASSWORD_BYTES_MAX, PasswordError};
 use crate::world::{Clock, Random};
@@ -69,29 +73,33 @@ impl Authenticator {
         self.verifications.load(Ordering::Relaxed)
     }
 
-    /// Judges `credentials` by the directory of this moment. Whether the account may sign in is for policy to say.
-    pub async fn check(&self, snapshot: &Snapshot, credentials: Credentials) -> Verdict {
+    /// Judges `credentials`, shown from `peer`, by the directory of this moment. Whether the account, or the device, may
+    /// sign in is for policy to say.
+    pub async fn check(&self, snapshot: &Snapshot, credentials: Credentials, peer: IpAddr) -> Verdict {
         let Credentials { login, password } = credentials;
         if password.len() > PASSWORD_BYTES_MAX {
             return Verdict::Judged(Evidence::Wrong);
         }
         let account = find_account(snapshot, &login).and_then(|found| found.account.as_deref());
-        let stored = account.and_then(|account| account.password.clone());
+        let secret = Secret::read(&password);
+        let checked = Checked::of(account, &password, secret.as_ref(), peer, self.clock.now());
+        let (stored, proof) = (checked.hash.cloned(), checked.proof);
         // A blocked account is refused like a wrong password, so a right one must not come back sooner the second time:
         // the difference would tell it from the wrong ones.
-        let is_open = account.is_some_and(|account| account.enabled && !account.sign_in_blocked);
-        let digest = stored.as_ref().filter(|_| is_open).and_then(|stored| self.digest(stored, &password));
+        let is_open = account.is_some_and(|account| checked.may_be_remembered(account));
+        let digest = stored.as_ref().filter(|_| is_open).and_then(|stored| self.digest(stored, checked.text));
         if digest.is_some_and(|digest| self.remembers(&digest)) {
-            return Verdict::Judged(Evidence::Right(Proof::Password));
+            return Verdict::Judged(Evidence::Right(proof));
         }
-        let Some(right) = self.verify(&login, stored, password).await else { return Verdict::TemporaryFailure };
+        let shown = Zeroizing::new(checked.text.to_owned());
+        let Some(right) = self.verify(&login, stored, shown).await else { return Verdict::TemporaryFailure };
         if !right {
             return Verdict::Judged(Evidence::Wrong);
         }
         if let Some(digest) = digest {
             self.remember(digest);
         }
-        Verdict::Judged(Evidence::Right(Proof::Password))
+        Verdict::Judged(Evidence::Right(proof))
     }
 
     /// `None` when it could not be judged now.
@@ -197,6 +205,7 @@ mod tests {
     use super::*;
     use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientType};
     use crate::model::mail::{Address, Domain, Timestamp};
+    use crate::model::policy::Proof;
     use crate::world::{ManualClock, SeededRandom};
 
     const RIGHT: Verdict = Verdict::Judged(Evidence::Right(Proof::Password));
@@ -231,7 +240,7 @@ mod tests {
 
         async fn check(&self, login: &str, password: &str) -> Verdict {
             let credentials = Credentials { login: login.to_owned(), password: Zeroizing::new(password.to_owned()) };
-            self.authenticator.check(&self.snapshot, credentials).await
+            self.authenticator.check(&self.snapshot, credentials, [192, 0, 2, 7].into()).await
         }
 
         /// How many verifications a check took.

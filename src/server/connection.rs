@@ -6,9 +6,10 @@
 //! its end was never there.
 
 mod message;
+mod signing_in;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,6 +111,7 @@ struct Connection<A: Acceptor> {
     services: Arc<Services<A>>,
     settings: Arc<ServerSettings>,
     session: Session,
+    peer: IpAddr,
     time: SessionTime,
     /// Gone only after a handshake that failed.
     stream: Option<Stream>,
@@ -171,6 +173,7 @@ impl<A: Acceptor> Connection<A> {
             services,
             settings,
             session,
+            peer: peer.ip(),
             time,
             stream: Some(stream),
             buffer: vec![0; IDLE_BUFFER_BYTES],
@@ -267,9 +270,12 @@ impl<A: Acceptor> Connection<A> {
     async fn check(&mut self, credentials: Credentials) {
         let (authenticator, snapshot) = (Arc::clone(&self.services.authenticator), self.services.directory.current());
         let login = credentials.login.clone();
-        let judged = timeout(self.patience(), authenticator.check(&snapshot, credentials)).await;
+        let judged = timeout(self.patience(), authenticator.check(&snapshot, credentials, self.peer)).await;
         let verdict = judged.unwrap_or(Verdict::TemporaryFailure);
-        tracing::info!(login = %Visible(&login), ?verdict, "credentials checked");
+        let device = signing_in::device_used(&snapshot, &self.settings.policy.current(), &login, verdict);
+        if let Some((account, device)) = device {
+            self.services.last_uses.note(account, device, self.peer);
+        }
         self.tell(Input::CredentialsJudged(verdict));
     }
 

@@ -27,9 +27,11 @@ pub use authenticator::Authenticator;
 pub use listener::{Drained, Listener, serve};
 pub use stop::{Stop, StopHandle};
 
-use crate::config::{Config, Emulate, Network};
+use crate::config::{Config, Emulate};
+use crate::model::mail::Network;
 use crate::model::smtp;
 use crate::store::live::{LiveDirectory, LiveSettings};
+use crate::store::sign_ins::LastUses;
 use crate::store::spool::SpoolDirectory;
 use crate::world::{Clock, Random};
 use body::Bodies;
@@ -92,6 +94,8 @@ pub struct Services<A: Acceptor> {
     pub acceptor: Arc<A>,
     /// Who checks passwords.
     pub authenticator: Arc<Authenticator>,
+    /// When devices were last used.
+    pub last_uses: Arc<LastUses>,
     /// How we speak TLS; `None` when there is no certificate, then STARTTLS is not offered.
     pub tls: Option<Arc<ServerConfig>>,
     /// What new sessions go by.
@@ -104,10 +108,10 @@ pub struct Services<A: Acceptor> {
 impl<A: Acceptor> Services<A> {
     /// Everything sessions share, with nobody in yet.
     pub fn new(parts: ServiceParts<A>, settings: ServerSettings) -> Self {
-        let ServiceParts { clock, random, directory, acceptor, spool, authenticator, tls } = parts;
+        let ServiceParts { clock, random, directory, acceptor, spool, authenticator, last_uses, tls } = parts;
         let (settings, admission) = (ArcSwap::from_pointee(settings), Arc::new(Admission::default()));
         let bodies = Bodies::new(spool);
-        Self { clock, random, directory, acceptor, authenticator, tls, settings, admission, bodies }
+        Self { clock, random, directory, acceptor, authenticator, last_uses, tls, settings, admission, bodies }
     }
 }
 
@@ -132,6 +136,8 @@ pub struct ServiceParts<A: Acceptor> {
     pub spool: SpoolDirectory,
     /// Who checks passwords.
     pub authenticator: Arc<Authenticator>,
+    /// When devices were last used.
+    pub last_uses: Arc<LastUses>,
     /// How we speak TLS.
     pub tls: Option<Arc<ServerConfig>>,
 }

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod live;
 pub mod mailbox;
 pub mod queue;
+pub mod sign_ins;
 mod slip;
 pub mod spool;
 pub mod tally;

@@ -1,18 +1,21 @@
 //! Holds a dialogue with a session: what the shell, the password check and the store would do, without any of them.
 
 use core::fmt::Write as _;
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use franking::model::directory::device::Secret;
 use franking::model::directory::{Document, Recipient, RecipientId, Snapshot};
 use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
+use franking::model::policy::device::Checked;
 use franking::model::policy::limits::Received;
 use franking::model::policy::quota::{self, Usage};
 use franking::model::policy::sign_in::find_account;
 use franking::model::policy::{
-    Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof, Refusal,
-    Resolution, Settings, SharedSignIn, Tallies, Unrecorded, expand,
+    Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Refusal, Resolution,
+    Settings, SharedSignIn, Tallies, Unrecorded, expand,
 };
 use franking::model::smtp::{
     Action, CommitFailure, Credentials, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts,
@@ -28,6 +31,7 @@ struct Stage {
     snapshot: Snapshot,
     settings: Arc<Settings>,
     now: Timestamp,
+    peer: IpAddr,
     /// The dialogue as it came out.
     text: String,
     next_check_fails: bool,
@@ -69,12 +73,13 @@ pub(super) fn hold(script: &Script) -> String {
     let mut text = script.head.join("\n");
     text.push('\n');
     let options = options(script);
-    let settings = Arc::clone(&options.settings);
+    let (settings, peer) = (Arc::clone(&options.settings), options.peer);
     let mut stage = Stage {
         session: Session::new(options, now),
         snapshot,
         settings,
         now,
+        peer,
         text,
         next_check_fails: false,
         next_commit: None,
@@ -205,10 +210,11 @@ impl Stage {
             return Verdict::TemporaryFailure;
         }
         let account = find_account(&self.snapshot, &credentials.login).and_then(|found| found.account.as_deref());
-        let hash = account.and_then(|account| account.password.as_ref());
-        let expected = format!("clear:{}", credentials.password.as_str());
-        let right = hash.is_some_and(|hash| hash.phc() == expected);
-        Verdict::Judged(if right { Evidence::Right(Proof::Password) } else { Evidence::Wrong })
+        let secret = Secret::read(&credentials.password);
+        let checked = Checked::of(account, &credentials.password, secret.as_ref(), self.peer, self.now);
+        let expected = format!("clear:{}", checked.text);
+        let right = checked.hash.is_some_and(|hash| hash.phc() == expected);
+        Verdict::Judged(if right { Evidence::Right(checked.proof) } else { Evidence::Wrong })
     }
 
     fn print(&mut self, submission: &Submission) {
@@ -216,6 +222,9 @@ impl Stage {
         let capacity = submission.submit_as.map_or_else(|| "stranger".to_owned(), |capacity| format!("{capacity:?}"));
         let _ = write!(self.text, "Q: from <{}> {capacity}", envelope.reverse_path());
         let _ = writeln!(self.text, ", {:?}, body of {} octets", envelope.parameters(), submission.body_bytes);
+        if let Some(device) = envelope.device() {
+            let _ = writeln!(self.text, "Q: by the device {device}");
+        }
         for permit in envelope.permits() {
             let resolution = self.resolution(permit);
             let _ = writeln!(self.text, "Q: to <{}> {resolution}, {:?}", permit.path(), permit.dsn());
@@ -335,6 +344,7 @@ fn set(options: &mut SessionOptions, key: &str, value: &str) {
         "emulate" => options.emulate_exchange_online = yes(),
         "auth_without_tls" => options.auth_without_tls = yes(),
         "known_source" => options.known_source = yes(),
+        "peer" => options.peer = value.parse().unwrap(),
         "peer_name" => options.peer_name = Some(Domain::parse(value).unwrap()),
         "refuse_early" => settings.refuse_early = yes(),
         "recipient_validation" => settings.recipient_validation = yes(),

@@ -40,7 +40,7 @@ impl<'world> Asked<'world> {
         match self.signed_in(name, proof) {
             Err(refusal) => vec![name_of(&refusal)],
             Ok(signed_in) => {
-                let may = may_submit(&self.snapshot, &self.settings, &signed_in, &mut Unrecorded);
+                let may = may_submit(&self.snapshot, &self.settings, &signed_in, Timestamp::EPOCH, &mut Unrecorded);
                 vec!["yes".to_owned(), may.map_or_else(|refusal| name_of(&refusal), |()| "yes".to_owned())]
             }
         }

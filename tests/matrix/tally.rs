@@ -104,6 +104,7 @@ fn trail(asked: &Asked<'_>, question: Question<'_>) -> String {
         to: question.to.to_vec(),
         port: if question.account.is_some() { 587 } else { 25 },
         bytes: question.octets,
+        ..Query::default()
     };
     let mut text = String::new();
     for step in explain(&asked.snapshot, &asked.settings, &query, Timestamp::EPOCH).steps {

@@ -3,7 +3,7 @@
 use franking::model::directory::{
     AuthenticationPolicy, Change, ClientAccess, Organisation, Recipient, RecipientType, Snapshot,
 };
-use franking::model::mail::{ForwardPath, ReversePath};
+use franking::model::mail::{ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::sign_in::may_submit;
 use franking::model::policy::{
     DsnRequest, Evidence, Origin, Posting, Profile, Proof, Refusal, Settings, SignedIn, Unrecorded, admit, author,
@@ -23,7 +23,7 @@ fn told(snapshot: &Snapshot, settings: &Settings, number: usize, count: usize) -
     let Ok(account) = signed_in(snapshot, settings, number, Proof::Password) else {
         return vec!["kept out".to_owned()];
     };
-    let mut told = vec![format!("{:?}", may_submit(snapshot, settings, &account, &mut Unrecorded))];
+    let mut told = vec![format!("{:?}", may_submit(snapshot, settings, &account, Timestamp::EPOCH, &mut Unrecorded))];
     for other in 0..count {
         let from = address(other);
         let head = format!("From: <{from}>\r\nTo: <bob@fabrikam.example>\r\n");

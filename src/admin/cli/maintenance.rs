@@ -106,6 +106,7 @@ Exchange: Test-ApplicationAccessPolicy, Get-MessageTraceDetail (after the fact)
 Examples:
   franking explain --as alice@contoso.example --from info@contoso.example --to bob@fabrikam.example
   franking explain --as scanner@contoso.example
+  franking explain --as alice --device scanner-2 --to bob@contoso.example
   franking explain --from eve@fabrikam.example --to staff@contoso.example --port 25
   franking explain --as bob --to sales --size \"20 MB\" --json
   franking explain sign-in quiet@contoso.example")]
@@ -133,6 +134,12 @@ pub struct ExplainArgs {
     /// The size of the message, such as "20 MB"
     #[arg(long, value_name = "SIZE")]
     size: Option<Limit>,
+    /// The device of that account whose secret is shown
+    #[arg(long, value_name = "NAME", requires = "login")]
+    device: Option<String>,
+    /// Where the device is [default: in the first of its networks]
+    #[arg(long, value_name = "ADDRESS", requires = "device")]
+    peer: Option<IpAddr>,
 }
 
 /// Something smaller to explain.
@@ -145,6 +152,7 @@ Exchange: Get-CASMailbox, Get-TransportConfig, Get-User, Get-AuthenticationPolic
 Examples:
   franking explain sign-in quiet@contoso.example
   franking explain sign-in scanner --password-wrong
+  franking explain sign-in alice --device scanner-2 --peer 192.168.10.7
   franking explain sign-in alice --token --json")]
     SignIn(SignInArgs),
 }
@@ -164,6 +172,12 @@ pub(super) struct SignInArgs {
     /// The client shows a token instead of a password
     #[arg(long, group = "shown")]
     token: bool,
+    /// The client shows the secret of this device, in place of a password
+    #[arg(long, value_name = "NAME", group = "shown")]
+    device: Option<String>,
+    /// Where the client is [default: in the first network of the device]
+    #[arg(long, value_name = "ADDRESS", requires = "device")]
+    peer: Option<IpAddr>,
 }
 
 /// A port that names a role. Listeners may be elsewhere, so any other number would be taken for the wrong role.
@@ -181,7 +195,7 @@ impl ExplainArgs {
                     (false, true) => Shown::Token,
                     (false, false) => Shown::PasswordRight,
                 };
-                Request::ExplainSignIn(SignInQuery { login: args.login, shown })
+                Request::ExplainSignIn(SignInQuery { login: args.login, shown, device: args.device, peer: args.peer })
             }
             None => Request::Explain(self.query()),
         }
@@ -193,6 +207,8 @@ impl ExplainArgs {
         Query {
             port: self.port.unwrap_or(usual),
             login: self.login,
+            device: self.device,
+            peer: self.peer,
             from: self.from.map(complete),
             header_from: self.header_from.map(complete),
             to: self.to.into_iter().map(complete).collect(),

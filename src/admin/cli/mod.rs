@@ -9,6 +9,7 @@ mod audit;
 mod authentication_policy;
 mod auto_reply;
 mod convert;
+mod device;
 mod domain;
 mod group;
 mod hold;
@@ -112,6 +113,9 @@ pub enum Command {
     /// Passwords and sign-in
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Secrets of scanners and old applications, which submit for an account without knowing its password
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// Licences, by which user mailboxes live
     #[command(subcommand, visible_alias = "license")]
     Licence(licence::LicenceCommand),

@@ -1,6 +1,7 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
 mod contents;
+mod devices;
 mod lives;
 mod mailbox;
 mod moderation;
@@ -64,6 +65,7 @@ pub(super) fn response(response: &Response) -> String {
             page.line(&format!("{group}: {} ask to join", members.len()));
             summaries(&mut page, members);
         }
+        Response::Devices { devices } => devices::list(&mut page, devices),
         Response::Limits(view) => mailbox::limits(&mut page, view),
         Response::Mailboxes { mailboxes } => mailbox::list(&mut page, mailboxes),
         Response::Recounted { counted, mailboxes } => {

@@ -178,6 +178,7 @@ impl Desk<'_> {
                 own.request(password)
             }
             Command::Permission(own) => own.request(),
+            Command::Device(own) => own.request(),
             Command::Domain(own) => own.request(),
             Command::AuthenticationPolicy(own) => own.request(),
             Command::RemoteDomain(own) => own.request(),

@@ -4,7 +4,7 @@ use crate::admin::office::identity;
 use crate::model::directory::{Lifecycle, Recipient, RecipientType, Snapshot};
 use crate::model::mail::Address;
 use crate::model::mail::encapsulated::Encapsulated;
-use crate::model::policy::Refusal;
+use crate::model::policy::{Refusal, Rule};
 
 /// What would let this login submit. `account` is what the login names, if anything.
 pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&Recipient>, login: &str) -> Vec<String> {
@@ -40,6 +40,21 @@ pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&R
         Refusal::MailboxCannotBeAccessed => mailbox(recipient),
         _ => Vec::new(),
     }
+}
+
+/// What would let a device do it; none when no rule about its credential decided.
+pub(super) fn device(account: &Recipient, name: &str, trail: &[Rule]) -> Option<Vec<String>> {
+    let primary = account.primary();
+    let set = |option: &str| Some(vec![format!("franking device set {primary} {name} {option}")]);
+    trail.iter().rev().find_map(|rule| match (rule.question, rule.held) {
+        ("the account has this device", false) => Some(vec![format!("franking device list {primary}")]),
+        ("the device has a secret", false) => Some(vec![format!("franking device renew {primary} {name}")]),
+        ("the device's credential has expired", true) => set("--expires never"),
+        ("the device's credential is for other networks", true) => set("--network NETWORK"),
+        ("the device is bound to other senders", true) => set("--sender ADDRESS"),
+        ("the device is bound to other recipients", true) => set("--recipient ADDRESS"),
+        _ => None,
+    })
 }
 
 /// What would let the account use a password: a word for it alone, or another word of whatever forbids it.

@@ -1,11 +1,14 @@
 //! May this login sign in? The rule that decides, in words (decision D2, spec section 3.5).
 
+use core::net::{IpAddr, Ipv4Addr};
+
 use serde::{Deserialize, Serialize};
 
 use super::{RuleView, cure, rule};
-use crate::model::directory::Snapshot;
+use crate::model::directory::{Account, Snapshot};
+use crate::model::mail::{Network, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
-use crate::model::policy::{Evidence, Proof, Refusal, Rule, Settings, sign_in};
+use crate::model::policy::{AppPassword, Evidence, Proof, Refusal, Rule, Settings, SignedIn, sign_in};
 use crate::model::smtp::replies::Answer;
 
 /// What the client shows.
@@ -39,6 +42,69 @@ pub struct SignInQuery {
     pub login: String,
     /// What the client shows.
     pub shown: Shown,
+    /// The device whose secret is shown instead of the account's password.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// Where the client is; in the first network of the device unless given.
+    #[serde(default)]
+    pub peer: Option<IpAddr>,
+}
+
+/// A login with the right secret.
+pub(super) struct Claim<'query> {
+    pub(super) login: &'query str,
+    pub(super) device: Option<&'query str>,
+    pub(super) peer: Option<IpAddr>,
+    pub(super) at: Timestamp,
+}
+
+impl Claim<'_> {
+    /// What is shown, in words.
+    pub(super) fn secret(&self) -> String {
+        self.device.map_or_else(|| "password".to_owned(), |device| format!("secret of {device}"))
+    }
+
+    /// The rules of AUTH. Without a password, or a secret of the device, none is right.
+    pub(super) fn judge(
+        &self,
+        snapshot: &Snapshot,
+        settings: &Settings,
+        trail: &mut Vec<Rule>,
+    ) -> Result<SignedIn, Refusal> {
+        let account = find_account(snapshot, self.login).and_then(|found| found.account.as_deref());
+        let proof = match (self.device, account) {
+            (Some(name), Some(account)) => self.proof_of_device(account, name, trail)?,
+            (Some(_), None) | (None, _) => Proof::Password,
+        };
+        let signed_in = sign_in(snapshot, settings, self.login, Evidence::Right(proof), trail)?;
+        if proof == Proof::Password && account.is_some_and(|account| account.password.is_none()) {
+            trail.push(rule("the account has a password", false, "so no password is right".to_owned()));
+            return Err(Refusal::AuthenticationUnsuccessful);
+        }
+        Ok(signed_in)
+    }
+
+    fn proof_of_device(&self, account: &Account, name: &str, trail: &mut Vec<Rule>) -> Result<Proof, Refusal> {
+        let found = account.devices.iter().find(|device| device.is_called(name));
+        trail.push(rule("the account has this device", found.is_some(), name.to_owned()));
+        let device = found.ok_or(Refusal::AuthenticationUnsuccessful)?;
+        let Some(verifier) = &device.verifier else {
+            trail.push(rule("the device has a secret", false, "so no secret is right".to_owned()));
+            return Err(Refusal::AuthenticationUnsuccessful);
+        };
+        let usual = device.networks.first().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Network::address);
+        let peer = self.peer.unwrap_or(usual);
+        Ok(Proof::AppPassword(AppPassword { selector: verifier.selector, peer, at: self.at }))
+    }
+}
+
+impl SignInQuery {
+    fn in_words(&self) -> String {
+        match (&self.device, self.shown) {
+            (Some(device), Shown::PasswordRight) => format!("with the right secret of {device}"),
+            (_, shown) => shown.in_words().to_owned(),
+        }
+    }
 }
 
 /// How signing in turns out, and why.
@@ -63,9 +129,15 @@ pub struct SignInExplanation {
 }
 
 /// Explains `query`. Total: whatever is asked has an answer.
-pub fn explain_sign_in(snapshot: &Snapshot, settings: &Settings, query: &SignInQuery) -> SignInExplanation {
+pub fn explain_sign_in(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    query: &SignInQuery,
+    now: Timestamp,
+) -> SignInExplanation {
     let mut trail = Vec::new();
-    let judged = judge(snapshot, settings, query, &mut trail);
+    let judged = judge(snapshot, settings, query, now, &mut trail);
+    let by_device = || cure::device(find_account(snapshot, &query.login)?, query.device.as_deref()?, &trail);
     let account = find_account(snapshot, &query.login);
     let (accepted, reply, cures) = match &judged {
         Ok(()) => (true, Answer::SignedIn.reply().to_string(), Vec::new()),
@@ -77,7 +149,7 @@ pub fn explain_sign_in(snapshot: &Snapshot, settings: &Settings, query: &SignInQ
                     vec![format!("franking account password {address}")]
                 }
                 Shown::PasswordRight | Shown::PasswordWrong | Shown::Token => {
-                    cure::sign_in(snapshot, refusal, account, &query.login)
+                    by_device().unwrap_or_else(|| cure::sign_in(snapshot, refusal, account, &query.login))
                 }
             };
             (false, refusal.bare_reply(settings).to_string(), cures)
@@ -85,7 +157,7 @@ pub fn explain_sign_in(snapshot: &Snapshot, settings: &Settings, query: &SignInQ
     };
     let decided_by = trail.last().filter(|_| !accepted).map_or_else(|| permitted(&trail), in_words);
     SignInExplanation {
-        question: format!("May {} sign in {}?", query.login, query.shown.in_words()),
+        question: format!("May {} sign in {}?", query.login, query.in_words()),
         account: account.map(|account| account.primary().to_string()),
         accepted,
         decided_by,
@@ -96,24 +168,25 @@ pub fn explain_sign_in(snapshot: &Snapshot, settings: &Settings, query: &SignInQ
 }
 
 /// The rules of AUTH and of MAIL FROM after it, which ask again and where some of them are judged only then.
-fn judge(snapshot: &Snapshot, settings: &Settings, query: &SignInQuery, trail: &mut Vec<Rule>) -> Result<(), Refusal> {
-    let evidence = match query.shown {
-        Shown::PasswordRight => Evidence::Right(Proof::Password),
-        Shown::PasswordWrong => Evidence::Wrong,
-        Shown::Token => Evidence::Right(Proof::Token),
+fn judge(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    query: &SignInQuery,
+    now: Timestamp,
+    trail: &mut Vec<Rule>,
+) -> Result<(), Refusal> {
+    let (login, device) = (&query.login, query.device.as_deref());
+    let signed_in = match query.shown {
+        Shown::PasswordRight => Claim { login, device, peer: query.peer, at: now }.judge(snapshot, settings, trail)?,
+        Shown::PasswordWrong => sign_in(snapshot, settings, login, Evidence::Wrong, trail)?,
+        Shown::Token => sign_in(snapshot, settings, login, Evidence::Right(Proof::Token), trail)?,
     };
-    let signed_in = sign_in(snapshot, settings, &query.login, evidence, trail)?;
-    let account = find_account(snapshot, &query.login).and_then(|recipient| recipient.account.as_deref());
-    if query.shown == Shown::PasswordRight && account.is_some_and(|account| account.password.is_none()) {
-        trail.push(rule("the account has a password", false, "so no password is right".to_owned()));
-        return Err(Refusal::AuthenticationUnsuccessful);
-    }
     if query.shown == Shown::Token {
         trail.push(rule("this server can verify tokens", false, "it knows passwords only".to_owned()));
         return Err(Refusal::AuthenticationUnsuccessful);
     }
     let mut again = Vec::new();
-    let judged = may_submit(snapshot, settings, &signed_in, &mut again);
+    let judged = may_submit(snapshot, settings, &signed_in, now, &mut again);
     trail.extend(again.into_iter().filter(|later| !trail.contains(later)).collect::<Vec<_>>());
     judged
 }

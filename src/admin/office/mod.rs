@@ -9,6 +9,7 @@ mod audit;
 mod authentication_policies;
 mod contents;
 mod desk;
+mod devices;
 mod domains;
 mod doubts;
 pub mod edit;
@@ -32,6 +33,7 @@ mod recoverable;
 mod remote_domains;
 mod request;
 mod response;
+mod sign_ins;
 mod steward;
 #[cfg(test)]
 pub(in crate::admin) mod tests;
@@ -44,6 +46,7 @@ use std::sync::Arc;
 pub use audit::{ChangeAudit, ChangePlace, ChangeQuery};
 pub use contents::{ContentsDesk, ContentsOrder, CopyReport, NoContents};
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
+pub use devices::{DeviceEdit, DeviceOrder, DeviceQuery, DeviceView};
 pub(in crate::admin) use doubts::counted;
 pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
@@ -62,6 +65,7 @@ pub use request::{
     DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,
 };
 pub use response::{AuthenticationPolicyView, ForwardingAudit, ImportReport, PermissionView, RejectedRow, Response};
+pub use sign_ins::{LastUse, NoSignIns, SignInDesk};
 pub use steward::{ACTOR as LIFECYCLE_ACTOR, Cause, Custody, Moved, NoCustody, Steward, next_due, reconcile};
 pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
 pub use view::{LifecycleView, RecipientSummary, RecipientView};
@@ -89,6 +93,8 @@ pub struct Office {
     pub mailboxes: Arc<dyn MailboxDesk>,
     /// The same, message by message.
     pub contents: Arc<dyn ContentsDesk>,
+    /// What is remembered about signing in.
+    pub sign_ins: Arc<dyn SignInDesk>,
     /// What makes mailboxes follow their users, and time.
     pub steward: Arc<Steward>,
     /// The message trace.
@@ -163,6 +169,8 @@ fn respond(
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
         Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
+        Request::Device(order) => devices::obey(office, actor, order),
+        Request::DeviceList(query) => devices::list(office, &query),
         Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
         Request::Life(order) => lives::obey(office, actor, order),
         Request::LifeQuestion(question) => outlook::answer(office, &question),
@@ -232,7 +240,12 @@ fn moderated(office: &Office, actor: Actor<'_>, request: Request) -> Result<Resp
 }
 
 fn signed_in(office: &Office, query: &explain::SignInQuery) -> Response {
-    Response::SignIn(explain::explain_sign_in(&office.directory.snapshot(), &office.settings(), query))
+    Response::SignIn(explain::explain_sign_in(
+        &office.directory.snapshot(),
+        &office.settings(),
+        query,
+        office.clock.now(),
+    ))
 }
 
 fn explained(office: &Office, query: explain::Query) -> Result<Response, Failure> {

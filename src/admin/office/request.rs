@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::ChangeQuery;
 use super::contents::ContentsOrder;
+use super::devices::{DeviceOrder, DeviceQuery};
 use super::edit::RecipientEdit;
 use super::keys::Rotation;
 use super::orders::{LifeOrder, LifeQuestion};
@@ -104,6 +105,10 @@ pub enum Request {
         /// True blocks.
         blocked: bool,
     },
+    /// Makes, binds, renews or revokes the secret of a device.
+    Device(DeviceOrder),
+    /// Lists devices.
+    DeviceList(DeviceQuery),
     /// Assigns or removes a licence.
     Licence {
         /// Whose.
@@ -339,6 +344,7 @@ impl Request {
             Self::Ping
                 | Self::RecipientShow { .. }
                 | Self::RecipientList(_)
+                | Self::DeviceList(_)
                 | Self::LifeQuestion(_)
                 | Self::PermissionList { .. }
                 | Self::DomainList

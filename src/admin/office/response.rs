@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::ChangeAudit;
 use super::contents::CopyReport;
+use super::devices::DeviceView;
 use super::failure::Failure;
 use super::keys::SrsKeysView;
 use super::limits::LimitsView;
@@ -93,6 +94,11 @@ pub enum Response {
         group: String,
         /// Its members by address; for a dynamic group those that its filter matches now.
         members: Vec<RecipientSummary>,
+    },
+    /// Devices by account and name.
+    Devices {
+        /// They.
+        devices: Vec<DeviceView>,
     },
     /// What a recipient may do and has done.
     Limits(LimitsView),

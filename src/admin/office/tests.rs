@@ -139,6 +139,7 @@ pub(in crate::admin) fn office() -> Office {
         mailboxes: Arc::new(EmptyMailboxes),
         contents: Arc::new(NoContents),
         steward: Arc::default(),
+        sign_ins: Arc::new(NoSignIns),
         trace: Arc::new(OneTraced),
         clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),
         random: Arc::new(SeededRandom::new(1)),

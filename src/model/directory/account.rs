@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::device::{Device, Selector};
 use super::seldom::Seldom;
 use crate::model::mail::Address;
 
@@ -53,6 +54,9 @@ pub struct Account {
     /// The name of the authentication policy that is assigned to it; `None` leaves it to the organisation's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication_policy: Option<Box<str>>,
+    /// Secrets of devices that submit for it.
+    #[serde(default, skip_serializing_if = "Seldom::is_empty")]
+    pub devices: Seldom<Device>,
 }
 
 impl Account {
@@ -66,7 +70,13 @@ impl Account {
             licences: Seldom::new(),
             allow_basic_auth_smtp: None,
             authentication_policy: None,
+            devices: Seldom::new(),
         }
+    }
+
+    /// The device whose secrets begin with `selector`.
+    pub fn device(&self, selector: Selector) -> Option<&Device> {
+        self.devices.iter().find(|device| device.verifier.as_ref().is_some_and(|own| own.selector == selector))
     }
 
     /// Whether any licence is assigned.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::accepted_domain::AcceptedDomain;
 use super::address_book::AddressBookProperty;
 use super::authentication_policy::AuthenticationPolicy;
+use super::device::DeviceError;
 use super::lifecycle::hold::HoldError;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
@@ -162,6 +163,9 @@ pub enum ChangeError {
     /// Holds that cannot be kept (spec section 7.4).
     #[error("The holds are wrong: {0}.")]
     Holds(#[from] HoldError),
+    /// Device credentials that cannot be kept.
+    #[error("The devices are wrong: {0}.")]
+    Devices(#[from] DeviceError),
     /// A trustee must be an account's recipient or a security group of this organisation (spec S3-11).
     #[error("\"{trustee}\" cannot hold permissions: only mailbox users, mail users and security groups can.")]
     NotATrustee {

@@ -34,6 +34,7 @@ impl Shared {
             share(&mut account.login);
             account.licences.shrink_to_fit();
             self.share_licences(&mut account.licences);
+            account.devices.shrink_to_fit();
         }
     }
 

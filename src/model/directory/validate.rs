@@ -4,6 +4,7 @@ use super::authentication_policy::AuthenticationPolicy;
 use super::auto_reply;
 use super::cap::Cap;
 use super::change::ChangeError;
+use super::device;
 use super::filter::Filter;
 use super::licence::{SEATED_LABELS_MAX, is_label};
 use super::lifecycle::Lifecycle;
@@ -32,6 +33,7 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     shape(recipient)?;
     quota(recipient)?;
     limits(recipient)?;
+    recipient.account.as_deref().map_or(Ok(()), device::judge)?;
     recipient.provisioning.as_deref().map_or(Ok(()), |provisioning| provisioning.holds.judge())?;
     moderation(snapshot, recipient)?;
     auto_reply::judge(recipient)?;

@@ -7,6 +7,7 @@ pub mod borrowed_name;
 pub mod domain_pattern;
 pub mod encapsulated;
 pub mod header;
+pub mod network;
 pub mod path;
 pub mod reply;
 pub mod second_reader;
@@ -15,6 +16,7 @@ pub mod time;
 
 pub use address::{Address, AddressError, AddressKey, Domain, LocalPart};
 pub use domain_pattern::DomainPattern;
+pub use network::{Network, NetworkError};
 pub use path::{ForwardPath, ReversePath};
 pub use reply::{EnhancedStatus, Reply};
 pub use time::Timestamp;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::device;
 use super::envelope::{DsnRequest, Origin};
 use super::forwarding::{self, Exit, exit};
 use super::moderation::Awaited;
@@ -81,6 +82,10 @@ pub fn admit(
     let resolution = resolve(snapshot, settings, &path, trail);
     reserved::judge(snapshot, &path, trail)?;
     relay(snapshot, posting, &path, trail)?;
+    if let Some(device) = posting.device() {
+        // At once, for every profile: what a device may do is no restriction of the recipient that a report would tell.
+        device::may_name(snapshot, device, &path, &resolution, trail)?;
+    }
     if is_told_later(settings, posting, &resolution, trail) {
         return Ok(Permit { path, resolution, dsn });
     }

@@ -12,6 +12,7 @@
 mod claims;
 mod rewriting;
 
+use super::device;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::sign_in::SignedIn;
@@ -57,7 +58,14 @@ pub fn author(
         Err(refusal) if !settings.repair_from || refusal == Refusal::MultipleFromAddresses => return Err(refusal),
         // Reports always have a From: what needs repair is an ordinary message, whose reverse-path is not null.
         Err(_) if *reverse_path == ReversePath::Null => return Err(Refusal::InvalidSenderAddress),
-        Err(_) => return Ok(repaired(snapshot, account, reverse_path, head)),
+        Err(_) => {
+            // What is written in is judged like what the device could have written itself.
+            let own = outward(snapshot, account).unwrap_or_else(|| account.primary());
+            if device::is_bound_to_others(snapshot, signed_in, own, trail) {
+                return Err(Refusal::SendAsDenied { account: signed_in.login().clone(), from: own.clone() });
+            }
+            return Ok(repaired(snapshot, account, reverse_path, head));
+        }
     };
     let capacities = Capacities {
         authors: capacities(snapshot, settings, signed_in, &claims.authors, trail)?,
@@ -103,6 +111,9 @@ fn permitted(
     address: &Address,
     trail: &mut impl Trail,
 ) -> Result<SubmitAs, Refusal> {
+    if device::is_bound_to_others(snapshot, signed_in, address, trail) {
+        return Err(Refusal::SendAsDenied { account: signed_in.login().clone(), from: address.clone() });
+    }
     match submit_as(snapshot, settings, signed_in.account(), address, trail) {
         SubmitAs::Denied => Err(Refusal::SendAsDenied { account: signed_in.login().clone(), from: address.clone() }),
         permitted @ (SubmitAs::Own | SubmitAs::As(_) | SubmitAs::OnBehalf(_)) => Ok(permitted),

@@ -129,6 +129,7 @@ pub struct Envelope {
     parameters: MessageParameters,
     permits: Vec<Permit>,
     sent_items: SentItems,
+    device: Option<Box<str>>,
 }
 
 impl Envelope {
@@ -141,7 +142,13 @@ impl Envelope {
     ) -> Option<Self> {
         let origin = sender.origin();
         let sent_items = SentItems::default();
-        (!permits.is_empty()).then_some(Self { origin, reverse_path, parameters, permits, sent_items })
+        (!permits.is_empty()).then_some(Self { origin, reverse_path, parameters, permits, sent_items, device: None })
+    }
+
+    /// The same envelope, handed in by the device of this name.
+    #[must_use]
+    pub fn with_device(self, device: Option<Box<str>>) -> Self {
+        Self { device, ..self }
     }
 
     /// The same envelope, with copies for Sent Items.
@@ -209,6 +216,11 @@ impl Envelope {
     /// Who keeps a copy in Sent Items.
     pub const fn sent_items(&self) -> &SentItems {
         &self.sent_items
+    }
+
+    /// The name of the device that handed it in, by a credential of its account's.
+    pub fn device(&self) -> Option<&str> {
+        self.device.as_deref()
     }
 
     /// Replaces the reverse-path by the address under which the message leaves (decision D3: the owner's primary

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use super::envelope::{Envelope, Origin};
 use super::resolve::is_postmaster;
-use crate::model::directory::{Recipient, RecipientId, Snapshot};
+use crate::model::directory::{Device, Recipient, RecipientId, Snapshot};
 use crate::model::mail::header::{Field, Mailboxes, fields, mailboxes};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath};
 
@@ -27,6 +27,7 @@ pub struct Posting<'message> {
     bytes: u64,
     direct: bool,
     exempt: bool,
+    device: Option<&'message Device>,
     /// Objects that the sender is or says it is.
     claimed: Vec<RecipientId>,
     /// Those of them that open an accept list.
@@ -47,6 +48,7 @@ impl Posting<'static> {
             bytes: 0,
             direct: false,
             exempt: true,
+            device: None,
             claimed,
             accepted,
             readers,
@@ -102,6 +104,18 @@ impl<'message> Posting<'message> {
     pub const fn from_unknown_source(mut self) -> Self {
         self.direct = true;
         self
+    }
+
+    /// The same, handed in by a device whose credential may be bound to recipients.
+    #[must_use]
+    pub const fn by_device(mut self, device: Option<&'message Device>) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// The device that handed it in.
+    pub const fn device(&self) -> Option<&'message Device> {
+        self.device
     }
 
     /// The sender uses an address, which the session judged if the sender is an account.

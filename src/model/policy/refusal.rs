@@ -140,6 +140,8 @@ pub enum Refusal {
     RestrictedToRecipientsPermission,
     /// A recipient whose reject list has the sender.
     NotAuthorized,
+    /// RCPT: a device whose credential is bound to other recipients.
+    DeviceRecipientNotPermitted,
     /// A message larger than the recipient accepts.
     RecipientSizeLimit,
     /// A message larger than the account may send.
@@ -453,6 +455,7 @@ impl Refusal {
                 NOT_AUTHORIZED,
             ),
             Self::NotAuthorized => row(550, (5, 7, 1), NOT_AUTHORIZED),
+            Self::DeviceRecipientNotPermitted => row(550, (5, 7, 1), NOT_AUTHORIZED),
             Self::RecipientSizeLimit => {
                 row(550, (5, 2, 3), "RESOLVER.RST.RecipSizeLimit; message too large for this recipient")
             }

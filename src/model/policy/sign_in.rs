@@ -2,11 +2,12 @@
 //!
 //! A wrong password, an unknown account and a blocked one get the same refusal; the caller sees to equal time.
 
+use super::device::{self, AppPassword};
 use super::refusal::Refusal;
 use super::settings::{NoMailboxStep, Settings, SharedSignIn};
 use super::trail::Trail;
-use crate::model::directory::{Account, Recipient, RecipientId, RecipientType, Snapshot};
-use crate::model::mail::Address;
+use crate::model::directory::{Account, Recipient, RecipientId, RecipientType, Selector, Snapshot};
+use crate::model::mail::{Address, Timestamp};
 
 /// What the client showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,18 @@ pub enum Proof {
     Password,
     /// A token.
     Token,
+    /// The secret of a device: basic authentication as well, so that what forbids passwords forbids it.
+    AppPassword(AppPassword),
+}
+
+impl Proof {
+    /// Whether it is basic authentication.
+    const fn is_basic(self) -> bool {
+        match self {
+            Self::Password | Self::AppPassword(_) => true,
+            Self::Token => false,
+        }
+    }
 }
 
 /// How the check of the credentials turned out.
@@ -43,6 +56,14 @@ impl SignedIn {
     /// The login under which it is known.
     pub const fn login(&self) -> &Address {
         &self.login
+    }
+
+    /// The device on which it is signed in; none when it showed something else than a device's secret.
+    pub const fn selector(&self) -> Option<Selector> {
+        match self.proof {
+            Proof::AppPassword(shown) => Some(shown.selector),
+            Proof::Password | Proof::Token => None,
+        }
     }
 }
 
@@ -85,7 +106,8 @@ pub fn sign_in(
     Ok(SignedIn { account: recipient.id, login: account.login.clone(), proof })
 }
 
-/// Judges again, at MAIL FROM, whether the account may still submit: an administrator may have changed it since AUTH.
+/// Judges again, at MAIL FROM, whether the account may still submit: an administrator may have changed it since AUTH,
+/// and the credential of a device may have expired by `now`.
 ///
 /// # Errors
 /// As [`sign_in`]; an account that is gone is refused like a wrong password.
@@ -93,15 +115,21 @@ pub fn may_submit(
     snapshot: &Snapshot,
     settings: &Settings,
     signed_in: &SignedIn,
+    now: Timestamp,
     trail: &mut impl Trail,
 ) -> Result<(), Refusal> {
     let recipient = snapshot.recipient(signed_in.account).ok_or(Refusal::AuthenticationUnsuccessful)?;
     let account = recipient.account.as_deref().ok_or(Refusal::AuthenticationUnsuccessful)?;
-    judge(snapshot, recipient, account, signed_in.proof, trail)?;
+    let proof = match signed_in.proof {
+        Proof::AppPassword(shown) => Proof::AppPassword(AppPassword { at: now, ..shown }),
+        other @ (Proof::Password | Proof::Token) => other,
+    };
+    judge(snapshot, recipient, account, proof, trail)?;
     mailbox(settings, recipient, trail)
 }
 
-/// Rows 1 to 5: the account and the policies above it.
+/// Rows 1 to 5: the account and the policies above it; before them what a device is bound to, which is answered like a
+/// wrong secret.
 fn judge(
     snapshot: &Snapshot,
     recipient: &Recipient,
@@ -110,7 +138,10 @@ fn judge(
     trail: &mut impl Trail,
 ) -> Result<(), Refusal> {
     let organisation = snapshot.organisation();
-    let by_password = proof == Proof::Password;
+    let by_password = proof.is_basic();
+    if let Proof::AppPassword(shown) = proof {
+        device::usable(account, &shown, trail)?;
+    }
     if trail.asks("the account is disabled or its sign-in is blocked", !account.enabled || account.sign_in_blocked) {
         return Err(Refusal::AuthenticationUnsuccessful);
     }

@@ -156,7 +156,8 @@ pub enum Action {
     Send(Vec<u8>),
     /// Begin the TLS handshake as server, then [`Input::TlsEstablished`]. Whatever was read before is void.
     StartTls,
-    /// Check a password, then [`Input::CredentialsJudged`]. Takes the same time whether or not the account exists.
+    /// Check a password or a device's secret, then [`Input::CredentialsJudged`]. Takes the same time whether or not the
+    /// account exists.
     CheckCredentials(Credentials),
     /// Append to the spooled body of the current message.
     Body(Vec<u8>),

@@ -6,6 +6,7 @@ use super::trace::Trace;
 use crate::model::directory::Snapshot;
 use crate::model::mail::header::{Field, fields};
 use crate::model::mail::{Domain, ForwardPath, ReversePath, Timestamp};
+use crate::model::policy::device::device_of;
 use crate::model::policy::{
     BodyKind, Envelope, MessageParameters, Permit, Posting, Refusal, Sender, SentItems, SubmitAs, Unrecorded,
     admit_any, authorship, sent_items,
@@ -63,8 +64,13 @@ impl Transaction {
     }
 
     /// The message as far as it is known before DATA.
-    pub(super) fn announced(&self, snapshot: &Snapshot, known_source: bool) -> Posting<'_> {
-        let posting = Posting::announced(snapshot, self.sender.origin(), &self.reverse_path, self.declared_bytes);
+    pub(super) fn announced<'a>(&'a self, snapshot: &'a Snapshot, known_source: bool) -> Posting<'a> {
+        let device = match &self.sender {
+            Sender::Account(signed_in) => device_of(snapshot, signed_in),
+            Sender::Anonymous | Sender::System => None,
+        };
+        let posting = Posting::announced(snapshot, self.sender.origin(), &self.reverse_path, self.declared_bytes)
+            .by_device(device);
         if known_source { posting } else { posting.from_unknown_source() }
     }
 
@@ -120,9 +126,14 @@ impl Transaction {
             parameters.body = BodyKind::EightBitMime;
         }
         parameters.session = Some(ending.options.session_id.clone());
+        let device = match &self.sender {
+            Sender::Account(signed_in) => device_of(ending.snapshot, signed_in).map(|device| device.name.clone()),
+            Sender::Anonymous | Sender::System => None,
+        };
         let envelope = Envelope::new(&self.sender, authored.reverse_path, parameters, self.permits)
             .ok_or(Refusal::NeedRcptCommand)?
-            .with_sent_items(authored.sent_items);
+            .with_sent_items(authored.sent_items)
+            .with_device(device);
         let submit_as = authored.submit_as;
         Ok(Submission { envelope, submit_as, head, body_bytes: received.body_bytes, message_id })
     }

@@ -75,6 +75,8 @@ struct MessageRecord {
     reverse_path: String,
     recipients: usize,
     bytes: u64,
+    /// The device whose credential the client used; empty without.
+    device: String,
 }
 
 impl MessageRecord {
@@ -84,18 +86,20 @@ impl MessageRecord {
             reverse_path: submission.envelope.reverse_path().to_string(),
             recipients: submission.envelope.permits().len(),
             bytes: submission.body_bytes.saturating_add(submission.head.len() as u64),
+            device: submission.envelope.device().unwrap_or_default().to_owned(),
         }
     }
 
     fn log(&self, outcome: &Result<QueuedAs, CommitFailure>) {
-        let Self { message_id, reverse_path, recipients, bytes } = self;
+        let Self { message_id, reverse_path, recipients, bytes, device } = self;
+        let device = (!device.is_empty()).then_some(Visible(device)).map(tracing::field::display);
         let (message_id, reverse_path) = (Visible(message_id), Visible(reverse_path));
         match outcome {
             Ok(QueuedAs { queue_id }) => {
-                tracing::info!(%queue_id, %message_id, %reverse_path, recipients, bytes, "message accepted");
+                tracing::info!(%queue_id, %message_id, %reverse_path, recipients, bytes, device, "message accepted");
             }
             Err(failure) => {
-                tracing::warn!(?failure, %message_id, %reverse_path, recipients, bytes, "message not accepted");
+                tracing::warn!(?failure, %message_id, %reverse_path, recipients, bytes, device, "message not accepted");
             }
         }
     }

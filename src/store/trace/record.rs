@@ -46,6 +46,8 @@ pub(super) enum Source {
     Peer(Box<str>),
     /// This server itself.
     System,
+    /// A device of an account, by its credential's name.
+    Device(Box<str>, Box<str>),
 }
 
 /// A message was accepted.
@@ -257,7 +259,13 @@ pub(super) fn accepted(
 ) {
     let Heading { subject, message_id, peer } = Heading::of(head);
     let source = match facts.origin {
-        Origin::Account(id) => Source::Account(account(id).unwrap_or_else(|| format!("recipient {id}").into())),
+        Origin::Account(id) => {
+            let name = account(id).unwrap_or_else(|| format!("recipient {id}").into());
+            match envelope.device() {
+                Some(device) => Source::Device(name, bounded(device)),
+                None => Source::Account(name),
+            }
+        }
         Origin::Anonymous => Source::Peer(peer),
         Origin::System => Source::System,
     };

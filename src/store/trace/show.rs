@@ -93,6 +93,7 @@ impl Teller<'_> {
         own.from = accepted.reverse_path.to_string();
         own.origin = match accepted.source {
             Source::Account(name) => format!("account {name}"),
+            Source::Device(name, device) => format!("account {name}, device={device}"),
             Source::Peer(name) => format!("peer {name}"),
             Source::System => "this server".to_owned(),
         };

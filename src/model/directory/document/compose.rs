@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::plan::{Hasher, Reason, shown};
 use super::{
     AuthenticationPolicyEntry, ClientAccessEntry, DomainEntry, Limit, OrganisationEntry, RecipientEntry,
-    RemoteDomainEntry, membership, moderation, provisioning,
+    RemoteDomainEntry, devices, membership, moderation, provisioning,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::change::ChangeError;
@@ -259,7 +259,8 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
         || entry.enabled.is_some()
         || entry.sign_in_blocked.is_some()
         || entry.allow_basic_auth_smtp.is_some()
-        || entry.authentication_policy.as_ref().is_some_and(|name| !name.is_empty());
+        || entry.authentication_policy.as_ref().is_some_and(|name| !name.is_empty())
+        || entry.devices.as_ref().is_some_and(|devices| !devices.is_empty());
     if (about_account || entry.account == Some(true)) && !kind.may_have_account() {
         return Err(ChangeError::NotForThisType { kind: kind.name(), what: "an account" }.into());
     }
@@ -297,7 +298,7 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
         (None, Some(hashed)) => account.password = Some(hashed.clone()),
         (None, None) => {}
     }
-    Ok(())
+    devices::apply(entry, account)
 }
 
 fn is_label(text: &str) -> bool {

@@ -3,7 +3,7 @@
 use super::{
     AuthenticationPolicyEntry, AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit,
     LimitsEntry, OrganisationEntry, ProvisioningEntry, QuotaEntry, RecipientEntry, RemoteDomainEntry, SentItemsEntry,
-    membership, moderation, provisioning,
+    devices, membership, moderation, provisioning,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
@@ -226,6 +226,7 @@ fn put_account(entry: &mut RecipientEntry, account: &Account, plain: &Account, s
     entry.sign_in_blocked = differing(account.sign_in_blocked, &plain.sign_in_blocked);
     entry.allow_basic_auth_smtp = account.allow_basic_auth_smtp;
     entry.authentication_policy = account.authentication_policy.clone();
+    devices::put(entry, account, secrets);
     entry.password_hash = match secrets {
         Secrets::Hide => None,
         Secrets::Include => account.password.clone(),

@@ -8,6 +8,7 @@
 
 mod auto_reply;
 mod compose;
+mod devices;
 mod export;
 mod limits;
 mod membership;
@@ -31,6 +32,7 @@ use super::remote_domain::AllowedOofType;
 
 pub use super::limit::{Limit, LimitError, OwnLimit, OwnLimitError};
 pub use auto_reply::{AutoReplyEntry, AutoReplyError, AutoReplyStateName};
+pub use devices::{DeviceEntry, DeviceEntryError};
 pub use export::Secrets;
 pub use limits::{LimitsEntry, QuotaEntry};
 pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected, printable};
@@ -259,6 +261,9 @@ pub struct RecipientEntry {
     /// The name of its authentication policy; an empty text leaves it to the organisation's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication_policy: Option<Box<str>>,
+    /// Secrets of devices that submit for it; the list replaces the former one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<DeviceEntry>>,
     /// Where the mailbox stands; `Active` for new mailboxes, `NoMailbox` for all else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<LifecycleName>,

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{AutoReplyError, Document, ProvisioningEntryError, RecipientEntry, compose};
+use super::{AutoReplyError, DeviceEntryError, Document, ProvisioningEntryError, RecipientEntry, compose};
 use crate::model::directory::account::PasswordHash;
 use crate::model::directory::change::{Change, ChangeError};
 use crate::model::directory::recipient::{Recipient, RecipientId};
@@ -111,6 +111,9 @@ pub enum Reason {
     /// Holds, previous mailboxes and the like that make no sense.
     #[error("provisioning: {0}")]
     Provisioning(#[from] ProvisioningEntryError),
+    /// Device credentials that make no sense.
+    #[error("devices: {0}")]
+    Devices(#[from] DeviceEntryError),
     /// The directory refuses it.
     #[error(transparent)]
     Change(#[from] ChangeError),

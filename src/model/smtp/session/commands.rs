@@ -101,7 +101,7 @@ impl Session {
         let Some(signed_in) = self.signed_in.clone() else {
             return Err(Refusal::NotAuthenticated(self.last_auth_refusal.clone().map(Box::new)));
         };
-        match sign_in::may_submit(moment.snapshot, &self.options.settings, &signed_in, &mut Unrecorded) {
+        match sign_in::may_submit(moment.snapshot, &self.options.settings, &signed_in, moment.now, &mut Unrecorded) {
             Ok(()) => Ok(Sender::Account(signed_in)),
             Err(Refusal::MailboxCannotBeAccessed) => Err(Refusal::MailboxCannotBeAccessed),
             Err(refusal) => {

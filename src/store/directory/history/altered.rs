@@ -9,7 +9,7 @@ use super::{Entry, Subject};
 use crate::model::directory::document::{
     AuthenticationPolicyEntry, DomainEntry, OrganisationEntry, RecipientEntry, RemoteDomainEntry,
 };
-use crate::model::directory::{Change, Recipient, RecipientId};
+use crate::model::directory::{Change, Device, Recipient, RecipientId};
 
 /// What recipients are called now; `None` for one that is gone.
 pub type Names<'a> = &'a dyn Fn(RecipientId) -> Option<Box<str>>;
@@ -241,9 +241,12 @@ impl Ledger {
         let entry = |recipient: &Recipient| object(&RecipientEntry::named(recipient, &name));
         let mut found = differences(&former.as_deref().map(entry).unwrap_or_default(), &entry(next));
         let password = |recipient: &Recipient| recipient.account.as_deref().and_then(|own| own.password.clone());
+        let secret =
+            |property: &str| Property { property: property.to_owned(), altered: Altered::Secret { changed: true } };
         if former.as_deref().and_then(password) != password(next) {
-            found.push(Property { property: "password".to_owned(), altered: Altered::Secret { changed: true } });
+            found.push(secret("password"));
         }
+        found.extend(renewed_devices(former.as_deref(), next).map(|name| secret(&format!("devices.{name}.secret"))));
         found
     }
 
@@ -295,6 +298,21 @@ impl Ledger {
             alter(recipient.group.get_or_insert_default());
         }
     }
+}
+
+/// Devices that have another secret than before, or none any more, or one for the first time.
+fn renewed_devices<'next>(
+    former: Option<&'next Recipient>,
+    next: &'next Recipient,
+) -> impl Iterator<Item = &'next str> {
+    let devices = |recipient: &'next Recipient| recipient.account.as_deref().map(|account| &account.devices);
+    let former = former.and_then(devices);
+    let before = move |device: &Device| {
+        let same = former.into_iter().flatten().find(|own| own.is_called(&device.name));
+        same.and_then(|own| own.verifier.as_ref())
+    };
+    let renewed = devices(next).into_iter().flatten().filter(move |own| own.verifier.as_ref() != before(own));
+    renewed.map(|device| &*device.name)
 }
 
 fn organisation() -> Map<String, Value> {

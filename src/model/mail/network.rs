@@ -1,11 +1,14 @@
 //! Networks as operators write them: `192.168.10.0/24`, `fd00::/8`, or one address.
 
 use core::fmt;
+use core::net::{IpAddr, Ipv6Addr};
 use core::str::FromStr;
-use std::net::{IpAddr, Ipv6Addr};
 
-/// A network: an address whose bits below the prefix are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// A network: an address whose bits below the prefix are zero. Stored as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Network {
     address: IpAddr,
     prefix: u8,
@@ -35,6 +38,11 @@ const PRIVATE: [(IpAddr, u8); 8] = [
 ];
 
 impl Network {
+    /// Its first address.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether `address` lies within. An IPv4 address in IPv6 clothes counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (own, width) = bits(self.address);
@@ -80,6 +88,20 @@ impl FromStr for Network {
             Some(_) => return Err(NetworkError::Syntax),
         };
         if masked(value, width, prefix) == value { Ok(Self { address, prefix }) } else { Err(NetworkError::HostBits) }
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = NetworkError;
+
+    fn try_from(text: String) -> Result<Self, NetworkError> {
+        text.parse()
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        network.to_string()
     }
 }
 

@@ -1,0 +1,40 @@
+//! Devices as text.
+
+use super::Page;
+use crate::admin::cli::output::table;
+use crate::admin::office::DeviceView;
+
+/// One device in full, several as a table.
+pub(super) fn list(page: &mut Page, devices: &[DeviceView]) {
+    if let [only] = devices {
+        return one(page, only);
+    }
+    if devices.is_empty() {
+        return page.line("There is no such device.");
+    }
+    let row = |own: &DeviceView| {
+        let day = |text: &str| text.split('T').next().unwrap_or(text).to_owned();
+        let expires = own.expires.as_deref().map_or_else(|| "never".to_owned(), day);
+        let marks = if own.expired { format!("{expires}, expired") } else { expires };
+        let used = own.last_used.clone().unwrap_or_else(|| "never".to_owned());
+        let lists = [&own.networks, &own.senders, &own.recipients].map(|list| list.join(" "));
+        [own.account.clone(), own.name.clone(), marks, used].into_iter().chain(lists).collect()
+    };
+    let rows: Vec<Vec<String>> = devices.iter().map(row).collect();
+    page.block(&table(&["ACCOUNT", "DEVICE", "EXPIRES", "LAST USED", "NETWORKS", "SENDERS", "RECIPIENTS"], &rows));
+}
+
+fn one(page: &mut Page, own: &DeviceView) {
+    let or = |list: &[String], usual: &str| if list.is_empty() { usual.to_owned() } else { list.join(", ") };
+    page.line(&format!("{} of {}", own.name, own.account));
+    page.line(&format!("login: {}", own.login));
+    page.line(&format!("secret set: {}", if own.has_secret { "yes" } else { "no" }));
+    page.line(&format!("made: {}", own.created));
+    let ended = if own.expired { ", expired" } else { "" };
+    page.line(&format!("expires: {}{ended}", own.expires.as_deref().unwrap_or("never")));
+    page.line(&format!("networks: {}", or(&own.networks, "any")));
+    page.line(&format!("senders: {}", or(&own.senders, "as its account")));
+    page.line(&format!("recipients: {}", or(&own.recipients, "as its account")));
+    let from = own.last_used_from.as_deref().map(|from| format!(" from {from}")).unwrap_or_default();
+    page.line(&format!("last used: {}{from}", own.last_used.as_deref().unwrap_or("never")));
+}

@@ -1,0 +1,6 @@
+//! What is remembered about signing in: small tables that may lose their last moments, and are written as wholes.
+
+mod kept;
+mod last_use;
+
+pub use last_use::{LastUse, LastUses};
