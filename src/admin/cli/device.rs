@@ -11,16 +11,16 @@ use crate::admin::office::{DeviceEdit, DeviceOrder, DeviceQuery, Request};
 pub enum DeviceCommand {
     /// Make a secret for a device, and show it once
     #[command(after_help = "\
-The device signs in with the account's login and this secret, by AUTH PLAIN or LOGIN. Hyphens and the case of letters do \
-not matter. It can do what the account can, as far as it is not bound to less; recipients are judged as the device names \
-them, so a group inside is inside whoever is in it. A day begins at midnight, UTC.
+The device signs in with the login of its account and this secret, by AUTH PLAIN or LOGIN. Hyphens and the case of \
+letters do not matter. It can do what the account can, as far as it is not bound to less. Recipients are judged as the \
+device names them, so a group inside is inside whoever is in it. A day begins at midnight, UTC.
 
 Exchange: New-MgUserAuthenticationPasswordMethod; app passwords of multifactor authentication
 
 Examples:
   franking device add alice@contoso.example scanner-2 --network 192.168.10.0/24 --recipient inside
-  franking device add info scanner-3 --sender info@contoso.example --recipient fabrikam.example --expires 2027-01-31
-  franking device add erp@contoso.example erp --network 10.1.2.3 --network fd00::/64 --expires 365d --json")]
+  franking device add info scanner-3 --sender info@contoso.example --expires 2027-01-31
+  franking device add erp erp-1 --network 10.1.2.3 --network fd00::/64 --expires 365d --json")]
     Add(AddArgs),
     /// List devices, of an account or of all
     #[command(after_help = "\
