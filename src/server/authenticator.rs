@@ -1,10 +1,9 @@
 //! Checks passwords, off the async workers and only as many at once as there are cores.
 //!
-//! Promises: a login that nobody has costs exactly what a wrong password costs, one verification, and so does the secret
-//! of a device, however many its account has; a verdict never depends on anything but what was shown and the stored
-//! hash; no stored hash makes it panic. A password that was right is
-//! remembered for a minute, by a keyed digest of hash and password together, so any change of the hash forgets it at
-//! once and the memory reveals nothing.
+//! Promises: a login that nobody has costs exactly what a wrong password costs, one verification, and so does the
+//! secret of a device, however many its account has; a verdict never depends on anything but what was shown and the
+//! stored hash; no stored hash makes it panic. A password that was right is remembered for a minute, by a keyed digest
+//! of hash and password together, so any change of the hash forgets it at once and the memory reveals nothing.
 
 use core::fmt;
 use std::collections::HashMap;
@@ -73,8 +72,8 @@ impl Authenticator {
         self.verifications.load(Ordering::Relaxed)
     }
 
-    /// Judges `credentials`, shown from `peer`, by the directory of this moment. Whether the account, or the device, may
-    /// sign in is for policy to say.
+    /// Judges `credentials`, shown from `peer`, by the directory of this moment. Whether the account, or the device,
+    /// may sign in is for policy to say.
     pub async fn check(&self, snapshot: &Snapshot, credentials: Credentials, peer: IpAddr) -> Verdict {
         let Credentials { login, password } = credentials;
         if password.len() > PASSWORD_BYTES_MAX {

@@ -144,9 +144,9 @@ pub(super) fn is_bound_to_others(
 /// Judges whether a device may name a recipient.
 ///
 /// # Errors
-/// `DeviceRecipientNotPermitted`. Exchange knows no such credentials; these are its words for a sender who may not write
-/// to a recipient. Those for relaying would send an administrator to look for a connector, and those for an unknown
-/// recipient for a mailbox, where nothing is wrong with either.
+/// `DeviceRecipientNotPermitted`. Exchange knows no such credentials; these are its words for a sender who may not
+/// write to a recipient. Those for relaying would send an administrator to look for a connector, and those for an
+/// unknown recipient for a mailbox, where nothing is wrong with either.
 pub(super) fn may_name(
     snapshot: &Snapshot,
     device: &Device,

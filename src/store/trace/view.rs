@@ -177,7 +177,8 @@ pub struct History {
     pub accepted_at: Option<String>,
     /// Its reverse-path; empty for the null path.
     pub from: String,
-    /// Who handed it in: `account alice@contoso.example` (with `, device=scanner-2`), `peer mail.fabrikam.example (…)`, or `this server`.
+    /// Who handed it in: `account alice@contoso.example`, followed by `, device=scanner-2` where one did, `peer
+    /// mail.fabrikam.example (…)`, or `this server`.
     pub origin: String,
     /// The session it came by, as in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
