@@ -169,8 +169,7 @@ fn respond(
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
         Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
-        Request::Device(order) => devices::obey(office, actor, order),
-        Request::DeviceList(query) => devices::list(office, &query),
+        asked @ (Request::Device(_) | Request::DeviceList(_)) => about_sign_ins(office, actor, asked),
         Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
         Request::Life(order) => lives::obey(office, actor, order),
         Request::LifeQuestion(question) => outlook::answer(office, &question),
@@ -236,6 +235,14 @@ fn moderated(office: &Office, actor: Actor<'_>, request: Request) -> Result<Resp
             moderation::decide(office, actor, &asked)
         }
         _ => Err(Failure::refused("That is no question about moderation.")),
+    }
+}
+
+fn about_sign_ins(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
+    match request {
+        Request::Device(order) => devices::obey(office, actor, order),
+        Request::DeviceList(query) => devices::list(office, &query),
+        _ => Err(Failure::refused("That is no question about signing in.")),
     }
 }
 

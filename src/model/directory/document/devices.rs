@@ -92,7 +92,7 @@ impl DeviceEntry {
         Ok(Device {
             name: self.name.clone(),
             verifier,
-            created: created.or(former.map(|former| former.created)).unwrap_or(Timestamp::EPOCH),
+            created: created.or_else(|| former.map(|former| former.created)).unwrap_or(Timestamp::EPOCH),
             expires: given(&self.expires, "expires")?,
             networks: all("networks", &self.networks, "network", |text| text.parse::<Network>().ok())?,
             senders: all("senders", &self.senders, "address", |text| Address::parse(text).ok())?,
