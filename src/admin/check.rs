@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::names::resolve;
 use super::cli::Premises;
-use super::office::{DeviceQuery, Failure, Request, Response, handle};
+use super::office::{DeviceOrder, DeviceQuery, Failure, Request, Response, handle};
 use super::socket::{self, SocketError};
 use crate::config::{Config, ListenerConfig, ListenerTls, QueueConfig};
 use crate::model::mail::Timestamp;
@@ -290,7 +290,8 @@ fn directory(
 }
 
 fn ending_devices() -> Request {
-    Request::DeviceList(DeviceQuery { expires_within_days: Some(DEVICE_DAYS_LEFT_MIN), ..DeviceQuery::default() })
+    let query = DeviceQuery { expires_within_days: Some(DEVICE_DAYS_LEFT_MIN), ..DeviceQuery::default() };
+    Request::Device(DeviceOrder::List(query))
 }
 
 /// A line for each secret that a device cannot use any more, or not for long: nobody is told when it stops.

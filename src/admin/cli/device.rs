@@ -136,11 +136,10 @@ impl DeviceCommand {
             Self::Revoke(DeviceArgs { account, name }) => DeviceOrder::Revoke { account, name },
             Self::Show(DeviceArgs { account, name }) => {
                 let (account, name) = (Some(account), Some(name));
-                return Request::DeviceList(DeviceQuery { account, name, expires_within_days: None });
+                DeviceOrder::List(DeviceQuery { account, name, expires_within_days: None })
             }
             Self::List(ListArgs { account, expires_within }) => {
-                let query = DeviceQuery { account, name: None, expires_within_days: expires_within };
-                return Request::DeviceList(query);
+                DeviceOrder::List(DeviceQuery { account, name: None, expires_within_days: expires_within })
             }
         })
     }

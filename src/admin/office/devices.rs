@@ -22,7 +22,7 @@ use crate::world::random;
 const SECRET_ENTROPY_BITS: u32 = 115;
 const DAY_SECONDS: u64 = 86_400;
 
-/// What alters a credential. Accounts are named as in [`identity::find`], devices by their names.
+/// What alters credentials, and the question which there are. Accounts are named as in [`identity::find`], devices by their names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DeviceOrder {
@@ -58,6 +58,8 @@ pub enum DeviceOrder {
         /// Which.
         name: String,
     },
+    /// Which there are; alters nothing.
+    List(DeviceQuery),
 }
 
 /// What a credential is bound to; what is not given stays. A list replaces the former one, and an empty one binds to
@@ -183,6 +185,7 @@ pub(super) fn obey(office: &Office, actor: &str, order: DeviceOrder) -> Result<R
         DeviceOrder::Set { account, name, edit } => set(office, actor, &account, &name, &edit),
         DeviceOrder::Renew { account, name } => renew(office, actor, &account, &name),
         DeviceOrder::Revoke { account, name } => revoke(office, actor, &account, &name),
+        DeviceOrder::List(query) => list(office, &query),
     }
 }
 
@@ -319,7 +322,7 @@ fn advice(office: &Office, snapshot: &Snapshot, recipient: &Recipient, device: &
     notes
 }
 
-pub(super) fn list(office: &Office, query: &DeviceQuery) -> Result<Response, Failure> {
+fn list(office: &Office, query: &DeviceQuery) -> Result<Response, Failure> {
     let (snapshot, now) = (office.directory.snapshot(), office.clock.now());
     let mut devices = match &query.account {
         Some(whose) => views(office, identity::find(&snapshot, whose)?, now),

@@ -169,7 +169,7 @@ fn respond(
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
         Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
-        asked @ (Request::Device(_) | Request::DeviceList(_)) => about_sign_ins(office, actor, asked),
+        asked @ (Request::Device(_) | Request::ExplainSignIn(_)) => about_sign_ins(office, actor, asked),
         Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
         Request::Life(order) => lives::obey(office, actor, order),
         Request::LifeQuestion(question) => outlook::answer(office, &question),
@@ -219,7 +219,6 @@ fn respond(
         Request::Trace(query) => trace::search(office, *query, progress),
         Request::TraceMessage { id, recipient } => trace::history(office, id, recipient.as_ref(), progress),
         Request::Explain(query) => explained(office, query),
-        Request::ExplainSignIn(query) => Ok(signed_in(office, &query)),
         Request::SrsShow => keys::show(office),
         Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
@@ -241,7 +240,7 @@ fn moderated(office: &Office, actor: Actor<'_>, request: Request) -> Result<Resp
 fn about_sign_ins(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
     match request {
         Request::Device(order) => devices::obey(office, actor, order),
-        Request::DeviceList(query) => devices::list(office, &query),
+        Request::ExplainSignIn(query) => Ok(signed_in(office, &query)),
         _ => Err(Failure::refused("That is no question about signing in.")),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::ChangeQuery;
 use super::contents::ContentsOrder;
-use super::devices::{DeviceOrder, DeviceQuery};
+use super::devices::DeviceOrder;
 use super::edit::RecipientEdit;
 use super::keys::Rotation;
 use super::orders::{LifeOrder, LifeQuestion};
@@ -105,10 +105,8 @@ pub enum Request {
         /// True blocks.
         blocked: bool,
     },
-    /// Makes, binds, renews or revokes the secret of a device.
+    /// Makes, binds, renews, revokes or lists secrets of devices.
     Device(DeviceOrder),
-    /// Lists devices.
-    DeviceList(DeviceQuery),
     /// Assigns or removes a licence.
     Licence {
         /// Whose.
@@ -344,7 +342,7 @@ impl Request {
             Self::Ping
                 | Self::RecipientShow { .. }
                 | Self::RecipientList(_)
-                | Self::DeviceList(_)
+                | Self::Device(DeviceOrder::List(_))
                 | Self::LifeQuestion(_)
                 | Self::PermissionList { .. }
                 | Self::DomainList
