@@ -22,7 +22,8 @@ use crate::world::random;
 const SECRET_ENTROPY_BITS: u32 = 115;
 const DAY_SECONDS: u64 = 86_400;
 
-/// What alters credentials, and the question which there are. Accounts are named as in [`identity::find`], devices by their names.
+/// What alters credentials, and the question which there are. Accounts are named as in [`identity::find`], devices by
+/// their names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum DeviceOrder {
