@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use franking::admin::office::{
     Custody, EmptyMailboxes, EmptyQueue, EmptyTrace, LifeOrder, LifeQuestion, MemoryDirectory, NoContents, NoKeys,
-    Office, Request, Response, Steward, handle, reconcile,
+    NoSignIns, Office, Request, Response, Steward, handle, reconcile,
 };
 use franking::model::directory::document::Document;
 use franking::model::directory::{PasswordHash, RecipientId, Snapshot};
@@ -54,6 +54,7 @@ fn office(data: &Path, directory: &Arc<MemoryDirectory>, contents: &Arc<Contents
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),
         contents: Arc::new(NoContents),
+        sign_ins: Arc::new(NoSignIns),
         steward: Arc::new(steward.remembering(Arc::new(RealDisk), data)),
         trace: Arc::new(EmptyTrace),
         clock: Arc::<ManualClock>::clone(&contents.clock),
