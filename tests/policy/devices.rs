@@ -1,4 +1,4 @@
-//! Device credentials: every combination of what one is bound to, against a second statement of the rules; and the laws.
+//! Device credentials: every combination of what one is bound to, against a second statement of the rules; the laws.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -257,7 +257,7 @@ fn tightened(own: &Device, which: u8, place: prop::sample::Index) -> Device {
         3 if tight.networks.is_empty() => tight.networks = vec!["192.168.10.0/24".parse().unwrap()],
         4 if tight.senders.is_empty() => tight.senders = vec!["info@contoso.example".parse().unwrap()],
         5 if tight.recipients.is_empty() => tight.recipients = vec![DeviceRecipient::Inside],
-        _ => tight.expires = Some(tight.expires.map_or(seconds(0), |end| end.min(seconds(0)))),
+        _ => tight.expires = Some(tight.expires.unwrap_or_else(|| seconds(0)).min(seconds(0))),
     }
     tight
 }
