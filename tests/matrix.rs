@@ -99,7 +99,13 @@ fn the_second_model_knows_nothing_of_the_product() {
 }
 
 /// Refusals that policy can give and the matrix has no cell for, each with the reason.
-const NOT_IN_THE_MATRIX: [(&str, &str); 5] = [
+const NOT_IN_THE_MATRIX: [(&str, &str); 8] = [
+    ("ReservedTopLevelRecipientDomain", "a switch about the name alone; recipients/reserved-domains-submission.smtp"),
+    (
+        "ReservedSecondLevelRecipientDomain",
+        "a switch about the name alone; recipients/reserved-domains-submission.smtp",
+    ),
+    ("SingleLabelRecipientDomain", "a switch about the name alone; recipients/reserved-domains-submission.smtp"),
     ("ExRecipientNotFound", "its addresses are of another system; addresses/legacy-inbound-online.smtp"),
     ("DailyLimitReached", "it depends on what was counted; recipients/daily-limit-refuse-early.smtp"),
     ("MessageRateExceeded", "it depends on what was counted; profiles/too-soon-server.smtp"),
