@@ -202,18 +202,18 @@ impl<'world> Asked<'world> {
 
     /// What the reverse-path of a copy says about who hears of its failure.
     fn told(&self, reverse_path: &ReversePath, dsn: &DsnRequest, given: &ReversePath) -> String {
-        if *reverse_path == ReversePath::Null || dsn.notify == Notify::Never {
-            return ", nobody hears of failures".to_owned();
-        }
+        let nobody = *reverse_path == ReversePath::Null || dsn.notify == Notify::Never;
+        let nobody = if nobody { ", nobody hears of failures" } else { "" };
         let Some(address) = reverse_path.address().filter(|_| reverse_path != given) else {
-            return String::new();
+            return nobody.to_owned();
         };
         match address.local().as_str().split_once("+SRS=") {
             Some((local, _)) => {
                 let by = self.name_of_address(&build::address(&format!("{local}@{}", address.domain())));
-                format!(", sender rewritten by {by}")
+                format!(", sender rewritten by {by}{nobody}")
             }
-            None => format!(", {} hears of failures", self.name_of_address(address)),
+            None if nobody.is_empty() => format!(", {} hears of failures", self.name_of_address(address)),
+            None => nobody.to_owned(),
         }
     }
 }

@@ -253,7 +253,8 @@ fn a_group_is_no_way_around_the_policy() {
     assert_eq!(told(&forwards(true)), with(2, "reported"));
     let stranger =
         |snapshot: &Snapshot| outcome(snapshot, Origin::Anonymous, "eve@adatum.example", "info@contoso.example");
-    assert_eq!(stranger(&forwards(false)), with(1, "reported"));
+    // The stranger does not: somebody has what it wrote.
+    assert_eq!(stranger(&forwards(false)), with(1, "unheard"));
     assert_eq!(stranger(&forwards(true)), with(2, "unheard"));
     // Permitted, they leave, unless the remote domain drops what is forwarded; and who writes to the group is not held.
     let on = changed(&forwards(true), "organisation.auto_forwarding_mode = \"On\"");
@@ -284,6 +285,95 @@ fn a_stranger_hears_nothing_of_forwarding_when_the_mailbox_has_the_message() {
     let chain = changed(&snapshot, row);
     let stranger = outcome(&chain, Origin::Anonymous, "eve@adatum.example", "kept@contoso.example");
     assert_eq!(stranger, blocked("unheard"));
+}
+
+#[test]
+fn a_stranger_hears_once_of_a_mailbox_whose_mail_reaches_nobody_and_of_nobody_behind_it() {
+    let members = "[[recipient]]\naddress = \"friends@contoso.example\"\nrequire_sender_authentication = false\n\
+        members = [\"contact@contoso.example\", \"chain@contoso.example\", \"guest@contoso.example\"]";
+    let snapshot = forwarding_to(&changed(&organisation(PLACES), members), "forward_to = \"friends@contoso.example\"");
+    let blocked = |who: &str, heard: &str| format!("{who}@contoso.example ExternalForwardingBlocked {heard}");
+    let hidden = ["chain", "contact", "guest"].map(|who| blocked(who, "unheard"));
+    let stranger = |snapshot: &Snapshot, to: &str| outcome(snapshot, Origin::Anonymous, "eve@adatum.example", to);
+    let told = [hidden.to_vec(), vec![blocked("info", "reported")]].concat();
+    assert_eq!(stranger(&snapshot, "info@contoso.example"), told);
+    // The account hears of each.
+    let account = outcome(&snapshot, id_of_kept(&snapshot), "kept@contoso.example", "info@contoso.example");
+    assert_eq!(account, ["chain", "contact", "guest"].map(|who| blocked(who, "reported")));
+    // Behind another mailbox that keeps nothing either, the stranger hears of that one.
+    let row = "[[recipient]]\naddress = \"kept@contoso.example\"\nforward_to = \"info@contoso.example\"";
+    let chain = changed(&snapshot, row);
+    let told = [hidden.to_vec(), vec![blocked("kept", "reported")]].concat();
+    assert_eq!(stranger(&chain, "kept@contoso.example"), told);
+    // And so it does where the second one forwards outside itself.
+    let direct = forwarding_to(&chain, "forward_to = \"\"\nforward_to_smtp = \"eve@fabrikam.example\"");
+    let told = [blocked("info", "unheard"), blocked("kept", "reported")];
+    assert_eq!(stranger(&direct, "kept@contoso.example"), told);
+}
+
+/// The copies that a message comes to, and what its sender hears of each.
+fn heard(snapshot: &Snapshot, origin: Origin, to: &[&str]) -> Vec<String> {
+    let reverse_path = ReversePath::Mailbox(Address::parse("eve@adatum.example").unwrap());
+    let permits: Vec<_> = to.iter().map(|to| asked(snapshot, &Sender::System, to).unwrap()).collect();
+    let posting = Posting::announced(snapshot, origin, &reverse_path, 0);
+    let (settings, now) = (Settings::default(), Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap());
+    let found = expand(snapshot, &settings, &posting, &permits, now, &mut Unrecorded);
+    let mut words: Vec<String> = found
+        .into_iter()
+        .map(|end| {
+            let target = Target::of(end, snapshot, &settings, now);
+            format!("{} {:?}", target.addressee.address, target.addressee.dsn.notify)
+        })
+        .collect();
+    words.sort_unstable();
+    words
+}
+
+#[test]
+fn of_the_copy_that_is_sent_on_a_stranger_hears_nothing_whatever_becomes_of_it() {
+    let ground = changed(&organisation(PLACES), "organisation.auto_forwarding_mode = \"On\"");
+    let forwards =
+        |to: &str| forwarding_to(&ground, &format!("forward_to = \"{to}@contoso.example\"\nkeep_copy = true"));
+    let info = "info@contoso.example";
+    let stranger = |snapshot: &Snapshot, to: &[&str]| heard(snapshot, Origin::Anonymous, to);
+    // It may leave, and would fail there; the group is closed to strangers; the mailbox may be full.
+    let told = ["contact@fabrikam.example Never", "info@contoso.example Unspecified"];
+    assert_eq!(stranger(&forwards("contact"), &[info]), told);
+    let told = ["friends@contoso.example Never", "info@contoso.example Unspecified"];
+    assert_eq!(stranger(&forwards("friends"), &[info]), told);
+    let told = ["info@contoso.example Unspecified", "kept@contoso.example Never"];
+    assert_eq!(stranger(&forwards("kept"), &[info]), told);
+    // An account hears of everything.
+    let account = id_of_kept(&ground);
+    let told = ["info@contoso.example Unspecified", "kept@contoso.example Unspecified"];
+    assert_eq!(heard(&forwards("kept"), account, &[info]), told);
+    // And the stranger of whatever it wrote to itself, in any order, or through a group.
+    let kept = "kept@contoso.example";
+    let outer = "[[recipient]]\ntype = \"MailUniversalDistributionGroup\"\naddress = \"outer@contoso.example\"\n\
+        require_sender_authentication = false\nmembers = [\"kept@contoso.example\", \"contact@contoso.example\"]";
+    for to in [[info, kept], [kept, info]] {
+        assert_eq!(stranger(&forwards("kept"), &to), told);
+    }
+    let contact = "contact@contoso.example";
+    let out = ["contact@fabrikam.example Unspecified", "info@contoso.example Unspecified"];
+    for to in [[info, contact], [contact, info]] {
+        assert_eq!(stranger(&forwards("contact"), &to), out);
+    }
+    let outer_too = changed(&forwards("kept"), outer);
+    let outer = "outer@contoso.example";
+    for to in [[info, outer], [outer, info]] {
+        assert_eq!(stranger(&outer_too, &to), [out[0], told[0], told[1]]);
+    }
+}
+
+#[test]
+fn an_owner_hears_of_failures_below_its_group_of_which_a_stranger_does_not() {
+    let group = "[[recipient]]\naddress = \"friends@contoso.example\"\nrequire_sender_authentication = false\n\
+        report_to_originator = false\nreport_to_manager = true\nowners = [\"kept@contoso.example\"]";
+    let ground = changed(&organisation(PLACES), group);
+    let snapshot = forwarding_to(&ground, "forward_to = \"friends@contoso.example\"\nkeep_copy = true");
+    let told = outcome(&snapshot, Origin::Anonymous, "eve@adatum.example", "info@contoso.example");
+    assert_eq!(told, ["Mailbox", "contact@contoso.example ExternalForwardingBlocked reported"]);
 }
 
 #[test]

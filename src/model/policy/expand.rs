@@ -7,6 +7,7 @@
 
 mod approval;
 mod forwarded;
+mod reporting;
 mod way;
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +15,6 @@ use std::sync::Arc;
 
 use super::admit::{Permit, blind_copy, judge};
 use super::delivery::{Delivery, Destination, Expanded, Passage, Route};
-use super::envelope::{DsnRequest, Notify};
 use super::forwarding;
 use super::posting::Posting;
 use super::refusal::Refusal;
@@ -23,8 +23,9 @@ use super::settings::Settings;
 use super::srs;
 use super::trail::{Trail, Unrecorded};
 use crate::model::directory::{DomainType, Recipient, RecipientId, RecipientType, Snapshot};
-use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath, Timestamp};
+use crate::model::mail::{Address, AddressKey, ForwardPath, Timestamp};
 
+use reporting::passes_replies;
 use way::{Branch, Members, Pending, Way};
 
 pub use approval::{Known, expand_approved};
@@ -56,8 +57,12 @@ struct Expansion<'world, T: Trail> {
     passed: Option<RecipientId>,
     /// What the message itself is for.
     first: Vec<Resolution>,
-    /// The groups that it reaches from there without any forwarding, once that was asked.
+    /// All that it reaches from there without any forwarding, once that was asked.
     direct: Option<HashSet<RecipientId>>,
+    /// Of the present permit: who forwards, keeping nothing, through others, and what the policy let nobody have.
+    blocked: Vec<(RecipientId, Arc<Passage>)>,
+    /// Who forwards, keeping nothing, and something of that has arrived.
+    reached: HashSet<RecipientId>,
     result: Vec<Expanded>,
 }
 
@@ -99,6 +104,7 @@ pub fn expand(
             forwarders: Vec::new(),
             within: Vec::new(),
             copied: false,
+            hushed: None,
             nested_approved: false,
         };
         expansion.permit(Branch { resolution, way: Arc::new(way) });
@@ -133,6 +139,8 @@ impl<'world, T: Trail> Expansion<'world, T> {
             passed: None,
             first: Vec::new(),
             direct: None,
+            blocked: Vec::new(),
+            reached: HashSet::new(),
             result: Vec::new(),
         }
     }
@@ -158,16 +166,19 @@ impl<'world, T: Trail> Expansion<'world, T> {
                 Pending::Several { members, next, way } => self.several(members, next, way),
             }
         }
+        let blocked = self.blocked_altogether();
         let arrived =
             self.result.iter().skip(from).any(|end| matches!(end, Expanded::Deliver(_) | Expanded::Moderated(_)));
         if arrived || self.merged {
-            return;
+            return self.result.extend(blocked);
         }
         let nothing = self.result.len() == from;
         if reaches_someone(self.snapshot, first.path()) {
             self.result.truncate(from);
-            self.step(Branch { resolution: Resolution::PostmasterMailbox, ..first });
-        } else if nothing && !self.returned.is_empty() {
+            return self.step(Branch { resolution: Resolution::PostmasterMailbox, ..first });
+        }
+        self.result.extend(blocked);
+        if nothing && !self.returned.is_empty() {
             self.ring.extend(self.returned.drain(..));
             self.refuse(first, Refusal::ForwardingLoop);
         } else if nothing && let Some(group) = self.relied_on.take() {
@@ -264,19 +275,14 @@ impl<'world, T: Trail> Expansion<'world, T> {
         let members = self.members_of(&group);
         let count = members.list().len();
         self.trail.note("a group is expanded", true, || format!("{}: {count} members", group.primary()));
-        let (reverse_path, dsn) = self.report_rules(&group, &former.passage);
-        let passage = Passage {
-            reverse_path,
-            dsn,
-            automatic_replies: former.passage.automatic_replies && passes_replies(&group),
-            ..Passage::clone(&former.passage)
-        };
+        let (passage, hushed) = self.below_group(&group, former);
         let way = Way {
             passage: Arc::new(passage),
             via: Some(self.rewriter(&group, former.via.as_ref())),
             forwarders: former.forwarders.clone(),
             within: [former.within.as_slice(), &[id]].concat(),
             copied: former.copied,
+            hushed,
             nested_approved: former.nested_approved,
         };
         self.pending.push(Pending::Several { members, next: 0, way: Arc::new(way) });
@@ -307,24 +313,6 @@ impl<'world, T: Trail> Expansion<'world, T> {
         Members::Matched(members)
     }
 
-    /// Who hears of failures below a group (spec section 5.6): the sender, the first owner, or nobody.
-    fn report_rules(&self, group: &Recipient, former: &Passage) -> (ReversePath, DsnRequest) {
-        let inherited = (former.reverse_path.clone(), former.dsn.clone());
-        let Some(rules) = group.group.as_deref() else {
-            return inherited;
-        };
-        let owner = rules.managed_by.first().and_then(|owner| self.snapshot.recipient(*owner));
-        match (rules.report_to_originator, owner) {
-            (true, _) => inherited,
-            (false, Some(owner)) if rules.report_to_manager && former.reverse_path != ReversePath::Null => {
-                (ReversePath::Mailbox(owner.primary().clone()), inherited.1)
-            }
-            (false, _) => {
-                (inherited.0, DsnRequest { notify: Notify::Never, original_recipient: inherited.1.original_recipient })
-            }
-        }
-    }
-
     fn mailbox(&mut self, id: RecipientId, mut branch: Branch) {
         let Some(mailbox) = self.snapshot.recipient(id).cloned() else {
             return;
@@ -334,7 +322,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
             return self.refuse(branch, Refusal::ForwardingLoop);
         }
         if self.was_seen(id) {
-            return;
+            return self.reach(&branch);
         }
         let forwarding = mailbox
             .forwarding
@@ -440,6 +428,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
 
     fn leave(&mut self, address: Address, route: Route, mut branch: Branch) {
         if !self.outside.insert(address.key()) {
+            self.reach(&branch);
             self.merged = true;
             return;
         }
@@ -459,6 +448,7 @@ impl<'world, T: Trail> Expansion<'world, T> {
     }
 
     fn deliver(&mut self, to: Destination, branch: Branch) {
+        self.reach(&branch);
         let mut passage = Arc::clone(&branch.way.passage);
         let named = matches!(to, Destination::Mailbox(id) if self.named.contains(&id));
         if named && !passage.automatic_replies {
@@ -487,9 +477,4 @@ impl<'world, T: Trail> Expansion<'world, T> {
             self.result.push(Expanded::Refused { address, refusal: Box::new(refusal), passage });
         }
     }
-}
-
-/// Whether automatic replies of a group's members reach the sender (spec section 5.6).
-fn passes_replies(group: &Recipient) -> bool {
-    group.group.as_deref().is_none_or(|set| set.send_oof_message_to_originator)
 }

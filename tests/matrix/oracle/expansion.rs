@@ -29,6 +29,8 @@ struct Branch {
     resent_from: &'static str,
     /// Who hears of failures: `the sender`, `nobody` or an object.
     hears: &'static str,
+    /// Decision D9: a stranger hears nothing of it.
+    hushed: bool,
     /// A moderator's approval holds for the groups below.
     approved: bool,
     /// It is the postmaster's mail, which reaches someone at once (decision D4).
@@ -38,7 +40,7 @@ struct Branch {
 impl Branch {
     fn first(address: &str) -> Self {
         let postmaster = is_postmaster(address);
-        Self { chain: Vec::new(), resent_from: "", hears: "the sender", approved: false, postmaster }
+        Self { chain: Vec::new(), resent_from: "", hears: "the sender", hushed: false, approved: false, postmaster }
     }
 }
 
@@ -58,6 +60,7 @@ pub(in super::super) fn approved(world: &World, post: &Post<'_>, to: &[String]) 
         walk.reached.remove(&format!("moderated {name}"));
         walk.passed = name;
         world.thing(name).into_iter().for_each(|thing| walk.thing(thing, branch));
+        walk.tell_of_what_reached_nobody();
         walk.found
     };
     first.waiting.iter().map(on).collect()
@@ -65,6 +68,7 @@ pub(in super::super) fn approved(world: &World, post: &Post<'_>, to: &[String]) 
 
 fn walked<'a>(world: &'a World, post: &'a Post<'a>, to: &[String]) -> Walk<'a> {
     let mut walk = Walk::new(world, post);
+    to.iter().for_each(|address| walk.go_directly(address));
     for address in to {
         let first = Branch::first(address);
         let before = walk.found.clone();
@@ -74,6 +78,7 @@ fn walked<'a>(world: &'a World, post: &'a Post<'a>, to: &[String]) -> Walk<'a> {
             }
             _ => walk.address(address, &first),
         }
+        walk.tell_of_what_reached_nobody();
         let new: Vec<&String> = walk.found.difference(&before).collect();
         // Decision D4: the postmaster always reaches someone, also when its holder takes no mail or is an empty group.
         let (nothing, refused) = (new.is_empty(), new.iter().all(|end| end.contains(" at ")));
@@ -96,6 +101,12 @@ struct Walk<'a> {
     went_round: bool,
     reached: BTreeSet<String>,
     waiting: Vec<(&'static str, Branch)>,
+    /// Everybody that the message is for without any forwarding.
+    direct: BTreeSet<&'static str>,
+    /// Who passes on without keeping, through others, what the policy stops.
+    blocked: Vec<(&'static str, Branch)>,
+    /// Who passes on without keeping, and somebody has it.
+    arrived: BTreeSet<&'static str>,
     found: BTreeSet<String>,
 }
 
@@ -128,7 +139,34 @@ static NOTIFICATIONS: LazyLock<Table> = LazyLock::new(|| {
 impl<'a> Walk<'a> {
     fn new(world: &'a World, post: &'a Post<'a>) -> Self {
         let (reached, found) = (BTreeSet::new(), BTreeSet::new());
-        Self { world, post, passed: "", went_round: false, reached, waiting: Vec::new(), found }
+        let (direct, arrived) = (BTreeSet::new(), BTreeSet::new());
+        let (waiting, blocked) = (Vec::new(), Vec::new());
+        Self { world, post, passed: "", went_round: false, reached, waiting, direct, blocked, arrived, found }
+    }
+
+    /// Notes whom a message is for, as its sender would see it.
+    fn go_directly(&mut self, address: &str) {
+        let (Place::Mailbox(thing) | Place::Group(thing) | Place::Outside(thing)) = find(self.world, address) else {
+            return;
+        };
+        self.note_directly(thing);
+    }
+
+    fn note_directly(&mut self, thing: &Thing) {
+        if !self.direct.insert(thing.name) {
+            return;
+        }
+        match leads_to(self.world, thing) {
+            Place::Outside(_) => self.go_directly(thing.outside),
+            Place::Group(_) => {
+                let below = members(self.world, thing);
+                below.iter().filter_map(|name| self.world.thing(name)).for_each(|thing| self.note_directly(thing));
+            }
+            _ => {
+                let below = thing.subscribers.iter().filter_map(|name| self.world.thing(name));
+                below.for_each(|thing| self.note_directly(thing));
+            }
+        }
     }
 
     fn address(&mut self, address: &str, branch: &Branch) {
@@ -161,7 +199,8 @@ impl<'a> Walk<'a> {
             return self.refuse(refusal, &thing.address(), branch);
         }
         let Some(approved) = self.moderated(thing, branch) else { return };
-        let branch = &Branch { approved, ..branch.clone() };
+        let hushed = branch.hushed && !self.direct.contains(thing.name);
+        let branch = &Branch { approved, hushed, ..branch.clone() };
         match leads_to(self.world, thing) {
             Place::Mailbox(_) => self.mailbox(thing, branch),
             Place::Group(_) => self.group(thing, branch),
@@ -202,6 +241,7 @@ impl<'a> Walk<'a> {
             "approved" => return Some(branch.approved || thing.bypass_nested),
             _ => {}
         }
+        self.arrived.extend(self.passes_on(branch));
         if self.reached.insert(format!("moderated {}", thing.name)) {
             let who = if moderators.is_empty() { "the postmaster".to_owned() } else { moderators.join(" or ") };
             let sender = if inside { "account" } else { "stranger" };
@@ -221,12 +261,14 @@ impl<'a> Walk<'a> {
         let mut next = branch.clone();
         next.chain.push((thing.name, row.contains("mailbox")));
         next.resent_from = thing.name;
+        next = self.heard(&next);
         if row.ends_with("object") || row.ends_with("smtp") {
             let target = forwarding_target(self.world, thing);
             let outside = leaves(self.world, &target);
             let dropped = outside.as_ref().filter(|address| !remote_domain_takes(self.world, address));
             if outside.is_some() && !self.world.forwards_outside {
-                self.refuse("ExternalForwardingBlocked", &thing.address(), &self.heard(&next));
+                let next = self.block(&next, !branch.resent_from.is_empty());
+                self.refuse("ExternalForwardingBlocked", &thing.address(), &next);
             } else if let Some(address) = dropped {
                 self.found.insert(format!("AutoForward dropped at {address}"));
             } else if row.ends_with("object") {
@@ -267,7 +309,8 @@ impl<'a> Walk<'a> {
             let outside = leaves(self.world, &member.address()).filter(|_| !branch.resent_from.is_empty());
             match outside {
                 Some(_) if !self.world.forwards_outside => {
-                    self.refuse("ExternalForwardingBlocked", &member.address(), &self.heard(&next));
+                    let next = self.block(&next, true);
+                    self.refuse("ExternalForwardingBlocked", &member.address(), &next);
                 }
                 Some(address) if !remote_domain_takes(self.world, &address) => {
                     self.found.insert(format!("AutoForward dropped at {address}"));
@@ -280,8 +323,39 @@ impl<'a> Walk<'a> {
     /// Decision D9: a stranger hears nothing of what became of copies, when what was written to a mailbox is in it.
     fn heard(&self, branch: &Branch) -> Branch {
         let arrived = branch.chain.iter().any(|(_, keeps)| *keeps);
-        let hears = if arrived && matches!(self.post.from, From::Stranger) { "nobody" } else { branch.hears };
-        Branch { hears, ..branch.clone() }
+        let hushed = branch.hushed || (arrived && self.is_told_a_stranger(branch));
+        Branch { hushed, ..branch.clone() }
+    }
+
+    fn is_told_a_stranger(&self, branch: &Branch) -> bool {
+        branch.hears == "the sender" && matches!(self.post.from, From::Stranger)
+    }
+
+    /// The first who passes the message on without keeping it.
+    fn passes_on(&self, branch: &Branch) -> Option<&'static str> {
+        let is_group = |name: &str| {
+            self.world.thing(name).is_some_and(|thing| matches!(leads_to(self.world, thing), Place::Group(_)))
+        };
+        branch.chain.iter().find(|(name, keeps)| !keeps && !is_group(name)).map(|(name, _)| *name)
+    }
+
+    /// Decision D9: of what is stopped behind somebody who passes it on, a stranger hears once, and only if nobody has
+    /// it.
+    fn block(&mut self, branch: &Branch, behind: bool) -> Branch {
+        if !behind || branch.hushed || !self.is_told_a_stranger(branch) {
+            return branch.clone();
+        }
+        self.blocked.extend(self.passes_on(branch).map(|name| (name, branch.clone())));
+        Branch { hushed: true, ..branch.clone() }
+    }
+
+    fn tell_of_what_reached_nobody(&mut self) {
+        for (name, branch) in core::mem::take(&mut self.blocked) {
+            if !self.arrived.contains(name) {
+                let address = self.world.thing(name).map(Thing::address).unwrap_or_default();
+                self.refuse("ExternalForwardingBlocked", &address, &branch);
+            }
+        }
     }
 
     /// Mail that leaves. Spec section 5.3: what an object of ours passes on for a stranger leaves under its name. On the
@@ -293,7 +367,8 @@ impl<'a> Walk<'a> {
         };
         let passes_on = branch.chain.last().map(|(name, _)| *name).filter(|name| !over_there(name));
         let rewritten = passes_on
-            .filter(|_| self.world.rewrites_senders && self.post.has_foreign_path() && branch.hears == "the sender");
+            .filter(|_| self.world.rewrites_senders && self.post.has_foreign_path())
+            .filter(|_| ["the sender", "nobody"].contains(&branch.hears));
         let rewritten = rewritten.map_or_else(String::new, |name| format!(", sender rewritten by {name}"));
         self.deliver_as(format!("relay {address}"), &rewritten, branch);
     }
@@ -303,6 +378,7 @@ impl<'a> Walk<'a> {
     }
 
     fn deliver_as(&mut self, to: String, rewritten: &str, branch: &Branch) {
+        self.arrived.extend(self.passes_on(branch));
         // Decision D4: letter case never makes another destination.
         if self.reached.insert(to.to_lowercase()) {
             let resent = if branch.resent_from.is_empty() {
@@ -320,6 +396,7 @@ impl<'a> Walk<'a> {
 
     fn told(&self, branch: &Branch) -> String {
         match (self.post.path, branch.hears) {
+            _ if branch.hushed => ", nobody hears of failures".to_owned(),
             ("", _) | (_, "nobody") => ", nobody hears of failures".to_owned(),
             (_, "the sender") => String::new(),
             (_, owner) => format!(", {owner} hears of failures"),

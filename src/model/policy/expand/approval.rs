@@ -70,6 +70,7 @@ pub fn expand_approved(
         forwarders: waiting.forwarders.clone(),
         within: waiting.within.clone(),
         copied,
+        hushed: None,
         nested_approved: waiting.nested_approved,
     };
     let resolution = found.unwrap_or_else(|| Resolution::Unknown(approved.address.clone()));
@@ -107,6 +108,7 @@ impl<T: Trail> Expansion<'_, T> {
             Judged::Waits { moderators, notifies_sender } => {
                 let address = recipient.primary().clone();
                 // Asked for once, however many ways lead there.
+                self.reach(&branch);
                 if !self.was_seen(id) {
                     let way = Arc::unwrap_or_clone(branch.way);
                     let passage = Arc::unwrap_or_clone(way.passage);

@@ -3,11 +3,15 @@
 //! A group that a mailbox forwards to is judged member by member. What the sender wrote to such a group itself is no
 //! forwarding, whichever way led to it first: so what a message comes to does not depend on the order of its
 //! recipients.
+//!
+//! A stranger learns of a rule inside only when what it wrote has reached nobody (decision D9). While the mailbox keeps
+//! a copy, it hears nothing of what becomes of the other one. While it keeps none, and the policy lets nobody have it,
+//! the stranger hears once, of the mailbox that it wrote to and of nobody behind it. An account hears of every failure.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::way::{Branch, Members, Pending};
+use super::way::{Branch, Members, Pending, Way};
 use super::{Expansion, RecipientId};
 use crate::model::directory::Recipient;
 use crate::model::mail::ForwardPath;
@@ -20,6 +24,9 @@ use crate::model::policy::trail::{Trail, Unrecorded};
 
 impl<T: Trail> Expansion<'_, T> {
     pub(super) fn forward(&mut self, mailbox: &Recipient, target: Resolution, mut branch: Branch) {
+        if branch.way.copied && self.is_heard_by_a_stranger(&branch.way) {
+            hush(&mut branch);
+        }
         if !self.may_leave(&target, &branch) {
             return;
         }
@@ -46,22 +53,58 @@ impl<T: Trail> Expansion<'_, T> {
         }
     }
 
+    /// Whether failures of a branch are told to somebody outside.
+    fn is_heard_by_a_stranger(&self, way: &Way) -> bool {
+        let passage = &way.passage;
+        let told = way.hushed.is_none() && passage.reverse_path == *self.posting.reverse_path();
+        told && self.posting.origin() == Origin::Anonymous
+    }
+
     /// Ends a branch at the organisation's forwarding policy.
-    ///
-    /// What a stranger wrote to a mailbox that keeps a copy has arrived. That its owner may not forward it is nothing
-    /// that the stranger did, and a report would go to whoever the reverse-path names (decision D9). An account hears
-    /// of it, as of every failure.
     pub(super) fn forbid(&mut self, mut branch: Branch) {
-        if branch.way.copied && self.posting.origin() == Origin::Anonymous {
-            Arc::make_mut(&mut Arc::make_mut(&mut branch.way).passage).dsn.notify = Notify::Never;
+        let through_others = branch.way.passage.resent_from.is_some();
+        if let Some(forwarder) = branch.way.forwarders.first().copied()
+            && through_others
+            && self.is_heard_by_a_stranger(&branch.way)
+        {
+            if !self.blocked.iter().any(|(other, _)| *other == forwarder) {
+                self.blocked.push((forwarder, Arc::clone(&branch.way.passage)));
+            }
+            hush(&mut branch);
         }
         self.refuse(branch, Refusal::ExternalForwardingBlocked);
     }
 
-    /// A group that the message is for without any forwarding is expanded as such, whatever led to it now.
+    /// Something has arrived of what somebody passes on without keeping it.
+    pub(super) fn reach(&mut self, branch: &Branch) {
+        self.reached.extend(branch.way.forwarders.first());
+    }
+
+    /// Those of the present permit who forward, keeping nothing, through others, none of whom gets anything.
+    pub(super) fn blocked_altogether(&mut self) -> Vec<Expanded> {
+        let blocked = core::mem::take(&mut self.blocked);
+        let lost = blocked.into_iter().filter(|(forwarder, _)| !self.reached.contains(forwarder));
+        let told = lost.filter_map(|(forwarder, passage)| {
+            let address = self.snapshot.recipient(forwarder)?.primary().clone();
+            Some(Expanded::Refused { address, refusal: Box::new(Refusal::ExternalForwardingBlocked), passage })
+        });
+        told.collect()
+    }
+
+    /// A group that the message is for without any forwarding is expanded as such, whatever led to it now. And of
+    /// whatever it is for without any forwarding, its sender hears.
     pub(super) fn be_direct(&mut self, branch: &mut Branch) {
-        let Resolution::Group(id) = branch.resolution else { return };
-        if branch.way.passage.resent_from.is_none() {
+        let (id, is_group) = match branch.resolution {
+            Resolution::Group(id) => (id, true),
+            Resolution::Mailbox(id) | Resolution::Outside { owner: id, .. } => (id, false),
+            Resolution::PostmasterMailbox
+            | Resolution::InternalRelay(_)
+            | Resolution::Rewritten(_)
+            | Resolution::Foreign(_)
+            | Resolution::Unknown(_) => return,
+        };
+        let matters = branch.way.hushed.is_some() || is_group;
+        if branch.way.passage.resent_from.is_none() || !matters {
             return;
         }
         let direct = match self.direct.take() {
@@ -69,14 +112,20 @@ impl<T: Trail> Expansion<'_, T> {
             None => self.reached_directly(),
         };
         if direct.contains(&id) {
-            Arc::make_mut(&mut Arc::make_mut(&mut branch.way).passage).resent_from = None;
+            let way = Arc::make_mut(&mut branch.way);
+            let passage = Arc::make_mut(&mut way.passage);
+            passage.dsn.notify = way.hushed.take().unwrap_or(passage.dsn.notify);
+            way.copied = false;
+            if is_group {
+                passage.resent_from = None;
+            }
         }
         self.direct = Some(direct);
     }
 
-    /// The groups that the message is for, and those within them. Each once, so this ends.
+    /// What the message is for, and what is within that. Each once, so this ends.
     fn reached_directly(&self) -> HashSet<RecipientId> {
-        let (mut groups, mut seen) = (HashSet::new(), HashSet::new());
+        let mut seen = HashSet::new();
         let mut open = self.first.clone();
         while let Some(next) = open.pop() {
             let (id, address) = match next {
@@ -95,14 +144,11 @@ impl<T: Trail> Expansion<'_, T> {
                     resolve(self.snapshot, self.settings, &ForwardPath::Mailbox(address), &mut Unrecorded)
                 }),
             );
-            if object.recipient_type.is_distribution() {
-                groups.insert(id);
-            }
             let below = self.below(object);
             let below = below.list().iter();
             open.extend(below.filter_map(|id| resolve_object(self.snapshot, self.settings, *id, &mut Unrecorded)));
         }
-        groups
+        seen
     }
 
     /// Members, else subscribers; nobody where there are neither.
@@ -112,4 +158,11 @@ impl<T: Trail> Expansion<'_, T> {
         }
         Members::Subscribed(Arc::clone(object))
     }
+}
+
+/// From here on its sender hears nothing of a branch.
+fn hush(branch: &mut Branch) {
+    let way = Arc::make_mut(&mut branch.way);
+    let passage = Arc::make_mut(&mut way.passage);
+    way.hushed = Some(core::mem::replace(&mut passage.dsn.notify, Notify::Never));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::directory::{Group, Recipient, RecipientId};
 use crate::model::mail::{Address, ForwardPath};
 use crate::model::policy::delivery::Passage;
+use crate::model::policy::envelope::Notify;
 use crate::model::policy::resolve::Resolution;
 
 /// What a node inherits from the way to it. The members of a group share one.
@@ -19,6 +20,8 @@ pub(super) struct Way {
     pub(super) within: Vec<RecipientId>,
     /// A mailbox on the way here keeps a copy: what was written to it has arrived.
     pub(super) copied: bool,
+    /// What the sender asked to hear of, while it hears nothing of this branch.
+    pub(super) hushed: Option<Notify>,
     /// An approval for a group above holds for the moderated groups within it.
     pub(super) nested_approved: bool,
 }
