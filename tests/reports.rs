@@ -123,6 +123,35 @@ fn an_unknown_recipient_is_explained_and_the_original_comes_back() {
 }
 
 #[test]
+fn who_wrote_to_an_alias_is_told_of_the_alias() {
+    let given = |path: &str, typed: Option<(&str, &str)>| {
+        let mut target = refused("kiosk@contoso.example", &Refusal::RecipientMailboxFull);
+        let mut addressee = Addressee::clone(&target.addressee);
+        let passage = Arc::make_mut(&mut addressee.passage);
+        passage.path = ForwardPath::Mailbox(address(path));
+        passage.dsn.original_recipient = typed.map(|(kind, text)| (kind.into(), text.into()));
+        target.addressee = addressee.into();
+        let report = compose(ReportKind::Failed, &message(), &[target], original());
+        let text = String::from_utf8(report).unwrap();
+        let fields = text.lines().filter(|line| line.contains("-Recipient: ")).collect::<Vec<_>>().join("\n");
+        (text, fields)
+    };
+    let (report, _) = given("front-desk@contoso.example", None);
+    golden("alias.eml", report.as_bytes());
+    let told = |path, original| given(path, original).1;
+    let final_one = "Final-Recipient: rfc822;kiosk@contoso.example";
+    assert_eq!(told("Kiosk@contoso.example", None), final_one);
+    let given_by_client = Some(("rfc822", "desk@adatum.example"));
+    let first = format!("Original-Recipient: rfc822;desk@adatum.example\n{final_one}");
+    assert_eq!(told("front-desk@contoso.example", given_by_client), first);
+    // RFC 6533 section 3: seven bits, and what came escaped is not escaped again.
+    let escaped = format!("Original-Recipient: utf-8;k\\x{{F6}}sk@contoso.example\n{final_one}");
+    assert_eq!(told("k\u{f6}sk@contoso.example", None), escaped);
+    assert_eq!(told("kiosk@contoso.example", Some(("utf-8", "k\\x{F6}sk@contoso.example"))), escaped);
+    assert_eq!(told("kiosk@contoso.example", Some(("utf-8", "k\u{f6}sk@contoso.example"))), escaped);
+}
+
+#[test]
 fn several_failures_are_told_in_one_report() {
     let remote = Reply::new(550, EnhancedStatus(5, 1, 1), "User unknown");
     let full = Refusal::RecipientMailboxFull;

@@ -15,7 +15,7 @@ use super::exchanger::{HopSecurity, Route as NextHop, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
 use crate::model::mail::borrowed_name::in_the_name_of;
 use crate::model::mail::{Address, EnhancedStatus, ForwardPath, Reply, ReversePath, Timestamp};
-use crate::model::policy::{Route, RouteTable};
+use crate::model::policy::{DsnRequest, Route, RouteTable};
 use crate::model::queue::{Addressee, Attempt, Finding, Hop, Outcome, QueueId};
 use crate::model::smtp::client::{self, Cause, OutboundMessage, OutboundRecipient, Trouble};
 use crate::store::queue::StoredMessage;
@@ -203,7 +203,10 @@ fn outbound(parcel: &Parcel) -> OutboundMessage {
 
 fn recipient(addressee: &Addressee) -> Option<OutboundRecipient> {
     let Hop::Relay { address, .. } = &addressee.hop else { return None };
-    Some(OutboundRecipient { path: ForwardPath::Mailbox(address.clone()), dsn: addressee.dsn.clone() })
+    // What stands for another address leaves with the one that the sender gave.
+    let original_recipient = addressee.original_recipient(address);
+    let dsn = DsnRequest { original_recipient, ..addressee.dsn.clone() };
+    Some(OutboundRecipient { path: ForwardPath::Mailbox(address.clone()), dsn })
 }
 
 /// What another host said, in the queue's words.
@@ -254,7 +257,7 @@ mod tests {
     use super::*;
     use crate::delivery::exchanger::SignIn;
     use crate::model::mail::DomainPattern;
-    use crate::model::policy::{DsnRequest, RoutePattern, SenderPattern};
+    use crate::model::policy::{RoutePattern, SenderPattern};
     use crate::model::smtp::client::{Credentials, Secret};
     use crate::world::ManualClock;
 
@@ -312,6 +315,31 @@ mod tests {
         assert_eq!(by("alice@contoso.example", "fabrikam.example", Route::Domain), "partner.example");
         let shown = format!("{ways:?}");
         assert!(shown.contains("relay") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn what_stands_for_another_address_leaves_with_the_one_that_the_sender_gave() {
+        let left = |given: &str, to: &str, orcpt: Option<(&str, &str)>| {
+            let parse = |text| Address::parse(text).unwrap();
+            let original_recipient = orcpt.map(|(kind, text)| (kind.into(), text.into()));
+            let dsn = DsnRequest { original_recipient, ..DsnRequest::default() };
+            let path = ForwardPath::Mailbox(parse(given));
+            let mut addressee = Addressee::nowhere(parse(to), path, ReversePath::Null, dsn);
+            addressee.hop = Hop::Relay { address: parse(to), route: Route::Domain };
+            let left = recipient(&addressee).unwrap();
+            assert_eq!(left.path.to_string(), to);
+            left.dsn.original_recipient.map(|(kind, text)| format!("{kind};{text}"))
+        };
+        let (partner, out) = ("partner@contoso.example", "partner@fabrikam.example");
+        assert_eq!(left(partner, out, None).as_deref(), Some("rfc822;partner@contoso.example"));
+        let umlaut = "m\u{fc}ller@contoso.example";
+        assert_eq!(left(umlaut, out, None), Some(format!("utf-8;{umlaut}")));
+        // Written to itself, in whatever case, there is nothing to tell.
+        assert_eq!(left(out, out, None), None);
+        assert_eq!(left("Partner@Fabrikam.Example", out, None), None);
+        // What the client gave is passed on as it is.
+        assert_eq!(left(partner, out, Some(("rfc822", "first@x.example"))).as_deref(), Some("rfc822;first@x.example"));
+        assert_eq!(left(out, out, Some(("rfc822", "first@x.example"))).as_deref(), Some("rfc822;first@x.example"));
     }
 
     #[test]

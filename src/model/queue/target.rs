@@ -88,6 +88,18 @@ impl Deref for Addressee {
 }
 
 impl Addressee {
+    /// The address that the sender gave, typed: ORCPT as the client sent it, else the forward-path, where `address`,
+    /// at which it ends, is another. So an alias is told to the sender, and to whoever is next, as the sender knows it
+    /// (spec section 4.5, RFC 3461 section 5.2.1, RFC 6533 section 3).
+    pub fn original_recipient(&self, address: &Address) -> Option<(Box<str>, Box<str>)> {
+        if let Some(given) = &self.dsn.original_recipient {
+            return Some(given.clone());
+        }
+        let ForwardPath::Mailbox(path) = &self.path else { return None };
+        let kind = if path.is_ascii() { "rfc822" } else { "utf-8" };
+        (path.key() != address.key()).then(|| (kind.into(), path.to_string().into()))
+    }
+
     /// Who ended in a refusal: nothing is delivered, so nobody answers either.
     pub fn nowhere(address: Address, path: ForwardPath, reverse_path: ReversePath, dsn: DsnRequest) -> Self {
         Self { hop: Hop::Nowhere, address, passage: Arc::new(Passage::nowhere(path, reverse_path, dsn)) }

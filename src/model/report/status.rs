@@ -23,9 +23,12 @@ pub(super) fn write(facts: &ReportFacts<'_>, output: &mut Vec<u8>) {
 
 fn recipient(facts: &ReportFacts<'_>, target: &Target, output: &mut Vec<u8>) {
     let addressee = &target.addressee;
-    if let Some((kind, address)) = &addressee.dsn.original_recipient {
+    if let Some((kind, address)) = addressee.original_recipient(&addressee.address) {
+        // What came escaped stays so.
+        let as_is = address.is_ascii() || !kind.eq_ignore_ascii_case("utf-8");
+        let escaped = if as_is { address.into() } else { escape(&address) };
         let text =
-            format!("Original-Recipient: {};{}", ascii_line(kind, 64), ascii_line(address, VALUE_CHARACTERS_MAX));
+            format!("Original-Recipient: {};{}", ascii_line(&kind, 64), ascii_line(&escaped, VALUE_CHARACTERS_MAX));
         line(output, &text);
     }
     line(output, &format!("Final-Recipient: {}", typed_address(&addressee.address)));
@@ -73,6 +76,11 @@ fn typed_address(address: &Address) -> String {
     if text.is_ascii() {
         return format!("rfc822;{text}");
     }
+    format!("utf-8;{}", escape(&text))
+}
+
+/// Characters that stand for themselves stay, all others become `\x{…}`.
+fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len().saturating_mul(2));
     for character in text.chars() {
         if matches!(character, '!'..='~') && !matches!(character, '+' | '=' | '\\') {
@@ -81,5 +89,5 @@ fn typed_address(address: &Address) -> String {
             escaped.push_str(&format!("\\x{{{:X}}}", u32::from(character)));
         }
     }
-    format!("utf-8;{escaped}")
+    escaped
 }

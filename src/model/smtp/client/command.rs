@@ -72,7 +72,9 @@ pub(super) fn auth_response(text: &str) -> String {
 /// `type;address`, encoded; `None` when it cannot be sent.
 fn original_recipient((kind, address): &(Box<str>, Box<str>)) -> Option<String> {
     let is_atom = !kind.is_empty() && kind.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
-    let address = if kind.eq_ignore_ascii_case("utf-8") { utf8_xtext(address) } else { xtext(address) };
+    // What came escaped stays so.
+    let utf8 = kind.eq_ignore_ascii_case("utf-8") && !address.is_ascii();
+    let address = if utf8 { utf8_xtext(address) } else { xtext(address) };
     let text = format!("{kind};{address}");
     (is_atom && !address.is_empty() && text.len() <= ORIGINAL_RECIPIENT_BYTES_MAX).then_some(text)
 }
