@@ -19,7 +19,7 @@ use super::proxy::OtherProxy;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
 use super::shared::Shared;
-use super::validate;
+use super::validate::{self, Numbers};
 use crate::model::mail::{Address, AddressKey, Domain, DomainPattern};
 
 /// The whole directory at one moment.
@@ -274,16 +274,33 @@ impl Snapshot {
     /// # Errors
     /// The first change that is refused; this snapshot stays as it is.
     pub fn apply(&self, changes: &[Change]) -> Result<Self, ChangeError> {
+        self.applied(changes, Numbers::Judged)
+    }
+
+    /// Applies changes that were permitted when they were written down, whatever numbers are permitted today: a group
+    /// of more members than one may have now must not keep the directory from being opened.
+    ///
+    /// # Errors
+    /// [`ChangeError`], of anything but a number.
+    pub fn replay(&self, changes: &[Change]) -> Result<Self, ChangeError> {
+        self.applied(changes, Numbers::AsRecorded)
+    }
+
+    fn applied(&self, changes: &[Change], numbers: Numbers) -> Result<Self, ChangeError> {
         let mut next = self.clone();
         next.version += 1;
         for change in changes {
-            next.apply_one(change)?;
+            next.apply_with(change, numbers)?;
         }
         Ok(next)
     }
 
     /// Applies one change in place; when it is refused, nothing has altered.
     pub(super) fn apply_one(&mut self, change: &Change) -> Result<(), ChangeError> {
+        self.apply_with(change, Numbers::Judged)
+    }
+
+    fn apply_with(&mut self, change: &Change, numbers: Numbers) -> Result<(), ChangeError> {
         match change {
             Change::PutOrganisation(organisation) => {
                 validate::organisation(self, organisation)?;
@@ -292,7 +309,7 @@ impl Snapshot {
             Change::PutDomain(domain) => self.put_domain(domain)?,
             Change::RemoveDomain(domain) => self.remove_domain(domain)?,
             Change::PutRecipient(recipient) => {
-                validate::recipient(self, recipient)?;
+                validate::recipient(self, recipient, numbers)?;
                 let mut recipient = Recipient::clone(recipient);
                 auto_reply::date(
                     self.recipients.get(recipient.id).map(|former| &**former),
@@ -303,13 +320,13 @@ impl Snapshot {
             }
             Change::RemoveRecipient(id) => self.remove_recipient(*id)?,
             Change::AddMembers { group, members } => {
-                validate::members(self, *group, members)?;
+                validate::members(self, *group, members, numbers)?;
                 self.edit(*group, |recipient| {
                     recipient.group.get_or_insert_default().add_members(members);
                 })?;
             }
             Change::RemoveMembers { group, members } => {
-                validate::members(self, *group, &[])?;
+                validate::members(self, *group, &[], numbers)?;
                 self.edit(*group, |recipient| {
                     recipient.group.get_or_insert_default().remove_members(members);
                 })?;
@@ -322,11 +339,11 @@ impl Snapshot {
                 removed.ok_or_else(|| ChangeError::UnknownRemoteDomain(pattern.clone()))?;
             }
             Change::RequestMembership { group, member } => {
-                validate::request(self, *group, *member)?;
+                validate::request(self, *group, *member, numbers)?;
                 self.edit(*group, |recipient| recipient.group.get_or_insert_default().add_request(*member))?;
             }
             Change::DropRequest { group, member } => {
-                validate::members(self, *group, &[])?;
+                validate::members(self, *group, &[], numbers)?;
                 self.edit(*group, |recipient| recipient.group.get_or_insert_default().drop_request(*member))?;
             }
             Change::PutAuthenticationPolicy(policy) => {

@@ -23,11 +23,29 @@ pub(super) fn other_key(proxy: &OtherProxy) -> Box<str> {
     format!("{}:{}", proxy.prefix.to_lowercase(), proxy.value.to_lowercase()).into()
 }
 
+/// Whether numbers are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbers {
+    /// As many as today's rules permit.
+    Judged,
+    /// As many as there were: the change log holds what was permitted when it was written, and a directory that has
+    /// more than today's rules permit must open all the same.
+    AsRecorded,
+}
+
+impl Numbers {
+    /// Refuses more than `max`, unless it was so.
+    fn judge(self, count: usize, max: usize, refusal: impl FnOnce() -> ChangeError) -> Result<(), ChangeError> {
+        if self == Self::Judged && count > max { Err(refusal()) } else { Ok(()) }
+    }
+}
+
 /// Judges a recipient that is about to be put in.
-pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient, numbers: Numbers) -> Result<(), ChangeError> {
     texts(recipient)?;
     // What a deleted user was called is free for others.
     if !recipient.is_user_deleted() {
+        proxy_count(snapshot, recipient, numbers)?;
         keys(snapshot, recipient)?;
     }
     shape(recipient)?;
@@ -35,9 +53,9 @@ pub(super) fn recipient(snapshot: &Snapshot, recipient: &Recipient) -> Result<()
     limits(recipient)?;
     recipient.account.as_deref().map_or(Ok(()), device::judge)?;
     recipient.provisioning.as_deref().map_or(Ok(()), |provisioning| provisioning.holds.judge())?;
-    moderation(snapshot, recipient)?;
+    moderation(snapshot, recipient, numbers)?;
     auto_reply::judge(recipient)?;
-    group_rules(snapshot, recipient)?;
+    group_rules(snapshot, recipient, numbers)?;
     references(snapshot, recipient)
 }
 
@@ -81,7 +99,12 @@ pub(super) fn unused_policy(snapshot: &Snapshot, name: &str) -> Result<(), Chang
 }
 
 /// Judges members that are about to join a group.
-pub(super) fn members(snapshot: &Snapshot, group: RecipientId, members: &[RecipientId]) -> Result<(), ChangeError> {
+pub(super) fn members(
+    snapshot: &Snapshot,
+    group: RecipientId,
+    members: &[RecipientId],
+    numbers: Numbers,
+) -> Result<(), ChangeError> {
     let group = snapshot.recipient(group).ok_or(ChangeError::UnknownRecipient(group))?;
     if !group.recipient_type.is_group() || group.recipient_type == RecipientType::DynamicDistributionGroup {
         return Err(ChangeError::NotAGroup(group.name.clone()));
@@ -90,7 +113,7 @@ pub(super) fn members(snapshot: &Snapshot, group: RecipientId, members: &[Recipi
     let mut joining: Vec<RecipientId> = members.iter().copied().filter(|id| !has(id)).collect();
     joining.sort_unstable();
     joining.dedup();
-    member_count(group, member_count_of(group), member_count_of(group) + joining.len())?;
+    member_count(group, member_count_of(group), member_count_of(group) + joining.len(), numbers)?;
     rooms(snapshot, group, members)
 }
 
@@ -99,21 +122,24 @@ fn member_count_of(group: &Recipient) -> usize {
 }
 
 /// Refuses growth beyond what a group may have.
-fn member_count(group: &Recipient, former: usize, count: usize) -> Result<(), ChangeError> {
-    if count > MEMBERS_MAX && count > former {
-        return Err(ChangeError::TooManyMembers { group: group.name.clone(), count, max: MEMBERS_MAX });
-    }
-    Ok(())
+fn member_count(group: &Recipient, former: usize, count: usize, numbers: Numbers) -> Result<(), ChangeError> {
+    numbers.judge(count, MEMBERS_MAX.max(former), || {
+        let group = group.name.clone();
+        ChangeError::TooManyMembers { group, count, max: MEMBERS_MAX }
+    })
 }
 
 /// Judges a request to join a group.
-pub(super) fn request(snapshot: &Snapshot, group: RecipientId, member: RecipientId) -> Result<(), ChangeError> {
-    members(snapshot, group, &[member])?;
+pub(super) fn request(
+    snapshot: &Snapshot,
+    group: RecipientId,
+    member: RecipientId,
+    numbers: Numbers,
+) -> Result<(), ChangeError> {
+    members(snapshot, group, &[member], numbers)?;
     let waiting = snapshot.recipient(group).and_then(|group| Some(group.group.as_deref()?.membership.requests.len()));
-    if waiting.is_some_and(|waiting| waiting >= REQUESTS_MAX) {
-        return Err(ChangeError::TooManyRequests { max: REQUESTS_MAX });
-    }
-    Ok(())
+    let count = waiting.unwrap_or(0) + 1;
+    numbers.judge(count, REQUESTS_MAX, || ChangeError::TooManyRequests { max: REQUESTS_MAX })
 }
 
 /// Members exist, and those of a room list are rooms or equipment, here or in another system.
@@ -129,18 +155,15 @@ fn rooms(snapshot: &Snapshot, group: &Recipient, members: &[RecipientId]) -> Res
 }
 
 /// The rules of a group's own: owners, room lists, and security groups that nobody may enter freely.
-fn group_rules(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+fn group_rules(snapshot: &Snapshot, recipient: &Recipient, numbers: Numbers) -> Result<(), ChangeError> {
     let Some(group) = recipient.group.as_deref() else {
         return Ok(());
     };
     let former = snapshot.recipient(recipient.id).map_or(0, |former| member_count_of(former));
-    member_count(recipient, former, group.members().len())?;
-    if group.managed_by.len() > OWNERS_MAX {
-        return Err(ChangeError::TooManyOwners { max: OWNERS_MAX });
-    }
-    if group.membership.requests.len() > REQUESTS_MAX {
-        return Err(ChangeError::TooManyRequests { max: REQUESTS_MAX });
-    }
+    member_count(recipient, former, group.members().len(), numbers)?;
+    numbers.judge(group.managed_by.len(), OWNERS_MAX, || ChangeError::TooManyOwners { max: OWNERS_MAX })?;
+    let requests = group.membership.requests.len();
+    numbers.judge(requests, REQUESTS_MAX, || ChangeError::TooManyRequests { max: REQUESTS_MAX })?;
     let open = group.membership.join == Some(JoinRestriction::Open)
         || group.membership.depart == Some(DepartRestriction::Open);
     if open && recipient.recipient_type == RecipientType::MailUniversalSecurityGroup {
@@ -202,11 +225,12 @@ pub(super) fn bad_name(name: &str) -> ChangeError {
     ChangeError::BadName(name.chars().take(2 * NAME_CHARACTERS_MAX).collect())
 }
 
-fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+fn proxy_count(snapshot: &Snapshot, recipient: &Recipient, numbers: Numbers) -> Result<(), ChangeError> {
     let (count, max) = (recipient.addresses.count(), snapshot.organisation().proxy_addresses());
-    if count > max {
-        return Err(ChangeError::TooManyProxyAddresses { count, max });
-    }
+    numbers.judge(count, max, || ChangeError::TooManyProxyAddresses { count, max })
+}
+
+fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
     let other_holder = |id: Option<RecipientId>| {
         let holder = id.filter(|id| *id != recipient.id).and_then(|id| snapshot.recipient(id));
         holder.map(|holder| holder.name.clone())
@@ -303,7 +327,7 @@ fn quota(recipient: &Recipient) -> Result<(), ChangeError> {
 }
 
 /// Somebody must be able to answer for each moderator, so a group is none; owners may be groups all the same.
-fn moderation(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
+fn moderation(snapshot: &Snapshot, recipient: &Recipient, numbers: Numbers) -> Result<(), ChangeError> {
     let Some(set) = recipient.moderation.as_deref() else {
         return Ok(());
     };
@@ -312,9 +336,7 @@ fn moderation(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeEr
         return Err(ChangeError::NotForThisType { kind: kind.name(), what: "nested groups" });
     }
     let count = set.moderated_by.len();
-    if count > MODERATORS_MAX {
-        return Err(ChangeError::TooManyModerators { count, max: MODERATORS_MAX });
-    }
+    numbers.judge(count, MODERATORS_MAX, || ChangeError::TooManyModerators { count, max: MODERATORS_MAX })?;
     let moderators = set.moderated_by.iter().filter_map(|id| snapshot.recipient(*id));
     match moderators.into_iter().find(|one| one.recipient_type.is_group()) {
         Some(group) => Err(ChangeError::NotAModerator { moderator: group.name.clone() }),

@@ -103,7 +103,7 @@ impl Replay {
             return Err(LogError::Gap { after: self.snapshot.version(), before: entry.version });
         }
         let refused = |reason| LogError::Refused { version: entry.version, reason };
-        self.snapshot = self.snapshot.apply(&entry.changes).map_err(refused)?;
+        self.snapshot = self.snapshot.replay(&entry.changes).map_err(refused)?;
         self.applied += 1;
         Ok(())
     }

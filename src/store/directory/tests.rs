@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{DirectoryError, DirectoryStore, IndexState, OpenError};
+use super::{DirectoryError, DirectoryStore, IndexState, OpenError, log_options};
+use crate::model::directory::membership::{MEMBERS_MAX, OWNERS_MAX, REQUESTS_MAX};
 use crate::model::directory::{
-    AcceptedDomain, AllowedOofType, AutoForwardingMode, Change, DomainType, Limit, Recipient, RecipientId,
+    AcceptedDomain, AllowedOofType, AutoForwardingMode, Change, ChangeError, DomainType, Limit, Recipient, RecipientId,
     RecipientType, RemoteDomain, Snapshot,
 };
 use crate::model::mail::{Address, Timestamp};
 use crate::store::engine::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, MemoryEngine, Tree};
+use crate::store::journal::Journal;
 use crate::world::clock::ManualClock;
 use crate::world::disk::{Disk, SimulatedDisk};
 
@@ -82,6 +84,61 @@ fn a_log_from_before_there_were_limits_is_read() {
     let changes = vec![Change::PutRecipient(Box::new(Recipient::clone(info)))];
     let entry = LogEntry { version: 2, at: Timestamp::EPOCH, actor: "test".to_owned(), changes };
     assert_eq!(LogEntry::decode(&entry.encode().unwrap(), 2).unwrap(), entry);
+}
+
+/// Writes lists of changes as they would stand in the log of a version that had other rules.
+fn record(disk: &SimulatedDisk, lists: Vec<Vec<Change>>) {
+    use super::log::{Entry as LogEntry, KIND};
+    let place = Path::new("/directory/log");
+    let (log, _) = Journal::open(Arc::new(disk.clone()), place, log_options(7), |_, _| {}).unwrap();
+    for (version, changes) in (1..).zip(lists) {
+        let entry = LogEntry { version, at: Timestamp::EPOCH, actor: "test".to_owned(), changes };
+        log.append_blocking(KIND, entry.encode().unwrap()).unwrap().wait().unwrap();
+    }
+}
+
+#[test]
+fn a_group_of_more_members_than_one_may_have_opens_after_a_restart_and_may_shrink() {
+    let (disk, engine) = (SimulatedDisk::new(10), kept());
+    let count = MEMBERS_MAX as u64 + 1;
+    let (staff, members) = (RecipientId(count + 1), (1..=count).map(RecipientId));
+    let address = |name: &str| Address::parse(&format!("{name}@contoso.example")).unwrap();
+    let kind = RecipientType::MailUniversalDistributionGroup;
+    let mut group = Recipient::new(staff, kind, "staff", address("staff"));
+    // Some of them as they were when it was made, the others added; more owners than today, and more who wait.
+    let half = group.group.get_or_insert_default();
+    half.add_members(&members.clone().take(MEMBERS_MAX - 5).collect::<Vec<_>>());
+    half.managed_by = (1..=OWNERS_MAX as u64 + 1).map(RecipientId).collect();
+    half.membership.requests = (1..=REQUESTS_MAX as u64 + 1).map(RecipientId).collect();
+    let people: Vec<RecipientId> = members.collect();
+    let put = |id: &RecipientId| {
+        let name = format!("u{}", id.0);
+        let mut contact = Recipient::new(*id, RecipientType::MailContact, name.as_str(), address(&name));
+        contact.set_external(Some(address(&name)));
+        Change::PutRecipient(Box::new(contact))
+    };
+    let mut lists = vec![vec![domain()]];
+    lists.extend(people.chunks(10_000).map(|some| some.iter().map(put).collect()));
+    lists.push(vec![Change::PutRecipient(Box::new(group))]);
+    lists.push(vec![Change::AddMembers { group: staff, members: people[MEMBERS_MAX - 5..].to_vec() }]);
+    lists.push(vec![Change::RemoveMembers { group: staff, members: vec![RecipientId(2)] }]);
+    lists.push(vec![Change::AddMembers { group: staff, members: vec![RecipientId(2)] }]);
+    record(&disk, lists);
+
+    let size = |store: &DirectoryStore| {
+        let snapshot = store.snapshot();
+        snapshot.recipient(staff).unwrap().group.as_deref().unwrap().members().len()
+    };
+    let (store, state) = open(&disk, &engine);
+    assert_eq!((size(&store), state), (MEMBERS_MAX + 1, IndexState::Rebuilt { set_aside: None }));
+    let change = |change: Change| store.change("test", &mut |_| Ok(vec![change.clone()])).map(drop);
+    let joins = |member| Change::AddMembers { group: staff, members: vec![member] };
+    let refused = change(joins(staff));
+    assert!(matches!(refused, Err(DirectoryError::Refused(ChangeError::TooManyMembers { .. }))), "{refused:?}");
+    change(Change::RemoveMembers { group: staff, members: vec![RecipientId(1)] }).unwrap();
+    drop(store);
+    let (store, state) = open(&disk, &engine);
+    assert_eq!((size(&store), state), (MEMBERS_MAX, IndexState::Current { behind: 0 }));
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
