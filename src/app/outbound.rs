@@ -16,7 +16,7 @@ use crate::delivery::exchanger::ExchangerOptions;
 use crate::delivery::outgoing::Relay;
 use crate::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls};
 use crate::delivery::tokens::{TokenSource, Vault};
-use crate::world::https::{HttpsClient, HttpsOptions};
+use crate::world::https::{HttpsClient, HttpsOptions, Posts};
 use crate::world::network::TcpDialer;
 use crate::world::resolver::Resolver;
 use crate::world::tls::{CertificateStore, TlsSetupError, opportunistic};
@@ -24,9 +24,12 @@ use crate::world::tls::{CertificateStore, TlsSetupError, opportunistic};
 /// The longest that one attempt may take. With the wait for a verdict on a whole message it ends within the queue's
 /// lease: what counts as lost is tried again, and must not be under way still.
 const ATTEMPT_MAX: Duration = Duration::from_secs(45 * 60);
-/// How long a token endpoint may take, and the longest that it may answer, in octets.
+/// How long a token endpoint may take, and Graph, which is sent up to four megabytes.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
-const TOKEN_BYTES_MAX: usize = 64 << 10;
+const GRAPH_TIMEOUT: Duration = Duration::from_secs(180);
+/// The longest that either may answer, in octets.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+const HTTPS_PORT: u16 = 443;
 
 /// The way out, and the certificates that are shown on it.
 ///
@@ -47,8 +50,10 @@ pub(super) fn relay(
     let tokens = config.tokens.iter().map(|token| Ok((token.name.clone(), asking.source(token, &stores.data)?)));
     let tokens = tokens.collect::<Result<BTreeMap<_, _>, ServeError>>()?;
     let roots = transport::roots(&config.transport);
+    let posts: Option<Arc<dyn Posts>> = asking.client(GRAPH_TIMEOUT).ok().map(|client| Arc::new(client) as _);
     let (clock, pause) = (&world.clock, config.queue.retry_delays.first().copied().unwrap_or_default());
-    let mut builder = Builder { tokens: &tokens, roots: &roots, clock, pause, certificates: Vec::new() };
+    let (posts, certificates) = (posts.as_ref(), Vec::new());
+    let mut builder = Builder { tokens: &tokens, posts, roots: &roots, clock, pause, certificates };
     let ways = builder.ways(&config.routes)?;
     let certificates = builder.certificates;
     let demands = transport::demands(world, &config.transport, &stores.data.mta_sts(), &resolver, &tls)?;
@@ -80,24 +85,24 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// # Errors
     /// On a system without certificate authorities: no secret goes to a host that proves nothing.
-    fn source(&self, token: &TokenConfig, data: &DataDirectory) -> Result<Arc<TokenSource>, ServeError> {
+    fn client(&self, timeout: Duration) -> Result<HttpsClient, TlsSetupError> {
         let verified = self.verified.ok_or(TlsSetupError::NoSystemAuthorities)?;
-        let options = HttpsOptions {
-            port: token.url.port(),
-            // The operator named it; it may be a broker on this machine.
-            loopback_allowed: true,
-            bytes_max: TOKEN_BYTES_MAX,
-            timeout: TOKEN_TIMEOUT,
-        };
+        // The operator named who is asked; it may be a broker on this machine.
+        let options = HttpsOptions { port: HTTPS_PORT, loopback_allowed: true, bytes_max: ANSWER_BYTES_MAX, timeout };
         let (resolver, dialer) = (Arc::clone(self.resolver), Arc::new(TcpDialer));
-        let client = HttpsClient::new(resolver, dialer, Arc::clone(verified), options);
+        Ok(HttpsClient::new(resolver, dialer, Arc::clone(verified), options))
+    }
+
+    /// # Errors
+    /// As [`Self::client`].
+    fn source(&self, token: &TokenConfig, data: &DataDirectory) -> Result<Arc<TokenSource>, TlsSetupError> {
+        let client = self.client(TOKEN_TIMEOUT)?;
         let vault = Vault::new(Arc::clone(&self.world.disk), &data.tokens(), &token.name);
         Ok(Arc::new(TokenSource::new(token.clone(), Arc::new(client), Arc::clone(&self.world.clock), vault)))
     }
 }
 
-/// Asks for a token once, as the server would, and forgets it; a refresh token that is exchanged is kept. Blocks. How
-/// many seconds nobody would have to ask again is not told: what counts is that it was given.
+/// Asks for a token once, as the server would, and forgets it; a refresh token that is exchanged is kept. Blocks.
 ///
 /// # Errors
 /// Why there is none, in words without secrets.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::serve::ServeError;
-use crate::config::{OutboundConfig, RelayProof, RelayTls, RouteWay, TokenAuth};
+use crate::config::{GraphConfig, OutboundConfig, RelayProof, RelayTls, RouteWay, TokenAuth};
 use crate::delivery::exchanger::{HopSecurity, SignIn, SmartHost, TokenSignIn};
-use crate::delivery::outgoing::{Gate, Uplink, Way};
+use crate::delivery::outgoing::{Gate, Graph, PLACES_MAX, Uplink, Way};
 use crate::delivery::relay_agent::ReuseOptions;
 use crate::delivery::tokens::TokenSource;
 use crate::model::mail::Domain;
@@ -17,8 +17,9 @@ use crate::model::policy::RouteTable;
 use crate::model::queue::Limits;
 use crate::model::smtp::client::{Credentials, Secret, TokenMechanism};
 use crate::world::Clock;
+use crate::world::https::Posts;
 use crate::world::secret::first_line;
-use crate::world::tls::{CertificateStore, Identity, Roots};
+use crate::world::tls::{CertificateStore, Identity, Roots, TlsSetupError};
 
 /// A password that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub struct PasswordError {
 pub(super) struct Builder<'a> {
     /// The tokens of the configuration, by name.
     pub(super) tokens: &'a BTreeMap<Box<str>, Arc<TokenSource>>,
+    /// How web services are reached, on a system with certificate authorities.
+    pub(super) posts: Option<&'a Arc<dyn Posts>>,
     /// Who vouches for hosts to which a certificate is shown.
     pub(super) roots: &'a Roots,
     /// The time.
@@ -74,7 +77,27 @@ impl Builder<'_> {
                 let gate = Gate::new(&host.host, configured.connections_max, self.pause, Arc::clone(self.clock));
                 Way::Host(Uplink { host, rewrite_sender: configured.rewrite_sender.clone(), gate: Arc::new(gate) })
             }
+            RouteWay::Graph(configured) => self.graph(configured)?,
         })
+    }
+
+    /// # Errors
+    /// Without certificate authorities, which tokens need as well.
+    fn graph(&self, configured: &GraphConfig) -> Result<Way, ServeError> {
+        let GraphConfig { endpoint, token, rewrite_sender, other_recipients, connections_max } = configured;
+        let (Some(posts), Some(tokens)) = (self.posts, self.tokens.get(token)) else {
+            return Err(TlsSetupError::NoSystemAuthorities.into());
+        };
+        let places = connections_max.unwrap_or(PLACES_MAX);
+        let gate = Gate::new(&endpoint.host(), Some(places), self.pause, Arc::clone(self.clock));
+        Ok(Way::Graph(Graph {
+            endpoint: endpoint.clone(),
+            posts: Arc::clone(posts),
+            tokens: Arc::clone(tokens),
+            mailbox: rewrite_sender.clone(),
+            others: *other_recipients,
+            gate: Arc::new(gate),
+        }))
     }
 
     fn smart_host(&mut self, configured: &crate::config::SmartHost) -> Result<SmartHost, ServeError> {
@@ -157,8 +180,8 @@ mod tests {
     fn ways(configured: &RouteTable<RouteWay>) -> Result<RouteTable<Way>, ServeError> {
         let (tokens, roots) = (BTreeMap::new(), Roots::System);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let mut builder =
-            Builder { tokens: &tokens, roots: &roots, clock: &clock, pause: Duration::ZERO, certificates: Vec::new() };
+        let (clock, pause, certificates) = (&clock, Duration::ZERO, Vec::new());
+        let mut builder = Builder { tokens: &tokens, posts: None, roots: &roots, clock, pause, certificates };
         builder.ways(configured)
     }
 

@@ -19,7 +19,8 @@ mod transport;
 mod validate;
 
 pub use outbound::{
-    OutboundConfig, RelayAuth, RelayCredentials, RelayProof, RelayTls, RouteTls, RouteWay, SmartHost, TokenAuth,
+    GraphConfig, OutboundConfig, RelayAuth, RelayCredentials, RelayProof, RelayTls, RouteTls, RouteVia, RouteWay,
+    SmartHost, TokenAuth,
 };
 pub use report::{ConfigError, ConfigErrors};
 pub use token::{TokenConfig, TokenFlow};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::model::mail::recipient_fields::OtherRecipients;
 use crate::model::mail::{Address, Domain};
+use crate::world::https::HttpsUrl;
 use crate::world::tls::CertificatePaths;
 
 /// How a host that the operator named is spoken to.
@@ -104,11 +106,49 @@ pub enum RelayAuth {
     OauthBearer,
 }
 
+/// Microsoft Graph, and on which terms mail goes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphConfig {
+    /// Where it is.
+    pub endpoint: HttpsUrl,
+    /// The name of its `[[token]]`.
+    pub token: Box<str>,
+    /// The mailbox in whose name all mail goes; that of each sender when unset.
+    pub rewrite_sender: Option<Address>,
+    /// What to do about addresses in the header that are no recipients.
+    pub other_recipients: OtherRecipients,
+    /// Messages on their way there at once; four when unset.
+    pub connections_max: Option<usize>,
+}
+
+impl fmt::Display for GraphConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Microsoft Graph at {} with the token {}", self.endpoint.authority(), self.token)?;
+        match &self.rewrite_sender {
+            Some(mailbox) => write!(formatter, ", in the name of {mailbox}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What `via` may say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteVia {
+    /// SMTP.
+    #[default]
+    Smtp,
+    /// Microsoft Graph.
+    Graph,
+}
+
 /// A way for mail to other systems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteWay {
     /// To this host, whatever the DNS says.
     Host(SmartHost),
+    /// To Microsoft Graph.
+    Graph(GraphConfig),
     /// To the mail exchangers of the domain.
     Exchangers {
         /// Only over TLS, with a certificate for the exchanger's name.
@@ -125,6 +165,7 @@ impl fmt::Display for RouteWay {
             }
             Self::Exchangers { verified: false } => formatter.write_str("the mail exchangers of the domain"),
             Self::Host(host) => host.fmt(formatter),
+            Self::Graph(graph) => graph.fmt(formatter),
         }
     }
 }

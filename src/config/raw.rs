@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayAuth, RelayTls, RouteTls};
+use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayAuth, RelayTls, RouteTls, RouteVia};
+use crate::model::mail::recipient_fields::OtherRecipients;
 use crate::model::policy::settings::Wording;
 use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn, TooSoon};
 
@@ -147,6 +148,9 @@ pub(super) struct RawTimeouts {
 pub(super) struct RawRoute {
     pub(super) domains: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) senders: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) via: Option<Spanned<RouteVia>>,
+    pub(super) endpoint: Option<Spanned<String>>,
+    pub(super) other_recipients: Option<Spanned<OtherRecipients>>,
     pub(super) host: Option<Spanned<String>>,
     pub(super) port: Option<Spanned<u64>>,
     pub(super) tls: Option<Spanned<RouteTls>>,

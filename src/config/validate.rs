@@ -18,6 +18,7 @@ use crate::model::policy::{AccountLimits, Profile, RouteTable, Settings, TooSoon
 use crate::model::smtp::client::Patience;
 use crate::world::tls::CertificatePaths;
 
+mod graph;
 mod limits;
 mod outbound;
 mod quota;

@@ -1,6 +1,7 @@
 //! The way out of this machine: to the next host, or, in a demonstration, into a directory.
 
 mod gate;
+mod graph;
 mod rewritten;
 
 use core::future::Future;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use tracing::Instrument as _;
 
 pub use self::gate::Gate;
+pub use self::graph::{Graph, PLACES_MAX};
 use self::rewritten::Rewritten;
 use super::exchanger::{HopSecurity, Route as NextHop, SmartHost};
 use super::relay_agent::{MessageSource, RelayAgent};
@@ -61,6 +63,8 @@ const PORT: u16 = 25;
 pub enum Way {
     /// To one host.
     Host(Uplink),
+    /// To Microsoft Graph.
+    Graph(Graph),
     /// To the mail exchangers of the domain.
     Exchangers {
         /// Only over TLS, with a certificate for the exchanger's name.
@@ -103,6 +107,8 @@ impl Relay {
 enum Next {
     /// To a host of the configuration, on its terms.
     Uplink(Uplink),
+    /// To Microsoft Graph.
+    Graph(Graph),
     /// Elsewhere.
     Hop(NextHop),
 }
@@ -115,6 +121,7 @@ fn next_hop(ways: &RouteTable<Way>, addressee: &Addressee) -> Option<Next> {
             let domain = address.domain();
             Some(match ways.find(addressee.reverse_path.address(), domain) {
                 Some((_, Way::Host(uplink))) => Next::Uplink(uplink.clone()),
+                Some((_, Way::Graph(graph))) => Next::Graph(graph.clone()),
                 Some((_, Way::Exchangers { verified: true })) => Next::Hop(NextHop::VerifiedMx(domain.clone())),
                 Some((_, Way::Exchangers { verified: false })) | None => Next::Hop(NextHop::Mx(domain.clone())),
             })
@@ -166,6 +173,10 @@ impl Outgoing for Relay {
             let span = tracing::info_span!("relay", queue_id = %parcel.id);
             let outcomes = match next {
                 Next::Uplink(uplink) => self.by(&uplink, &parcel).instrument(span).await,
+                Next::Graph(graph) => {
+                    let outcome = graph.carry(&parcel).instrument(span).await;
+                    return parcel.recipients.iter().map(|(place, _)| (*place, outcome.clone())).collect();
+                }
                 Next::Hop(next) => self.agent.deliver(&next, outbound(&parcel), &parcel.source).instrument(span).await,
             };
             let places = parcel.recipients.iter().map(|(place, _)| *place);
@@ -300,6 +311,7 @@ mod tests {
             let nowhere = Addressee::nowhere(address.clone(), path, reverse_path, DsnRequest::default());
             match next_hop(&ways, &Addressee { hop: Hop::Relay { address, route }, ..nowhere }).unwrap() {
                 Next::Uplink(uplink) => uplink.host.host,
+                Next::Graph(graph) => graph.endpoint.host(),
                 Next::Hop(NextHop::SmartHost(host)) => host.host,
                 Next::Hop(NextHop::Mx(domain)) => format!("MX of {domain}"),
                 Next::Hop(NextHop::VerifiedMx(domain)) => format!("verified MX of {domain}"),

@@ -13,6 +13,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(super) use self::answer::printable;
 use self::answer::{Denied, Grant, Granted, form, read};
 pub use self::vault::Vault;
 use crate::config::{TokenConfig, TokenFlow};

@@ -18,6 +18,7 @@ pub(super) const SECRET: &str = "hush+hush/100%&more";
 pub(super) const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
 pub(super) const SCOPE: &str = "https://outlook.office365.com/.default";
 pub(super) const TOKEN_PATH: &str = "/tenant/oauth2/v2.0/token";
+pub(super) const GRAPH_PATH: &str = "/v1.0/users/";
 /// The mailbox that may send.
 pub(super) const LICENSED: &str = "alice@contoso.example";
 
@@ -57,6 +58,10 @@ pub(super) struct Facts {
     /// Replies to whole messages in place of the usual one.
     pub(super) throttles: VecDeque<&'static str>,
     pub(super) mail: Vec<Mail>,
+    /// Answers of Graph in place of the usual one.
+    pub(super) graph_answers: VecDeque<(String, String)>,
+    /// How often something was posted to Graph.
+    pub(super) posts: usize,
     /// What nobody should have said.
     pub(super) wrong: Vec<String>,
 }
@@ -124,6 +129,17 @@ impl Provider {
             "[relay]\nsmart_host = \"127.0.0.1\"\nport = {}\nauthorities = \"ca.pem\"\nauth = \"{auth}\"\n\
              login = \"{LICENSED}\"\ntoken = \"provider\"\n",
             self.smtp
+        )
+    }
+}
+
+impl Provider {
+    /// A `[[route]]` for all mail by Graph, with that token.
+    pub(super) fn graph(&self) -> String {
+        format!(
+            "[relay]\nauthorities = \"ca.pem\"\n\n[[route]]\ndomains = [\"*\"]\nvia = \"graph\"\n\
+             endpoint = \"https://127.0.0.1:{}/v1.0\"\ntoken = \"provider\"\n",
+            self.web
         )
     }
 }

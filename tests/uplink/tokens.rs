@@ -146,9 +146,9 @@ fn an_exchanged_refresh_token_survives_a_kill() {
     }
     let used: Vec<String> = provider.facts().asked.iter().map(|form| form["refresh_token"].clone()).collect();
     assert!(used.len() >= 3 && used.iter().enumerate().all(|(uses, token)| token.len() == 13 + uses), "{used:?}");
-    let kept = std::fs::read_to_string(place.path().join("data/tokens/provider")).unwrap();
+    let kept = std::fs::read_to_string(place.path().join("data/tokens/provider.token")).unwrap();
     assert!(kept.contains("first-refresh+"), "{kept}");
     use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(place.path().join("data/tokens/provider")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(place.path().join("data/tokens/provider.token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0);
 }

@@ -1,12 +1,13 @@
-//! The provider's web server: its token endpoint.
+//! The provider's web server: its token endpoint, and Graph.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
 
-use super::provider::{CLIENT, Facts, SCOPE, SECRET, TOKEN_PATH, read_exact};
+use super::provider::{CLIENT, Facts, GRAPH_PATH, Mail, SCOPE, SECRET, TOKEN_PATH, read_exact};
 
 /// A request, its fields in small letters.
 struct Request {
@@ -22,9 +23,11 @@ pub(super) async fn serve(
     let request = read(&mut stream).await?;
     let (status, body) = {
         let mut facts = facts.lock().unwrap();
-        match request.path.as_str() {
-            TOKEN_PATH => token(&mut facts, &request),
-            _ => {
+        let mailbox = request.path.strip_prefix(GRAPH_PATH).and_then(|rest| rest.strip_suffix("/sendMail"));
+        match (request.path.as_str(), mailbox) {
+            (TOKEN_PATH, _) => token(&mut facts, &request),
+            (_, Some(mailbox)) => graph(&mut facts, &request, mailbox),
+            (_, None) => {
                 facts.wrong.push(format!("asked for {}", request.path));
                 ("404 Not Found".to_owned(), String::new())
             }
@@ -109,4 +112,31 @@ fn token(facts: &mut Facts, request: &Request) -> (String, String) {
     let (token, lifetime) = (facts.grant(), facts.lifetime);
     let body = format!(r#"{{"token_type":"Bearer","expires_in":{lifetime},"access_token":"{token}"{next}}}"#);
     ("200 OK\r\nContent-Type: application/json; charset=utf-8".to_owned(), body)
+}
+
+fn graph(facts: &mut Facts, request: &Request, mailbox: &str) -> (String, String) {
+    facts.posts += 1;
+    let bearer =
+        request.fields.get("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if !facts.good.contains(bearer) {
+        let body = r#"{"error":{"code":"InvalidAuthenticationToken","message":"Lifetime validation failed"}}"#;
+        return ("401 Unauthorized\r\nContent-Type: application/json".to_owned(), body.to_owned());
+    }
+    if let Some(answer) = facts.graph_answers.pop_front() {
+        return answer;
+    }
+    let content = BASE64_STANDARD.decode(&request.body).ok().and_then(|octets| String::from_utf8(octets).ok());
+    let kind = request.fields.get("content-type").map(String::as_str);
+    let (Some(content), Some("text/plain")) = (content, kind) else {
+        facts.wrong.push(format!("Graph got {kind:?}"));
+        return ("400 Bad Request".to_owned(), String::new());
+    };
+    // Graph delivers to whom the header names.
+    let head = content.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ");
+    let named = head.lines().filter_map(|line| line.split_once(": "));
+    let named = named.filter(|(name, _)| ["To", "Cc", "Bcc"].contains(name)).flat_map(|(_, value)| value.split(','));
+    let to = named.map(|one| one.trim().trim_matches(['<', '>']).to_owned()).collect();
+    let (login, from) = (Some((mailbox.replace("%40", "@"), "GRAPH".to_owned())), String::new());
+    facts.mail.push(Mail { login, certificate: false, from, to, content });
+    ("202 Accepted".to_owned(), String::new())
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::mail::Address;
+use crate::model::mail::recipient_fields::OtherRecipients;
 use crate::world::secret::SecretSource;
 
 const TOKEN: &str = "[[token]]\nname = \"uplink\"\nflow = \"client-credentials\"\n\
@@ -149,4 +150,33 @@ fn routes_may_be_for_senders() {
         let text = problem(&format!("[[route]]\nsenders = {senders}\nhost = \"h\""));
         assert!(text.starts_with(said), "{text}");
     }
+}
+
+#[test]
+fn a_route_by_graph_needs_a_token_and_nothing_of_a_host() {
+    let graph = "[[route]]\ndomains = [\"*\"]\nvia = \"graph\"\ntoken = \"uplink\"\n";
+    let config = parse(&format!("{graph}rewrite_sender = \"a@contoso.example\"\nother_recipients = \"hide\"\n{TOKEN}"));
+    let graph_config = GraphConfig {
+        endpoint: "https://graph.microsoft.com/v1.0".parse().unwrap(),
+        token: "uplink".into(),
+        rewrite_sender: Some(Address::parse("a@contoso.example").unwrap()),
+        other_recipients: OtherRecipients::Hide,
+        connections_max: None,
+    };
+    assert_eq!(way(&config.unwrap(), "fabrikam.example").unwrap().1, RouteWay::Graph(graph_config));
+    for (more, said) in [
+        ("host = \"h\"\n", ":5: route[1].host: has no effect by Graph; remove the key"),
+        ("port = 25\n", ":5: route[1].port: has no effect by Graph"),
+        ("login = \"a\"\n", ":5: route[1].login: has no effect by Graph"),
+        ("endpoint = \"http://h\"\n", ":5: route[1].endpoint: \"http://h\" cannot be asked"),
+        ("connections_max = 0\n", ":5: route[1].connections_max: 0 is out of range"),
+    ] {
+        let text = format!("{graph}{more}{TOKEN}");
+        assert!(problem(&text).starts_with(said), "{}", problem(&text));
+    }
+    let without = graph.replace("token = \"uplink\"\n", "");
+    assert!(problem(&without).starts_with(":3: route[1].via: no token is named"), "{}", problem(&without));
+    let by_smtp = "[[route]]\ndomains = [\"*\"]\nhost = \"h\"\nother_recipients = \"hide\"";
+    let said = problem(by_smtp);
+    assert!(said.starts_with(":4: route[1].other_recipients: has no effect by SMTP"), "{said}");
 }

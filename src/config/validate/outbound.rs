@@ -126,7 +126,10 @@ impl Judge<'_> {
     }
 
     fn way(&mut self, mut raw: RawRoute, place: &Range<usize>, tokens: &[TokenConfig]) -> Option<RouteWay> {
-        let keys = HostKeys::of_route(&mut raw);
+        let mut keys = HostKeys::of_route(&mut raw);
+        if let Some(way) = self.graph(&mut raw, &mut keys, tokens) {
+            return way;
+        }
         let Some(host) = raw.host else { return self.exchangers(place, raw.tls, keys.spans()) };
         let tls = match raw.tls {
             None => None,

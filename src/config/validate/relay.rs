@@ -122,7 +122,7 @@ impl Judge<'_> {
         SmartHost { host, port, tls, credentials, certificate, rewrite_sender, connections_max }
     }
 
-    fn mailbox(&mut self, value: &Spanned<String>) -> Option<Address> {
+    pub(super) fn mailbox(&mut self, value: &Spanned<String>) -> Option<Address> {
         let (span, text) = (value.span(), value.get_ref());
         match Address::parse(text) {
             // A header field must be able to hold it as it is, also at a host without SMTPUTF8.
@@ -196,12 +196,17 @@ impl Judge<'_> {
             self.refuse(&span, "no token is named", "add token = \"NAME\" and a [[token]] of that name");
             return None;
         };
+        self.known_token(&token, tokens);
+        let name = token.into_inner().into();
+        Some(RelayCredentials { login: self.login(login), proof: RelayProof::Token { auth, name } })
+    }
+
+    /// Refuses a name that no token has.
+    pub(super) fn known_token(&mut self, token: &Spanned<String>, tokens: &[TokenConfig]) {
         if !tokens.iter().any(|known| *known.name == **token.get_ref()) {
             let problem = format!("there is no [[token]] \"{}\"", token.get_ref());
             self.refuse(&token.span(), problem, "add it, or correct the name");
         }
-        let name = token.into_inner().into();
-        Some(RelayCredentials { login: self.login(login), proof: RelayProof::Token { auth, name } })
     }
 
     fn password(

@@ -88,9 +88,14 @@ impl Gate {
         match trouble {
             Some(trouble) => self.close(trouble, None),
             // That the host could not be reached says nothing about what it would say.
-            None if outcomes.iter().any(is_judged) => *self.state() = State::default(),
+            None if outcomes.iter().any(is_judged) => self.open(),
             None => {}
         }
+    }
+
+    /// The host has taken something: whatever was, is forgiven.
+    pub fn open(&self) {
+        *self.state() = State::default();
     }
 
     /// Closes for a while, or as long as the host wishes if that is longer.

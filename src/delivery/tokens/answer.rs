@@ -129,7 +129,7 @@ fn refusal(answer: &PostAnswer, secrets: &[&str]) -> String {
 }
 
 /// One bounded line of printable ASCII. The mark of what was taken out is three dots.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut line = String::new();
     for character in text.chars().take(SAID_CHARACTERS_MAX) {
         match character {

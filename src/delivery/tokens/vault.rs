@@ -26,9 +26,10 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Keeps the token `name`, which is a file name, within `directory`; that is made when there is something to keep.
+    /// Keeps what comes of the token `name` in a file of that name within `directory`; both are made when there is
+    /// something to keep.
     pub fn new(disk: Arc<dyn Disk>, directory: &Path, name: &str) -> Self {
-        Self { disk, path: directory.join(name) }
+        Self { disk, path: directory.join(format!("{name}.token")) }
     }
 
     /// The token to use where the operator configured `configured`: what came of it, or itself. Blocks.
@@ -99,7 +100,7 @@ mod tests {
         vault.keep("first", "third").unwrap();
         assert_eq!(vault.current("first"), "third");
         assert_eq!(vault.current("anew"), "anew");
-        let kept = disk.read(Path::new("/data/tokens/uplink")).unwrap();
+        let kept = disk.read(Path::new("/data/tokens/uplink.token")).unwrap();
         assert!(!String::from_utf8(kept).unwrap().contains("first"), "the configured token is not written down");
     }
 
@@ -108,7 +109,7 @@ mod tests {
         let disk = SimulatedDisk::new(1);
         let vault = vault(&disk);
         vault.keep("first", "second").unwrap();
-        disk.damage(Path::new("/data/tokens/uplink"), 92, 1);
+        disk.damage(Path::new("/data/tokens/uplink.token"), 92, 1);
         assert_eq!(vault.current("first"), "first");
         vault.keep("first", "third").unwrap();
         assert_eq!(vault.current("first"), "third");

@@ -9,6 +9,7 @@ pub mod encapsulated;
 pub mod header;
 pub mod network;
 pub mod path;
+pub mod recipient_fields;
 pub mod reply;
 pub mod second_reader;
 pub mod short_text;

@@ -40,6 +40,8 @@ pub enum Finding {
     HostTrouble(EnhancedStatus, String),
     /// The same, for good.
     HostUnfit(EnhancedStatus, String),
+    /// A service that does not speak SMTP has taken the message, which it says in these words.
+    HostAccepted(String),
 }
 
 impl Finding {
@@ -81,6 +83,7 @@ impl Finding {
             ),
             Self::HostTrouble(status, text) => Reply::new(451, status, text),
             Self::HostUnfit(status, text) => Reply::new(550, status, text),
+            Self::HostAccepted(text) => Reply::new(250, EnhancedStatus(2, 0, 0), text),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
@@ -16,55 +16,99 @@ const HOST: &str = "mta-sts.fabrikam.example";
 const UNFINISHED: &[u8] = b"...";
 const PATH: &str = "/.well-known/mta-sts.txt";
 
+/// A server whose certificate is for `HOST`, and a client that trusts it.
+struct Rig {
+    client: HttpsClient,
+    port: u16,
+    /// What the server was asked.
+    server: tokio::task::JoinHandle<String>,
+    _place: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new(answer: Vec<u8>, adjust: impl FnOnce(&mut HttpsOptions)) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let names = [Domain::parse(HOST).unwrap()];
+        let now = SystemClock::new().now();
+        let (paths, _) = ensure_development_certificates(place.path(), &names, now, &SeededRandom::new(1)).unwrap();
+        let store = Arc::new(CertificateStore::open(&[paths]).unwrap());
+        let acceptor = TlsAcceptor::from(server_config(store).unwrap());
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (stream, _) = accept(&listener).await.unwrap();
+            let Ok(stream) = acceptor.accept(stream).await else { return String::new() };
+            serve(stream, &answer).await
+        });
+        let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        let resolver = FixedResolver::new().with_addresses(HOST, addresses).with_addresses("other.example", addresses);
+        let mut options =
+            HttpsOptions { port, loopback_allowed: true, bytes_max: 64 << 10, timeout: Duration::from_secs(20) };
+        adjust(&mut options);
+        let tls = verified(&Roots::File(place.path().join("ca.pem"))).unwrap();
+        let client = HttpsClient::new(Arc::new(resolver), Arc::new(TcpDialer), tls, options);
+        Self { client, port, server, _place: place }
+    }
+
+    /// What the server was asked; nothing when nobody came.
+    async fn asked(self) -> String {
+        drop(self.client);
+        // A server that nobody came to ends with this visitor.
+        let visitor = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await;
+        drop(visitor);
+        self.server.await.unwrap()
+    }
+}
+
+/// Reads the head of a request and as much of a body as it announces, then answers.
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8]) -> String {
+    let (mut asked, mut end) = (Vec::new(), None);
+    while end.is_none_or(|end| asked.len() < end) {
+        let mut octet = [0];
+        if stream.read(&mut octet).await.unwrap_or(0) == 0 {
+            break;
+        }
+        asked.push(octet[0]);
+        if end.is_none() && asked.ends_with(b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&asked).to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+            end = Some(asked.len() + length.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0));
+        }
+    }
+    // A client that has had enough hangs up.
+    let _ = stream.write_all(answer).await;
+    let _ = stream.flush().await;
+    if !answer.ends_with(UNFINISHED) {
+        let _ = stream.shutdown().await;
+    }
+    let mut rest = [0];
+    let _ = stream.read(&mut rest).await;
+    String::from_utf8(asked).unwrap()
+}
+
 /// Fetches from a server whose certificate is for `HOST`, under the name `host`; also what the server was asked.
 async fn fetch(
     answer: Vec<u8>,
     host: &str,
     adjust: impl FnOnce(&mut HttpsOptions),
 ) -> (Result<Vec<u8>, String>, String) {
-    let place = tempfile::tempdir().unwrap();
-    let names = [Domain::parse(HOST).unwrap()];
-    let now = SystemClock::new().now();
-    let (paths, _) = ensure_development_certificates(place.path(), &names, now, &SeededRandom::new(1)).unwrap();
-    let store = Arc::new(CertificateStore::open(&[paths]).unwrap());
-    let acceptor = TlsAcceptor::from(server_config(store).unwrap());
-    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = tokio::spawn(async move {
-        let (stream, _) = accept(&listener).await.unwrap();
-        let Ok(mut stream) = acceptor.accept(stream).await else { return String::new() };
-        let mut asked = Vec::new();
-        while !asked.ends_with(b"\r\n\r\n") {
-            let mut octet = [0];
-            if stream.read(&mut octet).await.unwrap_or(0) == 0 {
-                break;
-            }
-            asked.push(octet[0]);
-        }
-        // A client that has had enough hangs up.
-        let _ = stream.write_all(&answer).await;
-        let _ = stream.flush().await;
-        if !answer.ends_with(UNFINISHED) {
-            let _ = stream.shutdown().await;
-        }
-        let mut rest = [0];
-        let _ = stream.read(&mut rest).await;
-        String::from_utf8(asked).unwrap()
-    });
-    let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
-    let resolver = FixedResolver::new().with_addresses(HOST, addresses).with_addresses("other.example", addresses);
-    let mut options =
-        HttpsOptions { port, loopback_allowed: true, bytes_max: 64 << 10, timeout: Duration::from_secs(20) };
-    adjust(&mut options);
-    let tls = verified(&Roots::File(place.path().join("ca.pem"))).unwrap();
-    let client = HttpsClient::new(Arc::new(resolver), Arc::new(TcpDialer), tls, options);
-    let outcome = client.fetch(host, PATH).await.map_err(|error| error.to_string());
-    drop(client);
-    // A server that nobody came to ends with this visitor.
-    let visitor = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
-    drop(visitor);
-    let asked = server.await.unwrap();
-    (outcome, asked)
+    let rig = Rig::new(answer, adjust);
+    let outcome = rig.client.fetch(host, PATH).await.map_err(|error| error.to_string());
+    (outcome, rig.asked().await)
+}
+
+/// Posts a form to such a server.
+async fn post(answer: Vec<u8>, adjust: impl FnOnce(&mut HttpsOptions)) -> (Result<PostAnswer, String>, String) {
+    let rig = Rig::new(answer, adjust);
+    let post = Post {
+        url: format!("https://{HOST}:{}/token?secret=x", rig.port).parse().unwrap(),
+        content_type: "text/plain",
+        bearer: Some("t0ken".to_owned()),
+        body: "a=b&c=d".into(),
+    };
+    let outcome = rig.client.post(&post).await.map_err(|error| error.to_string());
+    assert!(!format!("{post:?} {outcome:?}").contains("t0ken"));
+    (outcome, rig.asked().await)
 }
 
 fn answer(head: &str, body: &[u8]) -> Vec<u8> {
@@ -128,4 +172,44 @@ async fn silence_ends_with_the_patience() {
     let silent = answer("200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5", UNFINISHED);
     let (outcome, _) = fetch(silent, HOST, |options| options.timeout = Duration::from_millis(300)).await;
     assert!(outcome.unwrap_err().contains("no answer in time"));
+}
+
+#[tokio::test]
+async fn what_is_posted_arrives_and_every_answer_is_given_back() {
+    let said = answer("200 OK\r\nContent-Length: 2", b"{}");
+    let (given, asked) = post(said, |_| {}).await;
+    assert_eq!(given.unwrap(), PostAnswer { status: 200, retry_after: None, body: b"{}".to_vec() });
+    let asked = asked.replacen("authorization", "Authorization", 1);
+    assert!(asked.starts_with("POST /token?secret=x HTTP/1.1\r\n") && asked.ends_with("\r\n\r\na=b&c=d"), "{asked}");
+    assert!(asked.contains("\r\nAuthorization: Bearer t0ken\r\n"), "{asked}");
+    for (head, status, retry_after) in [
+        ("429 Busy\r\nRetry-After: 17\r\nContent-Length: 0", 429, Some(17)),
+        ("503 Down\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Length: 0", 503, None),
+        ("302 Found\r\nLocation: https://other.example/\r\nContent-Length: 0", 302, None),
+        ("202 Accepted\r\nRetry-After: -1\r\nContent-Length: 0", 202, None),
+    ] {
+        let (given, _) = post(answer(head, b""), |_| {}).await;
+        let given = given.unwrap();
+        assert_eq!((given.status, given.retry_after), (status, retry_after.map(Duration::from_secs)), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_without_a_whole_answer_is_an_error_that_tells_no_secret() {
+    let long = vec![b'a'; (64 << 10) + 1];
+    for (octets, reason) in [
+        (answer("200 OK\r\nConnection: close", &long), "length limit exceeded"),
+        (answer("200 OK\r\nContent-Length: 9", b"cut"), "https://"),
+        (b"220 mx ESMTP\r\n".to_vec(), "https://"),
+        (Vec::new(), "https://"),
+    ] {
+        let error = post(octets, |_| {}).await.0.unwrap_err();
+        assert!(error.contains(reason) && !error.contains("secret"), "{error}");
+    }
+    let silent = answer("200 OK\r\nContent-Length: 5", UNFINISHED);
+    let error = post(silent, |options| options.timeout = Duration::from_millis(300)).await.0.unwrap_err();
+    assert!(error.contains("no answer in time"), "{error}");
+    let good = answer("200 OK\r\nContent-Length: 0", b"");
+    let (local, asked) = post(good, |options| options.loopback_allowed = false).await;
+    assert!(local.unwrap_err().contains("no address") && asked.is_empty());
 }
