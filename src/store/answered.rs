@@ -33,7 +33,7 @@ use super::intake::locked;
 use crate::model::directory::RecipientId;
 use crate::model::mail::AddressKey;
 use crate::model::queue::QueueId;
-use crate::world::disk::{Disk, replace};
+use crate::world::disk::{Disk, remove_if_there, replace, synchronize_if_there};
 
 /// The first octets of every file, with the version of the form.
 const MAGIC: [u8; 8] = *b"answers1";
@@ -183,17 +183,11 @@ impl AnsweredSenders {
         let _turn = self.room(mailbox).map(locked);
         let path = self.path_of(mailbox);
         for file in [path.with_extension("new"), path.clone()] {
-            match self.disk.remove(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+            remove_if_there(&*self.disk, &file)?;
         }
         locked(&self.doubtful).remove(&mailbox);
         // Also when nothing was there: an attempt before may have failed at this.
-        match self.disk.synchronize_directory(path.parent().unwrap_or(&self.place)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        synchronize_if_there(&*self.disk, path.parent().unwrap_or(&self.place))
     }
 
     fn room(&self, mailbox: RecipientId) -> Option<&Mutex<()>> {

@@ -16,10 +16,12 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod absent;
 mod real;
 mod replace;
 mod simulated;
 
+pub use absent::{remove_if_there, synchronize_if_there};
 pub use real::{RealDisk, close_to_others, open_regular, read_regular, runs_as_root};
 pub use replace::replace;
 pub use simulated::{Lie, SimulatedDisk};

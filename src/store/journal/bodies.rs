@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::world::disk::{AppendFile, Disk, ReadFile};
+use crate::world::disk::{AppendFile, Disk, ReadFile, remove_if_there};
 
 /// A durable body, as the record that owns it remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -143,10 +143,7 @@ impl LargeBodies {
     /// # Errors
     /// The system's; a body that is gone already is none.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        match self.disk.remove(&self.path(name)?) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
+        remove_if_there(&*self.disk, &self.path(name)?)
     }
 
     /// Removes what no record names: everything unfinished, and every body that `is_needed` denies. For the start,

@@ -159,9 +159,9 @@ impl Repair<'_> {
         let path = segment_path(self.directory, remains.number);
         if !remains.bytes.is_empty() {
             // Copied, not renamed: a crash in between must not leave the segment missing.
-            replace(self.disk, self.directory, &path.with_extension("damaged"), &remains.bytes)?;
+            replace(self.disk, &path.with_extension("damaged"), &remains.bytes)?;
         }
-        replace(self.disk, self.directory, &path, content)?;
+        replace(self.disk, &path, content)?;
         let bytes = (remains.bytes.len() as u64).saturating_sub(kept.saturating_add(SEGMENT_HEADER_BYTES as u64));
         match self.skipped.iter_mut().find(|skipped| skipped.segment == remains.number) {
             Some(skipped) => skipped.bytes = bytes,

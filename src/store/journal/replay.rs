@@ -8,7 +8,7 @@ use super::format::{self, Flaw, SEGMENT_HEADER_BYTES, Scan, SegmentHeader};
 use super::usage::Usage;
 use super::writer::{Position, create_segment};
 use super::{JournalError, JournalOptions, Location, Record};
-use crate::world::disk::{DirectoryLock, Disk};
+use crate::world::disk::{self, DirectoryLock, Disk};
 
 /// What was cut at the end of the journal when it was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,16 +69,8 @@ pub(super) fn segment_numbers(disk: &dyn Disk, directory: &Path) -> io::Result<V
 }
 
 /// Writes a file under another name and puts it in the place of `path`, durably: whoever looks sees the old or the new.
-pub(super) fn replace(disk: &dyn Disk, directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    if disk.exists(&fresh)? {
-        disk.remove(&fresh)?;
-    }
-    let mut file = disk.create_new(&fresh)?;
-    file.append(content)?;
-    file.synchronize()?;
-    disk.rename(&fresh, path)?;
-    disk.synchronize_directory(directory)
+pub(super) fn replace(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
+    disk::replace(disk, path, &path.with_extension("new"), core::iter::once(content)).map(drop)
 }
 
 /// Replays all segments and finds where the next record goes.
@@ -186,7 +178,7 @@ impl Replay<'_> {
         }
         // Copied even when all is sound: see the head of `journal`.
         let sound = bytes.get(..scan.end).unwrap_or(&bytes);
-        replace(self.disk, self.directory, &path, sound)?;
+        replace(self.disk, &path, sound)?;
         self.accept(&header, &scan, show);
         let file = self.disk.open_append(&path)?;
         Ok(Position { file, segment: header, durable_bytes: sound.len() as u64, next_sequence: scan.next_sequence })
@@ -211,7 +203,7 @@ impl Replay<'_> {
             None
         } else {
             let path = self.directory.join(format!("{:016x}-{:08x}.torn", header.number, scan.end));
-            replace(self.disk, self.directory, &path, tail)?;
+            replace(self.disk, &path, tail)?;
             Some(path)
         };
         Ok(Cut {

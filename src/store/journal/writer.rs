@@ -10,7 +10,7 @@ use super::{JournalFailure, Location, Shared};
 use crate::store::hands::{Labour, Turned};
 use crate::store::intake::{Bounds, Gathered, Patience, locked};
 use crate::store::ticket::Promise;
-use crate::world::disk::{AppendFile, Disk};
+use crate::world::disk::{AppendFile, Disk, remove_if_there};
 
 /// What callers ask of the writer.
 #[derive(Debug)]
@@ -230,11 +230,8 @@ impl Writer {
             let Some(number) = removable else { return };
             let path = segment_path(&self.shared.directory, number);
             let disk = &*self.shared.disk;
-            let gone = match disk.remove(&path) {
-                // A removal whose synchronisation failed is taken up again.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                result => result,
-            };
+            // A removal whose synchronisation failed is taken up again.
+            let gone = remove_if_there(disk, &path);
             if let Err(error) = gone.and_then(|()| disk.synchronize_directory(&self.shared.directory)) {
                 tracing::warn!(%error, "a segment of the journal that is not needed stays for now");
                 return;

@@ -11,7 +11,7 @@ use super::held::HELD;
 use super::name::{Flags, Folder, MailboxName, copied_name, kept_name, unique_of};
 use super::writer::{Round, Writer, create_folder};
 use crate::store::ticket::Promise;
-use crate::world::disk::{Disk, Kind, is_linkless};
+use crate::world::disk::{Disk, Kind, is_linkless, remove_if_there, synchronize_if_there};
 
 /// What a writer is asked.
 #[derive(Debug)]
@@ -77,10 +77,7 @@ impl Trees {
 pub(super) fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io::Result<()> {
     const PART_BYTES: usize = 64 << 10;
     let from = disk.open_read(source)?;
-    match disk.remove(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    remove_if_there(disk, draft)?;
     let mut to = disk.create_new(draft)?;
     let copied = from.length().and_then(|length| {
         let (mut part, mut offset) = (vec![0; PART_BYTES], 0);
@@ -102,14 +99,6 @@ pub(super) fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &P
 
 fn is_absence(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
-}
-
-/// Synchronises a directory, if there is one.
-fn synchronize(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-    match disk.synchronize_directory(directory) {
-        Err(error) if !is_absence(&error) => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 impl Writer {
@@ -207,7 +196,7 @@ impl Writer {
         }
         // Also when nothing was there: an attempt before may have failed at this.
         for directory in [self.root.join(PURGED), held, self.root.clone()] {
-            synchronize(&*self.disk, &directory)?;
+            synchronize_if_there(&*self.disk, &directory)?;
         }
         Ok(())
     }
@@ -252,7 +241,7 @@ impl Writer {
         // Also after a failure, and for what an attempt before has put there.
         let held = self.held_place(&adopt.mailbox);
         let mut places = held.into_iter().chain(["new", "cur"].map(|part| folder.join(part)));
-        let durable = places.try_for_each(|directory| synchronize(&*self.disk, &directory));
+        let durable = places.try_for_each(|directory| synchronize_if_there(&*self.disk, &directory));
         adopted.and_then(|()| durable.map_err(failed)).map(|()| progress)
     }
 

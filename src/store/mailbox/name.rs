@@ -75,10 +75,8 @@ impl MailboxName {
         if name.len() > MAILBOX_NAME_BYTES_MAX {
             name.truncate(cut);
             // Two percent signs in a row cannot arise above, so no short name looks like a cut one.
-            name.push_str("%%");
-            for octet in Sha256::digest(identity.as_bytes()) {
-                let _ = write!(name, "{octet:02x}");
-            }
+            name.push('%');
+            name.push_str(&digest_name(identity.as_bytes()));
         }
         Ok(Self(name.into()))
     }

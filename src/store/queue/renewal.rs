@@ -265,15 +265,12 @@ impl<'a> Anew<'a> {
         if self.failed {
             return;
         }
-        let mut rest = records.as_slice();
-        while !rest.is_empty() {
-            let (part, more) = rest.split_at(batch_length(rest));
-            let Some(written) = self.recorder.append(part) else {
+        if !records.is_empty() {
+            let Some(written) = self.recorder.append(&records) else {
                 self.failed = true;
                 return;
             };
             self.written.extend(written);
-            rest = more;
         }
         while let Some(front) = self.renewed.front().filter(|front| front.count <= self.written.len()) {
             let written: Vec<Location> = self.written.drain(..front.count).collect();
@@ -282,14 +279,4 @@ impl<'a> Anew<'a> {
             }
         }
     }
-}
-
-/// How many of the records go into one batch, at least one.
-fn batch_length(records: &[(u8, Vec<u8>)]) -> usize {
-    let mut bytes = 0_usize;
-    let fits = records.iter().take(BATCH_RECORDS).take_while(|(_, payload)| {
-        bytes = bytes.saturating_add(payload.len());
-        bytes <= BATCH_BYTES
-    });
-    fits.count().max(1)
 }

@@ -19,7 +19,7 @@ use super::inbox::Item;
 use super::record::{self, Gap};
 use crate::store::hands::{Labour, Turned};
 use crate::store::intake::Patience;
-use crate::world::disk::AppendFile;
+use crate::world::disk::{AppendFile, remove_if_there};
 
 /// Between two synchronisations.
 const SYNCHRONIZATION_INTERVAL: Duration = Duration::from_secs(1);
@@ -296,12 +296,12 @@ impl Writer {
                 kept.push((name, length));
                 continue;
             }
-            match self.shared.disk.remove(&name.within(&self.shared.directory)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            match remove_if_there(&*self.shared.disk, &name.within(&self.shared.directory)) {
+                Err(error) => {
                     tracing::warn!(%error, "an old file of the message trace stays for now");
                     kept.push((name, length));
                 }
-                Ok(()) | Err(_) => {
+                Ok(()) => {
                     bytes = bytes.saturating_sub(length);
                     removed = removed.saturating_add(1);
                 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{AppendFile, Disk};
+use super::{AppendFile, Disk, remove_if_there};
 
 /// So many octets are written at once.
 const PIECE_BYTES: usize = 1 << 20;
@@ -19,10 +19,7 @@ pub fn replace(
     draft: &Path,
     content: impl Iterator<Item = impl AsRef<[u8]>>,
 ) -> io::Result<Box<dyn AppendFile>> {
-    match disk.remove(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    remove_if_there(disk, draft)?;
     let mut file = disk.create_new(draft)?;
     let mut piece = Vec::new();
     for part in content {

@@ -250,8 +250,8 @@ impl Ledger {
         found
     }
 
-    /// Takes a change into account; of objects without interest only that they are removed.
-    pub(super) fn remember(&mut self, change: &Change, of_interest: bool) {
+    /// Takes a change of `subject` into account; of objects without interest only that they are removed.
+    pub(super) fn remember(&mut self, change: &Change, subject: &Subject, of_interest: bool) {
         match change {
             Change::RemoveRecipient(id) => {
                 self.recipients.remove(id);
@@ -269,26 +269,14 @@ impl Ledger {
             }
             Change::RequestMembership { group, member } => self.group(*group, |group| group.add_request(*member)),
             Change::DropRequest { group, member } => self.group(*group, |group| group.drop_request(*member)),
-            Change::PutOrganisation(_) => {
-                self.others.insert(Subject::Organisation, exported(change));
+            Change::PutOrganisation(_)
+            | Change::PutDomain(_)
+            | Change::PutRemoteDomain(_)
+            | Change::PutAuthenticationPolicy(_) => {
+                self.others.insert(subject.clone(), exported(change));
             }
-            Change::PutDomain(domain) => {
-                self.others.insert(Subject::Domain(domain.domain.clone()), exported(change));
-            }
-            Change::PutRemoteDomain(remote) => {
-                self.others.insert(Subject::RemoteDomain(remote.domain.clone()), exported(change));
-            }
-            Change::PutAuthenticationPolicy(policy) => {
-                self.others.insert(super::policy(&policy.name), exported(change));
-            }
-            Change::RemoveDomain(domain) => {
-                self.others.remove(&Subject::Domain(domain.clone()));
-            }
-            Change::RemoveRemoteDomain(pattern) => {
-                self.others.remove(&Subject::RemoteDomain(pattern.clone()));
-            }
-            Change::RemoveAuthenticationPolicy(name) => {
-                self.others.remove(&super::policy(name));
+            Change::RemoveDomain(_) | Change::RemoveRemoteDomain(_) | Change::RemoveAuthenticationPolicy(_) => {
+                self.others.remove(subject);
             }
         }
     }

@@ -203,7 +203,7 @@ impl History {
                     bytes += alteration.bytes();
                     page.alterations.push(alteration);
                 }
-                ledger.remember(change, concerns(&subject));
+                ledger.remember(change, &subject, concerns(&subject));
             }
             Ok(true)
         })?;
