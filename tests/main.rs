@@ -31,4 +31,5 @@ mod tidy;
 mod trace;
 mod transport;
 mod uplink;
+mod walks;
 mod wire;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub(crate) mod clocked;
 pub(crate) mod kill;
 pub(crate) mod maildir;
 pub(crate) mod parts;

@@ -11,6 +11,9 @@ use super::server::{LISTENERS, PROGRAM, Server};
 use super::smtp::Client;
 use super::{Place, free_port};
 
+/// The sample organisation, from the root of the project.
+pub(crate) const CONTOSO: &str = "fixtures/directories/contoso.toml";
+
 /// Its configuration and where it listens. It can be started again and again.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -29,6 +32,22 @@ impl Site {
 
     /// The same with the port where other servers deliver.
     pub(crate) fn set_up_at(place: &Place, inbound: u16, domains: &[(&str, u16)], more: &str) -> Self {
+        let site = Self::lay_out(place, inbound, more);
+        let contoso = Path::new(env!("CARGO_MANIFEST_DIR")).join(CONTOSO);
+        let mut organisation = std::fs::read_to_string(contoso).unwrap();
+        for (domain, port) in domains {
+            organisation += &format!(
+                "\n[[domain]]\ndomain = \"{domain}\"\ntype = \"InternalRelay\"\nnext_host = \"127.0.0.1:{port}\"\n"
+            );
+        }
+        let organisation = place.file("organisation.toml", organisation);
+        let (imported, text) = site.franking(&["import", organisation.to_str().unwrap()]);
+        assert!(imported, "{text}");
+        site
+    }
+
+    /// Makes the configuration alone.
+    pub(crate) fn lay_out(place: &Place, inbound: u16, more: &str) -> Self {
         let data = place.directory("data");
         let (ports, plain) = ([inbound, free_port(), free_port()], free_port());
         let listeners = LISTENERS.iter().zip(ports).map(|((role, tls), port)| {
@@ -41,18 +60,7 @@ impl Site {
             listeners.collect::<String>(),
         );
         let config = place.file("franking.toml", text);
-        let contoso = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directories/contoso.toml");
-        let mut organisation = std::fs::read_to_string(contoso).unwrap();
-        for (domain, port) in domains {
-            organisation += &format!(
-                "\n[[domain]]\ndomain = \"{domain}\"\ntype = \"InternalRelay\"\nnext_host = \"127.0.0.1:{port}\"\n"
-            );
-        }
-        let organisation = place.file("organisation.toml", organisation);
-        let site = Self { config, ports, plain };
-        let (imported, text) = site.franking(&["import", organisation.to_str().unwrap()]);
-        assert!(imported, "{text}");
-        site
+        Self { config, ports, plain }
     }
 
     pub(crate) fn start(&self, place: &Place) -> Server {
@@ -77,6 +85,11 @@ impl Site {
     /// The same; none while the server is gone.
     pub(crate) fn try_alice(&self) -> Option<Client> {
         self.sign_in("alice").ok()
+    }
+
+    /// Where accounts may sign in without TLS.
+    pub(crate) fn plain(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.plain).into()
     }
 
     /// A session of an account of the sample organisation; the error is the reply that refused it.

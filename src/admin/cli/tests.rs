@@ -1,7 +1,6 @@
 //! The command line as a whole: every example parses, every command answers, nothing hostile reaches the terminal.
 
 mod objects;
-mod walks;
 
 use std::sync::{Arc, Mutex};
 
