@@ -32,10 +32,15 @@ struct Dovecot {
 impl Dovecot {
     /// `None` after saying that the test is left out. Serves the Maildirs in `mail`, each under its name there.
     fn start(place: &Place, mail: &Path) -> Option<Self> {
+        Self::start_with(place, mail, "")
+    }
+
+    /// The same with more configuration.
+    fn start_with(place: &Place, mail: &Path, more: &str) -> Option<Self> {
         let program = parts::find("dovecot")?;
         let port = free_port();
         let run = place.directory("dovecot");
-        let configuration = place.file("dovecot.conf", configuration(&run, mail, port));
+        let configuration = place.file("dovecot.conf", configuration(&run, mail, port) + more);
         let mut command = Command::new(program);
         command.arg("-F").arg("-c").arg(configuration);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -336,4 +341,45 @@ fn what_is_copied_from_a_removed_mailbox_its_reader_finds_in_the_same_folders() 
     imap.command("LOGOUT");
     assert!(dovecot.process.stop().is_some(), "dovecot did not stop");
     server.stop();
+}
+
+/// What was removed before anybody could keep it, and what is kept, after a reader wrote a message and deleted it at once.
+fn written_and_deleted_at_once(more: &str) -> Option<(usize, usize)> {
+    let place = Place::new();
+    let mail = place.directory("mail");
+    let (owner, mailbox) = (RecipientId(7), MailboxName::of_recipient(RecipientId(7)));
+    let store = MailboxStore::open(Arc::new(RealDisk), &mail, "mx.contoso.example", 1).unwrap();
+    store.set_on_hold(Arc::new([owner].into()));
+    store.create(&mailbox).unwrap();
+    store.begin_hold(owner, &mut |_| core::ops::ControlFlow::Continue(())).unwrap();
+    hand_over(&mail);
+    let mut dovecot = Dovecot::start_with(&place, &mail, more)?;
+    let mut imap = dovecot.sign_in(mailbox.as_str());
+    assert_eq!(imap.select("INBOX"), 0);
+    let draft = "Subject: hasty\r\n\r\nbody\r\n";
+    imap.command(&format!("APPEND INBOX {{{}+}}\r\n{draft}", draft.len()));
+    assert_eq!(imap.select("INBOX"), 1);
+    imap.command("STORE 1 +FLAGS (\\Deleted)");
+    imap.command("EXPUNGE");
+    assert_eq!(imap.select("INBOX"), 0);
+    // Only now somebody looks.
+    (0..4).for_each(|_| store.tend());
+    let in_folder = if more.is_empty() { 0 } else { imap.select("EXPUNGED") };
+    if in_folder > 0 {
+        imap.command("STORE 1 +FLAGS (\\Deleted)");
+        imap.command("EXPUNGE");
+        assert_eq!(imap.select("EXPUNGED"), 0);
+    }
+    imap.command("LOGOUT");
+    assert!(dovecot.process.stop().is_some(), "dovecot did not stop");
+    Some((in_folder, recoverable(&store, &mailbox).len()))
+}
+
+#[test]
+fn what_a_reader_writes_and_deletes_at_once_is_kept_where_dovecot_expunges_lazily() {
+    let lazily = "mail_plugins = lazy_expunge\nplugin {\n  lazy_expunge = EXPUNGED\n}\n";
+    let Some(lazy) = written_and_deleted_at_once(lazily) else { return };
+    assert_eq!(lazy, (1, 1), "it is moved first, kept there, and stays kept when its owner empties that folder");
+    // The limit that the README tells.
+    assert_eq!(written_and_deleted_at_once(""), Some((0, 0)));
 }
