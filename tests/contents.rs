@@ -1,6 +1,8 @@
 //! What mailboxes hold through their life, with the server as an operator runs it: copied, kept and recovered.
 
 mod copies;
+mod holds;
+mod purges;
 mod recoverables;
 
 use std::path::{Path, PathBuf};
