@@ -1,5 +1,6 @@
 //! Gives the administrators' office what mailboxes hold, message by message, with a running server and without one.
 
+use core::ops::ControlFlow;
 use std::path::Path;
 
 use super::mailboxes::{MailboxCounter, MailboxesAtRest};
@@ -9,6 +10,12 @@ use crate::store::accesses::Access;
 use crate::store::mailbox::{CustodyError, MailboxFailure, MailboxName, Progress, RecoverableMessage, Watch};
 use crate::world::disk::ReadFile;
 
+impl MailboxCounter {
+    fn watched(&self, done: Progress, watch: Watch<'_>) -> ControlFlow<()> {
+        if self.goes_on().is_break() { ControlFlow::Break(()) } else { watch(done) }
+    }
+}
+
 impl ContentsDesk for MailboxCounter {
     fn copy(
         &self,
@@ -17,7 +24,7 @@ impl ContentsDesk for MailboxCounter {
         full_at: Option<u64>,
         watch: Watch<'_>,
     ) -> Result<Progress, CustodyError> {
-        self.mailboxes.copy_contents(source, target, full_at, watch)
+        self.mailboxes.copy_contents(source, target, full_at, &mut |done| self.watched(done, watch))
     }
 
     fn recoverable(
@@ -48,7 +55,7 @@ impl ContentsDesk for MailboxCounter {
         to: &Path,
         watch: Watch<'_>,
     ) -> Result<Progress, CustodyError> {
-        self.mailboxes.export_recoverable(mailbox, only, to, watch)
+        self.mailboxes.export_recoverable(mailbox, only, to, &mut |done| self.watched(done, watch))
     }
 
     fn record(&self, access: &Access) -> Result<(), String> {

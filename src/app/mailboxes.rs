@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::admin::office::{Custody, MailboxDesk, Used};
 use crate::model::directory::RecipientId;
@@ -23,9 +23,21 @@ pub(super) struct MailboxCounter {
     pub(super) clock: Arc<dyn Clock>,
 }
 
+impl MailboxCounter {
+    /// Long work ends when the server does; what is left of it is done after the next start, or when it is asked for
+    /// again.
+    pub(super) fn goes_on(&self) -> ControlFlow<()> {
+        if self.mailboxes.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
 impl MailboxDesk for MailboxCounter {
     fn usage(&self, mailbox: RecipientId) -> Result<Usage, String> {
         self.mailboxes.examine_blocking(mailbox).map_err(|error| error.to_string())
+    }
+
+    fn archive_usage(&self, mailbox: RecipientId) -> Result<Usage, String> {
+        self.mailboxes.recount(&MailboxName::of_archive(mailbox)).map_err(|error| error.to_string())
     }
 
     fn recount(&self, mailbox: RecipientId) -> Result<(Option<Usage>, Usage), String> {
@@ -43,7 +55,7 @@ impl MailboxDesk for MailboxCounter {
 
 impl Custody for MailboxCounter {
     fn purge(&self, mailbox: RecipientId) -> Result<(), String> {
-        let purged = self.mailboxes.purge(mailbox, &mut |_| ControlFlow::Continue(()));
+        let purged = self.mailboxes.purge(mailbox, &mut |_| self.goes_on());
         purged.map(drop).map_err(|error| error.to_string())
     }
 
@@ -57,13 +69,18 @@ impl Custody for MailboxCounter {
     }
 
     fn keep(&self, mailbox: RecipientId) -> Result<(), String> {
-        let kept = self.mailboxes.begin_hold(mailbox, &mut |_| ControlFlow::Continue(()));
+        let kept = self.mailboxes.begin_hold(mailbox, &mut |_| self.goes_on());
         kept.map(drop).map_err(|error| error.to_string())
     }
 
     fn release(&self, mailbox: RecipientId) -> Result<(), String> {
-        let released = self.mailboxes.release_hold(mailbox, &mut |_| ControlFlow::Continue(()));
+        let released = self.mailboxes.release_hold(mailbox, &mut |_| self.goes_on());
         released.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn kept(&self) -> Option<BTreeSet<RecipientId>> {
+        let owners = self.mailboxes.owners_of_kept();
+        owners.inspect_err(|error| tracing::warn!(%error, "whose messages are kept cannot be listed")).ok()
     }
 }
 
@@ -71,21 +88,39 @@ impl Custody for MailboxCounter {
 pub(super) struct MailboxesAtRest {
     open: Box<dyn Fn() -> Result<MailboxCounter, String> + Send + Sync>,
     opened: OnceLock<Result<MailboxCounter, String>>,
+    /// Who is on hold, as far as it was told.
+    held: Mutex<Option<Arc<BTreeSet<RecipientId>>>>,
 }
 
 impl MailboxesAtRest {
     pub(super) fn new(open: impl Fn() -> Result<MailboxCounter, String> + Send + Sync + 'static) -> Self {
-        Self { open: Box::new(open), opened: OnceLock::new() }
+        Self { open: Box::new(open), opened: OnceLock::new(), held: Mutex::default() }
     }
 
     pub(super) fn counter(&self) -> Result<&MailboxCounter, String> {
-        self.opened.get_or_init(|| (self.open)()).as_ref().map_err(Clone::clone)
+        let opened = self.opened.get_or_init(|| {
+            let counter = (self.open)()?;
+            // What is kept of somebody says that he was on hold, not that he is.
+            if let Some(held) = self.held().as_ref() {
+                counter.hold(held);
+            }
+            Ok(counter)
+        });
+        opened.as_ref().map_err(Clone::clone)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<BTreeSet<RecipientId>>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl MailboxDesk for MailboxesAtRest {
     fn usage(&self, mailbox: RecipientId) -> Result<Usage, String> {
         self.counter()?.usage(mailbox)
+    }
+
+    fn archive_usage(&self, mailbox: RecipientId) -> Result<Usage, String> {
+        self.counter()?.archive_usage(mailbox)
     }
 
     fn recount(&self, mailbox: RecipientId) -> Result<(Option<Usage>, Usage), String> {
@@ -106,14 +141,24 @@ impl Custody for MailboxesAtRest {
         self.counter()?.clean_up(mailbox)
     }
 
-    /// Nothing is delivered meanwhile, and the server keeps what is there at its next start.
-    fn hold(&self, _: &Arc<BTreeSet<RecipientId>>) {}
+    fn hold(&self, who: &Arc<BTreeSet<RecipientId>>) {
+        *self.held() = Some(Arc::clone(who));
+        if let Some(Ok(counter)) = self.opened.get() {
+            counter.hold(who);
+        }
+    }
 
+    /// Nothing is delivered meanwhile, and the server keeps what is there at its next start.
     fn keep(&self, _: RecipientId) -> Result<(), String> {
         Ok(())
     }
 
     fn release(&self, mailbox: RecipientId) -> Result<(), String> {
         self.counter()?.release(mailbox)
+    }
+
+    /// A command does not look through all mailboxes: the next start of the server does.
+    fn kept(&self) -> Option<BTreeSet<RecipientId>> {
+        None
     }
 }

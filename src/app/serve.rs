@@ -242,6 +242,7 @@ impl Server {
         tracing::info!(seconds = drain.as_secs(), "stopping: sessions may finish their message");
         supervise(sd_notify::NotifyState::Stopping);
         handle.stop();
+        self.stores.mailboxes.begin_stop();
         let draining = async {
             // Sessions first: what they still accept is delivered now or taken up at the next start.
             let _ = sessions.await;

@@ -14,8 +14,7 @@ use super::{Office, Progress, identity, life};
 use crate::model::directory::lifecycle::life::Said;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
 use crate::model::directory::{Recipient, RecipientId};
-use crate::model::policy::quota::Usage;
-use crate::model::policy::quota::thresholds;
+use crate::model::policy::quota::{ARCHIVE, Usage, thresholds};
 use crate::store::accesses::{Access, AccessKind};
 use crate::store::mailbox::{CustodyError, MailboxFailure, MailboxName, Progress as Done, RecoverableMessage, Watch};
 use crate::world::disk::ReadFile;
@@ -278,9 +277,11 @@ fn copy(
 ) -> Result<Response, Failure> {
     let (from, to) = (source.recipient, target.recipient);
     let (named, owner) = (from.primary(), to.primary());
-    // What archives hold is not known before.
-    let total = if source.is_archive { 0 } else { office.mailboxes.usage(from.id).map_or(0, |usage| usage.bytes) };
-    let full_at = if target.is_archive { None } else { thresholds(to, &office.settings()).prohibit_send_receive };
+    let usage =
+        if source.is_archive { office.mailboxes.archive_usage(from.id) } else { office.mailboxes.usage(from.id) };
+    let total = usage.map_or(0, |usage| usage.bytes);
+    let thresholds = if target.is_archive { ARCHIVE } else { thresholds(to, &office.settings()) };
+    let full_at = thresholds.prohibit_send_receive;
     let what = format!("copying {named} into {owner}");
     let mut stands = true;
     let copied = office.contents.copy(&source.mailbox(), &target.mailbox(), full_at, &mut |done| {

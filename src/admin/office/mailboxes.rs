@@ -6,8 +6,7 @@ use super::failure::Failure;
 use super::response::Response;
 use super::{Office, Progress, Used, identity};
 use crate::model::directory::{Licensing, Recipient, RecipientId, RecipientType};
-use crate::model::policy::Settings;
-use crate::model::policy::quota::{Stage, Thresholds, Usage, thresholds};
+use crate::model::policy::quota::{ARCHIVE, Stage, Thresholds, Usage, thresholds};
 
 /// Mailboxes that can be counted. Everything blocks.
 pub trait MailboxDesk: Send + Sync {
@@ -16,6 +15,12 @@ pub trait MailboxDesk: Send + Sync {
     /// # Errors
     /// A text that says why it cannot be counted.
     fn usage(&self, mailbox: RecipientId) -> Result<Usage, String>;
+
+    /// What the archive of a mailbox holds: all of it is counted each time. Nothing when it was never made.
+    ///
+    /// # Errors
+    /// As [`Self::usage`].
+    fn archive_usage(&self, mailbox: RecipientId) -> Result<Usage, String>;
 
     /// Counts a mailbox anew, and gives what was known before and what is there.
     ///
@@ -36,6 +41,10 @@ pub struct EmptyMailboxes;
 
 impl MailboxDesk for EmptyMailboxes {
     fn usage(&self, _: RecipientId) -> Result<Usage, String> {
+        Ok(Usage::default())
+    }
+
+    fn archive_usage(&self, _: RecipientId) -> Result<Usage, String> {
         Ok(Usage::default())
     }
 
@@ -64,14 +73,35 @@ pub struct MailboxView {
     /// What was known before it was counted, where that was something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<Usage>,
+    /// Its archive, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveView>,
+}
+
+/// What an archive holds and may hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveView {
+    /// `TotalItemSize` and `ItemCount`.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// `ArchiveWarningQuota` and `ArchiveQuota`, in octets.
+    #[serde(flatten)]
+    pub thresholds: Thresholds,
+    /// What follows.
+    pub stage: Stage,
 }
 
 impl MailboxView {
-    fn of(recipient: &Recipient, settings: &Settings, usage: Usage, was: Option<Usage>) -> Self {
-        let thresholds = thresholds(recipient, settings);
+    fn of(office: &Office, recipient: &Recipient, usage: Usage, was: Option<Usage>) -> Result<Self, Failure> {
+        let thresholds = thresholds(recipient, &office.settings());
         let stage = thresholds.stage(usage.bytes);
         let was = was.filter(|was| *was != usage);
-        Self { address: recipient.primary().to_string(), usage, thresholds, stage, was }
+        let archive = recipient.provisioning.as_deref().and_then(|own| own.archive);
+        let archive = archive.map(|_| office.mailboxes.archive_usage(recipient.id)).transpose();
+        let archive = archive.map_err(|error| uncounted(recipient, &error))?;
+        let archive =
+            archive.map(|usage| ArchiveView { usage, thresholds: ARCHIVE, stage: ARCHIVE.stage(usage.bytes) });
+        Ok(Self { address: recipient.primary().to_string(), usage, thresholds, stage, was, archive })
     }
 }
 
@@ -84,7 +114,7 @@ pub(super) fn view(office: &Office, recipient: &Recipient) -> Result<Option<Mail
         return Ok(None);
     }
     let usage = office.mailboxes.usage(recipient.id).map_err(|error| uncounted(recipient, &error))?;
-    Ok(Some(MailboxView::of(recipient, &office.settings(), usage, None)))
+    MailboxView::of(office, recipient, usage, None).map(Some)
 }
 
 /// How much a shared, room or equipment mailbox holds, when that is more than it may without a licence (spec T22: 50
@@ -136,7 +166,7 @@ pub(super) fn recount(
         }
         progress(Progress { what: format!("counting {}", recipient.primary()), done: done as u64, total });
         let (was, usage) = office.mailboxes.recount(recipient.id).map_err(|error| uncounted(recipient, &error))?;
-        let view = MailboxView::of(recipient, &office.settings(), usage, Some(was.unwrap_or_default()));
+        let view = MailboxView::of(office, recipient, usage, Some(was.unwrap_or_default()))?;
         if identity.is_some() || view.was.is_some() {
             mailboxes.push(view);
         }
@@ -164,6 +194,10 @@ mod tests {
     impl MailboxDesk for Holding {
         fn usage(&self, _: RecipientId) -> Result<Usage, String> {
             Ok(Usage { bytes: self.0, messages: 1 })
+        }
+
+        fn archive_usage(&self, _: RecipientId) -> Result<Usage, String> {
+            Ok(Usage { bytes: 95 << 30, messages: 2 })
         }
 
         fn recount(&self, mailbox: RecipientId) -> Result<(Option<Usage>, Usage), String> {
@@ -195,6 +229,26 @@ mod tests {
             let told = notes(&office, Request::RecipientSet { identity: "bob".to_owned(), edit: Box::new(edit) });
             assert!(told.iter().any(|note| note.starts_with(expected)), "{told:?}");
         }
+    }
+
+    #[test]
+    fn an_archive_is_shown_with_its_own_quota_where_there_is_one() {
+        let office = Office { mailboxes: Arc::new(Holding(1)), ..office() };
+        let shown = |office: &Office| match show(office, "alice") {
+            Ok(Response::Mailboxes { mut mailboxes }) => mailboxes.remove(0).archive,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(shown(&office), None);
+        let mut plan = |snapshot: &crate::model::directory::Snapshot| {
+            let mut alice = Recipient::clone(identity::find(snapshot, "alice").unwrap());
+            let archive = crate::model::directory::provisioning::Archive { since: office.clock.now(), disabled: None };
+            alice.provisioning.get_or_insert_default().archive = Some(archive);
+            Ok(vec![crate::model::directory::Change::PutRecipient(Box::new(alice))])
+        };
+        office.directory.change("root", &mut plan).unwrap();
+        let archive = shown(&office).unwrap();
+        assert_eq!((archive.usage.messages, archive.stage), (2, Stage::Warning));
+        assert_eq!(archive.thresholds.prohibit_send_receive, Some(100 << 30));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use keys::{FormerKey, KeyDesk, NoKeys, Rotation, SrsKeysView};
 pub use limits::{LimitsView, Measure, Used};
-pub use mailboxes::{EmptyMailboxes, MailboxDesk, MailboxView};
+pub use mailboxes::{ArchiveView, EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
 pub use orders::{DoubtView, HoldOrder, HoldView, Kept, LifeOrder, LifeQuestion, LifeView, PlanView, Supposed};
 pub use queue::{

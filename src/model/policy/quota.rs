@@ -77,6 +77,10 @@ pub const KIOSK: Thresholds = plan((196 * GIB).div_ceil(100), (198 * GIB).div_ce
 /// A database on premises: 1.9, 2 and 2.3 GB, to the kilobyte as Exchange sets them.
 pub const DATABASE: Thresholds = plan(2_039_480_320, 2_147_483_648, 2_469_396_480);
 
+/// An archive: `ArchiveWarningQuota` and `ArchiveQuota` as Exchange sets them, 90 and 100 GB. Nobody sends from one.
+pub const ARCHIVE: Thresholds =
+    Thresholds { issue_warning: Some(90 * GIB), prohibit_send: None, prohibit_send_receive: Some(100 * GIB) };
+
 /// Licences that give a mailbox of [`PLAN_2`], by label without case, blanks and punctuation: the names of the plans,
 /// and the `SkuPartNumber`s of Microsoft 365.
 const PLAN_2_LABELS: [&str; 15] = [

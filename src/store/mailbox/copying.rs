@@ -31,6 +31,8 @@ struct Copier<'a> {
     target: &'a MailboxName,
     folder: Folder,
     full_at: Option<u64>,
+    /// What an archive held before, whose size nobody else follows.
+    archived: u64,
     batch: Vec<Original>,
     progress: Progress,
     watch: Watch<'a>,
@@ -44,6 +46,11 @@ impl Copier<'_> {
 
     /// Also with nothing: then what an attempt before has left undone is made durable.
     fn flush(&mut self) -> Result<(), CustodyError> {
+        let is_archive = self.target.recipient().is_none();
+        let held = self.archived.saturating_add(self.progress.bytes);
+        if is_archive && !self.batch.is_empty() && self.full_at.is_some_and(|full_at| held >= full_at) {
+            return Err(MailboxFailure::Full.into());
+        }
         let adopt = Adopt {
             mailbox: self.target.clone(),
             folder: self.folder.clone(),
@@ -116,8 +123,8 @@ impl Copier<'_> {
 
 impl MailboxStore {
     /// Copies all that `source` holds into `target`, durably on return, and what was removed from it while it was on
-    /// hold. With `full_at`, the target takes no more once it holds so many octets (not for archives, whose sizes are
-    /// not followed). The progress is of what was not there before. Blocks.
+    /// hold. With `full_at`, the target takes no more once it holds so many octets; an archive, whose size is not
+    /// followed, up to a batch more. The progress is of what was not there before. Blocks.
     ///
     /// # Errors
     /// `Itself`, `Interrupted`, `Full`, `NoRoom` (also for the room that is to be kept free), those of the disk, and
@@ -140,6 +147,7 @@ impl MailboxStore {
             target,
             folder: Folder::Inbox,
             full_at,
+            archived: if target.recipient().is_none() { self.recount(target)?.bytes } else { 0 },
             batch: Vec::new(),
             progress: Progress::default(),
             watch,

@@ -52,16 +52,23 @@ pub(super) struct Held(ArcSwap<BTreeSet<RecipientId>>);
 impl Held {
     /// Those of whom something is kept.
     pub(super) fn open(disk: &dyn Disk, root: &Path) -> io::Result<Self> {
-        let names = match disk.list(&root.join(HELD)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            result => result?,
-        };
-        let owners = names.iter().filter_map(|name| MailboxName::encode(name.to_str()?).ok()?.owner());
-        Ok(Self(ArcSwap::from_pointee(owners.collect())))
+        Ok(Self(ArcSwap::from_pointee(owners(disk, root)?)))
     }
 
     pub(super) fn current(&self) -> Arc<BTreeSet<RecipientId>> {
         self.0.load_full()
+    }
+}
+
+fn owners(disk: &dyn Disk, root: &Path) -> io::Result<BTreeSet<RecipientId>> {
+    let mut owners = BTreeSet::new();
+    match disk.visit(&root.join(HELD), &mut |entry| {
+        let owner = entry.name.to_str().and_then(|name| MailboxName::encode(name).ok()?.owner());
+        owners.extend(owner);
+        Ok(())
+    }) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(owners),
     }
 }
 
@@ -116,6 +123,14 @@ impl MailboxStore {
     /// `OnHold`, `Interrupted`, those of the disk, and `Closed`.
     pub fn release_hold(&self, recipient: RecipientId, watch: Watch<'_>) -> Result<Progress, CustodyError> {
         self.give_up(recipient, Trees::Held, watch)
+    }
+
+    /// Those of whom something is kept, on hold or not any more. Blocks.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn owners_of_kept(&self) -> io::Result<BTreeSet<RecipientId>> {
+        owners(&*self.disk, &self.root)
     }
 
     pub(super) fn held_path(&self, mailbox: &MailboxName) -> PathBuf {

@@ -20,7 +20,7 @@
 //! [`Repeat::Possible`].
 
 use core::hash::{Hash as _, Hasher as _};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::io;
@@ -177,6 +177,7 @@ pub struct MailboxStore {
     intakes: Vec<Intake<Job>>,
     workers: Vec<Worker<Writer>>,
     hands: Hands,
+    stopping: AtomicBool,
 }
 
 impl MailboxStore {
@@ -213,6 +214,7 @@ impl MailboxStore {
             intakes: Vec::new(),
             workers: Vec::new(),
             hands,
+            stopping: AtomicBool::new(false),
         };
         for _ in 0..writers.max(1) {
             let intake = Intake::new(QUEUE);
@@ -239,6 +241,16 @@ impl MailboxStore {
     /// in the queue is safe, while a full disk keeps the queue from recording what happens.
     pub fn keep_free(&self, bytes: u64) {
         self.free_bytes_min.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Says that the process is going to end: whoever watches over long work may end it at the next file.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// With [`Hands::Caller`]: writes what has gathered, each writer once; true when there was something.

@@ -9,6 +9,7 @@ use crate::model::policy::quota::Usage;
 use crate::world::disk::{RealDisk, SimulatedDisk};
 
 mod copying;
+mod exporting;
 mod held;
 mod purge;
 mod usage;

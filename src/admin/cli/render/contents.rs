@@ -21,6 +21,7 @@ fn copied(page: &mut Page, report: &CopyReport) {
     let CopyReport { source, target, messages, bytes } = report;
     page.line(&match messages {
         0 => format!("All that {source} holds is in the mailbox of {target} already."),
+        1 => format!("1 message, {}, is copied from {source} into the mailbox of {target}.", size(*bytes)),
         _ => format!("{messages} messages, {}, are copied from {source} into the mailbox of {target}.", size(*bytes)),
     });
 }
@@ -38,7 +39,11 @@ fn message(page: &mut Page, shown: &RecoverableText) {
 fn exported(page: &mut Page, report: &RecoverableExport) {
     let RecoverableExport { mailbox, directory, messages, bytes } = report;
     let (bytes, directory) = (size(*bytes), directory.display());
-    page.line(&format!("{messages} messages, {bytes}, that were deleted from {mailbox} are written to {directory}."));
+    page.line(&match messages {
+        0 => format!("All that was deleted from {mailbox} and is kept is in {directory} already."),
+        1 => format!("1 message, {bytes}, that was deleted from {mailbox} is written to {directory}."),
+        _ => format!("{messages} messages, {bytes}, that were deleted from {mailbox} are written to {directory}."),
+    });
 }
 
 fn accesses(page: &mut Page, audit: &AccessAudit) {

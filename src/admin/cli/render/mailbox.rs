@@ -3,6 +3,7 @@
 use super::Page;
 use crate::admin::cli::output::{size, table};
 use crate::admin::office::{LimitsView, MailboxView, SrsKeysView};
+use crate::model::policy::quota::{Stage, Thresholds, Usage};
 
 /// A threshold for people.
 fn threshold(bytes: Option<u64>) -> String {
@@ -19,6 +20,24 @@ pub(super) fn line(page: &mut Page, view: &MailboxView) {
         threshold(thresholds.prohibit_send),
         threshold(thresholds.prohibit_send_receive)
     ));
+    if let Some(archive) = &view.archive {
+        let (bytes, messages) = (size(archive.usage.bytes), archive.usage.messages);
+        page.line(&format!("archive: {bytes} in {messages} messages, {}", archive.stage));
+    }
+}
+
+/// A row of the table below.
+fn row(name: String, usage: Usage, stage: Stage, thresholds: &Thresholds, was: Option<Usage>) -> Vec<String> {
+    vec![
+        name,
+        size(usage.bytes),
+        usage.messages.to_string(),
+        stage.to_string(),
+        threshold(thresholds.issue_warning),
+        threshold(thresholds.prohibit_send),
+        threshold(thresholds.prohibit_send_receive),
+        was.map_or_else(String::new, |was| format!("{} in {}", size(was.bytes), was.messages)),
+    ]
 }
 
 /// The keys that sign rewritten reverse-paths.
@@ -37,19 +56,13 @@ pub(super) fn srs_keys(page: &mut Page, view: &SrsKeysView) {
 pub(super) fn list(page: &mut Page, mailboxes: &[MailboxView]) {
     let rows: Vec<Vec<String>> = mailboxes
         .iter()
-        .map(|view| {
-            let thresholds = &view.thresholds;
-            let was = view.was.map_or_else(String::new, |was| format!("{} in {}", size(was.bytes), was.messages));
-            vec![
-                view.address.clone(),
-                size(view.usage.bytes),
-                view.usage.messages.to_string(),
-                view.stage.to_string(),
-                threshold(thresholds.issue_warning),
-                threshold(thresholds.prohibit_send),
-                threshold(thresholds.prohibit_send_receive),
-                was,
-            ]
+        .flat_map(|view| {
+            let own = row(view.address.clone(), view.usage, view.stage, &view.thresholds, view.was);
+            let archive = view.archive.as_ref().map(|archive| {
+                let name = format!("{} (archive)", view.address);
+                row(name, archive.usage, archive.stage, &archive.thresholds, None)
+            });
+            core::iter::once(own).chain(archive)
         })
         .collect();
     let heading = ["MAILBOX", "HOLDS", "MESSAGES", "STAGE", "WARNING AT", "NO SENDING AT", "NO RECEIVING AT", "WAS"];

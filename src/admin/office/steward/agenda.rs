@@ -90,6 +90,12 @@ pub(in crate::admin::office) struct Agenda {
     held: Arc<BTreeSet<RecipientId>>,
     /// Whose are or are not since the last time that anybody asked.
     turned: BTreeSet<RecipientId>,
+    /// Of whom that could not be brought up to date, and when it is tried again.
+    behind: BTreeMap<RecipientId, Timestamp>,
+    /// Those of whom it was told last that they are on hold; none before the first time.
+    told: Option<Arc<BTreeSet<RecipientId>>>,
+    /// Whether what an earlier life has kept was looked through.
+    looked_back: bool,
     /// What somebody is just carrying out.
     under_way: BTreeSet<RecipientId>,
     /// What is due and has no time, since it may be a mistake; [`brake`](super::brake) says what becomes of it.
@@ -163,9 +169,33 @@ impl Agenda {
         }
     }
 
-    /// Whose mailboxes are on hold, and whose are or are not since this was asked last.
-    pub(super) fn holds(&mut self) -> (Arc<BTreeSet<RecipientId>>, BTreeSet<RecipientId>) {
-        (Arc::clone(&self.held), core::mem::take(&mut self.turned))
+    /// Whose mailboxes are on hold, unless that was asked since it altered.
+    pub(super) fn untold(&mut self) -> Option<Arc<BTreeSet<RecipientId>>> {
+        let is_told = self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &self.held));
+        (!is_told).then(|| Arc::clone(self.told.insert(Arc::clone(&self.held))))
+    }
+
+    /// Those whose mailboxes are or are not on hold since this was asked last, or of whom it is time to try again what
+    /// failed, each with whether it is; at first also those of whom, as `kept` says, something is kept.
+    pub(super) fn turned(
+        &mut self,
+        now: Timestamp,
+        kept: impl FnOnce() -> Option<BTreeSet<RecipientId>>,
+    ) -> BTreeMap<RecipientId, bool> {
+        let mut turned = core::mem::take(&mut self.turned);
+        if !self.looked_back
+            && let Some(kept) = kept()
+        {
+            self.looked_back = true;
+            turned.extend(kept.difference(&self.held));
+        }
+        turned.extend(self.behind.extract_if(.., |_, at| *at <= now).map(|(id, _)| id));
+        turned.into_iter().map(|id| (id, self.held.contains(&id))).collect()
+    }
+
+    /// What a hold keeps of it could not be brought up to date.
+    pub(super) fn left_behind(&mut self, id: RecipientId, then: Timestamp) {
+        self.behind.insert(id, then);
     }
 
     /// Nothing is to be done with it.

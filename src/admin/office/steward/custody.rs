@@ -31,8 +31,11 @@ pub trait Custody: Send + Sync {
     /// Gives up what was kept of a mailbox that is on hold no longer.
     ///
     /// # Errors
-    /// A text that says what is in the way; what was kept goes with the mailbox then.
+    /// A text that says what is in the way; it is asked for again, and what was kept goes with the mailbox at the latest.
     fn release(&self, mailbox: RecipientId) -> Result<(), String>;
+
+    /// Those of whose mailboxes anything is kept, on hold or not any more; none when that cannot be told now.
+    fn kept(&self) -> Option<BTreeSet<RecipientId>>;
 }
 
 /// Mailboxes in which there never is anything.
@@ -56,5 +59,9 @@ impl Custody for NoCustody {
 
     fn release(&self, _: RecipientId) -> Result<(), String> {
         Ok(())
+    }
+
+    fn kept(&self) -> Option<BTreeSet<RecipientId>> {
+        Some(BTreeSet::new())
     }
 }

@@ -182,6 +182,10 @@ pub fn reconcile(office: &Office) -> Vec<Moved> {
         let snapshot = office.directory.snapshot();
         agenda.follow(&snapshot, around(office, &moment, &snapshot));
         office.steward.brake(&mut agenda, &snapshot, now);
+        // Before anything is deleted: who is off hold may be purged, and who is on hold must not.
+        if let Some(held) = agenda.untold() {
+            office.steward.custody.hold(&held);
+        }
         let ids = agenda.begin(now, BATCH);
         drop(agenda);
         if ids.is_empty() {
@@ -221,24 +225,23 @@ pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> (usize, Vec
     (count, moved)
 }
 
-/// Lets those who keep contents know who is on hold, where that is another since the last time.
+/// Keeps what is in mailboxes that are on hold since the last time, and gives up what was kept of those that are no
+/// longer. What fails is tried again, also by the next life: it keeps whoever is on hold then, and gives up what is kept
+/// of others, so that a hold that ended while no server ran leaves nothing behind.
 fn keep_what_is_held(office: &Office) {
-    let (held, turned) = office.steward.agenda().holds();
-    if turned.is_empty() {
-        return;
-    }
-    let custody = &office.steward.custody;
-    custody.hold(&held);
+    let (custody, now) = (&office.steward.custody, office.clock.now());
+    let turned = office.steward.agenda().turned(now, || custody.kept());
     let snapshot = office.directory.snapshot();
-    for id in turned {
-        let done = match (held.contains(&id), snapshot.recipient(id).map(|recipient| recipient.state())) {
+    for (id, is_held) in turned {
+        let done = match (is_held, snapshot.recipient(id).map(|recipient| recipient.state())) {
             (true, _) => custody.keep(id),
-            // What was kept goes with the mailbox.
+            // What was kept goes with the mailbox; of what no directory knows nobody can say that it may go.
             (false, None | Some(State::Purging | State::Purged | State::StaleAttributes)) => Ok(()),
             (false, Some(_)) => custody.release(id),
         };
         if let Err(error) = done {
-            tracing::error!(%error, mailbox = %id, "what a hold keeps could not be brought up to date");
+            tracing::error!(%error, mailbox = %id, "what a hold keeps could not be brought up to date; it is tried again");
+            office.steward.agenda().left_behind(id, now.plus(PATIENCE));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod brake;
 mod clock;
+mod holds;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ struct Keeper {
     held: Mutex<Arc<BTreeSet<RecipientId>>>,
     kept: Mutex<Vec<RecipientId>>,
     disk_fails: AtomicBool,
+    keeping_fails: AtomicBool,
     cleanup_fails: AtomicBool,
 }
 
@@ -29,6 +31,9 @@ impl Custody for Keeper {
     fn purge(&self, mailbox: RecipientId) -> Result<(), String> {
         if self.disk_fails.load(Ordering::Relaxed) {
             return Err("the disk is full".to_owned());
+        }
+        if self.held.lock().unwrap().contains(&mailbox) {
+            return Err("the mailbox is on hold".to_owned());
         }
         self.purged.lock().unwrap().push(mailbox);
         Ok(())
@@ -43,13 +48,24 @@ impl Custody for Keeper {
     }
 
     fn keep(&self, mailbox: RecipientId) -> Result<(), String> {
+        if self.keeping_fails.load(Ordering::Relaxed) {
+            return Err("the disk is full".to_owned());
+        }
         self.kept.lock().unwrap().push(mailbox);
         Ok(())
     }
 
     fn release(&self, mailbox: RecipientId) -> Result<(), String> {
+        if self.keeping_fails.load(Ordering::Relaxed) {
+            return Err("the disk is read-only".to_owned());
+        }
         self.kept.lock().unwrap().retain(|kept| *kept != mailbox);
         Ok(())
+    }
+
+    fn kept(&self) -> Option<BTreeSet<RecipientId>> {
+        let is_readable = !self.keeping_fails.load(Ordering::Relaxed);
+        is_readable.then(|| self.kept.lock().unwrap().iter().copied().collect())
     }
 }
 

@@ -159,6 +159,21 @@ fn a_full_target_and_a_full_disk_are_said_and_the_copy_goes_on_with_room() {
 }
 
 #[test]
+fn a_full_archive_takes_a_batch_more_at_most() {
+    let disk = SimulatedDisk::new(5);
+    let store = furnish(&disk);
+    let archive = MailboxName::of_archive(EVE);
+    let into = |full_at| store.copy_contents(&bob(), &archive, Some(full_at), &mut go_on);
+    assert_eq!(into(500), Err(CustodyError::Failed(MailboxFailure::Full)));
+    let before = store.recount(&archive).unwrap();
+    assert!((500..500 + 32 * 60).contains(&before.bytes), "{before:?}");
+    assert_eq!(into(500), Err(CustodyError::Failed(MailboxFailure::Full)));
+    assert_eq!(store.recount(&archive).unwrap(), before, "what it held before counts");
+    into(1 << 20).unwrap();
+    assert_eq!(messages_of(&disk, &archive).len(), 32);
+}
+
+#[test]
 fn what_is_copied_to_a_mailbox_on_hold_is_kept_and_archives_are_copied_alike() {
     let disk = SimulatedDisk::new(4);
     let store = furnish(&disk);
