@@ -31,7 +31,8 @@ pub trait Custody: Send + Sync {
     /// Gives up what was kept of a mailbox that is on hold no longer.
     ///
     /// # Errors
-    /// A text that says what is in the way; it is asked for again, and what was kept goes with the mailbox at the latest.
+    /// A text that says what is in the way; it is asked for again, and what was kept goes with the mailbox at the
+    /// latest.
     fn release(&self, mailbox: RecipientId) -> Result<(), String>;
 
     /// Those of whose mailboxes anything is kept, on hold or not any more; none when that cannot be told now.

@@ -226,8 +226,8 @@ pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> (usize, Vec
 }
 
 /// Keeps what is in mailboxes that are on hold since the last time, and gives up what was kept of those that are no
-/// longer. What fails is tried again, also by the next life: it keeps whoever is on hold then, and gives up what is kept
-/// of others, so that a hold that ended while no server ran leaves nothing behind.
+/// longer. What fails is tried again, also by the next life: it keeps whoever is on hold then, and gives up what is
+/// kept of others, so that a hold that ended while no server ran leaves nothing behind.
 fn keep_what_is_held(office: &Office) {
     let (custody, now) = (&office.steward.custody, office.clock.now());
     let turned = office.steward.agenda().turned(now, || custody.kept());
@@ -240,7 +240,7 @@ fn keep_what_is_held(office: &Office) {
             (false, Some(_)) => custody.release(id),
         };
         if let Err(error) = done {
-            tracing::error!(%error, mailbox = %id, "what a hold keeps could not be brought up to date; it is tried again");
+            tracing::error!(%error, mailbox = %id, "what a hold keeps is not up to date; it is tried again");
             office.steward.agenda().left_behind(id, now.plus(PATIENCE));
         }
     }
