@@ -11,7 +11,7 @@ use super::held::HELD;
 use super::name::{Flags, Folder, MailboxName, copied_name, kept_name, unique_of};
 use super::writer::{Round, Writer, create_folder};
 use crate::store::ticket::Promise;
-use crate::world::disk::{Disk, Kind, is_linkless, remove_if_there, synchronize_if_there};
+use crate::world::disk::{AppendFile, Disk, Kind, is_linkless, remove_if_there, synchronize_if_there};
 
 /// What a writer is asked.
 #[derive(Debug)]
@@ -73,20 +73,26 @@ impl Trees {
     }
 }
 
-/// Copies a file where it can have no second name: whole and durable, or not at all. The name is not durable yet.
-pub(super) fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io::Result<()> {
+/// Writes what a file holds into a draft, in the place of one that an earlier attempt has left. Nothing of it is durable.
+pub(super) fn write_draft(disk: &dyn Disk, source: &Path, draft: &Path) -> io::Result<Box<dyn AppendFile>> {
     const PART_BYTES: usize = 64 << 10;
     let from = disk.open_read(source)?;
+    let length = from.length()?;
     remove_if_there(disk, draft)?;
     let mut to = disk.create_new(draft)?;
-    let copied = from.length().and_then(|length| {
-        let (mut part, mut offset) = (vec![0; PART_BYTES], 0);
-        while offset < length {
-            part.truncate(usize::try_from(length.saturating_sub(offset)).unwrap_or(PART_BYTES));
-            from.read_exact_at(&mut part, offset)?;
-            to.append(&part)?;
-            offset = offset.saturating_add(part.len() as u64);
-        }
+    let (mut part, mut offset) = (vec![0; PART_BYTES], 0);
+    while offset < length {
+        part.truncate(usize::try_from(length.saturating_sub(offset)).unwrap_or(PART_BYTES));
+        from.read_exact_at(&mut part, offset)?;
+        to.append(&part)?;
+        offset = offset.saturating_add(part.len() as u64);
+    }
+    Ok(to)
+}
+
+/// Copies a file where it can have no second name: whole and durable, or not at all. The name is not durable yet.
+fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io::Result<()> {
+    let copied = write_draft(disk, source, draft).and_then(|mut to| {
         to.synchronize()?;
         disk.rename(draft, target)
     });
