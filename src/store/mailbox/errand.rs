@@ -73,7 +73,8 @@ impl Trees {
     }
 }
 
-/// Writes what a file holds into a draft, in the place of one that an earlier attempt has left. Nothing of it is durable.
+/// Writes what a file holds into a draft, in the place of one that an earlier attempt has left. Nothing of it is
+/// durable.
 pub(super) fn write_draft(disk: &dyn Disk, source: &Path, draft: &Path) -> io::Result<Box<dyn AppendFile>> {
     const PART_BYTES: usize = 64 << 10;
     let from = disk.open_read(source)?;
