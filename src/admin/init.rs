@@ -236,7 +236,11 @@ fn records(names: &Names) -> Vec<DnsRecord> {
 fn notes(names: &Names, options: &Options) -> Vec<String> {
     let config = options.directory.join(CONFIG_NAME);
     let config = config.display();
-    vec![
+    let licences = "A user's mailbox needs a licence in this profile: one that is imported without cannot be used. \
+                    franking import --dry-run and franking check say how many those are; \
+                    franking licence assign --unlicensed cures it.";
+    let cloud = matches!(options.profile, Profile::ExchangeOnline);
+    let mut notes = vec![
         "Messages are not signed with DKIM yet: other servers judge yours by SPF alone, so keep the TXT record right."
             .to_owned(),
         "Mailboxes may not forward to other domains until you permit it, as in the cloud: \
@@ -246,9 +250,15 @@ fn notes(names: &Names, options: &Options) -> Vec<String> {
             "Without certificates under [tls], clients see one that nobody trusts: get one for {}.",
             names.hostname
         ),
-        format!("Next: franking --config {config} check"),
-        format!("Then: franking --config {config} serve"),
-    ]
+    ];
+    notes.extend(cloud.then(|| licences.to_owned()));
+    notes.extend(
+        ["Next: ", "Then: "]
+            .into_iter()
+            .zip(["check", "serve"])
+            .map(|(when, what)| format!("{when}franking --config {config} {what}")),
+    );
+    notes
 }
 
 #[cfg(test)]

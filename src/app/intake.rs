@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::counts::Counters;
-use crate::model::directory::{Recipient, RecipientId};
+use crate::model::directory::{Organisation, Recipient, RecipientId};
 use crate::model::policy::limits::limits_of;
 use crate::model::policy::{Origin, Refusal, Settings, SubmitAs, Tallies, TooSoon, quota};
 use crate::model::smtp::{CommitFailure, QueuedAs, Submission};
@@ -66,13 +66,18 @@ impl Intake {
     async fn may_send(&self, account: RecipientId, submit_as: Option<SubmitAs>) -> Result<(), Refusal> {
         let (snapshot, settings) = (self.directory.current(), self.settings.current());
         for mailbox in quota::sending_mailboxes(&snapshot, &settings, account, submit_as) {
-            self.has_room_to_send(mailbox, &settings).await?;
+            self.has_room_to_send(mailbox, snapshot.organisation(), &settings).await?;
         }
         Ok(())
     }
 
-    async fn has_room_to_send(&self, mailbox: &Recipient, settings: &Settings) -> Result<(), Refusal> {
-        let judge = |usage| quota::may_send(mailbox, settings, usage);
+    async fn has_room_to_send(
+        &self,
+        mailbox: &Recipient,
+        organisation: &Organisation,
+        settings: &Settings,
+    ) -> Result<(), Refusal> {
+        let judge = |usage| quota::may_send(mailbox, organisation, settings, usage);
         if let Some(usage) = self.counters.usage(mailbox.id)
             && judge(usage).is_ok()
         {

@@ -51,7 +51,9 @@ impl QuotaKeeper {
         let (snapshot, now) = (self.directory.current(), self.clock.now());
         let mut notices = 0;
         for id in self.mailboxes.take_judged() {
-            let Some(recipient) = snapshot.recipient(id).filter(|recipient| self.must_be_told(recipient, now)) else {
+            let Some(recipient) =
+                snapshot.recipient(id).filter(|recipient| self.must_be_told(&snapshot, recipient, now))
+            else {
                 continue;
             };
             if notices >= NOTICES_OF_A_ROUND {
@@ -99,11 +101,11 @@ impl QuotaKeeper {
         }
     }
 
-    fn must_be_told(&self, recipient: &Recipient, now: Timestamp) -> bool {
+    fn must_be_told(&self, snapshot: &Snapshot, recipient: &Recipient, now: Timestamp) -> bool {
         let settings = self.settings.current();
         let usage = self.mailboxes.usage(recipient.id).unwrap_or_default();
         recipient.has_open_mailbox(settings.licensing())
-            && thresholds(recipient, &settings).stage(usage.bytes) > Stage::Normal
+            && thresholds(recipient, snapshot.organisation(), &settings).stage(usage.bytes) > Stage::Normal
             && notice_is_due(self.mailboxes.warned_at(recipient.id), now)
     }
 
@@ -117,7 +119,7 @@ impl QuotaKeeper {
             name: recipient.display_name.as_deref().unwrap_or(&recipient.name),
             mailbox: recipient.id,
             usage: self.mailboxes.usage(recipient.id).unwrap_or_default(),
-            thresholds: thresholds(recipient, &self.settings.current()),
+            thresholds: thresholds(recipient, snapshot.organisation(), &self.settings.current()),
             at: now,
         };
         let Some(notice) = quota_notice(&facts) else { return Ok(()) };

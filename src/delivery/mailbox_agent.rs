@@ -124,7 +124,7 @@ fn judge(addressee: &Addressee, snapshot: &Snapshot, settings: &Settings) -> Res
             if !recipient.has_open_mailbox(settings.licensing()) {
                 return Err(gone());
             }
-            Ok(thresholds(recipient, settings).prohibit_send_receive)
+            Ok(thresholds(recipient, snapshot.organisation(), settings).prohibit_send_receive)
         }
         Hop::Postmaster => Ok(None),
         Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => Err(gone()),

@@ -199,7 +199,7 @@ impl Stage {
         let Origin::Account(account) = submission.envelope.origin() else { return None };
         let judge = |mailbox: &Recipient| {
             let usage = self.counts.usage(mailbox.id).unwrap_or_default();
-            quota::may_send(mailbox, &self.settings, usage).err()
+            quota::may_send(mailbox, self.snapshot.organisation(), &self.settings, usage).err()
         };
         let mut mailboxes = quota::sending_mailboxes(&self.snapshot, &self.settings, account, submission.submit_as);
         mailboxes.find_map(judge).map(CommitFailure::Refused)

@@ -80,7 +80,7 @@ fn deleted_mailboxes_come_beside_those_that_have_their_address_now() {
     let report = import(&[("mailboxes.csv", &file)], &Snapshot::default());
     assert_eq!(lines(&report.refused), [""; 0]);
     let told = lines(&report.notes);
-    assert!(told[0].contains("WhenSoftDeleted is no time in ISO 8601 and is taken as now"), "{told:?}");
+    assert!(told[0].contains("WhenSoftDeleted names no time zone and is taken as UTC"), "{told:?}");
     assert!(told[1].contains("names no hold"), "{told:?}");
     let snapshot = Snapshot::default().apply(&report.changes).unwrap();
     assert_eq!(find(&snapshot, "info").recipient_type.name(), "SharedMailbox");

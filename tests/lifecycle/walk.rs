@@ -5,10 +5,10 @@
 //! what is durable, then carries the effects out. A crash loses everything but that list and what is on the disk.
 //!
 //! **The laws**, kept by [`Books`](super::books::Books), which only watch: contents on hold are never deleted, what is
-//! purged never comes back, nothing else is lost; nothing is purged for its time before somebody has seen that time pass; an
-//! address belongs to one live object; what is kept is purged,
-//! restored or held when its time is over; every trigger has an answer, and a refusal alters nothing; what is due leads
-//! on, to a rest within a few steps; a licensed user has a mailbox or waits for one.
+//! purged never comes back, nothing else is lost; nothing is purged for its time before somebody has seen that time
+//! pass; an address belongs to one live object; what is kept is purged, restored or held when its time is over; every
+//! trigger has an answer, and a refusal alters nothing; what is due leads on, to a rest within a few steps; a licensed
+//! user has a mailbox or waits for one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

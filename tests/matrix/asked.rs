@@ -222,14 +222,17 @@ impl Asked<'_> {
     /// The thresholds of a mailbox and what its owner and its senders may do while it holds so many octets.
     pub(super) fn room(&self, name: &str, holds: u64) -> String {
         let recipient = self.snapshot.recipient(build::id(self.world, name)).unwrap();
-        let Thresholds { issue_warning, prohibit_send, prohibit_send_receive } = thresholds(recipient, &self.settings);
+        let Thresholds { issue_warning, prohibit_send, prohibit_send_receive } =
+            thresholds(recipient, self.snapshot.organisation(), &self.settings);
         let usage = Usage { bytes: holds, messages: 1 };
         let words =
             |judged: Result<(), Refusal>| judged.map_or_else(|refusal| name_of(&refusal), |()| "yes".to_owned());
-        let warned = thresholds(recipient, &self.settings).stage(holds) >= Stage::Warning;
+        let warned = thresholds(recipient, self.snapshot.organisation(), &self.settings).stage(holds) >= Stage::Warning;
         let bounds = [issue_warning, prohibit_send, prohibit_send_receive].map(|bound| bound.unwrap_or(u64::MAX));
-        let (sends, takes) =
-            (may_send(recipient, &self.settings, usage), may_receive(recipient, &self.settings, usage));
+        let (sends, takes) = (
+            may_send(recipient, self.snapshot.organisation(), &self.settings, usage),
+            may_receive(recipient, self.snapshot.organisation(), &self.settings, usage),
+        );
         super::oracle::in_words(bounds, warned, &words(sends), &words(takes))
     }
 
@@ -240,7 +243,7 @@ impl Asked<'_> {
         let mut mailboxes = sending_mailboxes(&self.snapshot, &self.settings, account, Some(capacity));
         let judged = mailboxes.try_for_each(|mailbox| {
             let usage = Usage { bytes: holds(self.name(mailbox.id.0)), messages: 1 };
-            may_send(mailbox, &self.settings, usage)
+            may_send(mailbox, self.snapshot.organisation(), &self.settings, usage)
         });
         judged.map_or_else(|refusal| name_of(&refusal), |()| "yes".to_owned())
     }

@@ -93,8 +93,10 @@ pub(super) fn sign_in(world: &World, name: &str, proof: &str) -> Vec<&'static st
         ("forbids", _) | ("unset", false) => "forbidden",
         _ => "allowed",
     };
+    // Who removes a mailbox on premises deletes its account.
+    let deleted = world.profile == "exchange-server" && matches!(thing.state, "soft-deleted" | "inactive");
     let credentials = CREDENTIALS.answer(&[
-        ("account", thing.account),
+        ("account", if deleted { "disabled" } else { thing.account }),
         ("proof", proof),
         ("defaults", if world.security_defaults { "on" } else { "off" }),
         ("passwords", passwords),

@@ -49,7 +49,10 @@ fn doubt(doubt: &DoubtView, report: &mut CheckReport) {
     let (detail, cure) = match doubt.cause {
         Cause::Disconnections => (
             format!("{} without licence: disconnected{when}", counted(doubt.objects, "user mailbox")),
-            format!("franking licence assign; or profile = \"exchange-server\", where licences do not count{confirm}"),
+            format!(
+                "franking licence assign --unlicensed; or profile = \"exchange-server\", where licences do not \
+                 count{confirm}"
+            ),
         ),
         Cause::Deletions => (
             format!(

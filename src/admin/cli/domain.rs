@@ -238,7 +238,7 @@ impl OrganisationCommand {
             retention_policies: None,
             delayed_delicensing_enabled: on(args.delayed_delicensing),
             remove_mailbox_deletes_user: on(args.remove_mailbox_deletes_user),
-            licence_seats: None,
+            licence_plans: None,
         })
     }
 }

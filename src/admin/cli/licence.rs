@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 
 use super::recipient::IdentityArgs;
-use crate::admin::office::{Failure, FailureKind, LifeOrder, LifeQuestion, Request};
+use crate::admin::office::{Failure, LifeOrder, LifeQuestion, PlanEdit, Request};
+use crate::model::directory::{Cap, OwnLimit};
+use crate::world::disk::read_regular;
 
 /// A file of names is read up to this many octets: a million addresses.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -22,8 +24,9 @@ Exchange: Set-MsolUserLicense -AddLicenses, Set-MgUserLicense
 Examples:
   franking licence assign dora@contoso.example
   franking licence assign info@contoso.example ExchangeOnlinePlan2
-  franking licence assign --file leavers.txt --licence ExchangeOnlinePlan1")]
-    Assign(LicenceArgs),
+  franking licence assign --file leavers.txt --licence ExchangeOnlinePlan1
+  franking licence assign --unlicensed")]
+    Assign(AssignArgs),
     /// Take a licence away; without any, a user mailbox is disconnected and kept for 30 days
     #[command(after_help = "\
 Exchange: Set-MsolUserLicense -RemoveLicenses, Set-MgUserLicense
@@ -40,14 +43,9 @@ Examples:
   franking licence plans
   franking licence plans --json")]
     Plans,
-    /// Say how many accounts may have a licence
-    #[command(after_help = "\
-Exchange: Get-MsolAccountSku (ActiveUnits), which the vendor sets when it is paid
-
-Examples:
-  franking licence seats ExchangeOnlinePlan1 250
-  franking licence seats ExchangeOnlinePlan1 unlimited")]
-    Seats(SeatsArgs),
+    /// Say what a licence gives, and how many accounts may have it
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Say who would lose what, before a licence is taken
     #[command(after_help = "\
 Exchange: Get-MsolUser -All, with Licenses and the mailbox of each
@@ -77,7 +75,7 @@ Examples:
 pub struct LicenceArgs {
     /// An address, a login or a name
     #[arg(value_name = "RECIPIENT", value_hint = ValueHint::EmailAddress)]
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    #[arg(conflicts_with = "file")]
     identity: Option<String>,
     /// The licence's label [default: ExchangeOnlinePlan1]
     #[arg(value_name = "LABEL", conflicts_with = "file")]
@@ -90,26 +88,70 @@ pub struct LicenceArgs {
     file: Option<PathBuf>,
 }
 
-/// `licence seats`.
+/// `licence assign`.
 #[derive(Debug, Args)]
-pub struct SeatsArgs {
+pub struct AssignArgs {
+    /// The licence and who is to have it.
+    #[command(flatten)]
+    licence: LicenceArgs,
+    /// To every user whose mailbox is in use without a licence
+    #[arg(long, conflicts_with_all = ["identity", "label", "file"])]
+    unlicensed: bool,
+}
+
+/// `licence plan`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Exchange: Get-MsolAccountSku, Get-MgSubscribedSku
+
+Examples:
+  franking licence plan set ExchangeOnlinePlan1 --seats 250")]
+pub enum PlanCommand {
+    /// Say it; what is not given stays
+    #[command(after_help = "\
+A mailbox that has a licence and no quota of its own may hold as much as the best of its licences gives; it is warned \
+at 98 % of that, and sends no more from 99 % on. Seats are counted for assignments and imports; nobody loses a licence.
+
+Exchange: Get-MsolAccountSku (ActiveUnits), which the vendor sets when it is paid
+
+Examples:
+  franking licence plan set ExchangeOnlinePlan1 --seats 250
+  franking licence plan set Archive --quota 200GB --features \"for those who keep everything\"
+  franking licence plan set ExchangeOnlinePlan1 --seats unlimited --quota default")]
+    Set(PlanArgs),
+    /// Forget what was said of it: it is what its name says, and there is no number of seats
+    #[command(after_help = "\
+Exchange: has no such command
+
+Examples:
+  franking licence plan remove ExchangeOnlinePlan1")]
+    Remove(LabelArgs),
+}
+
+/// `licence plan set`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true, args = ["seats", "quota", "features"])]
+pub struct PlanArgs {
     /// The licence's label
     #[arg(value_name = "LABEL")]
     label: String,
-    /// How many, or "unlimited"
-    #[arg(value_name = "COUNT", value_parser = count)]
-    seats: Seats,
+    /// How many accounts may have it, or "unlimited"
+    #[arg(long, value_name = "COUNT")]
+    seats: Option<Cap>,
+    /// What a mailbox may hold with it, such as 50GB; "unlimited"; or "default" for what its name says
+    #[arg(long, value_name = "SIZE")]
+    quota: Option<OwnLimit>,
+    /// What it gives besides, for people; empty for nothing
+    #[arg(long, value_name = "TEXT")]
+    features: Option<String>,
 }
 
-/// A number of seats, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seats(Option<u32>);
-
-fn count(text: &str) -> Result<Seats, String> {
-    if text.eq_ignore_ascii_case("unlimited") {
-        return Ok(Seats(None));
-    }
-    text.parse().map(|seats| Seats(Some(seats))).map_err(|_| "give a number, or \"unlimited\"".to_owned())
+/// `licence plan remove`.
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// The licence's label
+    #[arg(value_name = "LABEL")]
+    label: String,
 }
 
 /// `licence report`.
@@ -123,6 +165,17 @@ pub struct ReportArgs {
     file: Option<PathBuf>,
 }
 
+impl PlanCommand {
+    fn edit(self) -> PlanEdit {
+        match self {
+            Self::Set(PlanArgs { label, seats, quota, features }) => {
+                PlanEdit { label, forget: false, seats, quota, features }
+            }
+            Self::Remove(LabelArgs { label }) => PlanEdit { label, forget: true, ..PlanEdit::default() },
+        }
+    }
+}
+
 impl LicenceCommand {
     /// What the command asks, one thing after the other.
     ///
@@ -130,12 +183,14 @@ impl LicenceCommand {
     /// Those of a file that it names.
     pub(super) fn requests(self) -> Result<Vec<Request>, Failure> {
         let (args, assign) = match self {
-            Self::Assign(args) => (args, true),
+            Self::Assign(AssignArgs { licence, unlicensed: true }) => {
+                let label = licence.licence.unwrap_or_else(|| USUAL.to_owned());
+                return Ok(vec![Request::Life(LifeOrder::LicenseAll { label })]);
+            }
+            Self::Assign(AssignArgs { licence, unlicensed: false }) => (licence, true),
             Self::Remove(args) => (args, false),
             Self::Plans => return Ok(vec![Request::LifeQuestion(LifeQuestion::Plans)]),
-            Self::Seats(SeatsArgs { label, seats: Seats(seats) }) => {
-                return Ok(vec![Request::Life(LifeOrder::Seats { label, seats })]);
-            }
+            Self::Plan(own) => return Ok(vec![Request::Life(LifeOrder::Plan(own.edit()))]),
             Self::Report(args) => {
                 let identities = args.file.as_deref().map(names).transpose()?.unwrap_or_default();
                 return Ok(vec![Request::LifeQuestion(LifeQuestion::Report { label: args.remove, identities })]);
@@ -144,9 +199,13 @@ impl LicenceCommand {
             Self::Expedite(args) => return Ok(vec![Request::Life(LifeOrder::Expedite { identity: args.identity })]),
         };
         let licence = args.label.or(args.licence).unwrap_or_else(|| USUAL.to_owned());
-        let identities = match &args.file {
-            Some(file) => names(file)?,
-            None => args.identity.into_iter().collect(),
+        let identities = match (&args.file, args.identity) {
+            (Some(file), _) => names(file)?,
+            (None, Some(identity)) => vec![identity],
+            (None, None) => {
+                let failure = Failure::refused("Name a recipient, or a file of them with --file.");
+                return Err(failure.cured_by("franking licence assign --help"));
+            }
         };
         let one = |identity| Request::Licence { identity, licence: licence.clone(), assign };
         Ok(identities.into_iter().map(one).collect())
@@ -155,13 +214,10 @@ impl LicenceCommand {
 
 /// The lines of a file, without those that are empty or begin with `#`.
 fn names(path: &Path) -> Result<Vec<String>, Failure> {
-    let cannot = |error: &dyn core::fmt::Display| {
-        Failure::new(FailureKind::NotFound, format!("{} cannot be read: {error}", path.display()))
-    };
-    let file = crate::world::disk::open_regular(path).map_err(|error| cannot(&error))?;
-    let mut text = String::new();
-    let mut file = std::io::Read::take(file, FILE_BYTES_MAX);
-    std::io::Read::read_to_string(&mut file, &mut text).map_err(|error| cannot(&error))?;
+    let cannot =
+        |error: &dyn core::fmt::Display| Failure::not_found(format!("{} cannot be read: {error}", path.display()));
+    let octets = read_regular(path, FILE_BYTES_MAX).map_err(|error| cannot(&error))?;
+    let text = String::from_utf8(octets).map_err(|_| cannot(&"it is not UTF-8"))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let names: Vec<String> = lines.map(str::to_owned).collect();
     if names.is_empty() {

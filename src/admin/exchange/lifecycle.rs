@@ -3,10 +3,12 @@
 //! An import never takes a hold away: what is not exported would else be lost for good. Times that a row does not give,
 //! or not in a form that every country reads alike, are taken as now, with a note.
 
-use super::Options;
 use super::table::{Cell, Row};
+use super::{Options, time};
 use crate::model::directory::RecipientType;
-use crate::model::directory::document::{ArchiveEntry, HoldEntry, LifecycleName, ProvisioningEntry, RecipientEntry};
+use crate::model::directory::document::{
+    ArchiveEntry, HoldEntry, LifecycleName, ProvisioningEntry, RecipientEntry, Slot,
+};
 use crate::model::directory::lifecycle::hold::{HOLD_NAME_BYTES_MAX, HoldKind};
 use crate::model::directory::provisioning::ExchangeGuid;
 use crate::model::mail::Timestamp;
@@ -102,7 +104,7 @@ impl Reading<'_> {
         let status = self.row.first_text(&["ArchiveStatus"]);
         // By name, or by the number that JSON holds for it.
         if status.is_some_and(|status| !matches!(status, "None" | "0")) {
-            self.own.archive = Some(ArchiveEntry { since: written(self.now), disabled: None });
+            self.own.archive = Some(Slot::Given(ArchiveEntry { since: written(self.now), disabled: None }));
         }
     }
 
@@ -132,22 +134,23 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// A point in time as ISO 8601 or as old JSON has it; now where there is none.
+    /// A point in time; now where there is none.
     fn time(&mut self, column: &str) -> Box<str> {
         let given = self.row.first_text(&[column]);
-        let read = given.and_then(|text| {
-            let json = text.strip_prefix("/Date(").and_then(|text| text.strip_suffix(")/"));
-            let milliseconds = json.and_then(|digits| digits.parse().ok());
-            let iso = || [text.to_owned(), format!("{text}Z")].iter().find_map(|text| Timestamp::parse_iso8601(text));
-            milliseconds.map(Timestamp::from_unix_milliseconds).or_else(iso)
-        });
-        if read.is_none() {
-            self.notes.push(format!(
-                "{column} is no time in ISO 8601 and is taken as now; export it so: \
-                 @{{n='{column}';e={{$_.{column}.ToString('o')}}}}"
-            ));
+        match given.and_then(time::read) {
+            Some((time, false)) => written(time),
+            Some((time, true)) => {
+                self.notes.push(format!("{column} names no time zone and is taken as UTC"));
+                written(time)
+            }
+            None => {
+                self.notes.push(format!(
+                    "{column} cannot be read without doubt and is taken as now; export it so: \
+                     @{{n='{column}';e={{$_.{column}.ToString('o')}}}}"
+                ));
+                written(self.now)
+            }
         }
-        written(read.unwrap_or(self.now))
     }
 
     /// `365.00:00:00` or `Unlimited`; without end where it cannot be read.

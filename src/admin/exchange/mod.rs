@@ -18,6 +18,7 @@ mod references;
 mod replies;
 mod report;
 mod table;
+mod time;
 
 pub use report::{Finding, Report};
 

@@ -6,7 +6,7 @@ use super::mailboxes::beyond_unlicensed;
 use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
 use super::steward::{Moment, around};
-use super::{Office, change, identity, licences, life};
+use super::{Office, change, doubts, identity, licences, life};
 use crate::model::directory::{Change, Grant, PasswordHash, Recipient, Right, Snapshot};
 use crate::world::password::{self, PASSWORD_BYTES_MAX};
 use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
@@ -126,6 +126,7 @@ pub(super) fn licence(
         // A user's mailbox lives by its licence: without one it is disconnected (spec T1), with one it is reconnected
         // (spec T18) or made (spec T19). Other types keep their mailboxes.
         life::follow(&mut recipient, around(office, &moment, snapshot), &mut notes);
+        notes.extend(doubts::superseded(snapshot, core::iter::once(&recipient)).filter(|_| assign));
         if let Some(size) = beyond.as_deref().filter(|_| recipient.lifecycle.is_active() && !recipient.is_licensed()) {
             notes.push(format!(
                 "It holds {size}, and without a licence no more than 50 GB: it can neither send nor receive."

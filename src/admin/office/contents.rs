@@ -280,7 +280,9 @@ fn copy(
     let usage =
         if source.is_archive { office.mailboxes.archive_usage(from.id) } else { office.mailboxes.usage(from.id) };
     let total = usage.map_or(0, |usage| usage.bytes);
-    let thresholds = if target.is_archive { ARCHIVE } else { thresholds(to, &office.settings()) };
+    let (snapshot, settings) = (office.directory.snapshot(), office.settings());
+    let usual = || thresholds(to, snapshot.organisation(), &settings);
+    let thresholds = if target.is_archive { ARCHIVE } else { usual() };
     let full_at = thresholds.prohibit_send_receive;
     let what = format!("copying {named} into {owner}");
     let mut stands = true;

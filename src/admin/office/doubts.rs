@@ -10,28 +10,22 @@ use super::response::Response;
 use super::steward::brake::{self, Cause};
 use super::steward::{self, Moment, around};
 use crate::model::directory::lifecycle::life::{Periods, Surroundings};
-use crate::model::directory::lifecycle::machine::Trigger;
-use crate::model::directory::{Change, Licensing, Recipient, RecipientId, Snapshot};
+use crate::model::directory::{Change, Licensing, Lifecycle, Recipient, RecipientId, Snapshot};
 
 /// Carries out what waits.
 pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> Response {
-    let (count, moved) = steward::confirm(office, actor, cause);
-    let done = |wanted: &[Trigger]| {
-        moved.iter().filter(|step| step.trigger.is_none_or(|trigger| wanted.contains(&trigger))).count()
-    };
+    let count = steward::confirm(office, actor, cause);
     let (message, notes) = match cause {
         _ if count == 0 => ("Nothing waits for a confirmation.".to_owned(), Vec::new()),
         Cause::Disconnections => {
-            let periods = office.settings().periods;
             let note = format!(
-                "Each is kept for {}, and is back with its licence: franking mailbox list --disconnected",
-                days(periods.disconnected)
+                "Each mailbox is kept for {}, and is back with its licence: franking mailbox list --disconnected",
+                days(office.settings().periods.disconnected)
             );
-            (format!("{} lost their mailboxes.", counted(done(&[Trigger::LicenceRemoved]), "user")), vec![note])
+            (format!("{} lost their mailboxes.", counted(count, "user")), vec![note])
         }
         Cause::Deletions => {
-            let count = counted(done(&[Trigger::PeriodOver]), "mailbox");
-            (format!("{count} and deleted users are deleted for good."), Vec::new())
+            (format!("{} and deleted users are deleted for good.", counted(count, "mailbox")), Vec::new())
         }
     };
     Response::Done { message, notes, password: None }
@@ -129,7 +123,7 @@ pub(super) fn warnings(
     }
     let mut found: BTreeMap<Cause, BTreeSet<RecipientId>> = BTreeMap::new();
     for (id, recipient) in brought {
-        if let Some(cause) = Cause::of(recipient, around) {
+        if let Some(cause) = Cause::of(snapshot, recipient, around) {
             found.entry(cause).or_default().insert(id);
         }
     }
@@ -137,7 +131,32 @@ pub(super) fn warnings(
         let waits = office.steward.holds_back(*cause, ids.len(), snapshot);
         in_words(*cause, ids.len(), waits, around)
     });
-    told.collect()
+    let superseded = superseded(
+        snapshot,
+        changes.iter().filter_map(|change| match change {
+            Change::PutRecipient(recipient) => Some(&**recipient),
+            _ => None,
+        }),
+    );
+    told.chain(superseded).collect()
+}
+
+/// What follows for removed mailboxes whose place these objects take (spec T24).
+pub(super) fn superseded<'a>(snapshot: &Snapshot, brought: impl Iterator<Item = &'a Recipient>) -> Option<String> {
+    let removed = |recipient: &&std::sync::Arc<Recipient>| matches!(recipient.lifecycle, Lifecycle::SoftDeleted { .. });
+    let newer = brought.filter(|recipient| recipient.supersedes());
+    let gone: BTreeSet<RecipientId> = newer
+        .flat_map(|own| {
+            snapshot.twins(own).filter(removed).filter(|old| old.id < own.id).map(|old| old.id).collect::<Vec<_>>()
+        })
+        .collect();
+    (!gone.is_empty()).then(|| {
+        format!(
+            "{} with the same ExchangeGuid, which a licensed object has now: deleted for good, unless on hold or so \
+             many that it waits: franking lifecycle preview",
+            counted(gone.len(), "removed mailbox")
+        )
+    })
 }
 
 /// What so many have before them, with the cure.
@@ -146,12 +165,12 @@ fn in_words(cause: Cause, count: usize, waits: bool, around: Surroundings<'_>) -
     match (cause, waits) {
         (Cause::Disconnections, true) => format!(
             "{} without licence cannot be used; so many are not disconnected before somebody confirms that: franking \
-             licence assign, or profile = \"exchange-server\", where licences do not count, or franking lifecycle \
-             confirm disconnections",
+             licence assign --unlicensed, or profile = \"exchange-server\", where licences do not count, or franking \
+             lifecycle confirm disconnections",
             counted(count, "user mailbox")
         ),
         (Cause::Disconnections, false) => format!(
-            "{} without licence is disconnected at once and deleted for good after {kept}: franking licence assign",
+            "{} without licence: disconnected at once, and deleted for good after {kept}: franking licence assign",
             counted(count, "user mailbox")
         ),
         (Cause::Deletions, true) => format!(
@@ -160,7 +179,7 @@ fn in_words(cause: Cause, count: usize, waits: bool, around: Surroundings<'_>) -
             counted(count, "mailbox")
         ),
         (Cause::Deletions, false) => {
-            format!("the time of {} was over long ago: it is deleted for good at once", counted(count, "mailbox"))
+            format!("the time of {} was over long ago: deleted for good at once", counted(count, "mailbox"))
         }
     }
 }

@@ -167,3 +167,6 @@ pub(super) fn export(snapshot: &Snapshot, hashes: bool) -> Response {
     let secrets = if hashes { Secrets::Include } else { Secrets::Hide };
     Response::Directory { document: Box::new(Document::of(snapshot, secrets)) }
 }
+
+#[cfg(test)]
+mod tests;

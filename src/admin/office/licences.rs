@@ -1,7 +1,8 @@
 //! Licences of the organisation: plans, seats, who would lose what, and licences that are about to run out.
 
+use super::doubts::counted;
 use super::failure::Failure;
-use super::orders::{LifeView, PlanView};
+use super::orders::{LifeView, PlanEdit, PlanView};
 use super::outlook;
 use super::response::Response;
 use super::steward::{Moment, around};
@@ -9,8 +10,8 @@ use super::{Office, change, identity, life, lives};
 use crate::model::directory::licence::is_label;
 use crate::model::directory::lifecycle::life::Said;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
-use crate::model::directory::{Change, LicenceSeats, Recipient, RecipientType, Snapshot};
-use crate::model::policy::quota;
+use crate::model::directory::{Change, LicencePlan, Recipient, RecipientType, Snapshot};
+use crate::model::policy::quota::{self, Thresholds};
 
 /// The plans that everybody knows, with what they give beside the mailbox (spec section 2.4).
 const PLANS: [(&str, &str); 4] = [
@@ -36,15 +37,20 @@ pub(super) fn judge_label(label: &str) -> Result<(), Failure> {
 /// # Errors
 /// `Refused` when all seats are taken.
 pub(super) fn seat(snapshot: &Snapshot, label: &str) -> Result<(), Failure> {
-    let Some(seats) = snapshot.organisation().seats(label) else { return Ok(()) };
-    let taken = taken(snapshot, label);
-    if taken < usize::try_from(seats).unwrap_or(usize::MAX) {
-        return Ok(());
+    match snapshot.organisation().seats(label) {
+        Some(seats) if snapshot.licence_count(label) >= seats => {
+            Err(no_seat(label, seats, snapshot.licence_count(label)))
+        }
+        Some(_) | None => Ok(()),
     }
+}
+
+fn no_seat(label: &str, seats: u32, taken: u32) -> Failure {
     let failure = Failure::refused(format!("There is no seat left of {label}: {taken} of {seats} are taken."));
-    Err(failure
-        .cured_by(format!("take it from somebody: franking licence report --remove {label}"))
-        .cured_by(format!("or after buying more: franking licence seats {label} {}", taken.saturating_add(1))))
+    failure.cured_by(format!("take it from somebody: franking licence report --remove {label}")).cured_by(format!(
+        "or after buying more: franking licence plan set {label} --seats {}",
+        taken.saturating_add(1)
+    ))
 }
 
 /// The same for all that an object is to have and had not.
@@ -52,44 +58,54 @@ pub(super) fn seat(snapshot: &Snapshot, label: &str) -> Result<(), Failure> {
 /// # Errors
 /// As [`seat`].
 pub(super) fn seats(snapshot: &Snapshot, former: Option<&Recipient>, next: &Recipient) -> Result<(), Failure> {
-    let labels = next.account.iter().flat_map(|account| account.licences.iter());
-    let mut fresh = labels.filter(|label| !former.is_some_and(|former| has(former, label)));
-    fresh.try_for_each(|label| seat(snapshot, label))
+    match snapshot.missing_seat(former, next) {
+        Some((label, seats, taken)) => Err(no_seat(label, seats, taken)),
+        None => Ok(()),
+    }
 }
 
-/// How many seats are taken. Looks at everybody.
-fn taken(snapshot: &Snapshot, label: &str) -> usize {
-    snapshot.recipients().filter(|recipient| has(recipient, label)).count()
-}
-
-fn has(recipient: &Recipient, label: &str) -> bool {
-    let account = recipient.account.as_deref();
-    account.is_some_and(|account| account.licences.iter().any(|own| own.eq_ignore_ascii_case(label)))
-}
-
-pub(super) fn set_seats(office: &Office, actor: &str, label: &str, seats: Option<u32>) -> Result<Response, Failure> {
+/// Says something of a licence, or nothing any more.
+pub(super) fn set_plan(office: &Office, actor: &str, edit: &PlanEdit) -> Result<Response, Failure> {
+    let label = edit.label.trim();
     judge_label(label)?;
-    let (_, notes) = change(office, actor, |snapshot| {
+    let (_, (plan, notes)) = change(office, actor, |snapshot| {
         let mut organisation = snapshot.organisation().clone();
-        organisation.licence_seats.retain(|own| !own.label.eq_ignore_ascii_case(label));
-        organisation.licence_seats.extend(seats.map(|seats| LicenceSeats { label: label.into(), seats }));
-        organisation.licence_seats.sort_by(|left, right| left.label.cmp(&right.label));
-        let taken = seats.map(|seats| (seats, taken(snapshot, label)));
-        let beyond = taken.filter(|(seats, taken)| *taken > usize::try_from(*seats).unwrap_or(usize::MAX));
-        let notes = beyond.map(|(_, taken)| format!("{taken} have it already; nobody loses it."));
+        let own = organisation.plan(label).cloned();
+        let mut plan = own.unwrap_or_else(|| LicencePlan { label: label.into(), ..LicencePlan::default() });
+        if edit.forget {
+            plan = LicencePlan { label: plan.label, ..LicencePlan::default() };
+        }
+        if let Some(seats) = edit.seats {
+            plan.seats = seats.count();
+        }
+        if let Some(quota) = edit.quota {
+            plan.quota = quota.own();
+        }
+        if let Some(features) = &edit.features {
+            plan.features = features.as_str().into();
+        }
+        organisation.licence_plans.retain(|own| !own.label.eq_ignore_ascii_case(label));
+        organisation.licence_plans.extend(Some(plan.clone()).filter(|plan| !plan.is_empty()));
+        organisation.licence_plans.sort_by(|left, right| left.label.cmp(&right.label));
+        let taken = snapshot.licence_count(label);
+        let beyond = plan.seats.is_some_and(|seats| taken > seats) && edit.seats.is_some();
+        let notes = beyond.then(|| format!("{taken} have it already; nobody loses it.")).into_iter().collect();
         let same = organisation == *snapshot.organisation();
-        Ok((if same { Vec::new() } else { vec![Change::PutOrganisation(organisation)] }, notes.into_iter().collect()))
+        let changes = if same { Vec::new() } else { vec![Change::PutOrganisation(organisation)] };
+        Ok((changes, (plan, notes)))
     })?;
-    let message = match seats {
-        Some(seats) => format!("{label} has {seats} seats."),
-        None => format!("{label} has no number of seats: it can be assigned as often as you like."),
+    let message = match (edit.seats, plan.seats) {
+        (Some(_), Some(seats)) => format!("{label} has {seats} seats."),
+        (Some(_), None) => format!("{label} has no number of seats: it can be assigned as often as you like."),
+        (None, _) if edit.forget => format!("{label} is what its name says, and can be assigned as often as you like."),
+        (None, _) => format!("{label} is set."),
     };
     Ok(Response::Done { message, notes, password: None })
 }
 
 pub(super) fn plans(snapshot: &Snapshot) -> Response {
     let mut plans: Vec<PlanView> = PLANS.iter().map(|(label, features)| plan(snapshot, label, features)).collect();
-    let others = snapshot.organisation().licence_seats.iter().map(|own| &*own.label);
+    let others = snapshot.organisation().licence_plans.iter().map(|own| &*own.label);
     let others: Vec<&str> =
         others.filter(|label| !PLANS.iter().any(|(own, _)| own.eq_ignore_ascii_case(label))).collect();
     plans.extend(others.into_iter().map(|label| plan(snapshot, label, "")));
@@ -112,13 +128,62 @@ pub(super) fn plans(snapshot: &Snapshot) -> Response {
 }
 
 fn plan(snapshot: &Snapshot, label: &str, features: &str) -> PlanView {
+    let own = snapshot.organisation().plan(label);
+    let said = own.and_then(|plan| plan.quota).map(Thresholds::of_quota);
+    let features = own.map(|plan| &*plan.features).filter(|own| !own.is_empty()).unwrap_or(features);
     PlanView {
         label: label.to_owned(),
-        bytes_max: quota::of_licence(label).and_then(|thresholds| thresholds.prohibit_send_receive),
+        bytes_max: said.or_else(|| quota::of_licence(label)).and_then(|thresholds| thresholds.prohibit_send_receive),
         features: features.to_owned(),
-        seats: snapshot.organisation().seats(label),
+        seats: own.and_then(|plan| plan.seats),
         assigned: 0,
     }
+}
+
+/// Objects that one change of the directory alters at most: it holds up every other change.
+const BATCH: usize = 500;
+
+/// Assigns a licence to every user whose mailbox is in use without one, as far as there are seats.
+pub(super) fn assign_to_all(office: &Office, actor: &str, label: &str) -> Result<Response, Failure> {
+    let label = label.trim();
+    judge_label(label)?;
+    let moment = Moment::of(office);
+    let snapshot = office.directory.snapshot();
+    let wants = |recipient: &Recipient| {
+        recipient.recipient_type == RecipientType::UserMailbox
+            && recipient.lifecycle.is_active()
+            && recipient.account.is_some()
+            && !recipient.is_licensed()
+    };
+    let found = snapshot.recipients().filter(|recipient| wants(recipient));
+    let mut ids: Vec<_> = found.map(|recipient| recipient.id).collect();
+    ids.sort_unstable();
+    // Refused before anybody has one where not everybody can: which of them would be a matter of chance.
+    let (seats, taken) = (snapshot.organisation().seats(label), snapshot.licence_count(label));
+    let wanted = taken.saturating_add(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+    if let Some(seats) = seats.filter(|seats| wanted > *seats) {
+        let failure = Failure::refused(format!(
+            "{} have no licence, and there are not so many seats left of {label}: {taken} of {seats} are taken.",
+            counted(ids.len(), "user mailbox")
+        ));
+        return Err(failure.cured_by(format!("franking licence plan set {label} --seats {wanted}")));
+    }
+    for some in ids.chunks(BATCH) {
+        change(office, actor, |snapshot| {
+            let mut changes = Vec::new();
+            for former in some.iter().filter_map(|id| snapshot.recipient(*id)).filter(|recipient| wants(recipient)) {
+                let (mut next, mut notes) = (Recipient::clone(former), Vec::new());
+                if let Some(account) = next.account.as_deref_mut() {
+                    account.licences.push(label.into());
+                }
+                life::follow(&mut next, around(office, &moment, snapshot), &mut notes);
+                changes.push(Change::PutRecipient(Box::new(next)));
+            }
+            Ok((changes, ()))
+        })?;
+    }
+    let message = format!("{label} is assigned to {}.", counted(ids.len(), "user mailbox"));
+    Ok(Response::Done { message, notes: Vec::new(), password: None })
 }
 
 pub(super) fn pending(office: &Office) -> Response {
@@ -130,7 +195,7 @@ pub(super) fn pending(office: &Office) -> Response {
     let mut lives: Vec<LifeView> = snapshot
         .recipients()
         .filter(|recipient| is_pending(recipient))
-        .map(|recipient| outlook::view(recipient, around))
+        .map(|recipient| outlook::view(&snapshot, recipient, around))
         .collect();
     lives.sort_by(|left, right| left.address.cmp(&right.address));
     Response::Lives { lives, notes: Vec::new() }
@@ -159,7 +224,7 @@ pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Res
         some => some.iter().map(|text| identity::find(&snapshot, text)).collect::<Result<_, _>>()?,
     };
     let mut lives = Vec::new();
-    for recipient in named.into_iter().filter(|recipient| has(recipient, label)) {
+    for recipient in named.into_iter().filter(|recipient| recipient.has_licence(label)) {
         let (mut after, mut notes) = (Recipient::clone(recipient), Vec::new());
         if let Some(account) = after.account.as_deref_mut() {
             account.licences.retain(|own| !own.eq_ignore_ascii_case(label));
@@ -172,7 +237,7 @@ pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Res
             }
             (true, _) => "nothing: it has another licence, or no mailbox that needs one".to_owned(),
         };
-        lives.push(LifeView { at: None, what: Some(what), ..outlook::view(recipient, around) });
+        lives.push(LifeView { at: None, what: Some(what), ..outlook::view(&snapshot, recipient, around) });
     }
     lives.sort_by(|left, right| left.address.cmp(&right.address));
     Ok(Response::Lives { lives, notes: Vec::new() })

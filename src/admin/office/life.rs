@@ -143,18 +143,8 @@ pub(super) fn consequences(former: &Recipient, advanced: &Advanced, around: Surr
 pub(super) fn frozen(snapshot: &Snapshot, changes: &[Change]) -> Result<(), Failure> {
     for change in changes {
         let Change::PutRecipient(next) = change else { continue };
-        let former = snapshot.recipient(next.id).filter(|former| former.state() == State::ActiveWithError);
-        let Some(former) = former.filter(|former| next.state() == former.state()) else { continue };
-        let mut rest = Recipient::clone(next);
-        rest.provisioning.clone_from(&former.provisioning);
-        if let (Some(own), Some(was)) = (rest.account.as_deref_mut(), former.account.as_deref()) {
-            own.licences.clone_from(&was.licences);
-            own.password.clone_from(&was.password);
-            (own.sign_in_blocked, own.enabled) = (was.sign_in_blocked, was.enabled);
-        }
-        if rest == **former {
-            continue;
-        }
+        let former = snapshot.recipient(next.id).filter(|former| former.is_frozen_against(next));
+        let Some(former) = former else { continue };
         let primary = former.primary();
         let why = former.provisioning.as_deref().and_then(Provisioning::error_text).unwrap_or_default();
         return Err(Failure::refused(format!("{primary} is frozen until an error is resolved: {why}"))

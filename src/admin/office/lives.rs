@@ -9,7 +9,7 @@ use super::response::Response;
 use super::steward::{Moment, around};
 use super::{Office, accounts, change, doubts, holds, identity, licences, life};
 use crate::model::directory::lifecycle::life::{Said, Surroundings};
-use crate::model::directory::lifecycle::machine::{LifecycleError, State, Trigger};
+use crate::model::directory::lifecycle::machine::{State, Trigger};
 use crate::model::directory::{Account, Change, Recipient, RecipientType, Snapshot};
 
 pub(super) fn obey(office: &Office, actor: &str, order: LifeOrder) -> Result<Response, Failure> {
@@ -24,7 +24,8 @@ pub(super) fn obey(office: &Office, actor: &str, order: LifeOrder) -> Result<Res
         LifeOrder::Expedite { identity } => licences::expedite(office, actor, &identity),
         LifeOrder::Retry { identity } => retry(office, actor, &identity),
         LifeOrder::Hold(order) => holds::obey(office, actor, &order),
-        LifeOrder::Seats { label, seats } => licences::set_seats(office, actor, &label, seats),
+        LifeOrder::Plan(edit) => licences::set_plan(office, actor, &edit),
+        LifeOrder::LicenseAll { label } => licences::assign_to_all(office, actor, &label),
         LifeOrder::CountUnseenTime => Ok(doubts::count_unseen_time(office, actor)),
         LifeOrder::Confirm { cause } => Ok(doubts::confirm(office, actor, cause)),
     }
@@ -267,20 +268,19 @@ fn user_restore(office: &Office, actor: &str, identity: &str) -> Result<Response
 /// A removed mailbox or a deleted user that comes back.
 pub(super) fn restored(snapshot: &Snapshot, former: &Recipient, around: Surroundings<'_>) -> Result<Planned, Failure> {
     let primary = former.primary();
-    let conflicts = conflict(snapshot, former);
+    let conflicts = snapshot.conflict(former).map(|error| {
+        let failure = Failure::from(error);
+        Failure { message: format!("{primary} cannot be restored: {}", failure.message), ..failure }
+    });
     let said = Said { conflicts: conflicts.is_some(), ..Said::default() };
     let mut next = if former.state() == State::NoMailbox {
-        match &conflicts {
+        match conflicts {
             None => former.clone(),
-            Some(_) => return Err(life::refused(former, Trigger::Undo, LifecycleError::Conflict)),
+            Some(failure) => return Err(failure),
         }
     } else {
         let step = life::step(former, Trigger::Undo, around, said);
-        step.map_err(|failure| match &conflicts {
-            Some(what) => Failure::refused(format!("{primary} cannot be restored: {what}.")),
-            None => failure,
-        })?
-        .recipient
+        step.map_err(|failure| conflicts.unwrap_or(failure))?.recipient
     };
     if let Some(own) = next.provisioning.as_deref_mut() {
         own.user_deleted = None;
@@ -296,24 +296,6 @@ pub(super) fn restored(snapshot: &Snapshot, former: &Recipient, around: Surround
         format!("It has no mailbox: franking licence assign {primary}")
     };
     Ok((next, format!("{primary} is back."), vec![note]))
-}
-
-/// Who has taken an address, the login or the name of a deleted object meanwhile, in words.
-fn conflict(snapshot: &Snapshot, former: &Recipient) -> Option<String> {
-    let other = |found: Option<&Arc<Recipient>>| {
-        found.filter(|holder| holder.id != former.id).map(|holder| holder.primary().to_string())
-    };
-    for address in former.addresses.smtp() {
-        if let Some(holder) = other(snapshot.find_by_address(address)) {
-            return Some(format!("{address} is an address of {holder} by now"));
-        }
-    }
-    let login = former.account.as_deref().map(|account| &account.login);
-    if let Some((login, holder)) = login.and_then(|login| Some((login, other(snapshot.find_by_login(login))?))) {
-        return Some(format!("{login} is the login of {holder} by now"));
-    }
-    let holder = other(snapshot.find_by_name(&former.name))?;
-    Some(format!("\"{}\" is the name of {holder} by now", former.name))
 }
 
 /// Tries again what an error on the object has stopped (spec S2-10).

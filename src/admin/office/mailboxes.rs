@@ -93,7 +93,7 @@ pub struct ArchiveView {
 
 impl MailboxView {
     fn of(office: &Office, recipient: &Recipient, usage: Usage, was: Option<Usage>) -> Result<Self, Failure> {
-        let thresholds = thresholds(recipient, &office.settings());
+        let thresholds = thresholds(recipient, office.directory.snapshot().organisation(), &office.settings());
         let stage = thresholds.stage(usage.bytes);
         let was = was.filter(|was| *was != usage);
         let archive = recipient.provisioning.as_deref().and_then(|own| own.archive);
@@ -132,7 +132,9 @@ pub(super) fn beyond_unlicensed(office: &Office, recipient: &Recipient) -> Resul
         account.licences.clear();
     }
     let usage = office.mailboxes.usage(recipient.id).map_err(|error| uncounted(recipient, &error))?;
-    let over = thresholds(&unlicensed, &office.settings()).stage(usage.bytes) == Stage::ProhibitSendReceive;
+    let over = thresholds(&unlicensed, office.directory.snapshot().organisation(), &office.settings())
+        .stage(usage.bytes)
+        == Stage::ProhibitSendReceive;
     // To a tenth of a GB, rounded down.
     let tenths = (usage.bytes >> 20).saturating_mul(10) >> 10;
     Ok(over.then(|| format!("{}.{} GB", tenths / 10, tenths % 10)))

@@ -54,7 +54,9 @@ pub use keys::{FormerKey, KeyDesk, NoKeys, Rotation, SrsKeysView};
 pub use limits::{LimitsView, Measure, Used};
 pub use mailboxes::{ArchiveView, EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
-pub use orders::{DoubtView, HoldOrder, HoldView, Kept, LifeOrder, LifeQuestion, LifeView, PlanView, Supposed};
+pub use orders::{
+    DoubtView, HoldOrder, HoldView, Kept, LifeOrder, LifeQuestion, LifeView, PlanEdit, PlanView, Supposed,
+};
 pub use queue::{
     QueueDestination, QueueDetail, QueueObeyed, QueueOrder, QueueRecipient, QueueSummary, SuspendedSender,
 };

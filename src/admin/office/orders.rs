@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::steward::Cause;
 use crate::model::directory::lifecycle::hold::HoldKind;
 use crate::model::directory::lifecycle::life::Periods;
+use crate::model::directory::{Cap, OwnLimit};
 
 /// Something that alters a life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,12 +66,12 @@ pub enum LifeOrder {
     },
     /// Alters what keeps contents.
     Hold(HoldOrder),
-    /// Says how many accounts may have a licence.
-    Seats {
+    /// Says how many accounts may have a licence, and what it gives.
+    Plan(PlanEdit),
+    /// Assigns a licence to every user whose mailbox is in use without one.
+    LicenseAll {
         /// Its label.
         label: String,
-        /// How many; none lifts the bound.
-        seats: Option<u32>,
     },
     /// Lets go on what waits because it is about many.
     Confirm {
@@ -79,6 +80,22 @@ pub enum LifeOrder {
     },
     /// Lets time count that passed while the server was off, or by which its clock was set ahead.
     CountUnseenTime,
+}
+
+/// What is to be said of a licence; what is not given stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlanEdit {
+    /// Its label.
+    pub label: String,
+    /// First all that was said is forgotten.
+    pub forget: bool,
+    /// How many accounts may have it.
+    pub seats: Option<Cap>,
+    /// What a mailbox may hold with it; `default` leaves it to its name.
+    pub quota: Option<OwnLimit>,
+    /// What it gives besides, for people.
+    pub features: Option<String>,
 }
 
 /// Something that alters holds.

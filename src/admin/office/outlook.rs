@@ -6,13 +6,13 @@ use super::failure::Failure;
 use super::life::is_deleted;
 use super::orders::{Kept, LifeQuestion, LifeView};
 use super::response::Response;
-use super::steward::{Errand, Moment, around, errand};
+use super::steward::{Errand, Moment, around, errand_among};
 use super::{Office, doubts, holds, licences};
 use crate::model::directory::lifecycle::document::document;
 use crate::model::directory::lifecycle::life::Surroundings;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
 use crate::model::directory::provisioning::Provisioning;
-use crate::model::directory::{Lifecycle, Recipient};
+use crate::model::directory::{Lifecycle, Recipient, Snapshot};
 use crate::model::mail::Timestamp;
 
 /// Longer lists are cut: nobody reads them, and one line of the socket has an end.
@@ -24,8 +24,9 @@ pub(super) fn answer(office: &Office, question: &LifeQuestion) -> Result<Respons
         LifeQuestion::Pending => Ok(licences::pending(office)),
         LifeQuestion::Preview { days } => {
             let until = office.clock.now().plus(Duration::from_secs(u64::from(*days).saturating_mul(86_400)));
+            let snapshot = office.directory.snapshot();
             let soon = |recipient: &Recipient, around: Surroundings<'_>, waits: bool| {
-                waits || errand(recipient, around).is_some_and(|(at, _)| at <= until)
+                waits || errand_among(&snapshot, recipient, around).is_some_and(|(at, _)| at <= until)
             };
             Ok(list(office, &soon))
         }
@@ -59,7 +60,7 @@ fn list(office: &Office, choose: &dyn Fn(&Recipient, Surroundings<'_>, bool) -> 
     let chosen =
         snapshot.recipients().filter(|recipient| choose(recipient, around, waiting.contains_key(&recipient.id)));
     let seen = chosen.take(LINES_MAX).map(|recipient| {
-        let mut view = view(recipient, around);
+        let mut view = view(&snapshot, recipient, around);
         if let Some(doubt) = waiting.get(&recipient.id) {
             doubts::mark(&mut view, *doubt);
         }
@@ -71,9 +72,9 @@ fn list(office: &Office, choose: &dyn Fn(&Recipient, Surroundings<'_>, bool) -> 
 }
 
 /// One object as lists show it.
-pub(super) fn view(recipient: &Recipient, around: Surroundings<'_>) -> LifeView {
+pub(super) fn view(snapshot: &Snapshot, recipient: &Recipient, around: Surroundings<'_>) -> LifeView {
     let state = recipient.state();
-    let next = errand(recipient, around);
+    let next = errand_among(snapshot, recipient, around);
     let own = recipient.provisioning.as_deref();
     LifeView {
         name: recipient.name.to_string(),
@@ -114,6 +115,7 @@ fn in_words(errand: Errand, state: State) -> &'static str {
         (Trigger::HoldsEnded, State::Inactive) => "the last hold ends; it is kept as a removed mailbox from then on",
         (Trigger::HoldsEnded, _) => "the last hold ends, and it follows its licence",
         (Trigger::DelicensingDue, _) => "its licence runs out, and it is disconnected",
+        (Trigger::SameGuidLicensed, _) => "its contents are deleted for good: another object has its ExchangeGuid",
         (Trigger::ContentsGone, _) => "its contents are being deleted",
         (Trigger::LicenceRemoved, _) => "it follows its licence, which was removed",
         (Trigger::LicenceAssigned, _) => "it follows its licence, which was assigned",

@@ -282,8 +282,10 @@ pub(super) fn remove(office: &Office, actor: &str, identity: &str, permanently: 
             let failure = Failure::refused(format!("{primary} has no mailbox that could be removed."));
             return Err(failure.cured_by(format!("franking recipient remove {primary} --permanently")));
         }
-        // Exchange's own page has it so, and the vendor's other pages not (spec section 7.5, L1).
-        if snapshot.organisation().remove_mailbox_deletes_user && former.account.is_some() {
+        // In the cloud Exchange's own page has it so, and the vendor's other pages not (spec section 7.5, L1). A server
+        // on premises deletes the account with the mailbox, and nobody signs in with a deleted account.
+        let cascades = snapshot.organisation().remove_mailbox_deletes_user || around.licensing == Licensing::Ignored;
+        if cascades && former.account.is_some() {
             let (next, message, notes) = lives::deleted(former, around)?;
             return Ok((vec![Change::PutRecipient(Box::new(next))], (id, message, notes)));
         }

@@ -155,8 +155,8 @@ pub enum ChangeError {
     #[error("Recipients per message must be 1 to 1000, and every other limit at least 1, or \"unlimited\".")]
     LimitRange,
     /// Licences are told apart by labels.
-    #[error("At most 256 licences have seats, each named by 1 to 64 printable characters.")]
-    BadLicenceSeats,
+    #[error("At most 256 licences are plans, each named by 1 to 64 printable characters and described by 200.")]
+    BadLicencePlan,
     /// Quota thresholds must rise (decision D5).
     #[error("Quota values must satisfy warning ≤ send ≤ send and receive.")]
     QuotaOrder,

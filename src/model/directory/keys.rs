@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::change::ChangeError;
 use super::filter::Filter;
+use super::lifecycle::Lifecycle;
 use super::provisioning::ExchangeGuid;
 use super::recipient::{Recipient, RecipientId};
 use super::snapshot::Snapshot;
@@ -45,9 +46,34 @@ impl Snapshot {
         validate::keys(self, recipient).err()
     }
 
+    /// Objects, deleted ones among them, to which another system or an import has given this `ExchangeGuid`.
+    pub fn find_by_exchange_guid(&self, guid: ExchangeGuid) -> impl Iterator<Item = &Arc<Recipient>> {
+        let found = self.guids.range((guid, RecipientId(0))..=(guid, RecipientId(u64::MAX)));
+        found.filter_map(|(_, id)| self.recipient(*id))
+    }
+
+    /// Objects that make a removed mailbox superfluous (spec T24), or that this one makes so: those with the same
+    /// `ExchangeGuid`, as many as anybody has to look at.
+    pub fn twins(&self, recipient: &Recipient) -> impl Iterator<Item = &Arc<Recipient>> {
+        let id = recipient.id;
+        let found = given_guid(recipient).map(|guid| self.find_by_exchange_guid(guid).take(TWINS_MAX));
+        found.into_iter().flatten().filter(move |other| other.id != id)
+    }
+
+    /// Whether it is a removed mailbox whose place a newer object has taken: one that is synchronised with the same
+    /// `ExchangeGuid`, and licensed (spec T24).
+    pub fn is_superseded(&self, removed: &Recipient) -> bool {
+        matches!(removed.lifecycle, Lifecycle::SoftDeleted { .. })
+            && self.twins(removed).any(|other| other.id > removed.id && other.supersedes())
+    }
+
     /// Lets a recipient be found.
     pub(super) fn learn_keys(&mut self, recipient: &Recipient) {
         let id = recipient.id;
+        self.count_licences(recipient, true);
+        if let Some(guid) = given_guid(recipient) {
+            self.guids.insert_mut((guid, id));
+        }
         if recipient.is_user_deleted() {
             self.deleted.insert_mut(id);
             return;
@@ -76,6 +102,10 @@ impl Snapshot {
 
     /// Lets it not be found any more.
     pub(super) fn forget_keys(&mut self, former: &Recipient) {
+        self.count_licences(former, false);
+        if let Some(guid) = given_guid(former) {
+            self.guids.remove_mut(&(guid, former.id));
+        }
         if former.is_user_deleted() {
             self.deleted.remove_mut(&former.id);
             return;
@@ -95,6 +125,21 @@ impl Snapshot {
         self.names.remove(&former.name.to_lowercase(), former.id);
         self.filters.remove_mut(&former.id);
     }
+}
+
+/// Of more objects with one `ExchangeGuid` the others go unnoticed: each is compared with each.
+const TWINS_MAX: usize = 64;
+
+impl Recipient {
+    /// Whether removed mailboxes with its `ExchangeGuid` have no purpose any more.
+    pub fn supersedes(&self) -> bool {
+        let synchronised = self.provisioning.as_deref().is_some_and(|own| own.synchronised);
+        synchronised && self.has_licences() && !self.is_user_deleted()
+    }
+}
+
+fn given_guid(recipient: &Recipient) -> Option<ExchangeGuid> {
+    recipient.provisioning.as_deref().and_then(|own| own.exchange_guid)
 }
 
 #[cfg(test)]

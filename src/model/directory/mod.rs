@@ -46,7 +46,7 @@ pub use device::{Device, DeviceError, DeviceRecipient, Selector};
 pub use document::Document;
 pub use filter::Filter;
 pub use group::Group;
-pub use licence::LicenceSeats;
+pub use licence::LicencePlan;
 pub use lifecycle::Lifecycle;
 pub use limit::{Limit, OwnLimit};
 pub use mail_nickname::{MailNickname, MailNicknameError};

@@ -10,7 +10,7 @@ use super::auto_forwarding::{self, AutoForwardingMode};
 use super::auto_reply::{AutoReply, SENDERS_DEFAULT, SENDERS_MAX};
 use super::cap::RecipientLimits;
 use super::group::Group;
-use super::licence::LicenceSeats;
+use super::licence::LicencePlan;
 use super::lifecycle::Lifecycle;
 use super::lifecycle::hold::OrganisationRetention;
 use super::limit::Limit;
@@ -385,9 +385,9 @@ pub struct Organisation {
     pub retention_policies: Vec<OrganisationRetention>,
     /// Who removes a mailbox deletes its user as well, as Exchange's own page says; else the user stays (spec 7.5, L1).
     pub remove_mailbox_deletes_user: bool,
-    /// Licences of which there is a number, by label.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub licence_seats: Vec<LicenceSeats>,
+    /// Licences of which anything is said, by label. Older data know seats alone.
+    #[serde(skip_serializing_if = "Vec::is_empty", alias = "licence_seats")]
+    pub licence_plans: Vec<LicencePlan>,
 }
 
 /// Proxy addresses of one object, unless the organisation says otherwise (spec section 2.2).
@@ -403,8 +403,12 @@ impl Organisation {
 
     /// How many accounts may have the licence of this label; none when nobody said so.
     pub fn seats(&self, label: &str) -> Option<u32> {
-        let found = self.licence_seats.iter().find(|own| own.label.eq_ignore_ascii_case(label));
-        found.map(|own| own.seats)
+        self.plan(label).and_then(|plan| plan.seats)
+    }
+
+    /// What is said of the licence of this label.
+    pub fn plan(&self, label: &str) -> Option<&LicencePlan> {
+        self.licence_plans.iter().find(|own| own.label.eq_ignore_ascii_case(label))
     }
 
     /// How many senders a mailbox remembers to have answered, within what is possible.
@@ -437,7 +441,7 @@ impl Default for Organisation {
             delayed_delicensing_enabled: false,
             retention_policies: Vec::new(),
             remove_mailbox_deletes_user: false,
-            licence_seats: Vec::new(),
+            licence_plans: Vec::new(),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use super::accepted_domain::AcceptedDomain;
 use super::authentication_policy::AuthenticationPolicy;
@@ -15,6 +15,7 @@ use super::auto_reply;
 use super::change::{Change, ChangeError};
 use super::filter::Filter;
 use super::index::{Index, Recipients};
+use super::provisioning::ExchangeGuid;
 use super::proxy::OtherProxy;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::remote_domain::RemoteDomain;
@@ -44,6 +45,10 @@ pub struct Snapshot {
     pub(super) filters: HashTrieMapSync<RecipientId, Arc<Filter>>,
     /// Objects whose user was deleted: none of the indexes above has them.
     pub(super) deleted: RedBlackTreeSetSync<RecipientId>,
+    /// How many accounts have each licence, by its label in small letters.
+    pub(super) licences: RedBlackTreeMapSync<Box<str>, u32>,
+    /// `ExchangeGuid`s that came from elsewhere, and whose they are. Several may have one.
+    pub(super) guids: RedBlackTreeSetSync<(ExchangeGuid, RecipientId)>,
 }
 
 impl Default for Snapshot {
@@ -65,6 +70,8 @@ impl Default for Snapshot {
             referrers: HashTrieMapSync::new_sync(),
             filters: HashTrieMapSync::new_sync(),
             deleted: RedBlackTreeSetSync::new_sync(),
+            licences: RedBlackTreeMapSync::new_sync(),
+            guids: RedBlackTreeSetSync::new_sync(),
         }
     }
 }

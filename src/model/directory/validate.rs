@@ -6,7 +6,7 @@ use super::cap::Cap;
 use super::change::ChangeError;
 use super::device;
 use super::filter::Filter;
-use super::licence::{SEATED_LABELS_MAX, is_label};
+use super::licence::{LicencePlan, PLANS_MAX};
 use super::lifecycle::Lifecycle;
 use super::limit::Limit;
 use super::membership::{DepartRestriction, JoinRestriction, MEMBERS_MAX, OWNERS_MAX, REQUESTS_MAX};
@@ -68,9 +68,9 @@ pub(super) fn keys(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), Cha
 
 /// Judges settings that the organisation is about to have.
 pub(super) fn organisation(snapshot: &Snapshot, organisation: &Organisation) -> Result<(), ChangeError> {
-    let labels = &organisation.licence_seats;
-    if labels.len() > SEATED_LABELS_MAX || !labels.iter().all(|own| is_label(&own.label)) {
-        return Err(ChangeError::BadLicenceSeats);
+    let plans = &organisation.licence_plans;
+    if plans.len() > PLANS_MAX || !plans.iter().all(LicencePlan::is_sound) {
+        return Err(ChangeError::BadLicencePlan);
     }
     organisation.default_authentication_policy.as_deref().map_or(Ok(()), |name| policy(snapshot, name))
 }

@@ -231,6 +231,6 @@ pub fn receive(
     let Some(mailbox) = mailbox else {
         return Ok(());
     };
-    quota::may_receive(mailbox, settings, tallies.usage(mailbox.id).unwrap_or_default())?;
+    quota::may_receive(mailbox, snapshot.organisation(), settings, tallies.usage(mailbox.id).unwrap_or_default())?;
     may_take(&limits_of(mailbox, settings), tallies.received(mailbox.id, reverse_path, now))
 }

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::submit_as::SubmitAs;
-use crate::model::directory::{Limit, Recipient, RecipientId, RecipientType, Snapshot};
+use crate::model::directory::{Limit, Organisation, Recipient, RecipientId, RecipientType, Snapshot};
 use crate::model::mail::Timestamp;
 
 /// What a mailbox holds, over all its folders.
@@ -118,8 +118,8 @@ const ARCHIVING_LABELS: [&str; 3] = ["exchangeonlinearchiving", "exchangearchive
 /// The thresholds that apply to a mailbox: each of its own values, `Unlimited` among them, else that of its licence in
 /// the cloud, or of the database on premises. A default that would contradict an own value gives way, so that the order
 /// always holds.
-pub fn thresholds(recipient: &Recipient, settings: &Settings) -> Thresholds {
-    let usual = settings.quota.unwrap_or_else(|| by_licence(recipient));
+pub fn thresholds(recipient: &Recipient, organisation: &Organisation, settings: &Settings) -> Thresholds {
+    let usual = settings.quota.unwrap_or_else(|| by_licence(recipient, organisation));
     let Some(own) = recipient.quota.as_deref() else {
         return usual;
     };
@@ -159,27 +159,26 @@ fn plain(label: &str) -> String {
     label.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }
 
-/// The thresholds of the best licence (spec section 2.4).
-fn by_licence(recipient: &Recipient) -> Thresholds {
-    let labels: Vec<String> = recipient
-        .account
-        .as_deref()
-        .map_or_else(Vec::new, |account| account.licences.iter().map(|label| plain(label)).collect());
-    let any = |known: &[&str]| labels.iter().any(|label| known.contains(&label.as_str()));
-    if any(&PLAN_2_LABELS) {
-        return PLAN_2;
-    }
-    let others = labels.iter().any(|label| {
-        let label = label.as_str();
-        !KIOSK_LABELS.contains(&label) && !ARCHIVING_LABELS.contains(&label)
-    });
+/// The thresholds of the best licence (spec section 2.4): what the organisation says of its plan, else what its label
+/// does.
+fn by_licence(recipient: &Recipient, organisation: &Organisation) -> Thresholds {
+    let labels = || recipient.account.iter().flat_map(|account| account.licences.iter());
+    let said = |label: &str| organisation.plan(label).and_then(|plan| plan.quota).map(Thresholds::of_quota);
+    let given = labels().filter_map(|label| said(label).or_else(|| of_licence(label)));
+    let best = given.max_by_key(Thresholds::room);
     match recipient.recipient_type {
+        RecipientType::UserMailbox => best.unwrap_or(PLAN_1),
+        // These have as much without any licence.
         RecipientType::SharedMailbox | RecipientType::RoomMailbox | RecipientType::EquipmentMailbox => {
-            if others && any(&ARCHIVING_LABELS) { PLAN_2 } else { PLAN_1 }
+            let kinds: Vec<String> = labels().map(|label| plain(label)).collect();
+            let archiving = kinds.iter().any(|label| ARCHIVING_LABELS.contains(&label.as_str()));
+            let lifted = |label: &&String| {
+                !KIOSK_LABELS.contains(&label.as_str()) && !ARCHIVING_LABELS.contains(&label.as_str())
+            };
+            let lifted = (archiving && kinds.iter().any(|label| lifted(&label))).then_some(PLAN_2);
+            [Some(PLAN_1), best, lifted].into_iter().flatten().max_by_key(Thresholds::room).unwrap_or(PLAN_1)
         }
-        RecipientType::UserMailbox if any(&KIOSK_LABELS) && !others => KIOSK,
-        RecipientType::UserMailbox
-        | RecipientType::GroupMailbox
+        RecipientType::GroupMailbox
         | RecipientType::MailUser
         | RecipientType::GuestMailUser
         | RecipientType::MailContact
@@ -196,6 +195,17 @@ fn by_licence(recipient: &Recipient) -> Thresholds {
 }
 
 impl Thresholds {
+    /// Those of a plan with this quota, in the proportions of the plans of the cloud.
+    pub fn of_quota(quota: Limit) -> Self {
+        let Some(bytes) = quota.bytes() else { return Self::default() };
+        let part = |percent: u64| (bytes / 100).saturating_mul(percent).saturating_add(bytes % 100 * percent / 100);
+        plan(part(98), part(99), bytes)
+    }
+
+    fn room(&self) -> u64 {
+        self.prohibit_send_receive.unwrap_or(u64::MAX)
+    }
+
     /// Whether warning ≤ send ≤ send and receive (decision D5).
     pub fn rise(&self) -> bool {
         [self.issue_warning, self.prohibit_send, self.prohibit_send_receive].into_iter().flatten().is_sorted()
@@ -241,8 +251,13 @@ pub fn sending_mailboxes<'a>(
 ///
 /// # Errors
 /// `SenderQuotaExceeded`, for the end of the message.
-pub fn may_send(recipient: &Recipient, settings: &Settings, usage: Usage) -> Result<(), Refusal> {
-    match thresholds(recipient, settings).stage(usage.bytes) {
+pub fn may_send(
+    recipient: &Recipient,
+    organisation: &Organisation,
+    settings: &Settings,
+    usage: Usage,
+) -> Result<(), Refusal> {
+    match thresholds(recipient, organisation, settings).stage(usage.bytes) {
         Stage::Normal | Stage::Warning => Ok(()),
         Stage::ProhibitSend | Stage::ProhibitSendReceive => Err(Refusal::SenderQuotaExceeded),
     }
@@ -252,7 +267,12 @@ pub fn may_send(recipient: &Recipient, settings: &Settings, usage: Usage) -> Res
 ///
 /// # Errors
 /// `RecipientMailboxFull`, for RCPT and for reports.
-pub fn may_receive(recipient: &Recipient, settings: &Settings, usage: Usage) -> Result<(), Refusal> {
+pub fn may_receive(
+    recipient: &Recipient,
+    organisation: &Organisation,
+    settings: &Settings,
+    usage: Usage,
+) -> Result<(), Refusal> {
     let forwards = recipient.forwarding.as_deref().is_some_and(|set| {
         let target = set.forwarding_address.is_some() || set.forwarding_smtp_address.is_some();
         target && !set.deliver_to_mailbox_and_forward
@@ -260,7 +280,7 @@ pub fn may_receive(recipient: &Recipient, settings: &Settings, usage: Usage) -> 
     if forwards || !recipient.has_open_mailbox(settings.licensing()) {
         return Ok(());
     }
-    match thresholds(recipient, settings).stage(usage.bytes) {
+    match thresholds(recipient, organisation, settings).stage(usage.bytes) {
         Stage::Normal | Stage::Warning | Stage::ProhibitSend => Ok(()),
         Stage::ProhibitSendReceive => Err(Refusal::RecipientMailboxFull),
     }
@@ -314,8 +334,12 @@ mod tests {
         ];
         for (kind, licences, expected) in cases {
             let (cloud, premises) = (Settings::of(Profile::ExchangeOnline), Settings::of(Profile::ExchangeServer));
-            assert_eq!(thresholds(&mailbox(kind, licences), &cloud), expected, "{kind} {licences:?}");
-            assert_eq!(thresholds(&mailbox(kind, licences), &premises), DATABASE);
+            assert_eq!(
+                thresholds(&mailbox(kind, licences), &Organisation::default(), &cloud),
+                expected,
+                "{kind} {licences:?}"
+            );
+            assert_eq!(thresholds(&mailbox(kind, licences), &Organisation::default(), &premises), DATABASE);
         }
         assert!([PLAN_1, PLAN_2, KIOSK, DATABASE].iter().all(Thresholds::rise));
         assert_eq!(PLAN_1.prohibit_send, Some(53_150_220_288));
@@ -336,14 +360,14 @@ mod tests {
         let settings = Settings::of(Profile::ExchangeOnline);
         let mut shared = mailbox(RecipientType::SharedMailbox, &[]);
         let full = Usage { bytes: 50 * GIB, messages: 1 };
-        assert_eq!(may_receive(&shared, &settings, full), Err(Refusal::RecipientMailboxFull));
+        assert_eq!(may_receive(&shared, &Organisation::default(), &settings, full), Err(Refusal::RecipientMailboxFull));
         let target = Some(Address::parse("partner@fabrikam.example").unwrap());
         let mut set = crate::model::directory::Forwarding { forwarding_smtp_address: target, ..Default::default() };
         shared.forwarding = Some(Box::new(set.clone()));
-        assert_eq!(may_receive(&shared, &settings, full), Ok(()));
+        assert_eq!(may_receive(&shared, &Organisation::default(), &settings, full), Ok(()));
         set.deliver_to_mailbox_and_forward = true;
         shared.forwarding = Some(Box::new(set));
-        assert_eq!(may_receive(&shared, &settings, full), Err(Refusal::RecipientMailboxFull));
+        assert_eq!(may_receive(&shared, &Organisation::default(), &settings, full), Err(Refusal::RecipientMailboxFull));
     }
 
     #[test]
@@ -361,17 +385,20 @@ mod tests {
         let mut shared = mailbox(RecipientType::SharedMailbox, &[]);
         let own = Quota { prohibit_send_receive: Some(Limit::Unlimited), ..Quota::default() };
         shared.quota = Some(Box::new(own));
-        let found = thresholds(&shared, &settings);
+        let found = thresholds(&shared, &Organisation::default(), &settings);
         assert_eq!(found, Thresholds { prohibit_send_receive: None, ..PLAN_1 });
-        assert_eq!(may_receive(&shared, &settings, Usage { bytes: u64::MAX, messages: 1 }), Ok(()));
+        assert_eq!(
+            may_receive(&shared, &Organisation::default(), &settings, Usage { bytes: u64::MAX, messages: 1 }),
+            Ok(())
+        );
         let none = Some(Limit::Unlimited);
         shared.quota = Some(Box::new(Quota { issue_warning: none, prohibit_send: none, prohibit_send_receive: none }));
-        assert_eq!(thresholds(&shared, &settings).stage(u64::MAX), Stage::Normal);
+        assert_eq!(thresholds(&shared, &Organisation::default(), &settings).stage(u64::MAX), Stage::Normal);
         // Thresholds below one that is without still count.
         let own = Quota { issue_warning: Some(Limit::Bytes(90 * GIB)), prohibit_send: none, ..Quota::default() };
         shared.quota = Some(Box::new(own));
         let expected = [Some(90 * GIB), None, Some(90 * GIB)];
-        let found = thresholds(&shared, &settings);
+        let found = thresholds(&shared, &Organisation::default(), &settings);
         assert_eq!([found.issue_warning, found.prohibit_send, found.prohibit_send_receive], expected);
     }
 
@@ -397,7 +424,7 @@ mod tests {
             let mut shared = mailbox(RecipientType::SharedMailbox, &[]);
             shared.quota = Some(Box::new(Quota { issue_warning, prohibit_send, prohibit_send_receive }));
             let profile = if cloud { Profile::ExchangeOnline } else { Profile::ExchangeServer };
-            let found = thresholds(&shared, &Settings::of(profile));
+            let found = thresholds(&shared, &Organisation::default(), &Settings::of(profile));
             prop_assert!(found.rise(), "{found:?}");
             let all = [found.issue_warning, found.prohibit_send, found.prohibit_send_receive];
             for (own, found) in own.iter().zip(all) {

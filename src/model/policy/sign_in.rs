@@ -6,7 +6,7 @@ use super::device::{self, AppPassword};
 use super::refusal::Refusal;
 use super::settings::{NoMailboxStep, Settings, SharedSignIn};
 use super::trail::Trail;
-use crate::model::directory::{Account, Recipient, RecipientId, RecipientType, Selector, Snapshot};
+use crate::model::directory::{Account, Lifecycle, Recipient, RecipientId, RecipientType, Selector, Snapshot};
 use crate::model::mail::{Address, Timestamp};
 
 /// What the client showed.
@@ -99,7 +99,7 @@ pub fn sign_in(
         trail.note("the credentials are right", false, String::new);
         return Err(Refusal::AuthenticationUnsuccessful);
     };
-    judge(snapshot, recipient, account, proof, trail)?;
+    judge(snapshot, settings, recipient, account, proof, trail)?;
     if settings.no_mailbox_step == NoMailboxStep::Auth {
         mailbox(settings, recipient, trail)?;
     }
@@ -124,7 +124,7 @@ pub fn may_submit(
         Proof::AppPassword(shown) => Proof::AppPassword(AppPassword { at: now, ..shown }),
         other @ (Proof::Password | Proof::Token) => other,
     };
-    judge(snapshot, recipient, account, proof, trail)?;
+    judge(snapshot, settings, recipient, account, proof, trail)?;
     mailbox(settings, recipient, trail)
 }
 
@@ -132,6 +132,7 @@ pub fn may_submit(
 /// wrong secret.
 fn judge(
     snapshot: &Snapshot,
+    settings: &Settings,
     recipient: &Recipient,
     account: &Account,
     proof: Proof,
@@ -143,6 +144,13 @@ fn judge(
         device::usable(account, &shown, trail)?;
     }
     if trail.asks("the account is disabled or its sign-in is blocked", !account.enabled || account.sign_in_blocked) {
+        return Err(Refusal::AuthenticationUnsuccessful);
+    }
+    // On premises who removes a mailbox deletes the account with it, and that is no account any more, as little as one
+    // that was disabled. In the cloud the user of a removed mailbox stays, and its lack of a mailbox is told (row 6).
+    let removed = matches!(recipient.lifecycle, Lifecycle::SoftDeleted { .. } | Lifecycle::Inactive { .. });
+    let deleted = !settings.mailbox_required && (removed || recipient.is_user_deleted());
+    if deleted && trail.asks("the account was deleted with its mailbox", deleted) {
         return Err(Refusal::AuthenticationUnsuccessful);
     }
     if trail.asks("security defaults forbid passwords", organisation.security_defaults && by_password) {

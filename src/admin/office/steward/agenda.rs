@@ -36,19 +36,16 @@ pub(in crate::admin::office) fn errand(recipient: &Recipient, around: Surroundin
     }
 }
 
-/// Whether there are contents that a hold could keep; what is being purged has none any more.
-fn has_contents(recipient: &Recipient) -> bool {
-    match recipient.lifecycle {
-        Lifecycle::Active
-        | Lifecycle::Disconnected { .. }
-        | Lifecycle::SoftDeleted { .. }
-        | Lifecycle::Inactive { .. } => true,
-        Lifecycle::NoMailbox
-        | Lifecycle::AwaitingMigration
-        | Lifecycle::StaleAttributes
-        | Lifecycle::Purged
-        | Lifecycle::Purging { .. } => false,
-    }
+/// The same where others have a say: a removed mailbox goes when another object has taken its place (spec T24).
+pub(in crate::admin::office) fn errand_among(
+    snapshot: &Snapshot,
+    recipient: &Recipient,
+    around: Surroundings<'_>,
+) -> Option<(Timestamp, Errand)> {
+    let superseded = around.licensing == Licensing::Counts
+        && snapshot.is_superseded(recipient)
+        && recipient.kept(around) == Kept::NotAtAll;
+    if superseded { Some((around.now, Errand::Step(Trigger::SameGuidLicensed))) } else { errand(recipient, around) }
 }
 
 /// What the times depend on beside the objects.
@@ -108,12 +105,14 @@ impl Agenda {
         let is_same = self.ground.as_ref().is_some_and(|ground| ground.is_same(around));
         match self.seen.take().filter(|_| is_same) {
             Some(seen) if Arc::ptr_eq(&seen, snapshot) => {}
-            Some(seen) => snapshot.altered_since(&seen).for_each(|recipient| self.note(recipient, around)),
+            Some(seen) => {
+                snapshot.altered_since(&seen).for_each(|recipient| self.note_all(snapshot, recipient, around))
+            }
             None => {
                 self.by_time.clear();
                 self.times.clear();
                 self.doubtful.clear();
-                snapshot.recipients().for_each(|recipient| self.note(recipient, around));
+                snapshot.recipients().for_each(|recipient| self.note(snapshot, recipient, around));
                 // Who is gone meanwhile is not among those who come now; of the others only those turn who are or are
                 // not on hold since.
                 let gone: Vec<_> = self.held.iter().filter(|id| snapshot.recipient(**id).is_none()).copied().collect();
@@ -127,8 +126,16 @@ impl Agenda {
         self.seen = Some(Arc::clone(snapshot));
     }
 
-    fn note(&mut self, recipient: &Recipient, around: Surroundings<'_>) {
-        let kept = if has_contents(recipient) { recipient.kept(around) } else { Kept::NotAtAll };
+    /// Notes an object that altered, and those that go by it.
+    fn note_all(&mut self, snapshot: &Snapshot, recipient: &Recipient, around: Surroundings<'_>) {
+        self.note(snapshot, recipient, around);
+        for twin in snapshot.twins(recipient).filter(|twin| twin.id < recipient.id) {
+            self.note(snapshot, twin, around);
+        }
+    }
+
+    fn note(&mut self, snapshot: &Snapshot, recipient: &Recipient, around: Surroundings<'_>) {
+        let kept = if recipient.has_contents() { recipient.kept(around) } else { Kept::NotAtAll };
         let held = kept != Kept::NotAtAll;
         if held != self.held.contains(&recipient.id) {
             let all = Arc::make_mut(&mut self.held);
@@ -137,8 +144,8 @@ impl Agenda {
         }
         // A hold that ends by itself is noticed then.
         let end = if let Kept::Until(end) = kept { Some(end) } else { None };
-        let doubtful = Cause::of(recipient, around);
-        let at = errand(recipient, around).map(|(at, _)| at).filter(|_| doubtful.is_none());
+        let doubtful = Cause::of(snapshot, recipient, around);
+        let at = errand_among(snapshot, recipient, around).map(|(at, _)| at).filter(|_| doubtful.is_none());
         match [at, end].into_iter().flatten().min() {
             Some(at) => self.put_off(recipient.id, at),
             None => self.forget(recipient.id),
@@ -161,8 +168,14 @@ impl Agenda {
     }
 
     /// It is looked at anew, and if it is due still, not before then.
-    pub(super) fn look_again(&mut self, recipient: &Recipient, around: Surroundings<'_>, then: Timestamp) {
-        self.note(recipient, around);
+    pub(super) fn look_again(
+        &mut self,
+        snapshot: &Snapshot,
+        recipient: &Recipient,
+        around: Surroundings<'_>,
+        then: Timestamp,
+    ) {
+        self.note(snapshot, recipient, around);
         let is_doubtful = self.doubtful.values().any(|ids| ids.contains(&recipient.id));
         if is_doubtful || self.times.get(&recipient.id).is_some_and(|at| *at <= around.now) {
             self.put_off(recipient.id, then);

@@ -7,14 +7,15 @@
 //! waits, it does so until nothing of it is left, over restarts as well.
 //!
 //! Two things wait: mailboxes in use without the licence that they need, and mailboxes (and users) that were kept long
-//! enough more than a day ago. In the ordinary course of things what was kept long enough goes within a second.
+//! enough more than a day ago, or whose place another object has taken. In the ordinary course of things what was kept
+//! long enough goes within a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::agenda::{Errand, errand};
+use super::agenda::{Errand, errand_among};
 use crate::model::directory::lifecycle::life::Surroundings;
 use crate::model::directory::lifecycle::machine::Trigger;
 use crate::model::directory::{Lifecycle, Recipient, RecipientId, Snapshot};
@@ -32,7 +33,8 @@ const LATENESS_MAX: Duration = Duration::from_secs(24 * 3600);
 pub enum Cause {
     /// They are in use without the licence that they need, and would be disconnected.
     Disconnections,
-    /// The time for which they are kept was over long before anybody looked, and they would be deleted for good.
+    /// The time for which they are kept was over long before anybody looked, or another object has taken their place,
+    /// and they would be deleted for good.
     Deletions,
 }
 
@@ -49,11 +51,17 @@ impl Cause {
     }
 
     /// Whether what an object has before it is to be doubted where many have the same.
-    pub(in crate::admin::office) fn of(recipient: &Recipient, around: Surroundings<'_>) -> Option<Self> {
-        let (at, errand) = errand(recipient, around)?;
+    pub(in crate::admin::office) fn of(
+        snapshot: &Snapshot,
+        recipient: &Recipient,
+        around: Surroundings<'_>,
+    ) -> Option<Self> {
+        let (at, errand) = errand_among(snapshot, recipient, around)?;
         let overdue = at.plus(LATENESS_MAX) < around.now;
         match errand {
             Errand::Step(Trigger::LicenceRemoved) if recipient.lifecycle.is_active() => Some(Self::Disconnections),
+            // Nobody named the mailbox that is to go.
+            Errand::Step(Trigger::SameGuidLicensed) => Some(Self::Deletions),
             Errand::Step(Trigger::PeriodOver) if overdue => Some(Self::Deletions),
             // An object whose mailbox is purged has nothing more to lose.
             Errand::Forget if overdue && recipient.lifecycle == Lifecycle::NoMailbox => Some(Self::Deletions),
@@ -94,7 +102,7 @@ pub(in crate::admin::office) fn doubtful(
 ) -> BTreeMap<Cause, BTreeSet<RecipientId>> {
     let mut found: BTreeMap<Cause, BTreeSet<RecipientId>> = BTreeMap::new();
     for recipient in snapshot.recipients() {
-        if let Some(cause) = Cause::of(recipient, around) {
+        if let Some(cause) = Cause::of(snapshot, recipient, around) {
             found.entry(cause).or_default().insert(recipient.id);
         }
     }

@@ -20,6 +20,8 @@ const FILE_NAME: &str = "lifecycle.json";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// That the server is there is written down so often: as much counts as unseen after a crash.
 const ROUND: Duration = Duration::from_secs(3600);
+/// A disk that failed is asked again after this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is in the file. A reader of a later version finds the fields by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,8 @@ pub(super) struct Memory {
     unwritten: bool,
     /// What has passed by the clock that nobody sets, at the last look.
     looked: Option<Duration>,
+    /// When a disk that failed is asked again, by the same clock.
+    patience: Option<Duration>,
     /// The last moment of which the file says that the server was there.
     written: Timestamp,
     /// The gaps as everybody reads them.
@@ -117,7 +121,8 @@ impl Memory {
     /// Makes durable what altered. A disk that fails is told of, and asked again at the next time: until then what
     /// waits does so in this process.
     pub(super) fn write(&mut self) {
-        if !self.unwritten {
+        let elapsed = self.looked.unwrap_or_default();
+        if !self.unwritten || self.patience.is_some_and(|until| elapsed < until) {
             return;
         }
         let Some((disk, path)) = &self.place else {
@@ -130,7 +135,10 @@ impl Memory {
             .and_then(|content| replace(&**disk, path, &draft, std::iter::once(content)));
         match written {
             Ok(_) => (self.unwritten, self.written) = (false, self.kept.calendar.seen().unwrap_or_default()),
-            Err(error) => tracing::error!(%error, "what the lifecycle remembers could not be written"),
+            Err(error) => {
+                tracing::error!(%error, "what the lifecycle remembers could not be written; it is tried again");
+                self.patience = Some(elapsed.saturating_add(PATIENCE));
+            }
         }
     }
 }

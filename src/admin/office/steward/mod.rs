@@ -30,7 +30,7 @@ use crate::model::directory::{Change, Recipient, RecipientId, Snapshot};
 use crate::model::mail::Timestamp;
 use crate::model::policy::Settings;
 use crate::world::disk::Disk;
-pub(super) use agenda::{Agenda, Errand, errand};
+pub(super) use agenda::{Agenda, Errand, errand, errand_among};
 use memory::Memory;
 
 /// Who makes the changes of the reconciler, in the directory's change log.
@@ -93,7 +93,7 @@ impl Steward {
                     (true, Cause::Disconnections) => tracing::error!(
                         mailboxes = count,
                         "mailboxes have no licence and would be disconnected, so many that this waits for somebody's \
-                         word: assign licences, or franking lifecycle confirm disconnections"
+                         word: franking licence assign --unlicensed, or franking lifecycle confirm disconnections"
                     ),
                     (true, Cause::Deletions) => tracing::error!(
                         mailboxes = count,
@@ -200,7 +200,7 @@ pub fn reconcile(office: &Office) -> Vec<Moved> {
             match snapshot.recipient(id) {
                 Some(recipient) => {
                     let around = around(office, &moment, &snapshot);
-                    agenda.look_again(recipient, around, now.plus(PATIENCE));
+                    agenda.look_again(&snapshot, recipient, around, now.plus(PATIENCE));
                 }
                 None => agenda.forget(id),
             }
@@ -215,14 +215,14 @@ pub fn reconcile(office: &Office) -> Vec<Moved> {
     moved
 }
 
-/// Carries out what waits for somebody's word, and says about how many mailboxes that is. Blocks.
-pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> (usize, Vec<Moved>) {
+/// Carries out what waits for somebody's word, and says how many that are. Blocks.
+pub(super) fn confirm(office: &Office, actor: &str, cause: Cause) -> usize {
     // What came since the last look waits, too, and is part of what is confirmed.
-    let mut moved = reconcile(office);
+    reconcile(office);
     let count = office.steward.confirm(cause, office.clock.now());
     tracing::warn!(actor, what = cause.name(), mailboxes = count, "what waited was confirmed");
-    moved.extend(reconcile(office));
-    (count, moved)
+    reconcile(office);
+    count
 }
 
 /// Keeps what is in mailboxes that are on hold since the last time, and gives up what was kept of those that are no
@@ -345,7 +345,7 @@ impl Work<'_> {
     /// The next step of one; none when its time has not come after all, or when it leads nowhere.
     fn next(&self, snapshot: &Snapshot, recipient: &Recipient) -> Option<(Change, Moved)> {
         let around = around(self.office, self.moment, snapshot);
-        let (_, errand) = errand(recipient, around).filter(|(at, _)| *at <= self.moment.now)?;
+        let (_, errand) = errand_among(snapshot, recipient, around).filter(|(at, _)| *at <= self.moment.now)?;
         let address = recipient.primary().to_string();
         let trigger = match errand {
             Errand::Forget => {

@@ -3,6 +3,7 @@
 mod brake;
 mod clock;
 mod holds;
+mod twins;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

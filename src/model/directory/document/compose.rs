@@ -78,8 +78,8 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     provisioning::retention(entry, &mut next)?;
     set(&mut next.delayed_delicensing_enabled, entry.delayed_delicensing_enabled);
     set(&mut next.remove_mailbox_deletes_user, entry.remove_mailbox_deletes_user);
-    if let Some(seats) = &entry.licence_seats {
-        next.licence_seats.clone_from(seats);
+    if let Some(plans) = &entry.licence_plans {
+        next.licence_plans.clone_from(plans);
     }
     let reports = entry.journaling_report_ndr_to.as_deref();
     set_address("journaling_report_ndr_to", &mut next.journaling_report_ndr_to, reports)?;

@@ -79,7 +79,7 @@ impl OrganisationEntry {
             retention_policies: provisioning::retention_of(organisation),
             delayed_delicensing_enabled: Some(organisation.delayed_delicensing_enabled),
             remove_mailbox_deletes_user: Some(organisation.remove_mailbox_deletes_user),
-            licence_seats: Some(organisation.licence_seats.clone()).filter(|seats| !seats.is_empty()),
+            licence_plans: Some(organisation.licence_plans.clone()).filter(|plans| !plans.is_empty()),
         }
     }
 }

@@ -15,6 +15,7 @@ mod membership;
 mod moderation;
 mod plan;
 mod provisioning;
+mod slot;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::accepted_domain::DomainType;
 use super::address_book::AddressBookProperty;
 use super::auto_forwarding::{self, AutoForwardingMode};
-use super::licence::LicenceSeats;
+use super::licence::LicencePlan;
 use super::lifecycle::hold::OrganisationRetention;
 use super::membership::{DepartRestriction, JoinRestriction};
 use super::moderation::ModerationNotifications;
@@ -37,6 +38,7 @@ pub use export::Secrets;
 pub use limits::{LimitsEntry, QuotaEntry};
 pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected, printable};
 pub use provisioning::{ArchiveEntry, ErrorEntry, HoldEntry, PreviousEntry, ProvisioningEntry, ProvisioningEntryError};
+pub use slot::Slot;
 
 /// A whole directory, or the part of one that an import brings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,9 +129,9 @@ pub struct OrganisationEntry {
     /// Whether the user goes with the mailbox.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remove_mailbox_deletes_user: Option<bool>,
-    /// Licences with a number of seats; the list replaces the former one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub licence_seats: Option<Vec<LicenceSeats>>,
+    /// Licences with seats or quotas of their own; the list replaces the former one.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "licence_seats")]
+    pub licence_plans: Option<Vec<LicencePlan>>,
 }
 
 /// One accepted domain; see [`AcceptedDomain`](super::AcceptedDomain).

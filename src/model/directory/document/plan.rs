@@ -10,6 +10,8 @@ use std::sync::Arc;
 use super::{AutoReplyError, DeviceEntryError, Document, ProvisioningEntryError, RecipientEntry, compose};
 use crate::model::directory::account::PasswordHash;
 use crate::model::directory::change::{Change, ChangeError};
+use crate::model::directory::lifecycle::Lifecycle;
+use crate::model::directory::provisioning::Provisioning;
 use crate::model::directory::recipient::{Recipient, RecipientId};
 use crate::model::directory::snapshot::Snapshot;
 use crate::model::mail::{Address, AddressError};
@@ -117,6 +119,30 @@ pub enum Reason {
     /// The directory refuses it.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// Another account cannot have the licence.
+    #[error(
+        "licences: there is no seat left of {label}: {taken} of {seats} are taken; after buying more: franking licence \
+         plan set {label} --seats, or licence_plans under [organisation]"
+    )]
+    NoSeat {
+        /// Which licence.
+        label: Box<str>,
+        /// How many seats there are.
+        seats: u32,
+        /// How many are taken.
+        taken: u32,
+    },
+    /// An error has frozen the object, and this would alter it without resolving that.
+    #[error(
+        "it is frozen until an error is resolved: {0} (franking licence assign; or lift its holds: franking hold list)"
+    )]
+    Frozen(Box<str>),
+    /// A document would delete what is used or kept.
+    #[error(
+        "lifecycle: it is {0}, and a document deletes no mailbox; remove it first: franking recipient remove, or \
+         franking mailbox disable"
+    )]
+    LosesContents(Lifecycle),
     /// Entries depend on each other's refusals without end.
     #[error("it depends on other entries that were refused; cure those and import again")]
     Unsettled,
@@ -309,7 +335,7 @@ impl Planner<'_> {
         for draft in waiting {
             match put_base(&draft, next, changes) {
                 Ok(()) => seated.push(draft),
-                Err(error) => self.reject(Entry::Recipient(draft.entry), error.into()),
+                Err(reason) => self.reject(Entry::Recipient(draft.entry), reason),
             }
         }
         seated
@@ -327,11 +353,15 @@ impl Planner<'_> {
         for (place, draft) in drafts.iter().enumerate() {
             let entry = self.document.recipients.get(draft.entry).filter(|entry| compose::has_references(entry));
             let Some(entry) = entry else {
+                refused.extend(frozen(draft, &draft.base).map(|reason| (place, reason)));
                 full.push(None);
                 continue;
             };
             let mut recipient = Box::new(draft.base.clone());
             let judged = compose::link(entry, &mut recipient, next).and_then(|()| {
+                if let Some(reason) = frozen(draft, &recipient) {
+                    return Err(reason);
+                }
                 let change = Change::PutRecipient(recipient.clone());
                 if *recipient != draft.base {
                     next.apply_one(&change)?;
@@ -371,9 +401,24 @@ fn draft(
     Ok(Draft { entry: place, base, former })
 }
 
-fn put_base(draft: &Draft, next: &mut Snapshot, changes: &mut Vec<Change>) -> Result<(), ChangeError> {
-    if draft.former.as_deref() == Some(&draft.base) {
+/// Why an object that an error has frozen cannot be so.
+fn frozen(draft: &Draft, next: &Recipient) -> Option<Reason> {
+    let former = draft.former.as_deref().filter(|former| former.is_frozen_against(next))?;
+    let text = former.provisioning.as_deref().and_then(Provisioning::error_text).unwrap_or_default();
+    Some(Reason::Frozen(text.into()))
+}
+
+fn put_base(draft: &Draft, next: &mut Snapshot, changes: &mut Vec<Change>) -> Result<(), Reason> {
+    let former = draft.former.as_deref();
+    if former == Some(&draft.base) {
         return Ok(());
+    }
+    if let Some(former) = former.filter(|former| former.has_contents() && draft.base.gives_contents_up()) {
+        return Err(Reason::LosesContents(former.lifecycle));
+    }
+    // As of the entries before it: whose licence one of them takes has given a seat free.
+    if let Some((label, seats, taken)) = next.missing_seat(former, &draft.base) {
+        return Err(Reason::NoSeat { label: label.into(), seats, taken });
     }
     let change = Change::PutRecipient(Box::new(draft.base.clone()));
     next.apply_one(&change)?;

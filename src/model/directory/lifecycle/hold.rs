@@ -196,16 +196,16 @@ pub enum HoldError {
     #[error("an in-place-hold can no longer be created, only imported; use an ediscovery-hold or a retention-policy")]
     NoLongerMade,
     /// It follows from something else.
-    #[error("a {0} follows from what was before it by itself")]
+    #[error("{} follows from what was before it by itself", .0.said(""))]
     Consequence(HoldKind),
     /// There are too many.
     #[error("a mailbox has at most {HOLDS_MAX} holds, and may be excluded from as many policies")]
     TooMany,
     /// One of several needs a name.
-    #[error("a {0} needs a name: a mailbox can have several")]
+    #[error("{} needs a name: a mailbox can have several", .0.said(""))]
     NameMissing(HoldKind),
     /// One of one has none.
-    #[error("a {0} has no name: a mailbox has one at most")]
+    #[error("{} has no name: a mailbox has one at most", .0.said(""))]
     NameNotForThisKind(HoldKind),
     /// A name that cannot be kept.
     #[error("the name of a hold has at most {HOLD_NAME_BYTES_MAX} octets and no control characters")]
@@ -220,7 +220,15 @@ pub enum HoldError {
 
 impl HoldKind {
     fn said(self, name: &str) -> String {
-        if name.is_empty() { format!("a {self}") } else { format!("the {self} \"{name}\"") }
+        match self {
+            _ if !name.is_empty() => format!("the {self} \"{name}\""),
+            Self::InPlaceHold | Self::EDiscoveryHold => format!("an {self}"),
+            Self::LitigationHold
+            | Self::RetentionPolicy
+            | Self::RetentionLabel
+            | Self::DelayHold
+            | Self::RecoveryHold => format!("a {self}"),
+        }
     }
 
     const fn other_name(self) -> &'static str {

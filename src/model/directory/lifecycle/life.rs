@@ -149,6 +149,50 @@ impl Recipient {
         given.unwrap_or_else(|| ExchangeGuid(GUIDS_OF_OUR_OWN | u128::from(self.id.0)))
     }
 
+    /// Whether it is frozen by an error, and this is another object all the same: what resolves the error apart
+    /// (another state, other holds, other licences; decision D7), and who may sign in, since an account in wrong hands
+    /// must not wait.
+    pub fn is_frozen_against(&self, next: &Self) -> bool {
+        if self.state() != State::ActiveWithError || next.state() != self.state() {
+            return false;
+        }
+        let mut rest = next.clone();
+        rest.provisioning.clone_from(&self.provisioning);
+        if let (Some(own), Some(was)) = (rest.account.as_deref_mut(), self.account.as_deref()) {
+            own.licences.clone_from(&was.licences);
+            own.password.clone_from(&was.password);
+            (own.sign_in_blocked, own.enabled) = (was.sign_in_blocked, was.enabled);
+        }
+        rest != *self
+    }
+
+    /// Whether there are contents that are used or kept.
+    pub const fn has_contents(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::Active
+            | Lifecycle::Disconnected { .. }
+            | Lifecycle::SoftDeleted { .. }
+            | Lifecycle::Inactive { .. } => true,
+            Lifecycle::NoMailbox
+            | Lifecycle::AwaitingMigration
+            | Lifecycle::StaleAttributes
+            | Lifecycle::Purged
+            | Lifecycle::Purging { .. } => false,
+        }
+    }
+
+    /// Whether contents that it had would be deleted, or nobody's, in its state.
+    pub const fn gives_contents_up(&self) -> bool {
+        match self.lifecycle {
+            Lifecycle::NoMailbox | Lifecycle::StaleAttributes | Lifecycle::Purged | Lifecycle::Purging { .. } => true,
+            Lifecycle::Active
+            | Lifecycle::AwaitingMigration
+            | Lifecycle::Disconnected { .. }
+            | Lifecycle::SoftDeleted { .. }
+            | Lifecycle::Inactive { .. } => false,
+        }
+    }
+
     /// Takes a step of its life.
     ///
     /// # Errors
