@@ -64,3 +64,45 @@ fn doubt(doubt: &DoubtView, report: &mut CheckReport) {
     };
     report.put("lifecycle", Verdict::Warn, detail, cure);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Finding;
+    use super::*;
+    use crate::admin::cli::tests::InMemory;
+
+    fn findings(profile: &str, premises: &InMemory, place: &Path) -> Vec<Finding> {
+        let text = format!("hostname = \"localhost\"\ndata = \".\"\nprofile = \"{profile}\"\n");
+        let path = place.join("franking.toml");
+        let config = Config::parse(&text, &path).unwrap();
+        let mut report = CheckReport::default();
+        lifecycle(&path, &config, &place.join("admin.sock"), false, premises, &mut report);
+        report.findings
+    }
+
+    #[test]
+    fn mailboxes_that_the_configuration_would_disconnect_are_counted_with_the_cure() {
+        let place = tempfile::tempdir().unwrap();
+        let premises = InMemory::default();
+        let sound = findings("exchange-online", &premises, place.path());
+        assert_eq!((sound.len(), sound[0].verdict), (1, Verdict::Ok));
+        let config = Config::parse("hostname = \"localhost\"\n", Path::new("franking.toml")).unwrap();
+        let office = premises.open(&config, None).unwrap();
+        let users = (0..20).map(|number| {
+            format!("[[recipient]]\ntype = \"UserMailbox\"\naddress = \"user{number}@contoso.example\"\n")
+        });
+        let text = format!("[[domain]]\ndomain = \"contoso.example\"\n{}", users.collect::<String>());
+        let (name, form) = ("contoso.toml".to_owned(), "TOML".to_owned());
+        let import = Request::Import { name, form, text, all_or_nothing: true, dry_run: false };
+        assert!(matches!(handle(&office, "root", import, &mut |_| {}), Response::Imported(_)));
+        let found = findings("exchange-online", &premises, place.path());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].verdict, Verdict::Warn);
+        let detail = "20 user mailboxes without licence: disconnected, which waits for a confirmation";
+        assert_eq!(found[0].detail, detail);
+        assert!(found[0].cure.starts_with("franking licence assign --unlicensed; or profile = \"exchange-server\""));
+        assert!(found[0].cure.ends_with("; or franking lifecycle confirm disconnections"), "{}", found[0].cure);
+        // Where licences do not count, nobody loses anything.
+        assert_eq!(findings("exchange-server", &premises, place.path())[0].verdict, Verdict::Ok);
+    }
+}
