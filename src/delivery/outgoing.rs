@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tracing::Instrument as _;
 
-pub use self::gate::Gate;
+pub use self::gate::{Gate, WAIT_MAX};
 pub use self::graph::{Graph, PLACES_MAX};
 use self::rewritten::Rewritten;
 use super::exchanger::{HopSecurity, Route as NextHop, SmartHost};

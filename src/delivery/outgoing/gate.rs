@@ -18,8 +18,9 @@ use crate::world::Clock;
 
 /// The longest that a host is left alone which does not wish for more.
 const PAUSE_MAX: Duration = Duration::from_secs(900);
-/// The longest wait for one of the places. Whoever waits keeps a place of the queue's own, which other hosts need.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+/// The longest wait for one of the places. Whoever waits keeps a place of the queue's own, which other hosts need, and
+/// the attempt must still end within its lease.
+pub const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// The way into one next host, shared by everything that goes there.
 pub struct Gate {
