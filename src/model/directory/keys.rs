@@ -82,7 +82,7 @@ impl Snapshot {
             self.addresses.insert(address.key().as_str(), id);
         }
         for other in recipient.addresses.other() {
-            self.others.insert(&validate::other_key(other), id);
+            self.others.insert(&other.key(), id);
         }
         if let Some(external) = &recipient.external_address {
             self.externals.insert_mut((external.key(), id));
@@ -114,7 +114,7 @@ impl Snapshot {
             self.addresses.remove(address.key().as_str(), former.id);
         }
         for other in former.addresses.other() {
-            self.others.remove(&validate::other_key(other), former.id);
+            self.others.remove(&other.key(), former.id);
         }
         if let Some(external) = &former.external_address {
             self.externals.remove_mut(&(external.key(), former.id));

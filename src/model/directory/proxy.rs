@@ -35,9 +35,14 @@ impl OtherProxy {
         fits.then(|| Self { prefix: prefix.into(), value: value.into() })
     }
 
-    /// Whether it is the same address, letter case aside.
+    /// Whether it is the same address.
     pub fn is(&self, other: &Self) -> bool {
-        self.prefix.eq_ignore_ascii_case(&other.prefix) && self.value.to_lowercase() == other.value.to_lowercase()
+        self.key() == other.key()
+    }
+
+    /// The key under which two such addresses are the same: letter case aside.
+    pub(super) fn key(&self) -> Box<str> {
+        format!("{}:{}", self.prefix.to_lowercase(), self.value.to_lowercase()).into()
     }
 }
 

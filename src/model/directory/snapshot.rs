@@ -221,7 +221,7 @@ impl Snapshot {
 
     /// The recipient that has this address of another type than SMTP, letter case aside.
     pub fn find_by_other(&self, kind: &str, value: &str) -> Option<&Arc<Recipient>> {
-        let key = validate::other_key(&OtherProxy { prefix: kind.into(), value: value.into() });
+        let key = OtherProxy { prefix: kind.into(), value: value.into() }.key();
         self.holder_of_other(&key).and_then(|id| self.recipient(id))
     }
 
@@ -471,8 +471,7 @@ impl Snapshot {
     }
 
     pub(super) fn holder_of_other(&self, key: &str) -> Option<RecipientId> {
-        let has =
-            |found: &&Arc<Recipient>| found.addresses.other().iter().any(|other| *validate::other_key(other) == *key);
+        let has = |found: &&Arc<Recipient>| found.addresses.other().iter().any(|other| *other.key() == *key);
         self.others.find(key, |id| self.recipient(id).filter(has)).map(|found| found.id)
     }
 

@@ -11,17 +11,11 @@ use super::lifecycle::Lifecycle;
 use super::limit::Limit;
 use super::membership::{DepartRestriction, JoinRestriction, MEMBERS_MAX, OWNERS_MAX, REQUESTS_MAX};
 use super::moderation::MODERATORS_MAX;
-use super::proxy::OtherProxy;
 use super::recipient::{Organisation, Recipient, RecipientId};
 use super::recipient_type::RecipientType;
 use super::snapshot::Snapshot;
 
 const NAME_CHARACTERS_MAX: usize = 64;
-
-/// The key under which two non-SMTP addresses are the same.
-pub(super) fn other_key(proxy: &OtherProxy) -> Box<str> {
-    format!("{}:{}", proxy.prefix.to_lowercase(), proxy.value.to_lowercase()).into()
-}
 
 /// Whether numbers are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,7 +246,7 @@ fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeErr
         }
     }
     for other in recipient.addresses.other() {
-        let key = other_key(other);
+        let key = other.key();
         if let Some(holder) = other_holder(snapshot.holder_of_other(&key)) {
             return Err(ChangeError::OtherProxyInUse { proxy: key, holder });
         }
