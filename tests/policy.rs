@@ -8,7 +8,7 @@ mod devices;
 mod forwarding;
 mod large_groups;
 mod laws;
-mod moderation;
+pub(crate) mod moderation;
 mod paths;
 mod restrictions;
 mod sent_items;

@@ -64,7 +64,15 @@ fn automatic_replies_come_from_csv_as_well() {
     );
     let snapshot = Snapshot::default().apply(&report.changes).unwrap();
     assert_eq!(&*find(&snapshot, "ann").auto_reply.as_deref().unwrap().internal_message, "<p>Away,\nback \"soon\"</p>");
-    // Too long a text takes no mailbox with it.
+    // A period that ends before it begins takes no mailbox with it, nor does too long a text.
+    let backwards = "Identity,AutoReplyState,StartTime,EndTime,InternalMessage\n\
+                     ann,Scheduled,2027-01-04T08:00:00Z,2026-12-24T12:00:00Z,Away.\n";
+    let files = [("a.csv", backwards.as_bytes()), ("b.csv", mailbox.as_bytes())];
+    let report = import(&files, &Snapshot::default());
+    let refused = lines(&report.refused);
+    assert!(refused.len() == 1 && refused[0].starts_with("a.csv, row 2, ann: "), "{refused:?}");
+    let fresh = Snapshot::default().apply(&report.changes).unwrap();
+    assert!(find(&fresh, "ann").auto_reply.is_none());
     let long = format!("Identity,AutoReplyState,InternalMessage\nann,Enabled,{}\n", "x".repeat(20_000));
     let report = import_as(&[("c.csv", long.as_bytes())], Some(Kind::AutoReplies), &snapshot);
     assert!(lines(&report.refused)[0].contains("at most 16384"), "{:?}", lines(&report.refused));

@@ -16,6 +16,7 @@ use franking::model::policy::{
 use super::build::{self, address};
 use super::oracle::{Case, From, Letter, Post};
 use super::plain::World;
+use crate::policy::moderation::known;
 
 /// A cell in the product's terms, built once and asked many times.
 pub(super) struct Asked<'world> {
@@ -275,19 +276,6 @@ fn moderated(end: &Expanded) -> Option<&Moderated> {
     match end {
         Expanded::Moderated(moderated) => Some(moderated),
         Expanded::Deliver(_) | Expanded::Refused { .. } | Expanded::Dropped { .. } => None,
-    }
-}
-
-/// What an end tells a later approval.
-fn known(end: &Expanded) -> Option<Known> {
-    match end {
-        Expanded::Deliver(copy) => Some(match &copy.to {
-            Destination::Mailbox(id) => Known::Object(*id),
-            Destination::PostmasterMailbox => Known::Postmaster,
-            Destination::Relay { address, .. } => Known::Outside(address.key()),
-        }),
-        Expanded::Moderated(moderated) => Some(Known::Object(moderated.waiting.recipient)),
-        Expanded::Refused { .. } | Expanded::Dropped { .. } => None,
     }
 }
 

@@ -154,23 +154,23 @@ fn waiting(found: &[Expanded]) -> Vec<Moderated> {
     found.iter().filter_map(one).collect()
 }
 
-fn known(found: &[Expanded]) -> Vec<Known> {
-    let one = |expanded: &Expanded| match expanded {
-        Expanded::Deliver(delivery) => Some(match &delivery.to {
+/// What an end tells a later approval.
+pub(crate) fn known(end: &Expanded) -> Option<Known> {
+    match end {
+        Expanded::Deliver(copy) => Some(match &copy.to {
             Destination::Mailbox(id) => Known::Object(*id),
             Destination::PostmasterMailbox => Known::Postmaster,
             Destination::Relay { address, .. } => Known::Outside(address.key()),
         }),
         Expanded::Moderated(moderated) => Some(Known::Object(moderated.waiting.recipient)),
         Expanded::Refused { .. } | Expanded::Dropped { .. } => None,
-    };
-    found.iter().filter_map(one).collect()
+    }
 }
 
 /// Approves one that waits: what is known besides it goes in, what it leads to comes out.
 fn approved(snapshot: &Snapshot, origin: Origin, all: &[Expanded], which: &Moderated) -> Vec<Expanded> {
     let own = Known::Object(which.waiting.recipient);
-    let known = known(all).into_iter().filter(|one| *one != own);
+    let known = all.iter().filter_map(known).filter(|one| *one != own);
     let from = from();
     let posting = Posting::received(snapshot, origin, &from, b"", 1);
     expand_approved(snapshot, &Settings::default(), &posting, which, known, Timestamp::EPOCH, &mut Unrecorded)

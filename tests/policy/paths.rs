@@ -431,16 +431,27 @@ fn automatic_replies_pass_a_group_only_where_it_and_all_around_it_let_them() {
              send_oof_message_to_originator = {sends}\nmembers = [\"{member}@contoso.example\"]\n"
         )
     };
+    // A Microsoft 365 group passes mail on to its subscribers.
+    let team = |name: &str, sends: bool| {
+        let members = "members = [\"alice@contoso.example\"]\nsubscribers = [\"alice@contoso.example\"]\n";
+        format!(
+            "[[recipient]]\ntype = \"GroupMailbox\"\naddress = \"{name}@contoso.example\"\n\
+             send_oof_message_to_originator = {sends}\n{members}"
+        )
+    };
     let snapshot = organisation(
         &[
             group("quiet", false, "alice"),
             group("open", true, "alice"),
             group("open-in-quiet", false, "open"),
             group("quiet-in-open", true, "quiet"),
+            team("quiet-team", false),
+            team("open-team", true),
             "[[recipient]]\ntype = \"SharedMailbox\"\naddress = \"alice@contoso.example\"\n".to_owned(),
         ]
         .concat(),
     );
+    let alice = id(&snapshot, "alice@contoso.example");
     let replies = |paths: &[&str]| {
         let permit = |path: &&str| asked(&snapshot, &Sender::System, &format!("{path}@contoso.example")).unwrap();
         let permits: Vec<Permit> = paths.iter().map(permit).collect();
@@ -448,17 +459,34 @@ fn automatic_replies_pass_a_group_only_where_it_and_all_around_it_let_them() {
         let now = Timestamp::EPOCH;
         let posting = Posting::received(&snapshot, Origin::System, &sender, b"", 1);
         let found = expand(&snapshot, &settings(), &posting, &permits, now, &mut Unrecorded);
-        let [Expanded::Deliver(copy)] = found.as_slice() else {
-            panic!("alice gets one copy, not {found:?}");
-        };
-        copy.automatic_replies
+        let copies = found.iter().filter_map(|end| match end {
+            Expanded::Deliver(copy) if copy.to == Destination::Mailbox(alice) => Some(copy.automatic_replies),
+            _ => None,
+        });
+        let [replies] = copies.collect::<Vec<_>>()[..] else { panic!("alice gets one copy, not {found:?}") };
+        replies
     };
     assert!(replies(&["alice"]));
     assert!(!replies(&["quiet"]));
     assert!(replies(&["open"]));
     assert!(!replies(&["open-in-quiet"]));
     assert!(!replies(&["quiet-in-open"]));
+    assert!(!replies(&["quiet-team"]));
+    assert!(replies(&["open-team"]));
     // Whom the message names as well answers it, in whichever order.
     assert!(replies(&["quiet", "alice"]));
     assert!(replies(&["alice", "quiet"]));
+}
+
+#[test]
+fn whoever_has_an_address_for_himself_has_it_even_when_it_looks_rewritten() {
+    let sender = ReversePath::Mailbox(address("eve@fabrikam.example"));
+    let forwarder = address("info@contoso.example");
+    let made = srs::rewrite(&settings().srs_keys, &forwarder, None, &sender, Timestamp::EPOCH);
+    let made = made.address().unwrap();
+    let found =
+        |snapshot: &Snapshot| resolve(snapshot, &settings(), &ForwardPath::Mailbox(made.clone()), &mut Unrecorded);
+    assert_eq!(found(&organisation("")), Resolution::Rewritten(address("eve@fabrikam.example")));
+    let held = organisation(&format!("[[recipient]]\ntype = \"SharedMailbox\"\naddress = \"{made}\"\n"));
+    assert_eq!(found(&held), Resolution::Mailbox(id(&held, &made.to_string())));
 }

@@ -5,7 +5,7 @@ use franking::model::directory::{Change, Recipient, RecipientId, Snapshot};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::{
     Destination, DsnRequest, Expanded, Notify, Origin, Permit, Posting, Profile, Refusal, Settings, Unrecorded, admit,
-    expand, restrictions,
+    admit_any, expand, restrictions,
 };
 
 use crate::dialogues::{CLEAR, directory};
@@ -295,4 +295,25 @@ fn a_group_says_who_hears_of_failures() {
         let told = format!("{}, {}", copy.reverse_path, if silent { "silence" } else { "reports" });
         assert_eq!(told.trim_matches(['<', '>']), expected, "{originator} {manager} {owned}");
     }
+}
+
+#[test]
+fn where_nobody_takes_a_message_the_first_refusal_is_told() {
+    let snapshot = directory("restrictions");
+    let alice = account(&snapshot, "alice");
+    let reverse_path = ReversePath::Mailbox(address("alice"));
+    let posting = Posting::received(&snapshot, alice, &reverse_path, b"", 2_000);
+    let told = |to: &[&str]| {
+        let permit = |to: &&str| {
+            let path = ForwardPath::Mailbox(address(to));
+            admit(&snapshot, &early(), &Posting::own(), path, DsnRequest::default(), &mut Unrecorded).unwrap()
+        };
+        let permits: Vec<Permit> = to.iter().map(permit).collect();
+        admit_any(&snapshot, &early(), &posting, &permits, &mut Unrecorded).err()
+    };
+    assert_eq!(told(&["torn", "small"]), Some(Refusal::NotAuthorized));
+    assert_eq!(told(&["small", "torn"]), Some(Refusal::RecipientSizeLimit));
+    // One who takes it is enough: the others are reported.
+    assert_eq!(told(&["torn", "small", "bob"]), None);
+    assert_eq!(told(&[]), None);
 }

@@ -100,6 +100,11 @@ const EVERYTHING: &str = r#"
     lifecycle = "AwaitingMigration"
     external = "waiting@tenant.example"
     forward_to_smtp = "e@fabrikam.example"
+    # What is for a domain that we only send from does not come here.
+    [[domain]]
+    domain = "sends.contoso.example"
+    type = "InternalRelay"
+    outbound_only = true
     # Microsoft 365 groups pass mail on to guests, and contacts stand for groups.
     [[recipient]]
     type = "SharedMailbox"
@@ -244,6 +249,9 @@ fn groups_that_mailboxes_forward_to_and_automatic_replies_are_ways_out() {
     // For one domain they leave.
     let but_one = format!("{held}{}", remote("fabrikam.example", "ExternalLegacy"));
     assert!(with(&but_one)[2].ends_with("Open"));
+    // Without an entry for all others the defaults hold for them.
+    let others = with(&remote("fabrikam.example", "InternalLegacy"));
+    assert!(others.contains(&"one@contoso.example answers All - - Open".to_owned()), "{others:#?}");
     // The text for colleagues leaves, too, whatever a mailbox says of strangers.
     let as_inside = format!("{held}{}", remote("fabrikam.example", "InternalLegacy"));
     assert_eq!(
@@ -344,12 +352,15 @@ proptest! {
                 prop_assert!(listed.contains(address), "r{} leaves for {}, which is not listed", number, address);
             }
             // And a group from which something leaves is listed itself, unless only its mailboxes forward.
-            let own = format!("r{number}@contoso.example");
-            let is_group = all_drawn[number].recipient_type.is_distribution();
-            let only_people = all_drawn.iter().all(|one| one.forward.is_none() && one.recipient_type != franking::model::directory::RecipientType::GroupMailbox);
-            if is_group && only_people {
+            let (own, one) = (format!("r{number}@contoso.example"), &all_drawn[number]);
+            if one.recipient_type.is_group() && all_drawn.iter().all(|one| one.forward.is_none()) {
                 let listed = open.iter().any(|way| matches!(way, WayOut::Group { group, .. } if **group == *own));
                 prop_assert_eq!(listed, !leaves.is_empty(), "{}", own);
+            }
+            // Where something leaves by a mailbox that is no group, some mailbox is listed as forwarding it.
+            if one.recipient_type.is_mailbox() && !one.recipient_type.is_group() && !leaves.is_empty() {
+                let listed = open.iter().any(|way| way.section() == Section::MailboxForwarding);
+                prop_assert!(listed, "{}", own);
             }
         }
     }

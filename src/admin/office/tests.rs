@@ -7,7 +7,7 @@ use crate::model::directory::document::{Document, LimitsEntry};
 use crate::model::directory::{Lifecycle, PasswordHash, Recipient, RecipientId, RecipientType, Right};
 use crate::model::mail::Timestamp;
 use crate::model::policy::quota::{Stage, Usage};
-use crate::model::queue::{Party, QueueId, Selection, Suspendable};
+use crate::model::queue::{Party, QueueId, Selection, State, Suspendable};
 use crate::store::trace::{Entry, History, Line, Page, Query, Status};
 use crate::world::{ManualClock, SeededRandom};
 
@@ -24,6 +24,8 @@ pub(in crate::admin) fn contoso() -> Snapshot {
 #[derive(Default)]
 struct OneMessage {
     removed: Mutex<bool>,
+    /// All of it waits for a moderator.
+    moderated: bool,
 }
 
 const MESSAGE: &str = "0123456789ABCDEF";
@@ -45,7 +47,8 @@ impl OneMessage {
 
 impl QueueDesk for OneMessage {
     fn list(&self, of: &Selection, _: Option<QueueId>, limit: usize) -> Result<(Vec<QueueSummary>, usize), String> {
-        let all = if *self.removed.lock().unwrap() || of.state.is_some() { Vec::new() } else { vec![Self::summary()] };
+        let meant = of.state.is_none_or(|state| self.moderated && state == State::Moderated);
+        let all = if *self.removed.lock().unwrap() || !meant { Vec::new() } else { vec![Self::summary()] };
         let total = all.len();
         Ok((all.into_iter().take(limit).collect(), total))
     }
@@ -63,7 +66,8 @@ impl QueueDesk for OneMessage {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<QueueObeyed, String> {
         progress(1, 1);
-        let meant = selection.ids.is_empty() || selection.ids.iter().any(|id| id.to_string() == MESSAGE);
+        let named = selection.ids.is_empty() || selection.ids.iter().any(|id| id.to_string() == MESSAGE);
+        let meant = named && (!self.moderated || matches!(order, QueueOrder::Remove { .. }));
         let mut removed = self.removed.lock().unwrap();
         let count = usize::from(meant && !*removed);
         *removed |= meant && !dry_run && matches!(order, QueueOrder::Remove { .. });
@@ -384,6 +388,29 @@ fn the_trace_is_searched_over_two_days_unless_told_otherwise() {
     assert_eq!(times(Some("2h"), Some("1h")), (name("2026-01-05T07:00"), name("2026-01-05T08:00")));
     assert_eq!(times(None, Some("2025-12-31")), (name("2025-12-29T00:00"), name("2025-12-31T00:00")));
     assert!(times(Some("1h"), Some("2h")).0.starts_with("Nothing can be since"));
+}
+
+#[test]
+fn whoever_orders_what_waits_for_a_moderator_is_told_where_that_is_decided() {
+    let desk = OneMessage { moderated: true, ..OneMessage::default() };
+    let told =
+        |selection: &Selection, order: &QueueOrder| match queue::order(&desk, selection, order, true, &mut |_| {}) {
+            Ok(Response::QueueObeyed { message, .. }) => message,
+            other => panic!("{other:?}"),
+        };
+    let (one, all) = (Selection::of(MESSAGE.parse().unwrap()), Selection::default());
+    let in_state = |state| Selection { state: Some(state), ..Selection::default() };
+    let to = Some("smtp.fabrikam.example".parse().unwrap());
+    for order in [QueueOrder::Retry, QueueOrder::Hold, QueueOrder::Release, QueueOrder::Move { to }] {
+        let hint = format!("It waits for a moderator: franking moderation approve {MESSAGE}, or reject.");
+        assert!(told(&one, &order).ends_with(&hint), "{order:?}");
+        let hint = "1 message waits for a moderator: franking moderation list";
+        assert!(told(&all, &order).ends_with(hint), "{order:?}");
+        assert!(told(&in_state(State::Moderated), &order).ends_with(hint), "{order:?}");
+        // Who means others has not tried to move it.
+        assert!(!told(&in_state(State::Held), &order).contains("moderat"), "{order:?}");
+    }
+    assert!(!told(&one, &QueueOrder::Remove { silently: false }).contains("moderat"));
 }
 
 #[test]

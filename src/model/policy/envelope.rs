@@ -231,3 +231,38 @@ impl Envelope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_nobody_hears_about_stays_so_and_what_it_needs_is_told() {
+        let alice = Address::parse("alice@contoso.example").unwrap();
+        let of = |reverse_path| Envelope {
+            origin: Origin::System,
+            reverse_path,
+            parameters: MessageParameters::default(),
+            permits: Vec::new(),
+            sent_items: SentItems::default(),
+            device: None,
+        };
+        let mut receipt = of(ReversePath::Null);
+        receipt.rewrite_reverse_path(alice.clone());
+        assert_eq!(receipt.reverse_path(), &ReversePath::Null);
+        let mut message = of(ReversePath::Mailbox(Address::parse("a.l@contoso.example").unwrap()));
+        message.rewrite_reverse_path(alice.clone());
+        assert_eq!(message.reverse_path(), &ReversePath::Mailbox(alice.clone()));
+
+        let needed = |content: &str| {
+            let needed = MessageParameters::needed_by(content.as_bytes(), &alice);
+            (needed.body, needed.smtputf8)
+        };
+        assert_eq!(needed("Subject: a\r\n\r\nb\r\n"), (BodyKind::SevenBit, false));
+        assert_eq!(needed("Subject: a\r\n\r\n\u{e4}\r\n"), (BodyKind::EightBitMime, false));
+        assert_eq!(needed("Subject: \u{e4}\r\n\r\nb\r\n"), (BodyKind::EightBitMime, true));
+        // Without RFC 3461's NOTIFY a delay may be told.
+        assert!(Notify::default().wants_delay() && Notify::default().wants_failure());
+        assert!(!Notify::default().wants_success() && !Notify::Never.wants_failure() && !Notify::Never.wants_delay());
+    }
+}

@@ -154,9 +154,10 @@ pub(super) fn is_listed(snapshot: &Snapshot, list: &[RecipientId], senders: &[Re
         if list.contains(&id) {
             return true;
         }
-        let matched = snapshot.recipient(id).into_iter().flat_map(|object| {
-            dynamic.iter().filter(|(group, filter)| *group != object.id && filter.matches(object)).map(|(id, _)| *id)
-        });
+        let matched = snapshot
+            .recipient(id)
+            .into_iter()
+            .flat_map(|object| dynamic.iter().filter(|(_, filter)| filter.matches(object)).map(|(id, _)| *id));
         for group in snapshot.groups_of(id).map(|group| group.id).chain(matched) {
             if seen.insert(group) {
                 open.push(group);

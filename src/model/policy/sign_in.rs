@@ -6,7 +6,7 @@ use super::device::{self, AppPassword};
 use super::refusal::Refusal;
 use super::settings::{NoMailboxStep, Settings, SharedSignIn};
 use super::trail::Trail;
-use crate::model::directory::{Account, Lifecycle, Recipient, RecipientId, RecipientType, Selector, Snapshot};
+use crate::model::directory::{Account, Lifecycle, Recipient, RecipientId, Selector, Snapshot};
 use crate::model::mail::{Address, Timestamp};
 
 /// What the client showed.
@@ -228,8 +228,8 @@ fn mailbox(settings: &Settings, recipient: &Recipient, trail: &mut impl Trail) -
     if !open {
         return Err(Refusal::MailboxCannotBeAccessed);
     }
-    let is_user = recipient.recipient_type == RecipientType::UserMailbox;
-    let unlicensed = !is_user && settings.shared_sign_in == SharedSignIn::Licensed && !recipient.is_licensed();
+    // A user's mailbox without a licence is not open.
+    let unlicensed = settings.shared_sign_in == SharedSignIn::Licensed && !recipient.is_licensed();
     if trail.asks("a mailbox that is no user's needs a licence to sign in", unlicensed) {
         return Err(Refusal::MailboxCannotBeAccessed);
     }

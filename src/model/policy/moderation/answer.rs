@@ -106,6 +106,8 @@ mod tests {
             let seen = if upper { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() };
             prop_assert_eq!(Awaited::of(&Address::parse(&seen).unwrap(), &settings(1)), Some(awaited));
             prop_assert_eq!(Awaited::of(&address, &settings(2)), None);
+            let longer = Address::parse(&text.replacen('@', "-0@", 1)).unwrap();
+            prop_assert_eq!(Awaited::of(&longer, &settings(1)), None);
             let mut rotated = settings(2);
             rotated.srs_keys.extend(settings(1).srs_keys);
             prop_assert_eq!(Awaited::of(&address, &rotated), Some(awaited));
