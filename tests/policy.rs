@@ -103,6 +103,9 @@ fn directory(drawn: &[Drawn]) -> Snapshot {
             let mut recipient = bare(number, one);
             if let Some(group) = &mut recipient.group {
                 group.set_members(one.members.iter().map(|member| id(member.index(drawn.len()))).collect());
+                if one.recipient_type == RecipientType::GroupMailbox {
+                    group.subscribers = group.members().to_vec();
+                }
             }
             if let Some(target) = one.forward.filter(|_| one.recipient_type.is_mailbox()) {
                 recipient.forwarding = Some(Box::new(Forwarding {

@@ -391,3 +391,20 @@ fn who_writes_to_a_group_itself_reaches_its_members_whatever_forwards_to_it_befo
         }
     }
 }
+
+#[test]
+fn who_writes_to_a_microsoft_365_group_itself_reaches_its_guests_whatever_forwards_to_it_before() {
+    let team = "[[recipient]]\ntype = \"GroupMailbox\"\naddress = \"team@contoso.example\"\n\
+        members = [\"contact@contoso.example\"]\nsubscribers = [\"contact@contoso.example\"]";
+    let ground = changed(&organisation(PLACES), team);
+    let snapshot = forwarding_to(&ground, "forward_to = \"team@contoso.example\"\nkeep_copy = true");
+    let ends_of = |to: &[&str]| ends(&snapshot, id_of_kept(&snapshot), "kept@contoso.example", to);
+    for to in [["info@contoso.example", "team@contoso.example"], ["team@contoso.example", "info@contoso.example"]] {
+        let found = ends_of(&to);
+        let leaves = found.iter().filter(|end| end.starts_with("contact@fabrikam.example from")).count();
+        assert_eq!((leaves, found.len()), (1, 3), "{found:?}");
+    }
+    // What a mailbox forwards to it stays with its members.
+    let forwarded = ends_of(&["info@contoso.example"]);
+    assert!(!forwarded.iter().any(|end| end.starts_with("contact@fabrikam.example from")), "{forwarded:?}");
+}

@@ -96,7 +96,11 @@ impl<T: Trail> Expansion<'_, T> {
     pub(super) fn be_direct(&mut self, branch: &mut Branch) {
         let (id, is_group) = match branch.resolution {
             Resolution::Group(id) => (id, true),
-            Resolution::Mailbox(id) | Resolution::Outside { owner: id, .. } => (id, false),
+            // A Microsoft 365 group passes on what comes into its mailbox.
+            Resolution::Mailbox(id) => {
+                (id, self.snapshot.recipient(id).is_some_and(|found| found.recipient_type.is_group()))
+            }
+            Resolution::Outside { owner: id, .. } => (id, false),
             Resolution::PostmasterMailbox
             | Resolution::InternalRelay(_)
             | Resolution::Rewritten(_)
