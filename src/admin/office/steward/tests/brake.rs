@@ -150,3 +150,24 @@ fn a_period_that_somebody_made_shorter_deletes_nothing_that_was_not_due() {
     scene.days(1);
     assert_eq!(scene.keeper.purged.lock().unwrap().len(), 21);
 }
+
+#[test]
+fn on_premises_who_removes_a_mailbox_deletes_its_account_and_in_the_cloud_the_user_stays() {
+    for (profile, deleted) in [(Profile::ExchangeServer, true), (Profile::ExchangeOnline, false)] {
+        let scene = Scene::new();
+        scene.office.settings.reload(&Settings::of(profile));
+        let id = scene.id("alice");
+        let remove = Request::RecipientRemove { identity: "alice".to_owned(), permanently: false };
+        assert!(matches!(scene.ask(remove), Response::Done { .. }));
+        let alice = Arc::clone(scene.watched.snapshot().recipient(id).unwrap());
+        assert_eq!((alice.state(), alice.is_user_deleted()), (State::SoftDeleted, deleted));
+        let identity = "alice".to_owned();
+        let back = if deleted {
+            Request::Life(LifeOrder::UserRestore { identity })
+        } else {
+            Request::RecipientRestore { identity }
+        };
+        assert!(matches!(scene.ask(back), Response::Done { .. }));
+        assert!(!scene.watched.snapshot().recipient(id).unwrap().is_user_deleted());
+    }
+}
