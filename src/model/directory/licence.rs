@@ -104,7 +104,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::directory::{Change, Objects, Organisation, RecipientId, RecipientType};
+    use crate::model::directory::{
+        AcceptedDomain, Change, DomainType, Objects, Organisation, RecipientId, RecipientType,
+    };
     use crate::model::mail::Timestamp;
 
     #[test]
@@ -123,14 +125,18 @@ mod tests {
         fn licences_are_counted_as_whoever_looks_at_everybody_counts_them(
             steps in prop::collection::vec((1_u64..6, prop::collection::vec(0_usize..4, 0..4), 0_u8..6), 1..40),
         ) {
-            let mut snapshot = Snapshot::default();
+            let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative);
+            let mut snapshot = Snapshot::default().apply(&[Change::PutDomain(domain.as_default())]).unwrap();
             for (id, labels, kind) in steps {
                 let deleted = kind == 1;
                 let change = if kind == 0 {
+                    if snapshot.recipient(RecipientId(id)).is_none() {
+                        continue;
+                    }
                     Change::RemoveRecipient(RecipientId(id))
                 } else {
-                    let address = format!("u{id}@fabrikam.example").parse().unwrap();
-                    let kind = RecipientType::MailUser;
+                    let address = format!("u{id}@contoso.example").parse().unwrap();
+                    let kind = RecipientType::UserMailbox;
                     let mut user = Recipient::new(RecipientId(id), kind, format!("u{id}"), address);
                     let account = user.account.as_deref_mut().unwrap();
                     account.licences = labels.iter().map(|place| LABELS[*place].into()).collect::<Vec<_>>().into();
@@ -139,7 +145,7 @@ mod tests {
                     }
                     Change::PutRecipient(Box::new(user))
                 };
-                snapshot = snapshot.apply(&[change]).unwrap_or(snapshot);
+                snapshot = snapshot.apply(&[change]).unwrap();
                 let objects = Objects {
                     recipients: snapshot.recipients().map(|found| Recipient::clone(found)).collect(),
                     ..Objects::default()
