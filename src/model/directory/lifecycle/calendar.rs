@@ -203,6 +203,12 @@ mod tests {
         assert_eq!(calendar.look(at(2), DAY), Look::Back(DAY * 3_999));
         assert_eq!(calendar.after(at(0), DAY * 30), Some(at(30)));
         assert_eq!(calendar.look(at(3), DAY), Look::AsUsual);
+        // The same of several jumps.
+        for ahead in [1_000, 2_000, 3_000] {
+            assert!(matches!(calendar.look(at(ahead), DAY), Look::Ahead(_)));
+        }
+        assert!(matches!(calendar.look(at(4), DAY), Look::Back(_)));
+        assert_eq!((calendar.gaps(), calendar.after(at(0), DAY * 30)), (&[][..], Some(at(30))));
     }
 
     #[test]
