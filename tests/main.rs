@@ -24,6 +24,7 @@ mod properties;
 mod queue;
 mod reports;
 mod shared_mailbox;
+mod sign_ins;
 mod simulation;
 mod srs;
 mod support;

@@ -23,7 +23,7 @@ use crate::store::directory::{DirectoryStore, OpenError, log_options};
 use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repair};
 use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
-use crate::store::sign_ins::LastUses;
+use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::world::disk::{Disk, RealDisk, runs_as_root};
 
 /// The program itself.
@@ -53,6 +53,7 @@ impl Premises for Program {
         let (at_rest, place, hostname) = (world.clone(), data.clone(), config.hostname.to_string());
         let home = hostname.clone();
         let mailboxes = Arc::new(MailboxesAtRest::new(move || mailboxes_at_rest(&at_rest, &place, &hostname)));
+        let lockouts = LockoutStore::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock));
         let last_uses = LastUses::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock));
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
@@ -66,7 +67,7 @@ impl Premises for Program {
                 Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), data.root()))
             },
             mailboxes,
-            sign_ins: Arc::new(SignInCounter { last_uses: Arc::new(last_uses) }),
+            sign_ins: Arc::new(SignInCounter { last_uses: Arc::new(last_uses), lockouts: Arc::new(lockouts) }),
             trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
             random: world.random,
@@ -219,7 +220,10 @@ pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: 
             Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), stores.data.root()))
         },
         mailboxes,
-        sign_ins: Arc::new(SignInCounter { last_uses: Arc::clone(&stores.last_uses) }),
+        sign_ins: Arc::new(SignInCounter {
+            last_uses: Arc::clone(&stores.last_uses),
+            lockouts: Arc::clone(&stores.lockouts),
+        }),
         trace: Arc::new(TraceCounter {
             disk: Arc::clone(&world.disk),
             directory: stores.data.trace(),

@@ -16,7 +16,7 @@ use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::mailbox::{
     Delivery, DeliveryName, Flags, Folder, MailboxFailure, MailboxName, MailboxStore, Message, Repeat,
 };
-use crate::store::sign_ins::LastUses;
+use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::tally::Tally;
 use crate::world::Clock;
 
@@ -31,6 +31,7 @@ pub(super) struct QuotaKeeper {
     pub(super) mailboxes: Arc<MailboxStore>,
     pub(super) tally: Arc<Tally>,
     pub(super) last_uses: Arc<LastUses>,
+    pub(super) lockouts: Arc<LockoutStore>,
     pub(super) directory: Arc<LiveDirectory>,
     pub(super) settings: Arc<LiveSettings>,
     pub(super) clock: Arc<dyn Clock>,
@@ -47,6 +48,7 @@ impl QuotaKeeper {
         self.mailboxes.tend();
         self.tally.tend();
         self.keep_last_uses(false);
+        self.lockouts.tend(false);
         self.sweep_answered();
         let (snapshot, now) = (self.directory.current(), self.clock.now());
         let mut notices = 0;
@@ -73,6 +75,7 @@ impl QuotaKeeper {
     /// Writes down what may wait and should not be lost: the last thing that a server does. Blocks.
     pub(super) fn close(&self) {
         self.keep_last_uses(true);
+        self.lockouts.tend(true);
     }
 
     fn keep_last_uses(&self, at_once: bool) {
@@ -183,6 +186,7 @@ mod tests {
             mailboxes: Arc::new(mailboxes),
             tally: Arc::new(Tally::unkept(Arc::<ManualClock>::clone(clock))),
             last_uses: Arc::new(LastUses::unkept(Arc::<ManualClock>::clone(clock))),
+            lockouts: Arc::new(LockoutStore::unkept(Arc::<ManualClock>::clone(clock))),
             directory: Arc::new(LiveDirectory::new(Arc::new(contoso()))),
             settings: Arc::default(),
             clock: Arc::<ManualClock>::clone(clock),

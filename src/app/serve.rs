@@ -153,6 +153,7 @@ impl Server {
             spool,
             authenticator: Arc::new(authenticator),
             last_uses: Arc::clone(&stores.last_uses),
+            lockouts: Arc::clone(&stores.lockouts),
             tls: Some(server_config(Arc::clone(&certificates))?),
         };
         let mut settings = ServerSettings::of(&config);
@@ -268,6 +269,7 @@ impl Server {
             mailboxes: Arc::clone(&self.stores.mailboxes),
             tally: Arc::clone(&self.stores.tally),
             last_uses: Arc::clone(&self.stores.last_uses),
+            lockouts: Arc::clone(&self.stores.lockouts),
             directory: self.stores.directory.live(),
             settings: Arc::clone(&self.stores.settings),
             clock: Arc::clone(&self.world.clock),

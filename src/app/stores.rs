@@ -19,7 +19,7 @@ use crate::store::journal::{JournalOptions, Recovery};
 use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
 use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Witness, Witnesses};
-use crate::store::sign_ins::LastUses;
+use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::tally::Tally;
 use crate::store::trace::{self, Trace, TraceOptions};
 use crate::world::disk::{Disk, RealDisk};
@@ -87,6 +87,8 @@ pub struct Stores {
     pub tally: Arc<Tally>,
     /// When devices were last used.
     pub last_uses: Arc<LastUses>,
+    /// Who failed to sign in.
+    pub lockouts: Arc<LockoutStore>,
     /// What was delivered.
     pub mailboxes: Arc<MailboxStore>,
     /// Whom mailboxes have answered by themselves.
@@ -140,6 +142,7 @@ impl Stores {
         let hostname = config.hostname.to_string();
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
         let last_uses = Arc::new(LastUses::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock)));
+        let lockouts = LockoutStore::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock));
         let answered = AnsweredSenders::open(Arc::clone(&world.disk), &data.replies())?;
         mailboxes.keep_free(config.queue.free_bytes_min / 2);
         Ok(Self {
@@ -149,6 +152,7 @@ impl Stores {
             trace,
             tally,
             last_uses,
+            lockouts: Arc::new(lockouts),
             mailboxes: Arc::new(mailboxes),
             answered: Arc::new(answered),
             settings: Arc::new(LiveSettings::new(settings)),

@@ -134,6 +134,8 @@ pub struct Limits {
     pub data_timeout: Duration,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
+    /// Refused recipients of one session of a stranger, each answered late; with the last the session ends.
+    pub refused_recipients_max: usize,
 }
 
 /// When undelivered mail is tried again and given up.

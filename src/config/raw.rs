@@ -95,6 +95,14 @@ pub(super) struct RawLimits {
     pub(super) recipients_per_day: Option<Spanned<u64>>,
     pub(super) received_per_hour: Option<Spanned<u64>>,
     pub(super) received_from_one_per_hour: Option<Spanned<u64>>,
+    pub(super) lockout_failures: Option<Spanned<u64>>,
+    pub(super) lockout_source_failures: Option<Spanned<u64>>,
+    pub(super) lockout_window_seconds: Option<Spanned<u64>>,
+    pub(super) lockout_seconds: Option<Spanned<u64>>,
+    pub(super) lockout_seconds_max: Option<Spanned<u64>>,
+    pub(super) lockout_delay_seconds: Option<Spanned<u64>>,
+    pub(super) lockout_exempt: Vec<Spanned<String>>,
+    pub(super) refused_recipients_max: Option<Spanned<u64>>,
 }
 
 /// What a mailbox may hold that has no values of its own.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::directory::lifecycle::life::Periods;
+use crate::model::policy::lockout::Rules;
 use crate::model::policy::settings::Wording;
 use proptest::prelude::*;
 
@@ -85,6 +86,14 @@ certificate = ["a.pem", "/b.pem"]
 key = ["a.key", "/b.key"]
 
 [limits]
+lockout_failures = 3
+lockout_source_failures = 0
+lockout_window_seconds = 60
+lockout_seconds = 10
+lockout_seconds_max = 40
+lockout_delay_seconds = 2
+lockout_exempt = ["192.0.2.0/24"]
+refused_recipients_max = 7
 sessions_max = 100
 sessions_per_address_max = 5
 command_timeout_seconds = 10
@@ -216,6 +225,10 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.queue.retry_delays, [1, 2].map(Duration::from_secs));
     assert_eq!((config.queue.expiry.as_secs(), config.queue.delay_notice.as_secs()), (100, 50));
     assert_eq!((config.queue.free_bytes_min, config.queue.free_files_min), (2_000_000, 20));
+    let Rules { failures, source_failures, window, first, longest, delay, exempt } = config.settings.lockout.clone();
+    assert_eq!((failures, source_failures, exempt.len()), (Some(3), None, 1));
+    assert_eq!([window, first, longest, delay].map(|own| own.as_secs()), [60, 10, 40, 2]);
+    assert_eq!(config.limits.refused_recipients_max, 7);
     let Patience { connect, greeting, command, tls, data_start, data_block, data_end } = config.timeouts;
     let timeouts = [connect, greeting, command, tls, data_start, data_block, data_end];
     assert_eq!(timeouts, [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs));

@@ -63,6 +63,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let tokens = judge.tokens(raw.token);
     let routes = judge.routes(raw.relay, raw.route, &tokens);
     let profile = Settings::of(raw.profile);
+    let lockout = judge.lockout(&mut raw.limits);
     let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
     let config = Config {
         hostname: judge.hostname(raw.hostname),
@@ -71,6 +72,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         known_sources: judge.networks(&raw.policy.known_sources),
         settings: Settings {
             periods: judge.periods(raw.lifecycle),
+            lockout,
             ..judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes)
         },
         emulate: raw.emulate,
@@ -174,6 +176,7 @@ impl Judge<'_> {
             limits,
             too_soon,
             quota: self.quota(own.quota, quota),
+            lockout: own.lockout,
             periods: own.periods,
             srs_keys: own.srs_keys,
             routes: routes.map(|way| way.to_string().into()),

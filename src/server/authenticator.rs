@@ -37,6 +37,15 @@ const WAITING_PER_CORE_MAX: usize = 100;
 
 type Digest = [u8; 32];
 
+/// Whether a password that was right lately needs no work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It needs none.
+    Asked,
+    /// It is checked anew: whatever comes of it, the answer will be that of a wrong one.
+    Ignored,
+}
+
 /// Checks passwords for all sessions.
 pub struct Authenticator {
     clock: Arc<dyn Clock>,
@@ -74,7 +83,7 @@ impl Authenticator {
 
     /// Judges `credentials`, shown from `peer`, by the directory of this moment. Whether the account, or the device,
     /// may sign in is for policy to say.
-    pub async fn check(&self, snapshot: &Snapshot, credentials: Credentials, peer: IpAddr) -> Verdict {
+    pub async fn check(&self, snapshot: &Snapshot, credentials: Credentials, peer: IpAddr, memory: Memory) -> Verdict {
         let Credentials { login, password } = credentials;
         if password.len() > PASSWORD_BYTES_MAX {
             return Verdict::Judged(Evidence::Wrong);
@@ -87,7 +96,7 @@ impl Authenticator {
         // the difference would tell it from the wrong ones.
         let is_open = account.is_some_and(|account| checked.may_be_remembered(account));
         let digest = stored.as_ref().filter(|_| is_open).and_then(|stored| self.digest(stored, checked.text));
-        if digest.is_some_and(|digest| self.remembers(&digest)) {
+        if memory == Memory::Asked && digest.is_some_and(|digest| self.remembers(&digest)) {
             return Verdict::Judged(Evidence::Right(proof));
         }
         let shown = Zeroizing::new(checked.text.to_owned());
@@ -99,6 +108,13 @@ impl Authenticator {
             self.remember(digest);
         }
         Verdict::Judged(Evidence::Right(proof))
+    }
+
+    /// A number that stands for a password, the same for the same one until the server ends; it reveals nothing.
+    pub fn number_of(&self, credentials: &Credentials) -> u64 {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else { return 0 };
+        mac.update(credentials.password.as_bytes());
+        mac.finalize().into_bytes().first_chunk().map_or(0, |octets| u64::from_le_bytes(*octets))
     }
 
     /// `None` when it could not be judged now.
@@ -202,7 +218,8 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientType};
+    use crate::model::directory::device::Verifier;
+    use crate::model::directory::{AcceptedDomain, Change, Device, DomainType, Recipient, RecipientType, Selector};
     use crate::model::mail::{Address, Domain, Timestamp};
     use crate::model::policy::Proof;
     use crate::world::{ManualClock, SeededRandom};
@@ -239,7 +256,7 @@ mod tests {
 
         async fn check(&self, login: &str, password: &str) -> Verdict {
             let credentials = Credentials { login: login.to_owned(), password: Zeroizing::new(password.to_owned()) };
-            self.authenticator.check(&self.snapshot, credentials, [192, 0, 2, 7].into()).await
+            self.authenticator.check(&self.snapshot, credentials, [192, 0, 2, 7].into(), Memory::Asked).await
         }
 
         /// How many verifications a check took.
@@ -296,6 +313,47 @@ mod tests {
         for password in ["correct horse", "correct horse", "wrong", "wrong"] {
             assert_eq!(scene.work("alice", password).await, 1, "{password}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_secret_of_a_device_costs_one_verification_and_is_forgotten_with_its_revocation() {
+        let mut scene = Scene::new();
+        let typed = "k7mq-x2rt-abcd-efgh-jkmn-pqrs";
+        let secret = Secret::read(typed).unwrap();
+        let mut alice = Recipient::clone(scene.snapshot.find_by_name("alice").unwrap());
+        let account = alice.account.as_mut().unwrap();
+        for number in 0..20 {
+            let mut device = Device::new(format!("device-{number}"), Timestamp::EPOCH);
+            let selector = Selector::parse(&format!("x{number:03}")).unwrap();
+            let hash = password::hash("of another", &SeededRandom::new(4)).unwrap();
+            device.verifier = Some(Verifier { selector, hash });
+            account.devices.push(device);
+        }
+        let hash = password::hash(secret.text(), &SeededRandom::new(5)).unwrap();
+        let mut device = Device::new("scanner-2", Timestamp::EPOCH);
+        device.verifier = Some(Verifier { selector: secret.selector(), hash });
+        account.devices.push(device);
+        scene.snapshot = scene.snapshot.apply(&[Change::PutRecipient(Box::new(alice.clone()))]).unwrap();
+        for wrong in ["k7mq-x2rt-abcd-efgh-jkmn-pqrt", "x001-x2rt-abcd-efgh-jkmn-pqrs", "abcd-x2rt-abcd-efgh-jkmn-pqrs"]
+        {
+            assert_eq!((scene.work("alice", wrong).await, scene.check("alice", wrong).await), (1, WRONG), "{wrong}");
+        }
+        assert_eq!(scene.work("nobody", typed).await, 1);
+        assert_eq!(scene.work("alice", typed).await, 1);
+        assert_eq!(scene.work("alice", typed).await, 0, "remembered");
+        assert_eq!(scene.work("alice", &typed.to_uppercase()).await, 0, "however it is typed");
+        let Verdict::Judged(Evidence::Right(Proof::AppPassword(shown))) = scene.check("alice", typed).await else {
+            panic!("it is right")
+        };
+        assert_eq!((shown.selector, shown.peer.to_string()), (secret.selector(), "192.0.2.7".to_owned()));
+        // From the wrong network, or expired, it takes the same work each time: policy refuses it like a wrong one.
+        let account = alice.account.as_mut().unwrap();
+        account.devices[20].networks = vec!["10.0.0.0/8".parse().unwrap()];
+        scene.snapshot = scene.snapshot.apply(&[Change::PutRecipient(Box::new(alice.clone()))]).unwrap();
+        assert_eq!((scene.work("alice", typed).await, scene.work("alice", typed).await), (1, 1));
+        alice.account.as_mut().unwrap().devices.pop();
+        scene.snapshot = scene.snapshot.apply(&[Change::PutRecipient(Box::new(alice))]).unwrap();
+        assert_eq!((scene.work("alice", typed).await, scene.check("alice", typed).await), (1, WRONG));
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ use crate::config::{ListenerConfig, ListenerRole, ListenerTls};
 use crate::model::mail::Timestamp;
 use crate::model::smtp::{Action, Credentials, Input, Role, Session, SessionOptions, TlsState, Verdict, Waiting};
 use crate::world::Clock;
+use signing_in::Gate;
 
 /// The read buffer of a session that is idle, and of one that sends as fast as it can. Under TLS a record is no larger.
 const IDLE_BUFFER_BYTES: usize = 2 * 1024;
@@ -268,13 +269,21 @@ impl<A: Acceptor> Connection<A> {
     }
 
     async fn check(&mut self, credentials: Credentials) {
-        let (authenticator, snapshot) = (Arc::clone(&self.services.authenticator), self.services.directory.current());
-        let login = credentials.login.clone();
-        let judged = timeout(self.patience(), authenticator.check(&snapshot, credentials, self.peer)).await;
-        let verdict = judged.unwrap_or(Verdict::TemporaryFailure);
-        let device = signing_in::device_used(&snapshot, &self.settings.policy.current(), &login, verdict);
-        if let Some((account, device)) = device {
-            self.services.last_uses.note(account, device, self.peer);
+        let (services, snapshot) = (Arc::clone(&self.services), self.services.directory.current());
+        let gate = Gate {
+            authenticator: &services.authenticator,
+            lockouts: &services.lockouts,
+            last_uses: &services.last_uses,
+        };
+        let settings = self.settings.policy.current();
+        let judged = timeout(self.patience(), gate.check(&snapshot, &settings, credentials, self.peer)).await;
+        let (verdict, delay) = judged.unwrap_or((Verdict::TemporaryFailure, Duration::ZERO));
+        if !delay.is_zero() {
+            // Nobody works meanwhile; a server that stops does not wait for guessers.
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = self.stop.asked() => {}
+            }
         }
         self.tell(Input::CredentialsJudged(verdict));
     }

@@ -31,7 +31,7 @@ use crate::config::{Config, Emulate};
 use crate::model::mail::Network;
 use crate::model::smtp;
 use crate::store::live::{LiveDirectory, LiveSettings};
-use crate::store::sign_ins::LastUses;
+use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::spool::SpoolDirectory;
 use crate::world::{Clock, Random};
 use body::Bodies;
@@ -72,6 +72,7 @@ impl ServerSettings {
             session: smtp::Limits {
                 command_timeout: limits.command_timeout,
                 data_timeout: limits.data_timeout,
+                refused_recipients_max: u32::try_from(limits.refused_recipients_max).unwrap_or(u32::MAX),
                 ..smtp::Limits::default()
             },
             sessions_max: limits.sessions_max,
@@ -96,6 +97,8 @@ pub struct Services<A: Acceptor> {
     pub authenticator: Arc<Authenticator>,
     /// When devices were last used.
     pub last_uses: Arc<LastUses>,
+    /// Who failed to sign in.
+    pub lockouts: Arc<LockoutStore>,
     /// How we speak TLS; `None` when there is no certificate, then STARTTLS is not offered.
     pub tls: Option<Arc<ServerConfig>>,
     /// What new sessions go by.
@@ -108,10 +111,22 @@ pub struct Services<A: Acceptor> {
 impl<A: Acceptor> Services<A> {
     /// Everything sessions share, with nobody in yet.
     pub fn new(parts: ServiceParts<A>, settings: ServerSettings) -> Self {
-        let ServiceParts { clock, random, directory, acceptor, spool, authenticator, last_uses, tls } = parts;
+        let ServiceParts { clock, random, directory, acceptor, spool, authenticator, last_uses, lockouts, tls } = parts;
         let (settings, admission) = (ArcSwap::from_pointee(settings), Arc::new(Admission::default()));
         let bodies = Bodies::new(spool);
-        Self { clock, random, directory, acceptor, authenticator, last_uses, tls, settings, admission, bodies }
+        Self {
+            clock,
+            random,
+            directory,
+            acceptor,
+            authenticator,
+            last_uses,
+            lockouts,
+            tls,
+            settings,
+            admission,
+            bodies,
+        }
     }
 }
 
@@ -138,6 +153,8 @@ pub struct ServiceParts<A: Acceptor> {
     pub authenticator: Arc<Authenticator>,
     /// When devices were last used.
     pub last_uses: Arc<LastUses>,
+    /// Who failed to sign in.
+    pub lockouts: Arc<LockoutStore>,
     /// How we speak TLS.
     pub tls: Option<Arc<ServerConfig>>,
 }

@@ -17,7 +17,7 @@ use franking::server::{
     Acceptor, Authenticator, Drained, Listener, ServerSettings, ServiceParts, Services, StopHandle, serve,
 };
 use franking::store::live::LiveDirectory;
-use franking::store::sign_ins::LastUses;
+use franking::store::sign_ins::{LastUses, LockoutStore};
 use franking::store::spool::{SpoolDirectory, SpoolLimits, SpooledBody};
 use franking::world::disk::RealDisk;
 use franking::world::tls::{CertificateStore, ensure_development_certificates, server_config};
@@ -127,6 +127,7 @@ impl Rig {
             spool: spool.unwrap(),
             authenticator: Arc::new(Authenticator::new(clock.clone(), &*random, 2)),
             last_uses: Arc::new(LastUses::unkept(clock.clone())),
+            lockouts: Arc::new(LockoutStore::unkept(clock.clone())),
             tls: Some(server_config(Arc::clone(&certificates)).unwrap()),
             clock,
             random,

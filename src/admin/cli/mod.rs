@@ -15,6 +15,7 @@ mod group;
 mod hold;
 mod licence;
 mod limits;
+mod lockout;
 mod mailbox;
 mod maintenance;
 mod membership;
@@ -116,6 +117,9 @@ pub enum Command {
     /// Secrets of scanners and old applications, which submit for an account without knowing its password
     #[command(subcommand)]
     Device(device::DeviceCommand),
+    /// Who is locked out after too many failures to sign in
+    #[command(subcommand)]
+    Lockout(lockout::LockoutCommand),
     /// Licences, by which user mailboxes live
     #[command(subcommand, visible_alias = "license")]
     Licence(licence::LicenceCommand),

@@ -66,6 +66,7 @@ pub(super) fn response(response: &Response) -> String {
             summaries(&mut page, members);
         }
         Response::Devices { devices } => devices::list(&mut page, devices),
+        Response::Lockouts { lockouts } => devices::lockouts(&mut page, lockouts),
         Response::Limits(view) => mailbox::limits(&mut page, view),
         Response::Mailboxes { mailboxes } => mailbox::list(&mut page, mailboxes),
         Response::Recounted { counted, mailboxes } => {

@@ -23,6 +23,7 @@ mod licences;
 mod life;
 mod limits;
 mod lives;
+mod lockouts;
 mod mailboxes;
 mod moderation;
 mod orders;
@@ -52,6 +53,7 @@ pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use keys::{FormerKey, KeyDesk, NoKeys, Rotation, SrsKeysView};
 pub use limits::{LimitsView, Measure, Used};
+pub use lockouts::{LockoutOrder, LockoutView};
 pub use mailboxes::{ArchiveView, EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
 pub use orders::{
@@ -171,7 +173,7 @@ fn respond(
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
         Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
-        asked @ (Request::Device(_) | Request::ExplainSignIn(_)) => about_sign_ins(office, actor, asked),
+        asked @ (Request::Device(_) | Request::Lockout(_) | Request::ExplainSignIn(_)) => sign_in(office, actor, asked),
         Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
         Request::Life(order) => lives::obey(office, actor, order),
         Request::LifeQuestion(question) => outlook::answer(office, &question),
@@ -239,9 +241,11 @@ fn moderated(office: &Office, actor: Actor<'_>, request: Request) -> Result<Resp
     }
 }
 
-fn about_sign_ins(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
+fn sign_in(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
     match request {
         Request::Device(order) => devices::obey(office, actor, order),
+        Request::Lockout(LockoutOrder::List { all }) => Ok(lockouts::list(office, all)),
+        Request::Lockout(LockoutOrder::Clear { whom }) => lockouts::clear(office, actor, &whom),
         Request::ExplainSignIn(query) => Ok(signed_in(office, &query)),
         _ => Err(Failure::refused("That is no question about signing in.")),
     }

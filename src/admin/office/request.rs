@@ -9,6 +9,7 @@ use super::contents::ContentsOrder;
 use super::devices::DeviceOrder;
 use super::edit::RecipientEdit;
 use super::keys::Rotation;
+use super::lockouts::LockoutOrder;
 use super::orders::{LifeOrder, LifeQuestion};
 use super::queue::QueueOrder;
 use super::trace::TraceQuery;
@@ -107,6 +108,8 @@ pub enum Request {
     },
     /// Makes, binds, renews, revokes or lists secrets of devices.
     Device(DeviceOrder),
+    /// Lists who is locked out, or forgets failures to sign in.
+    Lockout(LockoutOrder),
     /// Assigns or removes a licence.
     Licence {
         /// Whose.
@@ -343,6 +346,7 @@ impl Request {
                 | Self::RecipientShow { .. }
                 | Self::RecipientList(_)
                 | Self::Device(DeviceOrder::List(_))
+                | Self::Lockout(LockoutOrder::List { .. })
                 | Self::LifeQuestion(_)
                 | Self::PermissionList { .. }
                 | Self::DomainList

@@ -8,6 +8,7 @@ use super::devices::DeviceView;
 use super::failure::Failure;
 use super::keys::SrsKeysView;
 use super::limits::LimitsView;
+use super::lockouts::LockoutView;
 use super::mailboxes::MailboxView;
 use super::moderation::ModerationView;
 use super::orders::{DoubtView, HoldView, LifeView, PlanView};
@@ -99,6 +100,11 @@ pub enum Response {
     Devices {
         /// They.
         devices: Vec<DeviceView>,
+    },
+    /// Who failed to sign in, those that are locked out first.
+    Lockouts {
+        /// They.
+        lockouts: Vec<LockoutView>,
     },
     /// What a recipient may do and has done.
     Limits(LimitsView),

@@ -3,8 +3,12 @@
 use super::{COUNT_MAX, HOUR_SECONDS, Judge};
 use crate::config::Limits;
 use crate::config::raw::RawLimits;
+use crate::model::policy::lockout::Rules;
 use crate::model::policy::{AccountLimits, TooSoon};
 use toml::Spanned;
+
+/// Longer locks are for administrators: franking account block.
+const DAY_SECONDS: u64 = 24 * HOUR_SECONDS;
 
 impl Judge<'_> {
     /// Bounds on clients, and those of accounts without bounds of their own; zero is without.
@@ -20,6 +24,7 @@ impl Judge<'_> {
             command_timeout: self.seconds(raw.command_timeout_seconds, 300, 1..=HOUR_SECONDS),
             data_timeout: self.seconds(raw.data_timeout_seconds, 600, 1..=HOUR_SECONDS),
             handshake_timeout: self.seconds(raw.handshake_timeout_seconds, 30, 1..=HOUR_SECONDS),
+            refused_recipients_max: self.count(raw.refused_recipients_max, 100, 1..=COUNT_MAX),
         };
         let (own, too_soon) = usual;
         let accounts = AccountLimits {
@@ -30,6 +35,27 @@ impl Judge<'_> {
             received_from_one_per_hour: self.bound(raw.received_from_one_per_hour, own.received_from_one_per_hour),
         };
         (limits, (accounts, raw.too_soon.unwrap_or(too_soon)))
+    }
+
+    /// When failures to sign in lock out; a bound of zero is none.
+    pub(super) fn lockout(&mut self, raw: &mut RawLimits) -> Rules {
+        let own = Rules::USUAL;
+        let first = self.seconds(raw.lockout_seconds.take(), own.first.as_secs(), 1..=DAY_SECONDS);
+        let longest = raw.lockout_seconds_max.take();
+        let span = longest.as_ref().map_or(0..0, Spanned::span);
+        let longest = self.seconds(longest, own.longest.as_secs().max(first.as_secs()), 1..=DAY_SECONDS);
+        if longest < first {
+            self.refuse(&span, "the longest lock is shorter than the first", "raise it, or lower lockout_seconds");
+        }
+        Rules {
+            failures: self.bound(raw.lockout_failures.take(), own.failures),
+            source_failures: self.bound(raw.lockout_source_failures.take(), own.source_failures),
+            window: self.seconds(raw.lockout_window_seconds.take(), own.window.as_secs(), 1..=DAY_SECONDS),
+            first,
+            longest,
+            delay: self.seconds(raw.lockout_delay_seconds.take(), own.delay.as_secs(), 0..=30),
+            exempt: self.networks(&core::mem::take(&mut raw.lockout_exempt)),
+        }
     }
 
     fn bound(&mut self, value: Option<Spanned<u64>>, usual: Option<u32>) -> Option<u32> {

@@ -38,6 +38,17 @@ const PRIVATE: [(IpAddr, u8); 8] = [
 ];
 
 impl Network {
+    /// What counts as one client: an IPv4 address, or the IPv6 network of 64 bits that whoever has an address has.
+    pub fn of_client(peer: IpAddr) -> Self {
+        match peer.to_canonical() {
+            address @ IpAddr::V4(_) => Self { address, prefix: 32 },
+            IpAddr::V6(address) => {
+                let network = masked(address.to_bits(), 128, 64);
+                Self { address: IpAddr::V6(Ipv6Addr::from_bits(network)), prefix: 64 }
+            }
+        }
+    }
+
     /// Its first address.
     pub const fn address(&self) -> IpAddr {
         self.address
@@ -130,6 +141,17 @@ mod tests {
         assert!(network("0.0.0.0/0").contains("203.0.113.9".parse().unwrap()));
         assert!(network("fd00::/8").contains("fdff::1".parse().unwrap()));
         assert_eq!(network("10.1.2.3").to_string(), "10.1.2.3/32");
+    }
+
+    #[test]
+    fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
+        for (peer, client) in [
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ] {
+            assert_eq!(Network::of_client(peer.parse().unwrap()).to_string(), client);
+        }
     }
 
     #[test]

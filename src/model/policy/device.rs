@@ -17,7 +17,7 @@ use core::net::IpAddr;
 
 use super::refusal::Refusal;
 use super::resolve::Resolution;
-use super::sign_in::{Proof, SignedIn};
+use super::sign_in::{Evidence, Proof, SignedIn};
 use super::trail::Trail;
 use crate::model::directory::device::Secret;
 use crate::model::directory::{Account, Device, DeviceRecipient, DomainType, PasswordHash, Selector, Snapshot};
@@ -83,6 +83,16 @@ impl<'a> Checked<'a> {
         };
         usable && account.enabled && !account.sign_in_blocked
     }
+}
+
+/// Whether what was shown passes every lock: the right secret of a device, from a network that it is bound to. It
+/// cannot be guessed, and neighbours who fail in that network must not keep it out.
+pub fn passes_locks(account: Option<&Account>, evidence: Evidence) -> bool {
+    let Evidence::Right(Proof::AppPassword(shown)) = evidence else {
+        return false;
+    };
+    let device = account.and_then(|account| account.device(shown.selector));
+    device.is_some_and(|device| !device.networks.is_empty() && device.admits(shown.peer))
 }
 
 /// Judges whether a credential may be used from there and then.

@@ -13,6 +13,7 @@ pub mod envelope;
 pub mod expand;
 pub mod forwarding;
 pub mod limits;
+pub mod lockout;
 pub mod moderation;
 pub mod posting;
 pub mod quota;

@@ -5,6 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{AccountLimits, TooSoon};
+use super::lockout;
 use super::quota::{self, Thresholds};
 use super::routes::RouteTable;
 use crate::model::directory::Licensing;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub too_soon: TooSoon,
     /// What a mailbox may hold that has no values of its own; `None` leaves it to its licence.
     pub quota: Option<Thresholds>,
+    /// When failures to sign in lock out.
+    pub lockout: lockout::Rules,
     /// How long what was taken away is kept (spec section 7.3).
     pub periods: Periods,
     /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
@@ -148,6 +151,7 @@ impl Settings {
             too_soon: if cloud { TooSoon::Delay } else { TooSoon::Refuse },
             // Spec section 2.4: licences in the cloud, the defaults of the database on premises.
             quota: if cloud { None } else { Some(quota::DATABASE) },
+            lockout: lockout::Rules::USUAL,
             periods: Periods::USUAL,
             srs_keys: Vec::new(),
             routes: RouteTable::new(),

@@ -126,7 +126,9 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::directory::{AddressBookProperty, Recipient, RecipientId, RecipientType};
+    use crate::model::directory::{
+        AddressBookProperty, Device, DeviceRecipient, Recipient, RecipientId, RecipientType,
+    };
 
     /// What every record of a recipient has held from the first version on.
     const FROM_THE_FIRST: [&str; 4] = ["id", "type", "name", "addresses"];
@@ -172,6 +174,26 @@ mod tests {
             let mut older = whole.clone();
             older["group"].as_object_mut().unwrap().remove(key);
             read(&older).unwrap_or_else(|error| panic!("without group.{key}: {error}"));
+        }
+    }
+
+    #[test]
+    fn accounts_from_before_there_were_devices_are_read_and_devices_as_they_were_written() {
+        let address = "alice@contoso.example".parse().unwrap();
+        let mut alice = Recipient::new(RecipientId(3), RecipientType::UserMailbox, "alice", address);
+        let older = serde_json::to_value(&alice).unwrap();
+        assert!(older["account"].get("devices").is_none(), "{older}");
+        assert_eq!(read(&older).unwrap().changes, [Change::PutRecipient(Box::new(alice.clone()))]);
+        let mut device = Device::new("scanner-2", Timestamp::EPOCH);
+        device.networks = vec!["192.168.10.0/24".parse().unwrap()];
+        device.recipients = vec![DeviceRecipient::Inside];
+        alice.account.as_mut().unwrap().devices.push(device);
+        let whole = serde_json::to_value(&alice).unwrap();
+        assert_eq!(read(&whole).unwrap().changes, [Change::PutRecipient(Box::new(alice))]);
+        for key in ["networks", "recipients"] {
+            let mut older = whole.clone();
+            older["account"]["devices"][0].as_object_mut().unwrap().remove(key);
+            read(&older).unwrap_or_else(|error| panic!("without {key}: {error}"));
         }
     }
 

@@ -2,5 +2,7 @@
 
 mod kept;
 mod last_use;
+mod lockouts;
 
 pub use last_use::{LastUse, LastUses};
+pub use lockouts::LockoutStore;

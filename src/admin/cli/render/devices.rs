@@ -1,8 +1,8 @@
-//! Devices as text.
+//! Devices and lockouts as text.
 
 use super::Page;
 use crate::admin::cli::output::table;
-use crate::admin::office::DeviceView;
+use crate::admin::office::{DeviceView, LockoutView};
 
 /// One device in full, several as a table.
 pub(super) fn list(page: &mut Page, devices: &[DeviceView]) {
@@ -37,4 +37,24 @@ fn one(page: &mut Page, own: &DeviceView) {
     page.line(&format!("recipients: {}", or(&own.recipients, "as its account")));
     let from = own.last_used_from.as_deref().map(|from| format!(" from {from}")).unwrap_or_default();
     page.line(&format!("last used: {}{from}", own.last_used.as_deref().unwrap_or("never")));
+}
+
+/// Who is locked out.
+pub(super) fn lockouts(page: &mut Page, lockouts: &[LockoutView]) {
+    if lockouts.is_empty() {
+        return page.line("Nobody is locked out.");
+    }
+    let row = |own: &LockoutView| {
+        let or = |text: &Option<String>, usual: &str| text.clone().unwrap_or_else(|| usual.to_owned());
+        vec![
+            own.scope.clone(),
+            or(&own.account, ""),
+            or(&own.source, ""),
+            own.failures.to_string(),
+            own.last_failure.clone(),
+            or(&own.locked_until, "not locked"),
+        ]
+    };
+    let rows: Vec<Vec<String>> = lockouts.iter().map(row).collect();
+    page.block(&table(&["SCOPE", "ACCOUNT", "SOURCE", "FAILURES", "LAST FAILURE", "LOCKED UNTIL"], &rows));
 }
