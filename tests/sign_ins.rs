@@ -57,7 +57,7 @@ fn a_device_is_made_killed_upon_used_and_revoked() {
     // Who it was: in the list, in the log, in the trace; the secret and its hash nowhere.
     assert_eq!(device(&site)["last_used_from"], "127.0.0.1");
     let named = |message: &str| {
-        let is_it = |line: &&Value| line["fields"]["message"] == message && line["fields"]["device"] == "scanner-2";
+        let is_it = |line: &&Value| line["message"] == message && line["device"] == "scanner-2";
         server.log().iter().filter(is_it).count()
     };
     assert_eq!((named("credentials checked"), named("message accepted")), (1, 1));
@@ -105,7 +105,7 @@ fn a_lock_outlasts_a_restart_and_keeps_out_neither_others_nor_a_pinned_device() 
     let entry = &listed["lockouts"][0];
     assert_eq!((&entry["account"], &entry["source"]), (&ALICE.into(), &"127.0.0.1/32".into()), "{listed}");
     assert!(entry["locked_until"].is_string(), "{listed}");
-    let why = |line: &Value| line["fields"]["why"].as_str().is_some_and(|why| why.contains("locked out"));
+    let why = |line: &Value| line["why"].as_str().is_some_and(|why| why.contains("locked out"));
     assert!(server.log().iter().any(why));
     assert!(site.franking(&["lockout", "clear", "alice"]).0);
     sign_in(&site, ALICE, "demo-alice").unwrap();

@@ -64,7 +64,10 @@ impl Gate<'_> {
         let mut trail: Vec<Rule> = Vec::new();
         match sign_in(snapshot, settings, ending.login, ending.evidence, &mut trail) {
             Ok(signed_in) => {
-                self.lockouts.succeeded(attempt);
+                // The secret of a device says nothing of who guesses at the password beside it.
+                if signed_in.selector().is_none() {
+                    self.lockouts.succeeded(attempt);
+                }
                 let device = device_of(snapshot, &signed_in).map(|device| &*device.name);
                 if let Some(device) = device {
                     self.last_uses.note(signed_in.account(), device, ending.peer);

@@ -128,6 +128,7 @@ async fn a_device_in_its_network_is_kept_out_by_nobodys_guesses() {
         }
     }
     assert!(scene.asked("pinned", SECRET, PEER).await.0);
+    assert!(!scene.asked("pinned", "right", PEER).await.0, "the lock stays for the password");
     assert!(!scene.asked("free", SECRET, PEER).await.0, "bound to no network, it is locked like a password");
     assert!(scene.asked("free", SECRET, "192.168.10.8").await.0);
     let used = scene.last_uses.last(scene.snapshot.find_by_name("pinned").unwrap().id, "pinned").unwrap();
