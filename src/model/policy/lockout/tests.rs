@@ -1,3 +1,5 @@
+//! Locks and delays, by hand and over histories that chance draws.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Failures that nobody can tell apart by work or delay, and locks that keep out no more than they should.
+
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
