@@ -72,11 +72,6 @@ impl Site {
         ([127, 0, 0, 1], self.ports[1]).into()
     }
 
-    /// Where accounts may sign in without TLS.
-    pub(crate) fn plain(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.plain).into()
-    }
-
     /// Where other servers deliver.
     pub(crate) fn inbound(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.ports[0]).into()
