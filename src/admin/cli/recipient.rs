@@ -87,7 +87,10 @@ Examples:
     List(ListArgs),
     /// Remove a recipient; a mailbox is kept for 30 days
     #[command(after_help = "\
-Exchange: Remove-Mailbox, Remove-MailUser, Remove-MailContact, Remove-DistributionGroup
+To delete the user with its mailbox: franking user remove
+
+Exchange: Remove-Mailbox, with --permanently Remove-Mailbox -PermanentlyDelete; Remove-MailUser, Remove-MailContact, \
+Remove-DistributionGroup
 
 Examples:
   franking recipient remove dora@contoso.example
@@ -95,6 +98,8 @@ Examples:
     Remove(RemoveArgs),
     /// Bring a removed mailbox back
     #[command(after_help = "\
+For a mailbox that was removed alone; one whose user was deleted comes back with: franking user restore
+
 Exchange: Undo-SoftDeletedMailbox
 
 Examples:

@@ -98,6 +98,14 @@ pub(super) fn follow(recipient: &mut Recipient, around: Surroundings<'_>, notes:
     *recipient = advanced.recipient;
 }
 
+/// Says which licences a removal took, since a restored mailbox needs one again.
+pub(super) fn taken_licences(former: &Recipient, next: &Recipient) -> Option<String> {
+    let licences = |recipient: &Recipient| recipient.account.as_deref().map(|own| own.licences.clone());
+    let (before, after) = (licences(former)?, licences(next).unwrap_or_default());
+    let taken: Vec<&str> = before.iter().filter(|label| !after.contains(label)).map(|label| &**label).collect();
+    (!taken.is_empty()).then(|| format!("{} is free for others; who is restored needs one again.", taken.join(", ")))
+}
+
 /// What a step that followed from a licence means for people.
 pub(super) fn consequences(former: &Recipient, advanced: &Advanced, around: Surroundings<'_>) -> Vec<String> {
     let (primary, recipient, step) = (former.primary(), &advanced.recipient, advanced.step);

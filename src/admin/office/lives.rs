@@ -251,7 +251,8 @@ pub(super) fn deleted(former: &Recipient, around: Surroundings<'_>) -> Result<Pl
         let days = life::days(around.periods.soft_deleted.min(around.periods.deleted_user));
         format!("It is kept for {days}: franking user restore {primary}")
     };
-    Ok((next, format!("The user {primary} is deleted: it can neither sign in nor receive."), vec![note]))
+    let notes = [note].into_iter().chain(life::taken_licences(former, &next)).collect();
+    Ok((next, format!("The user {primary} is deleted: it can neither sign in nor receive."), notes))
 }
 
 fn user_restore(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {

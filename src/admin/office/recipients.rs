@@ -276,11 +276,12 @@ pub(super) fn remove(office: &Office, actor: &str, identity: &str, permanently: 
         }
         if let Lifecycle::SoftDeleted { since } = former.lifecycle {
             let failure = Failure::refused(format!("{primary} was already removed at {since}."));
-            return Err(failure.cured_by(format!("franking recipient remove {primary} --permanently")));
+            let failure = failure.cured_by(format!("franking recipient restore {primary}"));
+            return Err(failure.cured_by(format!("or delete its mail now: {}", for_good(former))));
         }
         if former.state() == State::NoMailbox {
             let failure = Failure::refused(format!("{primary} has no mailbox that could be removed."));
-            return Err(failure.cured_by(format!("franking recipient remove {primary} --permanently")));
+            return Err(failure.cured_by(for_good(former)));
         }
         // In the cloud Exchange's own page has it so, and the vendor's other pages not (spec section 7.5, L1). A server
         // on premises deletes the account with the mailbox, and nobody signs in with a deleted account.
@@ -291,7 +292,7 @@ pub(super) fn remove(office: &Office, actor: &str, identity: &str, permanently: 
         }
         let next = life::step(former, Trigger::Remove, around, Said::default())?.recipient;
         let message = format!("{primary} is removed: it can neither sign in nor receive.");
-        let notes = kept(&next, around);
+        let notes = kept(former, &next, around);
         Ok((vec![Change::PutRecipient(Box::new(next))], (id, message, notes)))
     })?;
     if permanently {
@@ -322,20 +323,27 @@ fn removed_for_good(former: &Recipient, around: Surroundings<'_>) -> Result<Chan
     Ok(Change::PutRecipient(Box::new(next)))
 }
 
+fn for_good(recipient: &Recipient) -> String {
+    format!("franking recipient remove {} --permanently", recipient.primary())
+}
+
 /// How long a removed mailbox is kept, and what can be done about it.
-fn kept(next: &Recipient, around: Surroundings<'_>) -> Vec<String> {
+fn kept(former: &Recipient, next: &Recipient, around: Surroundings<'_>) -> Vec<String> {
     let primary = next.primary();
-    if next.state() == State::Inactive {
-        return vec![
+    let mut notes = if next.state() == State::Inactive {
+        vec![
             format!("It is on hold: its contents are kept until the last hold ends: franking hold list {primary}"),
             format!("It is brought back with: franking recipient restore {primary}"),
-        ];
-    }
-    let days = life::days(around.periods.soft_deleted);
-    vec![
-        format!("It is kept for {days}: franking recipient restore {primary}"),
-        format!("Its addresses stay taken until then: franking recipient remove {primary} --permanently"),
-    ]
+        ]
+    } else {
+        let days = life::days(around.periods.soft_deleted);
+        vec![
+            format!("It is kept for {days}: franking recipient restore {primary}"),
+            format!("Its addresses stay taken until then. To delete its mail and free them now: {}", for_good(next)),
+        ]
+    };
+    notes.extend(life::taken_licences(former, next));
+    notes
 }
 
 pub(super) fn restore(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {

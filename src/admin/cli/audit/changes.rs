@@ -12,18 +12,19 @@ use crate::store::directory::history::{Action, Alteration, Altered};
 pub(super) const HELP: &str = "\
 Oldest first: the time in UTC, who, what, and every property that altered, before → after. Properties have the names \
 that exports have; passwords are never shown. The change log keeps everything for ever, so what was removed or purged \
-has its history still, under any address or name that it ever had. With --json, each line is an object: write them to \
+has its history still, under any address or name that it ever had. Members and whoever has a permission are called as \
+they are called now. With --json, each line is an object: write them to \
 a file to export the history. It works with and without a running server.
 
-The actor is who asked the running server by the operating system's account, \"command line\" when none ran, or the \
-part of the server that acted by itself.
+The actor is who asked the running server by the operating system's account, such as \"uid 0\", \"command line\" when \
+none ran, or the part of the server that acted by itself.
 
 Exchange: Search-AdminAuditLog, New-AdminAuditLogSearch
 
 Examples:
   franking audit changes --since 7d
   franking audit changes --object info@contoso.example
-  franking audit changes --object organisation --actor root
+  franking audit changes --object organisation --actor \"uid 0\"
   franking audit changes --since 2026-01-01 --until 2026-02-01 --limit 0 --json";
 
 /// `audit changes`.
