@@ -207,7 +207,7 @@ impl Session<'_> {
                 Some(Sender::Account(signed_in))
             }
             Err(refusal) => {
-                let cures = self.device_cures(&trail);
+                let cures = self.device_cures(&trail, None);
                 let cures = cures.unwrap_or_else(|| cure::sign_in(self.snapshot, &refusal, account, login));
                 self.refuse(command, trail, &refusal, cures);
                 None
@@ -216,9 +216,9 @@ impl Session<'_> {
     }
 
     /// What would let the device do what a rule about its credential forbids.
-    fn device_cures(&self, trail: &[Rule]) -> Option<Vec<String>> {
+    fn device_cures(&self, trail: &[Rule], recipient: Option<&Address>) -> Option<Vec<String>> {
         let account = find_account(self.snapshot, self.query.login.as_deref()?)?;
-        cure::device(account, self.query.device.as_deref()?, trail)
+        cure::device(account, self.query.device.as_deref()?, trail, recipient)
     }
 
     fn mail(&mut self, sender: &Sender) -> Option<ReversePath> {
@@ -250,7 +250,7 @@ impl Session<'_> {
                 Some(path)
             }
             Err(refusal) => {
-                let cures = self.device_cures(&trail).unwrap_or_else(|| self.cures_of_sender(&refusal, sender));
+                let cures = self.device_cures(&trail, None).unwrap_or_else(|| self.cures_of_sender(&refusal, sender));
                 self.refuse(command, trail, &refusal, cures);
                 None
             }
@@ -306,7 +306,7 @@ impl Session<'_> {
             }
             Err(refusal) => {
                 let mut cures = self
-                    .device_cures(&trail)
+                    .device_cures(&trail, Address::parse(text).ok().as_ref())
                     .unwrap_or_else(|| cure::recipient(self.snapshot, &refusal, text, self.account_of(sender)));
                 if let Some(what) = Address::parse(text).ok().and_then(|address| self.moderators_answer(&address)) {
                     cures = vec![format!("{what}; only a moderator who signs in can answer")];
@@ -348,7 +348,7 @@ impl Session<'_> {
                 Some(authored.reverse_path)
             }
             Err(refusal) => {
-                let cures = self.device_cures(&trail).unwrap_or_else(|| cure::send_as(self.snapshot, &refusal));
+                let cures = self.device_cures(&trail, None).unwrap_or_else(|| cure::send_as(self.snapshot, &refusal));
                 self.refuse(command, trail, &refusal, cures);
                 None
             }

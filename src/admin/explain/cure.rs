@@ -42,19 +42,41 @@ pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&R
     }
 }
 
-/// What would let a device do it; none when no rule about its credential decided.
-pub(super) fn device(account: &Recipient, name: &str, trail: &[Rule]) -> Option<Vec<String>> {
+/// What would let a device do it; none when no rule about its credential decided. A list replaces the former one, so
+/// what it has already is named with what it lacks: `recipient`, when that is known.
+pub(super) fn device(
+    account: &Recipient,
+    name: &str,
+    trail: &[Rule],
+    recipient: Option<&Address>,
+) -> Option<Vec<String>> {
+    let known = account.account.iter().flat_map(|account| account.devices.iter()).find(|own| own.is_called(name));
     let primary = account.primary();
     let set = |option: &str| Some(vec![format!("franking device set {primary} {name} {option}")]);
     trail.iter().rev().find_map(|rule| match (rule.question, rule.held) {
         ("the account has this device", false) => Some(vec![format!("franking device list {primary}")]),
         ("the device has a secret", false) => Some(vec![format!("franking device renew {primary} {name}")]),
         ("the device's credential has expired", true) => set("--expires never"),
-        ("the device's credential is for other networks", true) => set("--network NETWORK"),
-        ("the device is bound to other senders", true) => set("--sender ADDRESS"),
-        ("the device is bound to other recipients", true) => set("--recipient ADDRESS"),
+        ("the device's credential is for other networks", true) => {
+            set(&format!("--network {}", and(known.map_or(&[], |own| &own.networks), "NETWORK")))
+        }
+        ("the device is bound to other senders", true) => {
+            set(&format!("--sender {}", and(known.map_or(&[], |own| &own.senders), "ADDRESS")))
+        }
+        ("the device is bound to other recipients", true) => {
+            // Quoted local parts may hold what a shell, or the list, would take apart.
+            let plain = |text: &String| text.chars().all(|own| own.is_ascii_alphanumeric() || "@.-_+".contains(own));
+            let lacks = recipient.map(ToString::to_string).filter(plain);
+            let lacks = lacks.as_deref().unwrap_or("ADDRESS");
+            set(&format!("--recipient {}", and(known.map_or(&[], |own| &own.recipients), lacks)))
+        }
         _ => None,
     })
+}
+
+/// The list as it is, and one more.
+fn and<T: ToString>(list: &[T], more: &str) -> String {
+    list.iter().map(ToString::to_string).chain([more.to_owned()]).collect::<Vec<_>>().join(",")
 }
 
 /// What would let the account use a password: a word for it alone, or another word of whatever forbids it.

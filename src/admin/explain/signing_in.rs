@@ -137,7 +137,7 @@ pub fn explain_sign_in(
 ) -> SignInExplanation {
     let mut trail = Vec::new();
     let judged = judge(snapshot, settings, query, now, &mut trail);
-    let by_device = || cure::device(find_account(snapshot, &query.login)?, query.device.as_deref()?, &trail);
+    let by_device = || cure::device(find_account(snapshot, &query.login)?, query.device.as_deref()?, &trail, None);
     let account = find_account(snapshot, &query.login);
     let (accepted, reply, cures) = match &judged {
         Ok(()) => (true, Answer::SignedIn.reply().to_string(), Vec::new()),

@@ -47,6 +47,26 @@ fn each_refusal_of_signing_in_names_its_cure() {
 }
 
 #[test]
+fn the_cure_of_what_a_device_is_bound_to_keeps_what_it_is_bound_to() {
+    use crate::model::directory::{Device, DeviceRecipient, Recipient, device::Verifier};
+    let alice = Address::parse("alice@contoso.example").unwrap();
+    let mut alice = Recipient::clone(contoso().find_by_address(&alice).unwrap());
+    let mut device = Device::new("scan", Timestamp::EPOCH);
+    let hash = crate::model::directory::PasswordHash::from_phc("x");
+    device.verifier = Some(Verifier { selector: crate::model::directory::Selector::parse("k7mq").unwrap(), hash });
+    device.recipients = vec![DeviceRecipient::Inside];
+    alice.account.as_deref_mut().unwrap().devices.push(device);
+    let snapshot = contoso().apply(&[Change::PutRecipient(Box::new(alice))]).unwrap();
+    let cures = |to: &str| {
+        let query = Query { device: Some("scan".to_owned()), ..submission("alice@contoso.example", "", &[to]) };
+        explain(&snapshot, &Settings::default(), &query, Timestamp::EPOCH).steps.pop().unwrap().cures
+    };
+    let set = "franking device set alice@contoso.example scan --recipient inside";
+    assert_eq!(cures("x@fabrikam.example"), [format!("{set},x@fabrikam.example")]);
+    assert_eq!(cures("\"a,$(b)\"@fabrikam.example"), [format!("{set},ADDRESS")]);
+}
+
+#[test]
 fn a_mail_user_may_submit_on_premises() {
     let settings = Settings::of(Profile::ExchangeServer);
     let query = submission("scanner@contoso.example", "", &["bob@contoso.example"]);

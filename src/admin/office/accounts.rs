@@ -107,12 +107,14 @@ pub(super) fn licence(
     let (_, (message, notes)) = change(office, actor, |snapshot| {
         let former = identity::find(snapshot, identity)?;
         let mut recipient = Recipient::clone(former);
+        let mut notes = Vec::new();
         let primary = recipient.primary().clone();
         let account = account_of(&mut recipient)?;
         let has = account.licences.iter().any(|own| own.eq_ignore_ascii_case(label));
         match (assign, has) {
             (true, true) => return Ok((Vec::new(), (format!("{primary} already has {label}."), Vec::new()))),
             (true, false) => {
+                notes.extend(licences::judge_new(snapshot, label)?);
                 licences::seat(snapshot, label)?;
                 account.licences.push(label.into());
             }
@@ -122,7 +124,6 @@ pub(super) fn licence(
                 return Err(failure.cured_by(format!("franking recipient show {primary}")));
             }
         }
-        let mut notes = Vec::new();
         // A user's mailbox lives by its licence: without one it is disconnected (spec T1), with one it is reconnected
         // (spec T18) or made (spec T19). Other types keep their mailboxes.
         life::follow(&mut recipient, around(office, &moment, snapshot), &mut notes);

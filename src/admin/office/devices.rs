@@ -130,7 +130,7 @@ impl DeviceEdit {
             device.senders = all(texts, "--sender", "an address", |text| Address::parse(text).ok())?;
         }
         if let Some(texts) = &self.recipients {
-            let wanted = "\"inside\", a domain or an address";
+            let wanted = "\"inside\", a domain (@NAME when it is one word) or an address";
             device.recipients = all(texts, "--recipient", wanted, DeviceRecipient::parse)?;
         }
         if let Some(text) = &self.expires {
@@ -149,7 +149,10 @@ fn all<T: PartialEq>(
 ) -> Result<Vec<T>, Failure> {
     let mut values = Vec::new();
     for text in texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
-        let value = parse(text).ok_or_else(|| Failure::refused(format!("{option}: {text:?} is not {wanted}.")))?;
+        let value = parse(text).ok_or_else(|| {
+            let failure = Failure::refused(format!("{option}: {text:?} is not {wanted}."));
+            failure.cured_by("franking device set --help")
+        })?;
         if !values.contains(&value) {
             values.push(value);
         }
@@ -262,13 +265,15 @@ fn set(office: &Office, actor: &str, whose: &str, name: &str, edit: &DeviceEdit)
         let former = identity::find(snapshot, whose)?;
         let mut recipient = Recipient::clone(former);
         let device = named(account_of(&mut recipient)?, name)?;
+        let before = device.clone();
         edit.apply(device, now)?;
         let device = device.clone();
         let message = format!("{} of {} is set.", device.name, recipient.primary());
         if recipient == **former {
             return Ok((Vec::new(), (message, vec!["It already was so.".to_owned()])));
         }
-        let notes = advice(office, snapshot, &recipient, &device);
+        let mut notes = replaced(&before, &device);
+        notes.extend(advice(office, snapshot, &recipient, &device));
         Ok((vec![Change::PutRecipient(Box::new(recipient))], (message, notes)))
     })?;
     Ok(Response::Done { message, notes, password: None })
@@ -298,6 +303,24 @@ fn revoke(office: &Office, actor: &str, whose: &str, name: &str) -> Result<Respo
         Ok((vec![Change::PutRecipient(Box::new(recipient))], message))
     })?;
     Ok(Response::Done { message, notes: Vec::new(), password: None })
+}
+
+/// What a list named that the one in its place does not name: whoever gave what is to be added alone has lost it.
+fn replaced(before: &Device, after: &Device) -> Vec<String> {
+    fn gone<T: PartialEq + ToString>(before: &[T], after: &[T], option: &str) -> Option<String> {
+        let lost = before.iter().filter(|own| !after.contains(own)).map(ToString::to_string).collect::<Vec<_>>();
+        // An ended list forbids nothing.
+        (!lost.is_empty() && !after.is_empty()).then(|| {
+            let lost = lost.join(",");
+            format!(
+                "The list of {option} replaced the former one, so it is without {lost} now: to keep that, name it, too."
+            )
+        })
+    }
+    let networks = gone(&before.networks, &after.networks, "--network");
+    let senders = gone(&before.senders, &after.senders, "--sender");
+    let recipients = gone(&before.recipients, &after.recipients, "--recipient");
+    [networks, senders, recipients].into_iter().flatten().collect()
 }
 
 /// What somebody who just made or bound a credential should know.
@@ -371,4 +394,37 @@ fn views(office: &Office, recipient: &Recipient, now: Timestamp) -> Vec<DeviceVi
         }
     };
     account.devices.iter().map(view).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::office::{Request, handle, tests::office};
+
+    fn ordered(office: &Office, set: bool, recipients: &[&str]) -> Response {
+        let recipients = Some(recipients.iter().map(|text| (*text).to_owned()).collect());
+        let edit = DeviceEdit { recipients, ..DeviceEdit::default() };
+        let (account, name) = ("alice".to_owned(), "scan".to_owned());
+        let order =
+            if set { DeviceOrder::Set { account, name, edit } } else { DeviceOrder::Add { account, name, edit } };
+        handle(office, "root", Request::Device(order), &mut |_| {})
+    }
+
+    #[test]
+    fn a_word_is_no_domain_and_who_replaces_a_list_is_told_what_it_lost() {
+        let office = office();
+        let Response::Failed(failure) = ordered(&office, false, &["outside"]) else { panic!("it is refused") };
+        assert!(failure.message.contains("\"outside\" is not"), "{failure:?}");
+        assert_eq!(failure.cures, ["franking device set --help"]);
+        assert!(matches!(ordered(&office, false, &["inside"]), Response::Done { .. }));
+        let Response::Done { notes, .. } = ordered(&office, true, &["ann@fabrikam.example", "@intranet"]) else {
+            panic!("it is set")
+        };
+        assert!(notes.iter().any(|note| note.contains("so it is without inside now")), "{notes:?}");
+        let Response::Done { notes, .. } = ordered(&office, true, &["ann@fabrikam.example", "@intranet", "inside"])
+        else {
+            panic!("it is set")
+        };
+        assert_eq!(notes, [""; 0], "nothing is lost");
+    }
 }

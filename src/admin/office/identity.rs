@@ -197,6 +197,12 @@ fn nearest(snapshot: &Snapshot, text: &str) -> Vec<String> {
     found.into_iter().take(SUGGESTIONS_MAX).map(|(_, address)| address).collect()
 }
 
+/// How many slips of the hand are between two words, letter case aside; `None` when more than `bound`.
+pub(super) fn slips(left: &str, right: &str, bound: usize) -> Option<usize> {
+    let letters = |text: &str| text.to_lowercase().chars().take(IDENTITY_CHARACTERS_MAX).collect::<Vec<_>>();
+    distance(&letters(left), &letters(right), bound)
+}
+
 /// How many characters must be added, removed, changed or swapped with their neighbour; `None` when more than `bound`.
 fn distance(left: &[char], right: &[char], bound: usize) -> Option<usize> {
     if left.len().abs_diff(right.len()) > bound {

@@ -32,6 +32,40 @@ pub(super) fn judge_label(label: &str) -> Result<(), Failure> {
     Err(Failure::refused("A licence is named by 1 to 64 printable characters, such as ExchangeOnlinePlan1."))
 }
 
+/// Judges a label that is about to be assigned. Labels are free, since there are more plans than anybody knows; one
+/// that nobody has, that nothing is said of, and that is almost one that everybody knows, is a slip. Of any other that
+/// is new here, a note is told.
+///
+/// # Errors
+/// `Refused` for a slip, with what was meant.
+pub(super) fn judge_new(snapshot: &Snapshot, label: &str) -> Result<Option<String>, Failure> {
+    if is_known(snapshot, label) {
+        return Ok(None);
+    }
+    let say = format!("franking licence plan set \"{label}\" --seats COUNT");
+    match meant(label) {
+        Some(known) => Err(Failure::refused(format!("There is no licence {label} yet."))
+            .cured_by(format!("did you mean {known}?"))
+            .cured_by(format!("or, where it is a plan of its own: {say}"))),
+        None => Ok(Some(format!("{label} is a licence that nobody had yet, and nothing is said of it: {say}"))),
+    }
+}
+
+fn is_known(snapshot: &Snapshot, label: &str) -> bool {
+    let is_usual = PLANS.iter().any(|(own, _)| own.eq_ignore_ascii_case(label)) || quota::is_known_label(label);
+    is_usual || snapshot.organisation().plan(label).is_some() || snapshot.licence_count(label) > 0
+}
+
+/// The plan that everybody knows and that differs from `label` by two slips at most.
+fn meant(label: &str) -> Option<&'static str> {
+    PLANS
+        .iter()
+        .map(|(own, _)| *own)
+        .filter_map(|own| Some((identity::slips(label, own, 2)?, own)))
+        .min()
+        .map(|it| it.1)
+}
+
 /// Whether another account may have this licence.
 ///
 /// # Errors
@@ -62,6 +96,21 @@ pub(super) fn seats(snapshot: &Snapshot, former: Option<&Recipient>, next: &Reci
         Some((label, seats, taken)) => Err(no_seat(label, seats, taken)),
         None => Ok(()),
     }
+}
+
+/// [`judge_new`] of all that an object is to have and had not.
+///
+/// # Errors
+/// As there.
+pub(super) fn judge_all(
+    snapshot: &Snapshot,
+    former: Option<&Recipient>,
+    next: &Recipient,
+) -> Result<Vec<String>, Failure> {
+    let labels = next.account.iter().flat_map(|account| account.licences.iter());
+    let fresh = labels.filter(|label| !former.is_some_and(|former| former.has_licence(label)));
+    let notes: Vec<Option<String>> = fresh.map(|label| judge_new(snapshot, label)).collect::<Result<_, _>>()?;
+    Ok(notes.into_iter().flatten().collect())
 }
 
 /// Says something of a licence, or nothing any more.
@@ -149,6 +198,7 @@ pub(super) fn assign_to_all(office: &Office, actor: &str, label: &str) -> Result
     judge_label(label)?;
     let moment = Moment::of(office);
     let snapshot = office.directory.snapshot();
+    let notes: Vec<String> = judge_new(&snapshot, label)?.into_iter().collect();
     let wants = |recipient: &Recipient| {
         recipient.recipient_type == RecipientType::UserMailbox
             && recipient.lifecycle.is_active()
@@ -183,7 +233,7 @@ pub(super) fn assign_to_all(office: &Office, actor: &str, label: &str) -> Result
         })?;
     }
     let message = format!("{label} is assigned to {}.", counted(ids.len(), "user mailbox"));
-    Ok(Response::Done { message, notes: Vec::new(), password: None })
+    Ok(Response::Done { message, notes, password: None })
 }
 
 pub(super) fn pending(office: &Office) -> Response {
@@ -223,6 +273,12 @@ pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Res
         [] => snapshot.recipients().collect(),
         some => some.iter().map(|text| identity::find(&snapshot, text)).collect::<Result<_, _>>()?,
     };
+    if !is_known(&snapshot, label) {
+        let failure = Failure::not_found(format!("There is no licence {label}."));
+        let failure =
+            meant(label).map(|known| format!("did you mean {known}?")).into_iter().fold(failure, Failure::cured_by);
+        return Err(failure.cured_by("franking licence plans"));
+    }
     let mut lives = Vec::new();
     for recipient in named.into_iter().filter(|recipient| recipient.has_licence(label)) {
         let (mut after, mut notes) = (Recipient::clone(recipient), Vec::new());
@@ -241,4 +297,41 @@ pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Res
     }
     lives.sort_by(|left, right| left.address.cmp(&right.address));
     Ok(Response::Lives { lives, notes: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::office::tests::office;
+    use crate::admin::office::{LifeOrder, LifeQuestion, Request, handle};
+
+    fn assigned(office: &Office, licence: &str) -> Result<Vec<String>, Failure> {
+        let request = Request::Licence { identity: "bob".to_owned(), licence: licence.to_owned(), assign: true };
+        match handle(office, "root", request, &mut |_| {}) {
+            Response::Done { notes, .. } => Ok(notes),
+            Response::Failed(failure) => Err(failure),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_slip_is_no_licence_and_a_plan_of_ones_own_is_one() {
+        let office = office();
+        let ask = |request| handle(&office, "root", request, &mut |_| {});
+        let slip = assigned(&office, "ExchangeOnlinePaln1").unwrap_err();
+        assert_eq!(slip.cures[0], "did you mean ExchangeOnlinePlan1?");
+        let report = |label: &str| LifeQuestion::Report { label: label.to_owned(), identities: Vec::new() };
+        let Response::Failed(unknown) = ask(Request::LifeQuestion(report("ExchangeOnlinePaln1"))) else {
+            panic!("nobody has it")
+        };
+        assert_eq!(unknown.cures[0], "did you mean ExchangeOnlinePlan1?");
+        assert!(matches!(ask(Request::LifeQuestion(report("exchangeonlinekiosk"))), Response::Lives { .. }));
+        // Whoever means it says so first.
+        let edit = PlanEdit { label: "ExchangeOnlinePaln1".to_owned(), seats: "3".parse().ok(), ..PlanEdit::default() };
+        ask(Request::Life(LifeOrder::Plan(edit)));
+        assert_eq!(assigned(&office, "ExchangeOnlinePaln1"), Ok(Vec::new()));
+        let notes = assigned(&office, "Crew").unwrap();
+        assert!(notes[0].starts_with("Crew is a licence that nobody had yet"), "{notes:?}");
+        assert_eq!(assigned(&office, "EXCHANGEONLINEPLAN2"), Ok(Vec::new()));
+    }
 }

@@ -166,7 +166,9 @@ fn recover(office: &Office, actor: &str, identity: &str, new: (&str, &str)) -> R
         let primary = former.primary();
         let has_another = |id| id != former.id;
         let mut next = former.clone();
+        let mut new_label = None;
         if former.recipient_type.may_have_account() && former.recipient_type == RecipientType::UserMailbox {
+            new_label = licences::judge_new(snapshot, label)?;
             licences::seat(snapshot, label)?;
             let mut account = Account::new(address.clone());
             account.password = Some(made.hash.clone());
@@ -195,10 +197,11 @@ fn recover(office: &Office, actor: &str, identity: &str, new: (&str, &str)) -> R
             })?
             .recipient;
         // Exchange warns so.
-        let notes = vec![
+        let mut notes = vec![
             "Single item recovery and retention hold are on for 30 days; litigation hold is not carried over."
                 .to_owned(),
         ];
+        notes.extend(new_label);
         Ok((next, format!("The mailbox of {primary} is that of {address} now."), notes))
     })?;
     Ok(match done {

@@ -46,6 +46,7 @@ pub(super) fn create(
             account.password.clone_from(&hash);
         }
         let mut notes = edit.apply(snapshot, &mut recipient)?;
+        notes.extend(licences::judge_all(snapshot, None, &recipient)?);
         licences::seats(snapshot, None, &recipient)?;
         let around = around(office, &moment, snapshot);
         if kind == RecipientType::UserMailbox && around.licensing == Licensing::Counts {
@@ -103,6 +104,7 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
             retyped(former, &mut recipient, around, &mut notes)?;
         }
         if edit.licences.is_some() {
+            notes.extend(licences::judge_all(snapshot, Some(former), &recipient)?);
             licences::seats(snapshot, Some(former), &recipient)?;
             life::follow(&mut recipient, around, &mut notes);
         }

@@ -36,7 +36,7 @@ impl RecipientSummary {
             recipient_type: recipient.recipient_type,
             name: recipient.display_name.as_deref().unwrap_or(&recipient.name).to_owned(),
             state: state(recipient, settings),
-            licensed: recipient.is_licensed(),
+            licensed: recipient.has_licences(),
         }
     }
 }
@@ -119,9 +119,11 @@ impl RecipientView {
 
 fn state(recipient: &Recipient, settings: &Settings) -> String {
     let day = |since: crate::model::mail::Timestamp| since.iso8601().to_string().chars().take(10).collect::<String>();
+    let failed = recipient.provisioning.as_deref().is_some_and(|own| own.error.is_some());
     match recipient.lifecycle {
         Lifecycle::NoMailbox if recipient.recipient_type == RecipientType::UserMailbox => "no licence".to_owned(),
         Lifecycle::NoMailbox => String::new(),
+        Lifecycle::Active if failed => "active, with an error".to_owned(),
         Lifecycle::Active if recipient.has_open_mailbox(settings.licensing()) => "active".to_owned(),
         Lifecycle::Active => "no licence".to_owned(),
         Lifecycle::AwaitingMigration => "awaiting migration".to_owned(),

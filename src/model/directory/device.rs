@@ -123,7 +123,8 @@ pub enum DeviceRecipient {
 }
 
 impl DeviceRecipient {
-    /// `inside`, an address, or a domain; `None` for anything else.
+    /// `inside`, an address, or a domain; `None` for anything else. A domain of one word is written with an @, since a
+    /// word alone, such as `outside`, is more often meant for something that there is not.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.eq_ignore_ascii_case("inside") {
@@ -132,8 +133,16 @@ impl DeviceRecipient {
         match text.strip_prefix('@') {
             Some(domain) => Domain::parse(domain).ok().map(Self::Domain),
             None if text.contains('@') => Address::parse(text).ok().map(Self::Address),
-            None => Domain::parse(text).ok().map(Self::Domain),
+            None => Domain::parse(text).ok().filter(is_told_from_a_word).map(Self::Domain),
         }
+    }
+}
+
+/// Whether a domain is written with more than letters, digits and hyphens.
+fn is_told_from_a_word(domain: &Domain) -> bool {
+    match domain {
+        Domain::Name(name) => name.contains('.'),
+        Domain::Literal(_) => true,
     }
 }
 
@@ -141,6 +150,7 @@ impl fmt::Display for DeviceRecipient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inside => formatter.write_str("inside"),
+            Self::Domain(domain) if !is_told_from_a_word(domain) => write!(formatter, "@{domain}"),
             Self::Domain(domain) => domain.fmt(formatter),
             Self::Address(address) => address.fmt(formatter),
         }
@@ -275,12 +285,12 @@ mod tests {
 
     #[test]
     fn recipients_are_written_as_they_are_read() {
-        for text in ["inside", "fabrikam.example", "scan@fabrikam.example"] {
+        for text in ["inside", "fabrikam.example", "scan@fabrikam.example", "@intranet"] {
             assert_eq!(DeviceRecipient::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(DeviceRecipient::parse("@fabrikam.example"), DeviceRecipient::parse("fabrikam.example"));
         assert_eq!(DeviceRecipient::parse(" INSIDE "), Some(DeviceRecipient::Inside));
-        for text in ["", "@", "a@", "two words", "*.fabrikam.example"] {
+        for text in ["", "@", "a@", "two words", "*.fabrikam.example", "outside", "everybody"] {
             assert_eq!(DeviceRecipient::parse(text), None, "{text}");
         }
     }

@@ -154,6 +154,13 @@ pub fn of_licence(label: &str) -> Option<Thresholds> {
     })
 }
 
+/// Whether what a licence of this label gives is known from the label; others are taken for an Exchange Online Plan 1.
+pub fn is_known_label(label: &str) -> bool {
+    let label = plain(label);
+    let known = [&ARCHIVING_LABELS[..], &PLAN_2_LABELS, &KIOSK_LABELS];
+    known.iter().any(|labels| labels.contains(&label.as_str()))
+}
+
 /// A label without case, blanks and punctuation.
 fn plain(label: &str) -> String {
     label.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
