@@ -8,7 +8,7 @@ use super::Global;
 use super::output::{printable_json, size, visible};
 use super::run::Desk;
 use crate::admin::office::{
-    ContentsOrder, Failure, RecoverableItem, RecoverablePage, RecoverableQuestion, Request, Response,
+    ContentsOrder, Failure, RecoverableItem, RecoverablePage, RecoverableQuestion, Request, Response, counted,
 };
 
 /// What was deleted from mailboxes on hold.
@@ -157,8 +157,10 @@ impl Desk<'_> {
         }
         let total = page.total.unwrap_or_default();
         let hold = if page.on_hold { "" } else { "; it is not on hold, so what is deleted is gone" };
-        let (messages, bytes) = (total.messages, size(total.bytes));
-        format!("{}: {messages} deleted messages, {bytes}, are kept{hold}.\n", visible(&page.mailbox))
+        let (messages, bytes) =
+            (counted(total.messages.try_into().unwrap_or(usize::MAX), "deleted message"), size(total.bytes));
+        let are = if total.messages == 1 { "is" } else { "are" };
+        format!("{}: {messages}, {bytes}, {are} kept{hold}.\n", visible(&page.mailbox))
     }
 
     fn item(&self, item: &RecoverableItem, is_first: bool) -> String {

@@ -14,7 +14,7 @@ use crate::model::directory::{
     Account, Change, ChangeError, Device, DeviceError, DeviceRecipient, Recipient, Selector, Snapshot,
 };
 use crate::model::mail::{Address, Network, Timestamp};
-use crate::model::policy::{SubmitAs, Unrecorded, submit_as};
+use crate::model::policy::{Evidence, Proof, Refusal, SubmitAs, Unrecorded, sign_in, submit_as};
 use crate::world::password;
 use crate::world::random;
 
@@ -337,6 +337,17 @@ fn advice(office: &Office, snapshot: &Snapshot, recipient: &Recipient, device: &
     {
         notes.push(format!("Sign-in is blocked, for devices as well: franking account unblock {primary}"));
     }
+    if let Some(account) = recipient.account.as_deref() {
+        let evidence = Evidence::Right(Proof::Password);
+        let judged = sign_in(snapshot, &settings, &account.login.to_string(), evidence, &mut Unrecorded);
+        // What forbids passwords is told where it is set; that there is no mailbox to sign in to shows nowhere else.
+        if let Err(refusal @ Refusal::MailboxCannotBeAccessed) = judged {
+            let reply = refusal.bare_reply(&settings);
+            notes.push(format!(
+                "Until its mailbox is in use it is refused ({reply}): franking recipient show {primary}"
+            ));
+        }
+    }
     if device.networks.is_empty() && device.senders.is_empty() && device.recipients.is_empty() {
         notes.push(
             "It is bound to nothing: whoever finds its secret can use it from anywhere, as the account, to anybody."
@@ -408,6 +419,21 @@ mod tests {
         let order =
             if set { DeviceOrder::Set { account, name, edit } } else { DeviceOrder::Add { account, name, edit } };
         handle(office, "root", Request::Device(order), &mut |_| {})
+    }
+
+    #[test]
+    fn who_has_no_mailbox_hears_that_a_device_of_theirs_is_refused() {
+        let office = office();
+        let add = |account: &str| {
+            let (account, name, edit) = (account.to_owned(), "scan".to_owned(), DeviceEdit::default());
+            match handle(&office, "root", Request::Device(DeviceOrder::Add { account, name, edit }), &mut |_| {}) {
+                Response::Done { notes, .. } => notes.join("\n"),
+                other => panic!("{other:?}"),
+            }
+        };
+        let notes = add("dora@contoso.example");
+        assert!(notes.contains("refused (550 5.2.1") && notes.contains("recipient show dora@"), "{notes}");
+        assert!(!add("alice@contoso.example").contains("550"));
     }
 
     #[test]

@@ -170,7 +170,8 @@ fn in_words(cause: Cause, count: usize, waits: bool, around: Surroundings<'_>) -
             counted(count, "user mailbox")
         ),
         (Cause::Disconnections, false) => format!(
-            "{} without licence: disconnected at once, and deleted for good after {kept}: franking licence assign",
+            "{} without licence: disconnected at once, and deleted for good after {kept}: franking mailbox list \
+             --disconnected, then franking licence assign RECIPIENT, or --file FILE for many",
             counted(count, "user mailbox")
         ),
         (Cause::Deletions, true) => format!(

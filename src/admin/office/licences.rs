@@ -80,7 +80,8 @@ pub(super) fn seat(snapshot: &Snapshot, label: &str) -> Result<(), Failure> {
 }
 
 fn no_seat(label: &str, seats: u32, taken: u32) -> Failure {
-    let failure = Failure::refused(format!("There is no seat left of {label}: {taken} of {seats} are taken."));
+    let are = if taken == 1 { "is" } else { "are" };
+    let failure = Failure::refused(format!("There is no seat left of {label}: {taken} of {seats} {are} taken."));
     failure.cured_by(format!("take it from somebody: franking licence report --remove {label}")).cured_by(format!(
         "or after buying more: franking licence plan set {label} --seats {}",
         taken.saturating_add(1)
@@ -144,7 +145,7 @@ pub(super) fn set_plan(office: &Office, actor: &str, edit: &PlanEdit) -> Result<
         Ok((changes, (plan, notes)))
     })?;
     let message = match (edit.seats, plan.seats) {
-        (Some(_), Some(seats)) => format!("{label} has {seats} seats."),
+        (Some(_), Some(seats)) => format!("{label} has {}.", counted(seats.try_into().unwrap_or(usize::MAX), "seat")),
         (Some(_), None) => format!("{label} has no number of seats: it can be assigned as often as you like."),
         (None, _) if edit.forget => format!("{label} is what its name says, and can be assigned as often as you like."),
         (None, _) => format!("{label} is set."),

@@ -135,3 +135,25 @@ fn state(recipient: &Recipient, settings: &Settings) -> String {
         Lifecycle::Purging { since } => format!("being purged since {}", day(since)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::office::{identity, tests::contoso};
+    use crate::model::directory::provisioning::{ProvisioningError, ProvisioningErrorKind};
+    use crate::model::mail::Timestamp;
+
+    #[test]
+    fn a_list_tells_an_error_and_no_licence_that_was_taken() {
+        let mut alice = Recipient::clone(identity::find(&contoso(), "alice").unwrap());
+        let line = |recipient: &Recipient| {
+            let summary = RecipientSummary::of(recipient, &Settings::default());
+            (summary.state, summary.licensed)
+        };
+        assert_eq!(line(&alice), ("active".to_owned(), true));
+        alice.account.as_deref_mut().unwrap().licences = Default::default();
+        let (since, kind, text) = (Timestamp::EPOCH, ProvisioningErrorKind::OnHold, "held".into());
+        alice.provisioning.get_or_insert_default().error = Some(ProvisioningError { since, kind, text });
+        assert_eq!(line(&alice), ("active, with an error".to_owned(), false));
+    }
+}

@@ -129,7 +129,7 @@ fn a_plan_with_a_quota_of_its_own_gives_it_is_shown_and_goes_through_documents()
         |identity: &str| Request::Licence { identity: identity.to_owned(), licence: licence.clone(), assign: true };
     assert!(matches!(ask(&office, give(&identity)), Response::Done { .. }));
     let Response::Failed(failure) = ask(&office, give("alice")) else { panic!("there is one seat") };
-    assert_eq!(failure.message, "There is no seat left of archive: 1 of 1 are taken.");
+    assert_eq!(failure.message, "There is no seat left of archive: 1 of 1 is taken.");
     let Response::Mailboxes { mailboxes } = ask(&office, Request::MailboxShow { identity }) else {
         panic!("a mailbox")
     };

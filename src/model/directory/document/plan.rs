@@ -134,7 +134,8 @@ pub enum Reason {
     },
     /// An error has frozen the object, and this would alter it without resolving that.
     #[error(
-        "it is frozen until an error is resolved: {0} (franking licence assign; or lift its holds: franking hold list)"
+        "it is frozen until an error is resolved: {0} (franking licence assign RECIPIENT; or lift its holds: \
+         franking hold list RECIPIENT)"
     )]
     Frozen(Box<str>),
     /// A document would delete what is used or kept.
