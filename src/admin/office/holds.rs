@@ -70,7 +70,7 @@ fn alter(office: &Office, actor: &str, identity: &str, done: &str, by: Alteratio
         })?;
         next.tidy_provisioning();
         let kept = next.kept(around);
-        let mut notes = told(&next, kept);
+        let mut notes = told(&next, snapshot.organisation(), kept);
         // Nothing keeps it from following its licence any more (spec T5), or from running out (spec T14).
         let waits = matches!(next.state(), State::ActiveWithError | State::Inactive);
         if waits && kept == Kept::NotAtAll {
@@ -83,13 +83,16 @@ fn alter(office: &Office, actor: &str, identity: &str, done: &str, by: Alteratio
 }
 
 /// What keeps it now, for people.
-fn told(recipient: &Recipient, kept: Kept) -> Vec<String> {
+fn told(recipient: &Recipient, organisation: &Organisation, kept: Kept) -> Vec<String> {
     let delay = recipient.provisioning.iter().flat_map(|own| own.holds.placed.iter());
     let delay = delay.into_iter().any(|hold| hold.kind == HoldKind::DelayHold);
+    let after = days_after(recipient, organisation)
+        .map(|days| format!(", and for {} from when it is deleted", counted_days(days)))
+        .unwrap_or_default();
     let mut notes = vec![match kept {
         Kept::NotAtAll => "Nothing keeps its contents any more.".to_owned(),
         Kept::Until(end) => format!("Its contents are kept until {end}."),
-        Kept::ForEver => "Its contents are kept until somebody lifts the hold.".to_owned(),
+        Kept::ForEver => format!("Its contents are kept until somebody lifts the hold{after}."),
     }];
     if delay {
         let primary = recipient.primary();
@@ -98,17 +101,33 @@ fn told(recipient: &Recipient, kept: Kept) -> Vec<String> {
     notes
 }
 
+/// For how many days from its deletion a mailbox is kept that its holds keep as long as it is in use; none when one of
+/// them keeps it for ever.
+fn days_after(recipient: &Recipient, organisation: &Organisation) -> Option<u32> {
+    let own = recipient.provisioning.as_deref()?;
+    let placed = own.holds.placed.iter().filter(|hold| !hold.kind.is_consequence()).map(|hold| hold.days);
+    let policies = organisation.retention_policies.iter();
+    let policies = policies.filter(|policy| !own.holds.excluded.contains(&policy.name)).map(|policy| policy.days);
+    placed.chain(policies).collect::<Option<Vec<u32>>>()?.into_iter().max()
+}
+
+fn counted_days(days: u32) -> String {
+    if days == 1 { "a day".to_owned() } else { format!("{days} days") }
+}
+
 pub(super) fn list(office: &Office, identity: &str) -> Result<Response, Failure> {
     let snapshot = office.directory.snapshot();
     let moment = Moment::of(office);
     let recipient = identity::find(&snapshot, identity)?;
     let organisation = snapshot.organisation();
     let own = recipient.provisioning.as_deref();
+    let time = around(office, &moment, &snapshot).time();
     let placed = own.into_iter().flat_map(|own| own.holds.placed.iter()).map(|hold| HoldView {
         kind: hold.kind.name().to_owned(),
         name: hold.name.to_string(),
         since: Some(hold.since.to_string()),
         days: hold.days,
+        until: hold.ends_at(None, time).map(|end| end.to_string()),
     });
     let excluded = |policy: &OrganisationRetention| own.is_some_and(|own| own.holds.excluded.contains(&policy.name));
     let policies = organisation.retention_policies.iter().filter(|_| recipient.recipient_type.is_mailbox());
@@ -117,6 +136,7 @@ pub(super) fn list(office: &Office, identity: &str) -> Result<Response, Failure>
         name: policy.name.to_string(),
         since: None,
         days: policy.days,
+        until: None,
     });
     let until = match recipient.kept(around(office, &moment, &snapshot)) {
         Kept::NotAtAll => "not on hold".to_owned(),
@@ -134,6 +154,7 @@ pub(super) fn policies(office: &Office) -> Response {
         name: policy.name.to_string(),
         since: None,
         days: policy.days,
+        until: None,
     });
     let until = "what every mailbox is kept by".to_owned();
     Response::Holds { about: organisation.name.to_string(), until, holds: policies.collect() }

@@ -4,10 +4,11 @@ use core::fmt::Display;
 
 use super::failure::Failure;
 use super::steward;
+use crate::model::directory::lifecycle::hold::Hold;
 use crate::model::directory::lifecycle::life::{Advanced, Said, Surroundings};
 use crate::model::directory::lifecycle::machine::{Effect, LifecycleError, State, Trigger};
-use crate::model::directory::provisioning::Provisioning;
-use crate::model::directory::{Change, Recipient, Snapshot};
+use crate::model::directory::provisioning::{Provisioning, ProvisioningErrorKind};
+use crate::model::directory::{Change, Recipient, RecipientType, Snapshot};
 use crate::model::mail::Timestamp;
 
 /// Takes a step of a mailbox's life because somebody said so.
@@ -33,9 +34,9 @@ pub(super) fn refused(recipient: &Recipient, trigger: Trigger, error: LifecycleE
     match error {
         LifecycleError::NotFromHere => {
             let text = format!("it is {}", recipient.lifecycle);
-            failure(&text).cured_by(format!("franking recipient show {primary}"))
+            failure(&text).cured_by(instead(recipient, trigger))
         }
-        LifecycleError::OnHold => failure(&error).cured_by(format!("franking hold list {primary}")),
+        LifecycleError::OnHold => failure(&on_hold(recipient)).cured_by(format!("franking hold list {primary}")),
         LifecycleError::LicenceFirst => failure(&error).cured_by(format!("franking licence remove {primary}")),
         LifecycleError::NeedsLicence => failure(&error).cured_by(assign),
         LifecycleError::NeedsLicenceForSize => {
@@ -57,6 +58,54 @@ pub(super) fn refused(recipient: &Recipient, trigger: Trigger, error: LifecycleE
         LifecycleError::RemoteUnprepared => Failure::refused(format!("{error}."))
             .cured_by("disable its archive, or make it a user's mailbox, in the other system first"),
         LifecycleError::LegacyDnMismatch => failure(&error).cured_by("add --allow-legacy-dn-mismatch"),
+    }
+}
+
+/// What to do where nothing leads from here with that.
+fn instead(recipient: &Recipient, trigger: Trigger) -> String {
+    let primary = recipient.primary();
+    let verb = if recipient.recipient_type.may_have_account() { "user" } else { "recipient" };
+    let is_user_deleted = recipient.provisioning.as_deref().is_some_and(|own| own.user_deleted.is_some());
+    match (trigger, recipient.state()) {
+        // Only an inactive mailbox is recovered (spec T15); without a hold what is removed comes back as it was.
+        (Trigger::Recover, State::Active | State::ActiveWithError | State::Disconnected) => {
+            format!("a mailbox on hold becomes inactive when it is removed: franking {verb} remove {primary}")
+        }
+        (Trigger::Recover, State::SoftDeleted) if is_user_deleted => format!("franking user restore {primary}"),
+        (Trigger::Recover, State::SoftDeleted) => format!("franking recipient restore {primary}"),
+        _ => format!("franking recipient show {primary}"),
+    }
+}
+
+/// That it is on hold, and by which, as `hold list` calls them. Exchange's own text says "litigation hold" of any
+/// (spec T4), and is only told where Exchange tells it.
+fn on_hold(recipient: &Recipient) -> String {
+    let placed = recipient.provisioning.iter().flat_map(|own| own.holds.placed.iter());
+    let named = |hold: &Hold| match &*hold.name {
+        "" => hold.kind.to_string(),
+        name => format!("{} \"{name}\"", hold.kind),
+    };
+    let names: Vec<String> = placed.map(named).collect();
+    if names.is_empty() { "it is on hold".to_owned() } else { format!("it is on hold ({})", names.join(", ")) }
+}
+
+/// What resolves an error that is recorded on an object.
+pub(super) fn cures(recipient: &Recipient) -> Vec<String> {
+    let primary = recipient.primary();
+    let error = recipient.provisioning.as_deref().and_then(|own| own.error.as_ref());
+    match error.map(|error| error.kind) {
+        None => Vec::new(),
+        Some(ProvisioningErrorKind::OnHold) => {
+            // What has no need of a licence is frozen for an order that can be taken back.
+            let may_stay = recipient.recipient_type != RecipientType::UserMailbox || recipient.has_licences();
+            let stay = if may_stay { "lifecycle retry" } else { "licence assign" };
+            vec![
+                format!("leave it in use: franking {stay} {primary}"),
+                format!("or take the holds away: franking hold list {primary}"),
+            ]
+        }
+        Some(ProvisioningErrorKind::NotMigrated) => vec![format!("franking mailbox migrated {primary}")],
+        Some(ProvisioningErrorKind::CleanUp) => vec![format!("franking lifecycle retry {primary}")],
     }
 }
 

@@ -10,6 +10,7 @@ use super::steward::{Moment, around};
 use super::{Office, accounts, change, doubts, holds, identity, licences, life};
 use crate::model::directory::lifecycle::life::{Said, Surroundings};
 use crate::model::directory::lifecycle::machine::{State, Trigger};
+use crate::model::directory::provisioning::Provisioning;
 use crate::model::directory::{Account, Change, Recipient, RecipientType, Snapshot};
 
 pub(super) fn obey(office: &Office, actor: &str, order: LifeOrder) -> Result<Response, Failure> {
@@ -190,16 +191,15 @@ fn recover(office: &Office, actor: &str, identity: &str, new: (&str, &str)) -> R
         }
         let conflicts = snapshot.find_by_address(&address).is_some_and(|holder| has_another(holder.id));
         let said = Said { conflicts, ..Said::default() };
-        let next = life::step(&next, Trigger::Recover, around, said)
-            .map_err(|failure| Failure {
-                message: failure.message.replace(&address.to_string(), &primary.to_string()),
-                ..failure
-            })?
+        // What is refused is told of what there is, which has not got the new address.
+        let next = super::steward::advance(&next, Trigger::Recover, around, said, None)
+            .map_err(|error| life::refused(former, Trigger::Recover, error))?
             .recipient;
         // Exchange warns so.
         let mut notes = vec![
             "Single item recovery and retention hold are on for 30 days; litigation hold is not carried over."
                 .to_owned(),
+            format!("It keeps its former addresses, names, groups and permissions: franking recipient show {address}"),
         ];
         notes.extend(new_label);
         Ok((next, format!("The mailbox of {primary} is that of {address} now."), notes))
@@ -274,7 +274,8 @@ pub(super) fn restored(snapshot: &Snapshot, former: &Recipient, around: Surround
     let primary = former.primary();
     let conflicts = snapshot.conflict(former).map(|error| {
         let failure = Failure::from(error);
-        Failure { message: format!("{primary} cannot be restored: {}", failure.message), ..failure }
+        let failure = Failure { message: format!("{primary} cannot be restored: {}", failure.message), ..failure };
+        despite(snapshot, former, failure)
     });
     let said = Said { conflicts: conflicts.is_some(), ..Said::default() };
     let mut next = if former.state() == State::NoMailbox {
@@ -302,13 +303,39 @@ pub(super) fn restored(snapshot: &Snapshot, former: &Recipient, around: Surround
     Ok((next, format!("{primary} is back."), vec![note]))
 }
 
+/// What can be done with a mailbox whose addresses, login or name are somebody else's by now.
+fn despite(snapshot: &Snapshot, former: &Recipient, mut failure: Failure) -> Failure {
+    let (primary, guid) = (former.primary(), former.exchange_guid());
+    let holder = snapshot.find_by_address(&primary).filter(|holder| holder.id != former.id);
+    if let Some(holder) = holder {
+        failure = failure.cured_by(format!("see who has its address: franking recipient show {}", holder.primary()));
+    }
+    match former.state() {
+        State::Inactive => failure
+            .cured_by(format!("or give its mailbox another address: franking mailbox recover {guid} --as ADDRESS"))
+            .cured_by(format!("or copy what it holds: franking mailbox copy {guid} --to MAILBOX")),
+        State::SoftDeleted => {
+            failure.cured_by(format!("or copy what it holds: franking mailbox copy {guid} --to MAILBOX"))
+        }
+        State::NoMailbox
+        | State::Active
+        | State::ActiveWithError
+        | State::AwaitingMigration
+        | State::Disconnected
+        | State::Purging
+        | State::StaleAttributes
+        | State::Purged => failure,
+    }
+}
+
 /// Tries again what an error on the object has stopped (spec S2-10).
 fn retry(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
     let state = identity::find(&office.directory.snapshot(), identity)?.state();
     if state == State::StaleAttributes {
         return forget_previous(office, actor, identity);
     }
-    one(office, actor, identity, |_, former, around| {
+    let mut stands = None;
+    let done = one(office, actor, identity, |_, former, around| {
         let primary = former.primary();
         let mut next = former.clone();
         let mut notes = Vec::new();
@@ -335,10 +362,22 @@ fn retry(office: &Office, actor: &str, identity: &str) -> Result<Response, Failu
             | State::StaleAttributes
             | State::Purged => life::follow(&mut next, around, &mut notes),
         }
-        let message = match next.provisioning.as_deref().and_then(|own| own.error.as_ref()) {
-            Some(_) => format!("{primary} was tried again, and the error stands."),
-            None => format!("{primary} has no error: its mailbox is {}.", next.lifecycle),
+        let has_error = former.provisioning.as_deref().is_some_and(|own| own.error.is_some());
+        // It is recorded anew, and told as a failure.
+        stands = next.provisioning.as_deref().and_then(Provisioning::error_text).map(|error| {
+            let failure = Failure::refused(format!("{primary} was tried again, and the error stands: {error}"));
+            life::cures(&next).into_iter().fold(failure, Failure::cured_by)
+        });
+        let is_now = match next.state() {
+            State::NoMailbox => "it has no mailbox".to_owned(),
+            _ => format!("its mailbox is {}", next.lifecycle),
+        };
+        let message = if has_error {
+            format!("The error of {primary} is gone: {is_now}.")
+        } else {
+            format!("{primary} has no error: {is_now}.")
         };
         Ok((next, message, notes))
-    })
+    })?;
+    stands.map_or(Ok(done), Err)
 }

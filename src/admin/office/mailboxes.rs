@@ -70,6 +70,9 @@ pub struct MailboxView {
     pub thresholds: Thresholds,
     /// What follows.
     pub stage: Stage,
+    /// Where it stands, of one that is not in use: then nothing follows from how full it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<String>,
     /// What was known before it was counted, where that was something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<Usage>,
@@ -101,7 +104,9 @@ impl MailboxView {
         let archive = archive.map_err(|error| uncounted(recipient, &error))?;
         let archive =
             archive.map(|usage| ArchiveView { usage, thresholds: ARCHIVE, stage: ARCHIVE.stage(usage.bytes) });
-        Ok(Self { address: recipient.primary().to_string(), usage, thresholds, stage, was, archive })
+        let lifecycle = Some(recipient.lifecycle).filter(|lifecycle| !lifecycle.is_active());
+        let (address, lifecycle) = (recipient.primary().to_string(), lifecycle.map(|lifecycle| lifecycle.to_string()));
+        Ok(Self { address, usage, thresholds, stage, lifecycle, was, archive })
     }
 }
 

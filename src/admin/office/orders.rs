@@ -238,6 +238,9 @@ pub struct LifeView {
     pub name: String,
     /// Its primary address.
     pub address: String,
+    /// Of a removed mailbox, whose address somebody else may have by now: `ExchangeGuid`, by which it is named.
+    #[serde(rename = "ExchangeGuid", default, skip_serializing_if = "Option::is_none")]
+    pub exchange_guid: Option<String>,
     /// Where its mailbox stands.
     pub state: String,
     /// Deleted while on hold.
@@ -274,6 +277,9 @@ pub struct HoldView {
     /// For how many days it keeps things; none for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
+    /// When it ends by itself, of one that does although nobody deletes the mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// A licence and what it gives.

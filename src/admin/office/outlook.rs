@@ -7,16 +7,18 @@ use super::life::is_deleted;
 use super::orders::{Kept, LifeQuestion, LifeView};
 use super::response::Response;
 use super::steward::{Errand, Moment, around, errand_among};
-use super::{Office, doubts, holds, licences};
+use super::{Office, doubts, holds, licences, life};
 use crate::model::directory::lifecycle::document::document;
 use crate::model::directory::lifecycle::life::Surroundings;
 use crate::model::directory::lifecycle::machine::{State, Trigger};
 use crate::model::directory::provisioning::Provisioning;
 use crate::model::directory::{Lifecycle, Recipient, Snapshot};
-use crate::model::mail::Timestamp;
+use crate::model::mail::{Address, Timestamp};
 
 /// Longer lists are cut: nobody reads them, and one line of the socket has an end.
 const LINES_MAX: usize = 100_000;
+/// The cures of so many errors are told; those of others are alike.
+const CURED_MAX: usize = 5;
 
 pub(super) fn answer(office: &Office, question: &LifeQuestion) -> Result<Response, Failure> {
     match question {
@@ -30,10 +32,7 @@ pub(super) fn answer(office: &Office, question: &LifeQuestion) -> Result<Respons
             };
             Ok(list(office, &soon))
         }
-        LifeQuestion::Errors => Ok(list(office, &|recipient, _, waits| {
-            let error = recipient.provisioning.as_deref().is_some_and(|own| own.error.is_some());
-            waits || error || matches!(recipient.state(), State::StaleAttributes | State::Purging)
-        })),
+        LifeQuestion::Errors => Ok(errors(office)),
         LifeQuestion::Report { label, identities } => licences::report(office, label, identities),
         LifeQuestion::Holds { identity } => holds::list(office, identity),
         LifeQuestion::Policies => Ok(holds::policies(office)),
@@ -41,6 +40,23 @@ pub(super) fn answer(office: &Office, question: &LifeQuestion) -> Result<Respons
         LifeQuestion::Doubts { supposed } => Ok(doubts::answer(office, supposed.as_ref())),
         LifeQuestion::Table => Ok(Response::LifecycleTable { text: document() }),
     }
+}
+
+/// What stands still, and what resolves the first of it.
+fn errors(office: &Office) -> Response {
+    let mut answer = list(office, &|recipient, _, waits| {
+        let error = recipient.provisioning.as_deref().is_some_and(|own| own.error.is_some());
+        waits || error || matches!(recipient.state(), State::StaleAttributes | State::Purging)
+    });
+    if let Response::Lives { lives, notes } = &mut answer {
+        let snapshot = office.directory.snapshot();
+        for view in lives.iter().filter(|view| view.error.is_some()).take(CURED_MAX) {
+            let found = Address::parse(&view.address).ok().and_then(|address| snapshot.find_by_address(&address));
+            let Some(found) = found else { continue };
+            notes.extend(life::cures(found));
+        }
+    }
+    answer
 }
 
 fn kept(recipient: &Recipient, which: Kept) -> bool {
@@ -79,6 +95,7 @@ pub(super) fn view(snapshot: &Snapshot, recipient: &Recipient, around: Surroundi
     LifeView {
         name: recipient.name.to_string(),
         address: recipient.primary().to_string(),
+        exchange_guid: is_deleted(state).then(|| recipient.exchange_guid().to_string()),
         state: state.name().to_owned(),
         is_inactive: state == State::Inactive,
         is_soft_deleted_by_remove: is_deleted(state),

@@ -16,6 +16,7 @@ use crate::model::directory::lifecycle::hold::Kept;
 use crate::model::policy::quota::Usage;
 use crate::store::accesses::{Access, AccessKind};
 use crate::store::mailbox::{CustodyError, MailboxName};
+use crate::world::disk::{Disk as _, RealDisk};
 
 /// An answer lists so many at most, whatever is asked; the next one goes on.
 const PAGE_MAX: usize = 5_000;
@@ -135,12 +136,15 @@ pub(super) fn answer(
             list(office, recipient, &mailbox, after.as_deref(), *limit)
         }
         RecoverableQuestion::Show { item } => {
+            // What is not there is not read.
+            opened(office, recipient, &mailbox, item)?;
             record(office, actor, AccessKind::RecoverableShown, recipient, item)?;
             show(office, recipient, &mailbox, item)
         }
         RecoverableQuestion::Export { items, to } => {
             outside_of_data(office, to)?;
             items.iter().try_for_each(|item| opened(office, recipient, &mailbox, item).map(drop))?;
+            made(to)?;
             record(office, actor, AccessKind::RecoverableExported, recipient, &to.display().to_string())?;
             export(office, recipient, &mailbox, (items, to), progress)
         }
@@ -273,6 +277,14 @@ fn outside_of_data(office: &Office, to: &Path) -> Result<(), Failure> {
         return Err(Failure::refused(message).cured_by("name another directory: --to DIR"));
     }
     Ok(())
+}
+
+/// Nothing is exported where no directory can be, so the access log does not say so.
+fn made(to: &Path) -> Result<(), Failure> {
+    RealDisk.create_directories(to).map_err(|error| {
+        Failure::refused(format!("{} cannot be used for an export: {error}.", to.display()))
+            .cured_by("name another directory, in which the server may write: --to DIR")
+    })
 }
 
 fn unread(recipient: &Recipient, error: &CustodyError) -> Failure {

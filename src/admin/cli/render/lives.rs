@@ -29,6 +29,7 @@ fn list(page: &mut Page, lives: &[LifeView]) {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         vec![
             view.address.clone(),
+            text(&view.exchange_guid),
             view.state.clone(),
             yes(view.is_inactive),
             yes(view.is_soft_deleted_by_remove),
@@ -38,8 +39,17 @@ fn list(page: &mut Page, lives: &[LifeView]) {
             text(&view.error),
         ]
     };
-    let heading =
-        ["ADDRESS", "STATE", "IsInactiveMailbox", "IsSoftDeletedByRemove", "SINCE", "WHEN", "WHAT HAPPENS", "ERROR"];
+    let heading = [
+        "ADDRESS",
+        "ExchangeGuid",
+        "STATE",
+        "IsInactiveMailbox",
+        "IsSoftDeletedByRemove",
+        "SINCE",
+        "WHEN",
+        "WHAT HAPPENS",
+        "ERROR",
+    ];
     let rows: Vec<Vec<String>> = lives.iter().map(cells).collect();
     let told: Vec<usize> = (0..heading.len())
         .filter(|column| {
@@ -69,7 +79,12 @@ fn holds(page: &mut Page, about: &str, until: &str, holds: &[HoldView]) {
         return;
     }
     let row = |own: &HoldView| {
-        let days = own.days.map_or_else(|| "for ever".to_owned(), |days| format!("{days} days"));
+        let days = match (&own.until, own.days) {
+            (Some(end), _) => format!("until {end}"),
+            (None, Some(1)) => "1 day".to_owned(),
+            (None, Some(days)) => format!("{days} days"),
+            (None, None) => "for ever".to_owned(),
+        };
         vec![own.kind.clone(), own.name.clone(), days, own.since.clone().unwrap_or_default()]
     };
     let rows: Vec<Vec<String>> = holds.iter().map(row).collect();

@@ -3,7 +3,7 @@
 use super::Page;
 use crate::admin::cli::output::{size, table};
 use crate::admin::office::{LimitsView, MailboxView, SrsKeysView};
-use crate::model::policy::quota::{Stage, Thresholds, Usage};
+use crate::model::policy::quota::{Thresholds, Usage};
 
 /// A threshold for people.
 fn threshold(bytes: Option<u64>) -> String {
@@ -27,12 +27,12 @@ pub(super) fn line(page: &mut Page, view: &MailboxView) {
 }
 
 /// A row of the table below.
-fn row(name: String, usage: Usage, stage: Stage, thresholds: &Thresholds, was: Option<Usage>) -> Vec<String> {
+fn row(name: String, usage: Usage, stage: String, thresholds: &Thresholds, was: Option<Usage>) -> Vec<String> {
     vec![
         name,
         size(usage.bytes),
         usage.messages.to_string(),
-        stage.to_string(),
+        stage,
         threshold(thresholds.issue_warning),
         threshold(thresholds.prohibit_send),
         threshold(thresholds.prohibit_send_receive),
@@ -57,10 +57,11 @@ pub(super) fn list(page: &mut Page, mailboxes: &[MailboxView]) {
     let rows: Vec<Vec<String>> = mailboxes
         .iter()
         .flat_map(|view| {
-            let own = row(view.address.clone(), view.usage, view.stage, &view.thresholds, view.was);
+            let stage = view.lifecycle.clone().unwrap_or_else(|| view.stage.to_string());
+            let own = row(view.address.clone(), view.usage, stage, &view.thresholds, view.was);
             let archive = view.archive.as_ref().map(|archive| {
                 let name = format!("{} (archive)", view.address);
-                row(name, archive.usage, archive.stage, &archive.thresholds, None)
+                row(name, archive.usage, archive.stage.to_string(), &archive.thresholds, None)
             });
             core::iter::once(own).chain(archive)
         })

@@ -2,6 +2,7 @@
 
 mod brake;
 mod clock;
+mod cures;
 mod holds;
 mod twins;
 
@@ -271,7 +272,7 @@ fn what_is_on_hold_is_never_purged_however_long_it_lies() {
     let Response::Failed(failure) = scene.ask(remove) else { panic!("it is on hold") };
     assert_eq!(
         failure.message,
-        "The mailbox of alice@contoso.example is not removed for good: it is on litigation hold."
+        "The mailbox of alice@contoso.example is not removed for good: it is on hold (litigation-hold)."
     );
 }
 
