@@ -306,7 +306,7 @@ pub(super) fn restored(snapshot: &Snapshot, former: &Recipient, around: Surround
 /// What can be done with a mailbox whose addresses, login or name are somebody else's by now.
 fn despite(snapshot: &Snapshot, former: &Recipient, mut failure: Failure) -> Failure {
     let (primary, guid) = (former.primary(), former.exchange_guid());
-    let holder = snapshot.find_by_address(&primary).filter(|holder| holder.id != former.id);
+    let holder = snapshot.find_by_address(primary).filter(|holder| holder.id != former.id);
     if let Some(holder) = holder {
         failure = failure.cured_by(format!("see who has its address: franking recipient show {}", holder.primary()));
     }
