@@ -38,6 +38,9 @@ const UNHURRIED: &str = "[limits]\nmessages_per_minute = 0\n";
 /// More recipients than any walk has.
 const RECIPIENTS: u64 = 64;
 
+/// Looks after which what is due unaltered waits for something else than time.
+const LOOKS: usize = 6;
+
 struct Walk {
     place: Place,
     site: Site,
@@ -109,13 +112,15 @@ impl Walk {
 
     /// Waits until the reconciler has done what is due.
     fn settle(&self) {
-        let mut before = Value::Null;
+        let (mut before, mut looks) = (Value::Null, 0);
         wait_for("what is due to be done", || {
             // Whatever may alter something is followed by a round of the reconciler, also when it is refused.
             let _ = self.site.franking(&["mailbox", "recount", "nobody-of-this-name"]);
             let due = self.site.json(&["lifecycle", "preview", "--days", "0"]);
-            // What waits for somebody's word, or for an obstacle to go, is due as long as it does.
-            let is_settled = due["lives"].as_array().is_some_and(Vec::is_empty) || due == before;
+            // What waits for somebody's word, or for an obstacle to go, is due as long as it does; a round that is only
+            // slow ends before it was looked at so often.
+            looks = if due == before { looks + 1 } else { 0 };
+            let is_settled = due["lives"].as_array().is_some_and(Vec::is_empty) || looks == LOOKS;
             before = due;
             std::thread::sleep(Duration::from_millis(if is_settled { 0 } else { 300 }));
             is_settled.then_some(())
