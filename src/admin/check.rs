@@ -2,6 +2,7 @@
 //!
 //! Changes nothing but a probe file in the data directory, which it takes away again.
 
+mod certificates;
 mod lifecycle;
 mod names;
 mod routes;
@@ -9,7 +10,7 @@ mod tokens;
 mod transport;
 
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -18,14 +19,11 @@ use self::names::resolve;
 use super::cli::Premises;
 use super::office::{DeviceOrder, DeviceQuery, Failure, Request, Response, handle};
 use super::socket::{self, SocketError};
-use crate::config::{Config, ListenerConfig, ListenerTls, QueueConfig};
+use crate::config::{Config, QueueConfig};
 use crate::model::mail::Timestamp;
 use crate::world::disk::{Disk as _, RealDisk};
-use crate::world::tls::{CertificateInfo, CertificateStore};
 
-/// A certificate is to be renewed this many days before its end.
-const DAYS_LEFT_MIN: i64 = 21;
-/// So are the secrets of devices.
+/// Somebody is told of the end of a device's secret so many days before it.
 const DEVICE_DAYS_LEFT_MIN: u32 = 21;
 /// Less room than this deserves a warning.
 const FREE_BYTES_WARN: u64 = 2 << 30;
@@ -89,10 +87,11 @@ pub fn check(
     let mut report = CheckReport::default();
     let profile = format!("{}, profile {:?}", path.display(), config.profile);
     report.put("configuration", Verdict::Ok, profile, "");
-    certificates(config, now, &mut report);
+    certificates::certificates(config, now, &mut report);
     let running = server(at, &mut report);
-    for listener in &config.listeners {
-        port(listener, running, &mut report);
+    let proofs = config.acme.iter().flat_map(|acme| &acme.listen);
+    for address in config.listeners.iter().map(|listener| &listener.address).chain(proofs) {
+        port(*address, running, &mut report);
     }
     hostname(config, &mut report);
     routes::routes(config, now, &mut report);
@@ -102,52 +101,6 @@ pub fn check(
     directory(path, config, at, running, premises, &mut report);
     lifecycle::lifecycle(path, config, at, running, premises, &mut report);
     report
-}
-
-fn certificates(config: &Config, now: Timestamp, report: &mut CheckReport) {
-    let subject = "certificate";
-    if config.listeners.iter().all(|listener| listener.tls == ListenerTls::None) {
-        return report.put(subject, Verdict::Warn, "no listener speaks TLS", "set tls = \"starttls\" on the listeners");
-    }
-    if config.certificates.is_empty() {
-        let cure = "give certificate and key under [tls] before clients from outside connect";
-        return report.put(subject, Verdict::Warn, "none configured: a development certificate is made", cure);
-    }
-    match CertificateStore::open(&config.certificates) {
-        Ok(store) => {
-            let all = store.inventory(now);
-            for info in &all {
-                certificate(info, report);
-            }
-            let host = config.hostname.to_string();
-            if !all.iter().any(|info| info.names.iter().any(|name| covers(name, &host))) {
-                let detail = format!("no certificate is for {host}");
-                report.put(subject, Verdict::Warn, detail, "get one for that name, or set hostname to a name it has");
-            }
-        }
-        Err(error) => report.put(subject, Verdict::Fail, error.to_string(), ""),
-    }
-}
-
-fn certificate(info: &CertificateInfo, report: &mut CheckReport) {
-    let file = info.paths.certificate.display();
-    let (verdict, cure) = match info.days_left {
-        days if days < 0 => (Verdict::Fail, "renew it now: clients refuse it"),
-        days if days < DAYS_LEFT_MIN => (Verdict::Warn, "renew it; the server notices the new files by itself"),
-        _ => (Verdict::Ok, ""),
-    };
-    let detail = format!("{file} for {}, {} days left, from {}", info.names.join(", "), info.days_left, info.issuer);
-    report.put("certificate", verdict, detail, cure);
-    if info.key_is_open {
-        let key = info.paths.key.display();
-        let detail = format!("{key} can be read by others than its owner");
-        report.put("certificate", Verdict::Warn, detail, format!("chmod 600 {key}"));
-    }
-}
-
-fn covers(pattern: &str, name: &str) -> bool {
-    let wildcard = pattern.strip_prefix("*.").zip(name.split_once('.'));
-    pattern == name || wildcard.is_some_and(|(parent, (_, rest))| parent == rest)
 }
 
 /// Whether a server answers.
@@ -172,8 +125,7 @@ fn server(at: &Path, report: &mut CheckReport) -> bool {
     }
 }
 
-fn port(listener: &ListenerConfig, running: bool, report: &mut CheckReport) {
-    let address = listener.address;
+fn port(address: SocketAddr, running: bool, report: &mut CheckReport) {
     let subject = format!("port {}", address.port());
     match TcpListener::bind(address) {
         Ok(_) if running && address.port() != 0 => {
@@ -370,13 +322,5 @@ mod tests {
         assert_eq!(port[0].verdict, Verdict::Fail);
         assert!(port[0].cure.contains("ss -ltnp"));
         assert_eq!(of(&report, "certificate")[0].verdict, Verdict::Fail);
-    }
-
-    #[test]
-    fn a_wildcard_covers_one_label() {
-        assert!(covers("*.contoso.example", "mail.contoso.example") && covers("a.example", "a.example"));
-        assert!(
-            !covers("*.contoso.example", "a.mail.contoso.example") && !covers("*.contoso.example", "contoso.example")
-        );
     }
 }

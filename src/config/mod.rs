@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod acme;
 mod outbound;
 mod raw;
 mod report;
@@ -18,6 +19,7 @@ mod token;
 mod transport;
 mod validate;
 
+pub use acme::{AcmeChallenge, AcmeConfig, ExternalAccount};
 pub use outbound::{
     GraphConfig, OutboundConfig, RelayAuth, RelayCredentials, RelayProof, RelayTls, RouteTls, RouteVia, RouteWay,
     SmartHost, TokenAuth,
@@ -54,8 +56,10 @@ pub struct Config {
     pub emulate: Option<Emulate>,
     /// Where connections are taken, in the order of the file; never empty.
     pub listeners: Vec<ListenerConfig>,
-    /// Certificates with their keys; empty means that development certificates are made.
+    /// Certificates with their keys; empty means that development certificates are made, or stand in for one by ACME.
     pub certificates: Vec<CertificatePaths>,
+    /// The certificate that an authority gives by itself.
+    pub acme: Option<AcmeConfig>,
     /// What one client, one account and all of them together may use.
     pub limits: Limits,
     /// The ways that mail to other systems takes, the smart host of `[relay]` among them as the way for all domains.

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayAuth, RelayTls, RouteTls, RouteVia};
+use super::{
+    AcmeChallenge, Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayAuth, RelayTls, RouteTls, RouteVia,
+};
 use crate::model::mail::recipient_fields::OtherRecipients;
 use crate::model::policy::settings::Wording;
 use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn, TooSoon};
@@ -24,6 +26,7 @@ pub(super) struct Raw {
     pub(super) policy: RawPolicy,
     pub(super) listener: Option<Vec<RawListener>>,
     pub(super) tls: RawTls,
+    pub(super) acme: Option<Spanned<RawAcme>>,
     pub(super) limits: RawLimits,
     pub(super) quota: RawQuota,
     pub(super) relay: RawRelay,
@@ -78,6 +81,23 @@ pub(super) struct RawListener {
 pub(super) struct RawTls {
     pub(super) certificate: Option<Spanned<Vec<PathBuf>>>,
     pub(super) key: Option<Spanned<Vec<PathBuf>>>,
+}
+
+/// Certificates that an authority gives by itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawAcme {
+    pub(super) directory_url: Option<Spanned<String>>,
+    pub(super) contact: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) names: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) challenge: AcmeChallenge,
+    pub(super) listen: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) authorities: Option<PathBuf>,
+    pub(super) agree_to_terms: Option<Spanned<bool>>,
+    pub(super) external_account_id: Option<Spanned<String>>,
+    pub(super) external_account_key_file: Option<Spanned<PathBuf>>,
+    pub(super) external_account_key_env: Option<Spanned<String>>,
+    pub(super) external_account_key_credential: Option<Spanned<String>>,
 }
 
 /// What clients and accounts may use.

@@ -6,6 +6,7 @@ use crate::model::policy::lockout::Rules;
 use crate::model::policy::settings::Wording;
 use proptest::prelude::*;
 
+mod acme;
 mod uplink;
 
 const FILE: &str = "/etc/franking/franking.toml";

@@ -18,6 +18,7 @@ use crate::model::policy::{AccountLimits, Profile, RouteTable, Settings, TooSoon
 use crate::model::smtp::client::Patience;
 use crate::world::tls::CertificatePaths;
 
+mod acme;
 mod graph;
 mod limits;
 mod outbound;
@@ -65,8 +66,11 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let profile = Settings::of(raw.profile);
     let lockout = judge.lockout(&mut raw.limits);
     let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
+    let hostname = judge.hostname(raw.hostname);
+    let listeners = judge.listeners(raw.listener);
     let config = Config {
-        hostname: judge.hostname(raw.hostname),
+        acme: judge.acme(raw.acme, &hostname, &listeners),
+        hostname,
         data: judge.beside(&raw.data.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))),
         profile: raw.profile,
         known_sources: judge.networks(&raw.policy.known_sources),
@@ -76,7 +80,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
             ..judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes)
         },
         emulate: raw.emulate,
-        listeners: judge.listeners(raw.listener),
+        listeners,
         certificates: judge.certificates(raw.tls),
         limits,
         routes,

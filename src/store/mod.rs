@@ -5,6 +5,7 @@
 //! async worker, except where a function says that it blocks.
 
 pub mod accesses;
+pub mod acme;
 pub mod answered;
 pub mod directory;
 pub mod engine;

@@ -33,7 +33,9 @@ pub(super) fn routes(config: &Config, now: Timestamp, report: &mut CheckReport) 
         let RouteWay::Host(SmartHost { host, credentials, certificate, .. }) = way else { continue };
         if let Some(paths) = certificate {
             match CertificateStore::open(core::slice::from_ref(paths)) {
-                Ok(store) => store.inventory(now).iter().for_each(|info| super::certificate(info, report)),
+                Ok(store) => {
+                    store.inventory(now).iter().for_each(|info| super::certificates::certificate(info, now, report))
+                }
                 Err(error) => report.put(SUBJECT, Verdict::Fail, error.to_string(), ""),
             }
         }

@@ -18,7 +18,13 @@ const NAME_BYTES_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 2_048;
 
 /// The three keys of a secret: `_file`, `_env` and `_credential`.
-type SecretKeys = (Option<Spanned<PathBuf>>, Option<Spanned<String>>, Option<Spanned<String>>);
+pub(super) type SecretKeys = (Option<Spanned<PathBuf>>, Option<Spanned<String>>, Option<Spanned<String>>);
+
+/// Where the first of them stands that is there.
+pub(super) fn span_of((file, variable, credential): &SecretKeys) -> Option<Range<usize>> {
+    let file = file.as_ref().map(Spanned::span);
+    file.or_else(|| variable.as_ref().map(Spanned::span)).or_else(|| credential.as_ref().map(Spanned::span))
+}
 
 impl Judge<'_> {
     /// All tokens; of two with one name the second is refused.
@@ -92,7 +98,7 @@ impl Judge<'_> {
         }
     }
 
-    fn text(&mut self, value: Spanned<String>) -> String {
+    pub(super) fn text(&mut self, value: Spanned<String>) -> String {
         let (span, text) = (value.span(), value.into_inner());
         if text.is_empty() || text.len() > TEXT_BYTES_MAX || text.contains(char::is_control) {
             let cure = format!("give 1 to {TEXT_BYTES_MAX} octets without control characters");
@@ -101,7 +107,7 @@ impl Judge<'_> {
         text
     }
 
-    fn secret(&mut self, (file, variable, credential): SecretKeys) -> Option<SecretSource> {
+    pub(super) fn secret(&mut self, (file, variable, credential): SecretKeys) -> Option<SecretSource> {
         let mut found: Vec<(Range<usize>, SecretSource)> = Vec::new();
         if let Some(file) = file {
             found.push((file.span(), SecretSource::File(self.beside(file.get_ref()))));

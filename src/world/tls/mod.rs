@@ -4,6 +4,7 @@
 //! depends on a process-wide default and another provider can take its place by changing one line.
 
 pub mod authorities;
+pub mod chain;
 pub mod client;
 pub mod dane;
 pub mod development;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 pub use authorities::Authorities;
+pub use chain::{Chain, chain};
 pub use client::{Identity, Roots, opportunistic, server_name, verified};
 pub use dane::{DaneNames, dane};
 pub use development::{DevelopmentOutcome, ensure_development_certificates};

@@ -234,6 +234,6 @@ fn timestamp(unix_seconds: i64) -> Timestamp {
     Timestamp::from_unix_milliseconds(u64::try_from(unix_seconds).unwrap_or(0).saturating_mul(1000))
 }
 
-fn certificate_error(path: &Path, reason: &str) -> CertificateError {
+pub(super) fn certificate_error(path: &Path, reason: &str) -> CertificateError {
     CertificateError::Certificate { path: path.to_owned(), reason: reason.to_owned() }
 }

@@ -16,8 +16,7 @@ use rustls::sign::CertifiedKey;
 pub use super::pair::{CertificateError, CertificatePaths};
 use super::pair::{Pair, RawPair};
 use crate::model::mail::Timestamp;
-
-const MILLISECONDS_PER_DAY: i64 = 86_400_000;
+use crate::model::transport_security::certificate::{covers, days_left};
 
 /// One or more certificates with their keys. The first is shown when a client names no host, or none of ours.
 #[derive(Debug)]
@@ -43,6 +42,8 @@ pub struct CertificateInfo {
     pub names: Vec<String>,
     /// Who signed it.
     pub issuer: String,
+    /// Its first instant.
+    pub not_before: Timestamp,
     /// Its last instant.
     pub not_after: Timestamp,
     /// Whole days until then; negative once it is past.
@@ -102,7 +103,7 @@ impl CertificateStore {
             let wanted = wanted.as_deref()?;
             pairs.iter().find(|pair| pair.facts.names.iter().any(|name| covers(name, wanted)))
         };
-        let pair = listed(|name, wanted| name == wanted).or_else(|| listed(wildcard_covers)).or_else(|| pairs.first());
+        let pair = listed(|name, wanted| name == wanted).or_else(|| listed(covers)).or_else(|| pairs.first());
         pair.map(|pair| Arc::clone(&pair.certified))
     }
 }
@@ -124,12 +125,6 @@ impl ResolvesClientCert for CertificateStore {
     }
 }
 
-/// `*.contoso.example` covers `mx.contoso.example`, not `contoso.example` and not `a.b.contoso.example`.
-fn wildcard_covers(pattern: &str, name: &str) -> bool {
-    let Some(parent) = pattern.strip_prefix("*.") else { return false };
-    name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
-}
-
 fn renewed(pair: &Pair, now: Timestamp) -> Result<Option<Pair>, CertificateError> {
     let raw = RawPair::read(&pair.paths)?;
     if !raw.differs_from(pair) {
@@ -141,15 +136,14 @@ fn renewed(pair: &Pair, now: Timestamp) -> Result<Option<Pair>, CertificateError
 }
 
 fn info(pair: &Pair, now: Timestamp) -> CertificateInfo {
-    let milliseconds = |instant: Timestamp| i64::try_from(instant.unix_milliseconds()).unwrap_or(i64::MAX);
-    let left = milliseconds(pair.facts.not_after).saturating_sub(milliseconds(now));
     let mode = std::fs::metadata(&pair.paths.key).map(|data| data.permissions().mode());
     CertificateInfo {
         paths: pair.paths.clone(),
         names: pair.facts.names.clone(),
         issuer: pair.facts.issuer.clone(),
+        not_before: pair.facts.not_before,
         not_after: pair.facts.not_after,
-        days_left: left.div_euclid(MILLISECONDS_PER_DAY),
+        days_left: days_left(pair.facts.not_after, now),
         key_is_open: mode.is_ok_and(|mode| mode & 0o077 != 0),
     }
 }
