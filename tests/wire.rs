@@ -11,5 +11,6 @@ mod ending;
 mod hostile;
 mod log;
 mod openssl;
+mod proxied;
 mod rig;
 mod signing_in;

@@ -5,11 +5,11 @@
 //! once as can be seen. No text makes it panic. Recipients are no configuration: they live in the directory.
 
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod acme;
+mod listener;
 mod outbound;
 mod raw;
 mod report;
@@ -20,6 +20,7 @@ mod transport;
 mod validate;
 
 pub use acme::{AcmeChallenge, AcmeConfig, ExternalAccount};
+pub use listener::{ListenerConfig, ListenerRole, ListenerTls, ProxyConfig};
 pub use outbound::{
     GraphConfig, OutboundConfig, RelayAuth, RelayCredentials, RelayProof, RelayTls, RouteTls, RouteVia, RouteWay,
     SmartHost, TokenAuth,
@@ -87,42 +88,6 @@ pub struct Config {
 pub enum Emulate {
     /// The cloud: its banner, its EHLO list, LOGIN and XOAUTH2 only.
     ExchangeOnline,
-}
-
-/// What a listener is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ListenerRole {
-    /// Accounts hand mail in.
-    #[default]
-    Submission,
-    /// Other servers deliver mail for our domains.
-    Inbound,
-}
-
-/// How a listener speaks TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ListenerTls {
-    /// Clear text until the client asks for STARTTLS (RFC 3207).
-    Starttls,
-    /// TLS from the first octet (RFC 8314).
-    Implicit,
-    /// Never.
-    None,
-}
-
-/// One listening socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerConfig {
-    /// Where to listen; port 0 lets the kernel choose.
-    pub address: SocketAddr,
-    /// What it is for.
-    pub role: ListenerRole,
-    /// How it speaks TLS.
-    pub tls: ListenerTls,
-    /// Private networks whose devices may sign in without TLS; empty on every other listener (decision D8).
-    pub clear_text_networks: Vec<Network>,
 }
 
 /// Bounds on what clients may use. Every one is at least 1.

@@ -73,6 +73,8 @@ pub(super) struct RawListener {
     pub(super) auth_without_tls: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) networks: Vec<Spanned<String>>,
+    pub(super) proxy_from: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) proxy_tls: Option<Spanned<bool>>,
 }
 
 /// Certificates and their keys, pairwise.

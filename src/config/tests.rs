@@ -7,6 +7,7 @@ use crate::model::policy::settings::Wording;
 use proptest::prelude::*;
 
 mod acme;
+mod listeners;
 mod uplink;
 
 const FILE: &str = "/etc/franking/franking.toml";
@@ -289,22 +290,6 @@ fn a_problem_names_line_key_and_cure() {
             assert_eq!(shown, format!("{FILE}{said}"));
         }
     }
-}
-
-#[test]
-fn passwords_in_clear_text_are_for_named_private_networks_only() {
-    let listener = |more: &str| format!("[[listener]]\naddress = \"192.168.1.1:587\"\ntls = \"none\"\n{more}");
-    assert!(problem(&listener("")).contains("nobody could sign in here"));
-    let errors = parse(&listener("auth_without_tls = true")).unwrap_err().to_string();
-    assert!(errors.contains("named private networks only"), "{errors}");
-    for public in ["0.0.0.0/0", "203.0.113.0/24", "::/0", "172.0.0.0/8"] {
-        let errors = parse(&listener(&format!("auth_without_tls = true\nnetworks = [\"{public}\"]"))).unwrap_err();
-        assert!(errors.to_string().contains(&format!("\"{public}\" is public")), "{errors}");
-    }
-    let idle = "[[listener]]\naddress = \"0.0.0.0:587\"\nnetworks = [\"10.0.0.0/8\"]";
-    assert!(problem(idle).contains(":3: listener[1].networks[1]: has no effect"), "{}", problem(idle));
-    let inbound = listener("role = \"inbound\"\nauth_without_tls = true\nnetworks = [\"10.0.0.0/8\"]");
-    assert!(problem(&inbound).contains("nobody signs in on an inbound listener"));
 }
 
 #[test]

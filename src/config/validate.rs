@@ -1,17 +1,14 @@
 //! From the raw file to [`Config`]: defaults filled in, every value judged, all problems gathered.
 
 use core::ops::{Range, RangeInclusive};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Raw, RawLifecycle, RawListener, RawPolicy, RawQueue, RawQuota, RawTimeouts, RawTls, RawTrace};
-use super::{
-    Config, ConfigError, ConfigErrors, ListenerConfig, ListenerRole, ListenerTls, LogConfig, QueueConfig, RouteWay,
-    TraceConfig,
-};
+use super::raw::{Raw, RawLifecycle, RawPolicy, RawQueue, RawQuota, RawTimeouts, RawTls, RawTrace};
+use super::{Config, ConfigError, ConfigErrors, LogConfig, QueueConfig, RouteWay, TraceConfig};
 use crate::model::directory::lifecycle::life::Periods;
 use crate::model::mail::{Domain, Network, NetworkError};
 use crate::model::policy::{AccountLimits, Profile, RouteTable, Settings, TooSoon};
@@ -21,6 +18,7 @@ use crate::world::tls::CertificatePaths;
 mod acme;
 mod graph;
 mod limits;
+mod listeners;
 mod outbound;
 mod quota;
 mod relay;
@@ -38,7 +36,6 @@ const TIMEOUT_SECONDS_MAX: u64 = 600;
 const FREE_BYTES_LEAST: u64 = 1 << 20;
 const FREE_BYTES_USUAL: u64 = 256 << 20;
 const FREE_FILES_USUAL: u64 = 1_000;
-const LISTENERS_MAX: usize = 64;
 /// Ten years.
 const TRACE_DAYS_MAX: u64 = 3_650;
 /// A hundred years.
@@ -187,82 +184,6 @@ impl Judge<'_> {
         }
     }
 
-    /// Without any `[[listener]]` the three well-known ports are listened on.
-    fn listeners(&mut self, raw: Option<Vec<RawListener>>) -> Vec<ListenerConfig> {
-        let usual = |port, role, tls| ListenerConfig {
-            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port),
-            role,
-            tls,
-            clear_text_networks: Vec::new(),
-        };
-        let Some(raw) = raw.filter(|listeners| !listeners.is_empty()) else {
-            return vec![
-                usual(587, ListenerRole::Submission, ListenerTls::Starttls),
-                usual(465, ListenerRole::Submission, ListenerTls::Implicit),
-                usual(25, ListenerRole::Inbound, ListenerTls::Starttls),
-            ];
-        };
-        let mut taken: Vec<SocketAddr> = Vec::new();
-        let mut listeners = Vec::with_capacity(raw.len());
-        if let Some(over) = raw.get(LISTENERS_MAX) {
-            self.refuse(&over.address.span(), format!("more than {LISTENERS_MAX} listeners"), "remove some");
-        }
-        for own in raw.into_iter().take(LISTENERS_MAX) {
-            let span = own.address.span();
-            let listener = self.listener(own);
-            if listener.address.port() != 0 && taken.contains(&listener.address) {
-                self.refuse(&span, format!("{} is listened on twice", listener.address), "remove one of the two");
-            }
-            taken.push(listener.address);
-            listeners.push(listener);
-        }
-        listeners
-    }
-
-    fn listener(&mut self, raw: RawListener) -> ListenerConfig {
-        let (span, text) = (raw.address.span(), raw.address.into_inner());
-        let address: SocketAddr = text.parse().unwrap_or_else(|_| {
-            let cure = "write address and port like \"0.0.0.0:587\" or \"[::]:587\"";
-            self.refuse(&span, format!("\"{text}\" is no address with port"), cure);
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)
-        });
-        let tls_span = raw.tls.as_ref().map_or_else(|| span.clone(), Spanned::span);
-        // RFC 8314 section 7.3: port 465 speaks TLS from the first octet.
-        let usual = if address.port() == 465 { ListenerTls::Implicit } else { ListenerTls::Starttls };
-        let tls = raw.tls.map_or(usual, Spanned::into_inner);
-        let clear_text_networks = self.clear_text_networks(raw.auth_without_tls, raw.networks, raw.role);
-        let nobody = tls == ListenerTls::None && clear_text_networks.is_empty();
-        if nobody && raw.role == ListenerRole::Submission {
-            let cure = "use \"starttls\", or name the private networks of devices that cannot speak TLS: \
-                        auth_without_tls = true, networks = [\"192.168.10.0/24\"]";
-            self.refuse(&tls_span, "without TLS nobody could sign in here", cure);
-        }
-        ListenerConfig { address, role: raw.role, tls, clear_text_networks }
-    }
-
-    fn clear_text_networks(
-        &mut self,
-        allowed: Option<Spanned<bool>>,
-        networks: Vec<Spanned<String>>,
-        role: ListenerRole,
-    ) -> Vec<Network> {
-        let Some(span) = allowed.filter(|value| *value.get_ref()).map(|value| value.span()) else {
-            if let Some(first) = networks.first() {
-                let cure = "add auth_without_tls = true, or remove networks";
-                self.refuse(&first.span(), "has no effect without auth_without_tls", cure);
-            }
-            return Vec::new();
-        };
-        if role == ListenerRole::Inbound {
-            self.refuse(&span, "nobody signs in on an inbound listener", "remove it, or set role = \"submission\"");
-        }
-        if networks.is_empty() {
-            let cure = "name them, for example networks = [\"192.168.10.0/24\"]";
-            self.refuse(&span, "passwords in clear text are for named private networks only", cure);
-        }
-        networks.iter().filter_map(|network| self.private_network(network)).collect()
-    }
-
     fn networks(&mut self, values: &[Spanned<String>]) -> Vec<Network> {
         values.iter().filter_map(|value| self.network(value)).collect()
     }
@@ -275,16 +196,6 @@ impl Judge<'_> {
             Err(NetworkError::HostBits) => ("has address bits beyond its prefix", "set them to zero"),
         };
         self.refuse(&span, format!("\"{text}\" {problem}"), cure);
-        None
-    }
-
-    fn private_network(&mut self, value: &Spanned<String>) -> Option<Network> {
-        let network = self.network(value)?;
-        if network.is_private() {
-            return Some(network);
-        }
-        let problem = format!("\"{}\" is public, and passwords would cross it readable", value.get_ref());
-        self.refuse(&value.span(), problem, "name private addresses only");
         None
     }
 

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::directory::RecipientId;
 
+/// One in so many places may be held by connections that a proxy has not announced yet.
+const UNANNOUNCED_PART: usize = 4;
+
 /// Where a client comes from, as far as counting goes. Whoever has an IPv6 address has its whole network of 64 bits, so
 /// that network counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +31,8 @@ impl Origin {
 #[derive(Debug, Default)]
 struct Count {
     total: usize,
+    /// Connections of proxies that have not said yet for whom.
+    unannounced: usize,
     by_origin: HashMap<Origin, usize>,
     /// The seats of each account that is signed in, in the order of their coming.
     by_account: HashMap<RecipientId, Vec<u64>>,
@@ -44,7 +49,8 @@ pub struct Admission {
 #[derive(Debug)]
 pub(super) struct Slot {
     admission: Arc<Admission>,
-    origin: Origin,
+    /// None for a connection of a proxy that has not said yet for whom.
+    origin: Option<Origin>,
 }
 
 /// The place of a session among those of its account; dropping it lets the later ones move up.
@@ -89,6 +95,8 @@ pub(super) enum Full {
     InAll,
     /// Those for its address are.
     ForAddress,
+    /// Proxies hold too many that they have not announced.
+    Unannounced,
 }
 
 impl Admission {
@@ -104,13 +112,25 @@ impl Admission {
             if count.total >= total_max {
                 return Err(Full::InAll);
             }
-            let own = count.by_origin.get(&origin).copied().unwrap_or(0);
-            if own >= address_max {
-                return Err(Full::ForAddress);
-            }
+            count.enter(origin, address_max)?;
             count.total += 1;
-            count.by_origin.insert(origin, own + 1);
-            Ok(Slot { admission: Arc::clone(self), origin })
+            Ok(Slot { admission: Arc::clone(self), origin: Some(origin) })
+        })
+    }
+
+    /// Takes a place for a connection from a proxy, before it has said for whom. A quarter of all places are for
+    /// those: a proxy that is slow, or hostile, leaves the rest to others.
+    pub(super) fn admit_unannounced(self: &Arc<Self>, total_max: usize) -> Result<Slot, Full> {
+        self.locked(|count| {
+            if count.total >= total_max {
+                return Err(Full::InAll);
+            }
+            if count.unannounced >= total_max.div_ceil(UNANNOUNCED_PART) {
+                return Err(Full::Unannounced);
+            }
+            count.unannounced += 1;
+            count.total += 1;
+            Ok(Slot { admission: Arc::clone(self), origin: None })
         })
     }
 
@@ -130,15 +150,47 @@ impl Admission {
     }
 }
 
+impl Count {
+    /// Takes a place among those of one origin.
+    fn enter(&mut self, origin: Origin, address_max: usize) -> Result<(), Full> {
+        let own = self.by_origin.get(&origin).copied().unwrap_or(0);
+        if own >= address_max {
+            return Err(Full::ForAddress);
+        }
+        self.by_origin.insert(origin, own + 1);
+        Ok(())
+    }
+}
+
+impl Slot {
+    /// From now on the place is that of the client at `peer`, unless `address_max` sessions are open from there.
+    pub(super) fn announce(&mut self, peer: IpAddr, address_max: usize) -> Result<(), Full> {
+        let origin = Origin::of(peer);
+        let admission = Arc::clone(&self.admission);
+        admission.locked(|count| {
+            if self.origin.is_none() {
+                count.enter(origin, address_max)?;
+                count.unannounced = count.unannounced.saturating_sub(1);
+                self.origin = Some(origin);
+            }
+            Ok(())
+        })
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.admission.locked(|count| {
             count.total = count.total.saturating_sub(1);
-            let left = count.by_origin.get(&self.origin).map_or(0, |own| own.saturating_sub(1));
+            let Some(origin) = self.origin else {
+                count.unannounced = count.unannounced.saturating_sub(1);
+                return;
+            };
+            let left = count.by_origin.get(&origin).map_or(0, |own| own.saturating_sub(1));
             if left == 0 {
-                count.by_origin.remove(&self.origin);
+                count.by_origin.remove(&origin);
             } else {
-                count.by_origin.insert(self.origin, left);
+                count.by_origin.insert(origin, left);
             }
         });
     }
@@ -186,6 +238,22 @@ mod tests {
         assert_eq!(left.iter().map(Seat::earlier).collect::<Vec<_>>(), [0, 1]);
         drop(left);
         assert!(admission.locked(|count| count.by_account.is_empty()));
+    }
+
+    #[test]
+    fn what_proxies_have_not_announced_takes_a_quarter_of_all_places() {
+        let admission = Arc::new(Admission::default());
+        let (mut first, second) = (admission.admit_unannounced(8).unwrap(), admission.admit_unannounced(8).unwrap());
+        assert_eq!(admission.admit_unannounced(8).unwrap_err(), Full::Unannounced);
+        assert_eq!(first.announce(peer("192.0.2.1"), 1), Ok(()));
+        let mut third = admission.admit_unannounced(8).unwrap();
+        assert_eq!(admission.admit(peer("192.0.2.1"), 8, 1).unwrap_err(), Full::ForAddress);
+        assert_eq!(third.announce(peer("::ffff:192.0.2.1"), 1), Err(Full::ForAddress));
+        assert_eq!(third.announce(peer("192.0.2.2"), 1), Ok(()));
+        assert_eq!(admission.admit_unannounced(3).unwrap_err(), Full::InAll);
+        assert_eq!(admission.open_sessions(), 3);
+        drop((first, second, third));
+        assert!(admission.locked(|count| count.by_origin.is_empty() && count.total == 0 && count.unannounced == 0));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::body::BodyIntake;
 use super::stop::Stop;
 use super::stream::{Stream, handshake};
 use super::visible::Visible;
+use super::visit::Proxied;
 use super::{Acceptor, ServerSettings, Services};
 use crate::config::{ListenerConfig, ListenerRole, ListenerTls};
 use crate::model::mail::Timestamp;
@@ -45,6 +46,16 @@ pub(super) struct Client {
     pub(super) peer: SocketAddr,
     pub(super) listener: Arc<ListenerConfig>,
     pub(super) session_id: Box<str>,
+    /// What the proxy said by which it came.
+    pub(super) proxied: Option<Proxied>,
+}
+
+impl Client {
+    /// Whether it may sign in without TLS (decision D8).
+    fn is_in_clear_text_network(&self) -> bool {
+        let names_nobody = self.proxied.as_ref().is_some_and(|proxied| proxied.names_nobody);
+        !names_nobody && self.listener.permits_clear_text(self.peer.ip())
+    }
 }
 
 /// How a connection came to its end.
@@ -137,7 +148,8 @@ impl<A: Acceptor> Connection<A> {
         time: SessionTime,
         stop: Stop,
     ) -> Result<Self, (End, SessionTime)> {
-        let Client { stream, peer, listener, session_id } = client;
+        let auth_without_tls = client.is_in_clear_text_network();
+        let Client { stream, peer, listener, session_id, proxied } = client;
         let (stream, tls) = match (listener.tls, &services.tls) {
             (ListenerTls::Starttls, Some(_)) => (Stream::Plain(stream), TlsState::Offered),
             (ListenerTls::Implicit, Some(config)) => {
@@ -146,7 +158,11 @@ impl<A: Acceptor> Connection<A> {
                     Err(error) => return Err((End::Handshake(error), time)),
                 }
             }
-            (ListenerTls::Starttls | ListenerTls::None, _) => (Stream::Plain(stream), TlsState::Unavailable),
+            (ListenerTls::Starttls, None) => (Stream::Plain(stream), TlsState::Unavailable),
+            (ListenerTls::None, _) => {
+                let ended = proxied.and_then(|proxied| proxied.tls);
+                (Stream::Plain(stream), ended.map_or(TlsState::Unavailable, TlsState::Active))
+            }
             (ListenerTls::Implicit, None) => {
                 let error = io::Error::other("this server has no certificate");
                 return Err((End::Handshake(error), time));
@@ -162,7 +178,7 @@ impl<A: Acceptor> Connection<A> {
             peer: peer.ip(),
             peer_name: None,
             tls,
-            auth_without_tls: listener.clear_text_networks.iter().any(|network| network.contains(peer.ip())),
+            auth_without_tls,
             known_source: settings.known_sources.iter().any(|network| network.contains(peer.ip())),
             emulate_exchange_online: settings.emulate_exchange_online,
             settings: settings.policy.current(),

@@ -3,7 +3,7 @@
 //! Nothing that happens to one connection ends the listening: not an error of the system while accepting, not a panic
 //! in a session. When descriptors run out it pauses, since trying again at once would only burn the processor.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
-use super::connection::{Client, converse};
 use super::stop::Stop;
-use super::{Acceptor, ServerSettings, Services};
-use crate::config::{ListenerConfig, ListenerTls};
-use crate::model::policy::{Refusal, Trailer};
+use super::visit::{Unwelcome, Visit};
+use super::{Acceptor, Services};
+use crate::config::ListenerConfig;
 use crate::world::network::{self, NetworkError};
 
 /// How long accepting rests when the system cannot give more connections.
@@ -117,6 +117,7 @@ impl Listener {
         cut_off
     }
 
+    /// Lets a connection in, or turns it away. Who comes by a proxy is judged once the proxy has said who it is.
     fn let_in<A: Acceptor>(
         &self,
         stream: TcpStream,
@@ -125,44 +126,29 @@ impl Listener {
         stop: &Stop,
         sessions: &mut JoinSet<()>,
     ) {
-        let settings = services.settings.load_full();
-        let session_id = format!("{:016X}", services.random.next_u64()).into_boxed_str();
-        let span = tracing::info_span!("session", id = %session_id, %peer, port = self.address.port());
-        let (all, own) = (settings.sessions_max, settings.sessions_per_address_max);
-        match services.admission.admit(peer.ip(), all, own) {
-            Ok(slot) => {
-                let listener = Arc::clone(&self.config);
-                let client = Client { stream, peer, listener, session_id };
-                let conversation = converse(Arc::clone(services), client, stop.clone());
-                sessions.spawn(
-                    async move {
-                        // Held until the very end, also when the session panics.
-                        let _slot = slot;
-                        conversation.await;
-                    }
-                    .instrument(span),
-                );
+        let visit = Visit::new(Arc::clone(services), Arc::clone(&self.config), stop.clone());
+        let (id, port) = (visit.session_id(), self.address.port());
+        let settings = visit.settings();
+        match &self.config.proxy {
+            None => {
+                let span = tracing::info_span!("session", %id, %peer, port);
+                let admitted = visit.admit(peer.ip());
+                match admitted {
+                    Ok(slot) => drop(sessions.spawn(visit.receive(stream, peer, slot).instrument(span))),
+                    Err(unwelcome) => span.in_scope(|| visit.turn_away(stream, unwelcome)),
+                }
             }
-            Err(full) => {
-                span.in_scope(|| tracing::info!(?full, "too many connections"));
-                let host = settings.hostname.to_string();
-                let trailer = Trailer { host, at: services.clock.now(), session: session_id.into_string() };
-                self.turn_away(stream, &settings, &trailer);
+            Some(proxy) => {
+                let span = tracing::info_span!("session", %id, proxy = %peer, peer = Empty, port);
+                let admitted = match proxy.is_from(peer.ip()) {
+                    true => services.admission.admit_unannounced(settings.sessions_max).map_err(Unwelcome::Full),
+                    false => Err(Unwelcome::NoProxy),
+                };
+                match admitted {
+                    Ok(slot) => drop(sessions.spawn(visit.receive_by_proxy(stream, peer, slot).instrument(span))),
+                    Err(unwelcome) => span.in_scope(|| visit.turn_away(stream, unwelcome)),
+                }
             }
-        }
-    }
-
-    /// Says why and closes, without waiting for anything: turning away must cost less than coming.
-    fn turn_away(&self, stream: TcpStream, settings: &ServerSettings, trailer: &Trailer) {
-        // A client that expects TLS could not read it.
-        if self.config.tls == ListenerTls::Implicit {
-            return;
-        }
-        let mut reply = Vec::new();
-        Refusal::TooManyConnections.reply(&settings.policy.current(), trailer).encode(&mut reply);
-        // The socket stays non-blocking, and its send buffer is empty: the one write either fits or is let go.
-        if let Ok(mut stream) = stream.into_std() {
-            let _ = stream.write(&reply);
         }
     }
 

@@ -20,6 +20,7 @@ mod listener;
 mod stop;
 mod stream;
 mod visible;
+mod visit;
 
 pub use acceptor::Acceptor;
 pub use admission::Admission;
@@ -35,6 +36,10 @@ use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::spool::SpoolDirectory;
 use crate::world::{Clock, Random};
 use body::Bodies;
+
+/// Proxies say who their client is in their first segment. HAProxy's specification, section 2, asks for three seconds
+/// at least, in which it can be sent again if it gets lost.
+const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What new sessions go by. It may be replaced while the server runs; open sessions keep what they began with, except
 /// for keys.
@@ -56,6 +61,8 @@ pub struct ServerSettings {
     pub sessions_per_address_max: usize,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
+    /// How long a proxy may take to say who its client is.
+    pub proxy_header_timeout: Duration,
     /// How long a client may take to read what we wrote.
     pub write_timeout: Duration,
 }
@@ -78,6 +85,7 @@ impl ServerSettings {
             sessions_max: limits.sessions_max,
             sessions_per_address_max: limits.sessions_per_address_max,
             handshake_timeout: limits.handshake_timeout,
+            proxy_header_timeout: PROXY_HEADER_TIMEOUT,
             write_timeout: limits.command_timeout,
         }
     }

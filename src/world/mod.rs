@@ -9,6 +9,7 @@ pub mod https;
 pub mod network;
 pub mod offload;
 pub mod password;
+pub mod proxy_protocol;
 pub mod random;
 pub mod resolver;
 pub mod secret;

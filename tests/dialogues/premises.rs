@@ -91,8 +91,9 @@ fn every_dialogue_of_the_cloud_comes_out_on_premises_as_reviewed() {
 }
 
 /// Refusals that no session gives, each with where it has its golden.
-const NOT_IN_A_DIALOGUE: [(&str, &str); 4] = [
+const NOT_IN_A_DIALOGUE: [(&str, &str); 5] = [
     ("TooManyConnections", "the listener says it: tests/wire"),
+    ("NetworkNotServed", "the listener says it: tests/wire"),
     ("ForwardingLoop", "a report says it: fixtures/matrix.md, loops"),
     ("MessageExpired", "a report says it: fixtures/reports/expired.eml"),
     ("GivenUpByAdministrator", "a report says it: tests/queue"),

@@ -68,7 +68,8 @@ fn after(refusal: &Refusal) -> Option<Refusal> {
     let address = |text: &str| Address::parse(text).unwrap();
     Some(match refusal {
         R::ServiceNotAvailable => R::TooManyConnections,
-        R::TooManyConnections => R::SessionTimedOut,
+        R::TooManyConnections => R::NetworkNotServed,
+        R::NetworkNotServed => R::SessionTimedOut,
         R::SessionTimedOut => R::TooManyErrors,
         R::TooManyErrors => R::TooManyCommands,
         R::TooManyCommands => R::InsufficientSystemResources,

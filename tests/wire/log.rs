@@ -32,7 +32,7 @@ pub(super) fn start() {
     });
 }
 
-fn logged() -> String {
+pub(super) fn logged() -> String {
     String::from_utf8(LOG.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap()
 }
 

@@ -95,6 +95,8 @@ pub(super) struct Rig {
     pub(super) inbound: SocketAddr,
     /// A listener whose clients on 127.0.0.0/8 may sign in without TLS.
     pub(super) clear_text: SocketAddr,
+    /// What a test asked for besides.
+    pub(super) more: Vec<SocketAddr>,
     pub(super) services: Arc<Services<Inbox>>,
     pub(super) certificates: Arc<CertificateStore>,
     pub(super) directory: TempDir,
@@ -109,6 +111,15 @@ impl Rig {
 
     /// With settings of its own, and that long to drain.
     pub(super) async fn start_with(change: impl FnOnce(&mut ServerSettings), drain: Duration) -> Self {
+        Self::start_listening(&[], change, drain).await
+    }
+
+    /// With more listeners.
+    pub(super) async fn start_listening(
+        more: &[ListenerConfig],
+        change: impl FnOnce(&mut ServerSettings),
+        drain: Duration,
+    ) -> Self {
         super::log::start();
         let directory = TempDir::new().unwrap();
         let clock = Arc::new(SystemClock::new());
@@ -133,19 +144,21 @@ impl Rig {
             random,
         };
         let services = Arc::new(Services::new(parts, settings));
-        let listeners: Vec<Listener> = [
+        let usual = [
             (ListenerRole::Submission, ListenerTls::Starttls, ""),
             (ListenerRole::Submission, ListenerTls::Implicit, ""),
             (ListenerRole::Inbound, ListenerTls::Starttls, ""),
             (ListenerRole::Submission, ListenerTls::None, "127.0.0.0/8"),
         ]
-        .map(|(role, tls, networks)| Listener::bind(&listener(role, tls, networks)).unwrap())
-        .into();
+        .map(|(role, tls, networks)| listener(role, tls, networks));
+        let all = usual.iter().chain(more);
+        let listeners: Vec<Listener> = all.map(|config| Listener::bind(config).unwrap()).collect();
         let addresses: Vec<SocketAddr> = listeners.iter().map(Listener::address).collect();
         let (stop, stopping) = StopHandle::new();
         let serving = tokio::spawn(serve(listeners, Arc::clone(&services), stopping, drain));
-        let [starttls, implicit, inbound, clear_text] = addresses[..] else { panic!("four listeners") };
-        Self { starttls, implicit, inbound, clear_text, services, certificates, directory, stop, serving }
+        let [starttls, implicit, inbound, clear_text, ref more @ ..] = addresses[..] else { panic!("four listeners") };
+        let more = more.to_vec();
+        Self { starttls, implicit, inbound, clear_text, more, services, certificates, directory, stop, serving }
     }
 
     pub(super) fn accepted(&self) -> Vec<Accepted> {
@@ -179,12 +192,13 @@ impl Rig {
     }
 }
 
-fn listener(role: ListenerRole, tls: ListenerTls, networks: &str) -> ListenerConfig {
+pub(super) fn listener(role: ListenerRole, tls: ListenerTls, networks: &str) -> ListenerConfig {
     ListenerConfig {
         address: "127.0.0.1:0".parse().unwrap(),
         role,
         tls,
         clear_text_networks: networks.parse().into_iter().collect(),
+        proxy: None,
     }
 }
 

@@ -61,6 +61,11 @@ impl Network {
         width == other_width && masked(own, width, self.prefix) == masked(other, width, self.prefix)
     }
 
+    /// Whether `address` is private by definition.
+    pub fn is_private_address(address: IpAddr) -> bool {
+        PRIVATE.iter().any(|(network, prefix)| Self { address: *network, prefix: *prefix }.contains(address))
+    }
+
     /// Whether every address of it is private, so that nothing sent there crosses the open Internet.
     pub fn is_private(&self) -> bool {
         PRIVATE.iter().any(|(address, prefix)| {
@@ -161,6 +166,12 @@ mod tests {
         }
         for public in ["0.0.0.0/0", "8.0.0.0/6", "172.0.0.0/8", "192.0.2.1", "::/0", "2001:db8::/32", "fc00::/6"] {
             assert!(!network(public).is_private(), "{public}");
+        }
+        for private in ["127.0.0.1", "10.9.8.7", "::1", "fd00::1", "::ffff:192.168.1.1"] {
+            assert!(Network::is_private_address(private.parse().unwrap()), "{private}");
+        }
+        for public in ["0.0.0.0", "::", "192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"] {
+            assert!(!Network::is_private_address(public.parse().unwrap()), "{public}");
         }
     }
 

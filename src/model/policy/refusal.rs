@@ -3,29 +3,15 @@
 //! One variant, one reason, one row. The texts are Exchange's, as facts of the protocol (spec section 1.5); where the
 //! two systems differ the wording is chosen by [`Settings`]. `fixtures/replies.txt` prints the whole table.
 
-use core::fmt;
+mod trailer;
+
 use core::net::IpAddr;
 use std::borrow::Cow;
 
+pub use trailer::Trailer;
+
 use super::settings::{Settings, Wording};
-use crate::model::mail::{Address, EnhancedStatus, Reply, Timestamp};
-
-/// What ends a refusal's text so that a client's log line finds the server's (decision D8).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trailer {
-    /// This server's name.
-    pub host: String,
-    /// The moment of the refusal.
-    pub at: Timestamp,
-    /// The session's id: 16 upper-case hexadecimal digits.
-    pub session: String,
-}
-
-impl fmt::Display for Trailer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "[{} {} {}]", self.host, self.at, self.session)
-    }
-}
+use crate::model::mail::{Address, EnhancedStatus, Reply};
 
 /// A reason to refuse. The documentation of each variant says when it arises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +20,8 @@ pub enum Refusal {
     ServiceNotAvailable,
     /// Connect: too many sessions, in all or from one address.
     TooManyConnections,
+    /// Connect: the listener is not there for where the client is.
+    NetworkNotServed,
     /// Any step: the client was silent for too long.
     SessionTimedOut,
     /// Any step: too many errors in one session.
@@ -222,6 +210,7 @@ impl Refusal {
             self,
             Self::ServiceNotAvailable
                 | Self::TooManyConnections
+                | Self::NetworkNotServed
                 | Self::SessionTimedOut
                 | Self::TooManyErrors
                 | Self::TooManyCommands
@@ -249,6 +238,8 @@ impl Refusal {
                 (4, 3, 2),
                 "The maximum number of concurrent connections has exceeded a limit, closing transmission channel",
             ),
+            // RFC 5321 section 3.1: a 554 instead of the banner says that there is no service.
+            Self::NetworkNotServed => row(554, (5, 7, 1), "No SMTP service for this network"),
             Self::SessionTimedOut => row(421, (4, 4, 1), "Connection timed out"),
             Self::TooManyErrors => {
                 row(421, (4, 7, 0), "Too many errors on this connection, closing transmission channel")
