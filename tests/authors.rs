@@ -31,14 +31,13 @@ enum Outcome {
 }
 
 fn session(settings: &Settings) -> Session {
-    let facts = TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None };
+    let facts = TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None, client: None };
     let options = SessionOptions {
         role: Role::Submission,
         hostname: "smtp.contoso.example".into(),
         session_id: "08DE4C0000000001".into(),
         peer: "192.0.2.7".parse().unwrap(),
         peer_name: None,
-        known_source: false,
         tls: TlsState::Active(facts),
         auth_without_tls: false,
         emulate_exchange_online: false,

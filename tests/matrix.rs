@@ -99,8 +99,10 @@ fn the_second_model_knows_nothing_of_the_product() {
 }
 
 /// Refusals that policy can give and the matrix has no cell for, each with the reason.
-const NOT_IN_THE_MATRIX: [(&str, &str); 9] = [
+const NOT_IN_THE_MATRIX: [(&str, &str); 11] = [
     ("DeviceRecipientNotPermitted", "devices have a table of their own; policy::devices"),
+    ("TlsRequired", "connectors have a table of their own; policy::connectors"),
+    ("PartnerRestricted", "connectors have a table of their own; policy::connectors"),
     ("ReservedTopLevelRecipientDomain", "a switch about the name alone; recipients/reserved-domains-submission.smtp"),
     (
         "ReservedSecondLevelRecipientDomain",

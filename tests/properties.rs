@@ -37,7 +37,8 @@ impl Stage {
     fn new(role: Role, snapshot: &Snapshot) -> Self {
         let mut settings = Settings { message_bytes_max: 2_000, recipients_max: 5, ..Settings::default() };
         settings.hops_max = 3;
-        let facts = TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None };
+        let facts =
+            TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None, client: None };
         let options = SessionOptions {
             role,
             hostname: "mx.contoso.example".into(),
@@ -46,7 +47,6 @@ impl Stage {
             peer_name: None,
             tls: if role == Role::Inbound { TlsState::Unavailable } else { TlsState::Active(facts) },
             auth_without_tls: false,
-            known_source: false,
             emulate_exchange_online: false,
             settings: Arc::new(settings),
             limits: Limits { header_bytes_max: 500, ..Limits::default() },

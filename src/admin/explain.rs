@@ -131,7 +131,7 @@ impl Session<'_> {
         }
         let reverse_path = match &sender {
             Sender::Account(signed_in) => self.header(signed_in, &reverse_path)?,
-            Sender::Anonymous | Sender::System => reverse_path,
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => reverse_path,
         };
         if permits.is_empty() {
             return Some(());
@@ -228,7 +228,7 @@ impl Session<'_> {
                 let account = self.snapshot.recipient(signed_in.account());
                 account.map_or_else(|| signed_in.login().to_string(), |account| account.primary().to_string())
             }
-            (None, Sender::Anonymous | Sender::System) => String::new(),
+            (None, Sender::Anonymous | Sender::System | Sender::Connector(_)) => String::new(),
         };
         let command = format!("MAIL FROM:<{given}>");
         let path = match Address::parse(&given) {
@@ -242,7 +242,7 @@ impl Session<'_> {
         let mut trail = Vec::new();
         let judged = match sender {
             Sender::Account(signed_in) => self.may_use(signed_in, &path, &mut trail),
-            Sender::Anonymous | Sender::System => Ok(()),
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => Ok(()),
         };
         match judged {
             Ok(()) => {
@@ -274,7 +274,7 @@ impl Session<'_> {
                 cures.extend(cure::sign_in(self.snapshot, refusal, account, &signed_in.login().to_string()));
                 cures
             }
-            Sender::Anonymous | Sender::System => Vec::new(),
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => Vec::new(),
         }
     }
 
@@ -294,7 +294,7 @@ impl Session<'_> {
         let origin = sender.origin();
         let device = match sender {
             Sender::Account(signed_in) => device_of(self.snapshot, signed_in),
-            Sender::Anonymous | Sender::System => None,
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => None,
         };
         let posting = Posting::announced(self.snapshot, origin, reverse_path, self.query.bytes)
             .from_unknown_source()
@@ -320,7 +320,7 @@ impl Session<'_> {
     fn account_of(&self, sender: &Sender) -> Option<&Recipient> {
         match sender {
             Sender::Account(signed_in) => self.snapshot.recipient(signed_in.account()).map(|account| &**account),
-            Sender::Anonymous | Sender::System => None,
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => None,
         }
     }
 

@@ -93,11 +93,46 @@ impl Intake {
     }
 }
 
+impl Intake {
+    /// Judges what can only be counted of a client that did not sign in: a connector may bound its own.
+    async fn admit_client(&self, submission: &Submission, earlier_sessions: usize) -> Result<Admitted, Refusal> {
+        let settings = self.settings.current();
+        let connector = submission.envelope.connector().and_then(|name| settings.connectors.named(name));
+        let Some(connector) = connector else { return Ok(Admitted::default()) };
+        if are_too_many(earlier_sessions, connector.limits.sessions_max) {
+            return Err(Refusal::ConcurrentSessionsExceeded);
+        }
+        let turn = self.counters.tally.connector_turn(&connector.name, connector.limits.messages_per_minute);
+        let turn = turn.map_err(|_| Refusal::MessageRateExceeded)?;
+        wait_for(&turn, settings.too_soon).await?;
+        Ok(Admitted { hold: None, turn: Some(turn) })
+    }
+}
+
+fn are_too_many(earlier_sessions: usize, sessions_max: Option<u32>) -> bool {
+    sessions_max.is_some_and(|most| earlier_sessions >= usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+/// Holds a message back until it is its turn, or refuses it where such are refused.
+async fn wait_for(turn: &Turn, too_soon: TooSoon) -> Result<(), Refusal> {
+    match too_soon {
+        _ if turn.wait().is_zero() => Ok(()),
+        TooSoon::Refuse => Err(Refusal::MessageRateExceeded),
+        TooSoon::Delay => {
+            tracing::info!(seconds = turn.wait().as_secs(), "the message waits for its turn");
+            tokio::time::sleep(turn.wait()).await;
+            Ok(())
+        }
+    }
+}
+
 /// What is held for a message until it is accepted.
 #[derive(Default)]
 pub(super) struct Admitted {
     /// None for mail from other servers.
-    account: Option<(Hold, Turn)>,
+    hold: Option<Hold>,
+    /// None for mail from other servers that no connector vouches for.
+    turn: Option<Turn>,
 }
 
 impl Acceptor for Intake {
@@ -114,13 +149,15 @@ impl Acceptor for Intake {
     async fn admit(&self, submission: &Submission, earlier_sessions: usize) -> Result<Admitted, Refusal> {
         let account = match submission.envelope.origin() {
             Origin::Account(account) => account,
-            Origin::Anonymous | Origin::System => return Ok(Admitted::default()),
+            Origin::Anonymous | Origin::System | Origin::Connector { .. } => {
+                return self.admit_client(submission, earlier_sessions).await;
+            }
         };
         let settings = self.settings.current();
         let snapshot = self.directory.current();
         let recipient = snapshot.recipient(account);
         let limits = recipient.map_or(settings.limits, |recipient| limits_of(recipient, &settings));
-        if limits.sessions.is_some_and(|sessions| earlier_sessions >= usize::try_from(sessions).unwrap_or(usize::MAX)) {
+        if are_too_many(earlier_sessions, limits.sessions) {
             return Err(Refusal::ConcurrentSessionsExceeded);
         }
         self.may_send(account, submission.submit_as).await?;
@@ -132,16 +169,8 @@ impl Acceptor for Intake {
             Refusal::DailyRecipientsExceeded
         })?;
         let turn = tally.turn(account, limits.messages_per_minute).map_err(|_| Refusal::MessageRateExceeded)?;
-        if !turn.wait().is_zero() {
-            match settings.too_soon {
-                TooSoon::Refuse => return Err(Refusal::MessageRateExceeded),
-                TooSoon::Delay => {
-                    tracing::info!(seconds = turn.wait().as_secs(), "the message waits for its turn");
-                    tokio::time::sleep(turn.wait()).await;
-                }
-            }
-        }
-        Ok(Admitted { account: Some((hold, turn)) })
+        wait_for(&turn, settings.too_soon).await?;
+        Ok(Admitted { hold: Some(hold), turn: Some(turn) })
     }
 
     async fn commit(
@@ -152,12 +181,12 @@ impl Acceptor for Intake {
     ) -> Result<QueuedAs, CommitFailure> {
         let Submission { envelope, head, message_id, .. } = submission;
         let id = self.queue.reserve_id();
-        if let Some((hold, _)) = &admitted.account {
+        if let Some(hold) = &admitted.hold {
             hold.bind(id);
         }
         match self.queue.commit(id, envelope, head, body).await {
             Ok(id) => {
-                if let Some((_, turn)) = admitted.account {
+                if let Some(turn) = admitted.turn {
                     turn.keep();
                 }
                 tracing::info!(queue_id = %id, %message_id, "accepted");

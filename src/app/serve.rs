@@ -31,7 +31,8 @@ use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::network::NetworkError;
 use crate::world::tls::development::DevelopmentError;
 use crate::world::tls::{
-    CertificateError, CertificatePaths, CertificateStore, TlsSetupError, ensure_development_certificates, server_config,
+    CertificateError, CertificatePaths, CertificateStore, ClientAuthorities, TlsSetupError, asking_server_config,
+    ensure_development_certificates, server_config,
 };
 
 /// How often disk, certificates and address links are looked at.
@@ -155,8 +156,9 @@ impl Server {
             last_uses: Arc::clone(&stores.last_uses),
             lockouts: Arc::clone(&stores.lockouts),
             tls: Some(server_config(Arc::clone(&certificates))?),
+            asking_tls: Some(asking_server_config(Arc::clone(&certificates))?),
         };
-        let mut settings = ServerSettings::of(&config);
+        let mut settings = server_settings(&config)?;
         settings.policy = Arc::clone(&stores.settings);
         let services = Arc::new(Services::new(parts, settings));
         let (agents, shown) = agents(&world, &config, &stores, &options.way_out)?;
@@ -286,9 +288,13 @@ impl Server {
         let Some(path) = &self.configuration else {
             return;
         };
-        match Config::load(path) {
-            Ok(config) => {
-                let mut settings = ServerSettings::of(&config);
+        let config = Config::load(path).map_err(|error| error.to_string());
+        let read = config.and_then(|config| {
+            let settings = server_settings(&config).map_err(|error| error.to_string())?;
+            Ok((config, settings))
+        });
+        match read {
+            Ok((config, mut settings)) => {
                 self.stores.settings.reload(&config.settings);
                 settings.policy = Arc::clone(&self.stores.settings);
                 self.services.settings.store(Arc::new(settings));
@@ -297,6 +303,13 @@ impl Server {
             Err(error) => tracing::error!(%error, "the new configuration has a fault and is not used"),
         }
     }
+}
+
+/// What sessions go by, with the authorities of connectors.
+fn server_settings(config: &Config) -> Result<ServerSettings, TlsSetupError> {
+    let mut settings = ServerSettings::of(config);
+    settings.client_authorities = Arc::new(ClientAuthorities::open(config.settings.connectors.authorities())?);
+    Ok(settings)
 }
 
 async fn told_again(signals: &mut Signals) {

@@ -29,7 +29,7 @@ pub use report::{ConfigError, ConfigErrors};
 pub use token::{TokenConfig, TokenFlow};
 pub use transport::TransportConfig;
 
-use crate::model::mail::{Domain, Network};
+use crate::model::mail::Domain;
 use crate::model::policy::{Profile, RouteTable, Settings};
 use crate::model::smtp::client::Patience;
 use crate::world::disk::open_regular;
@@ -51,8 +51,6 @@ pub struct Config {
     /// The profile with the operator's overrides. Keys of the Sender Rewriting Scheme are secrets and come from the
     /// data directory, so the list is empty here.
     pub settings: Settings,
-    /// Networks that may send in the organisation's own name without signing in, whatever `RejectDirectSend` says.
-    pub known_sources: Vec<Network>,
     /// Whether banner, EHLO list and mechanisms imitate a real service, for test doubles (decision D8).
     pub emulate: Option<Emulate>,
     /// Where connections are taken, in the order of the file; never empty.

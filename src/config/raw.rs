@@ -2,6 +2,8 @@
 //!
 //! The fields here are the list of known keys; an unknown one is an error, never ignored.
 
+mod connector;
+
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -13,6 +15,7 @@ use super::{
 use crate::model::mail::recipient_fields::OtherRecipients;
 use crate::model::policy::settings::Wording;
 use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn, TooSoon};
+pub(super) use connector::{RawConnector, RawConnectorType, RawScope};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +35,7 @@ pub(super) struct Raw {
     pub(super) relay: RawRelay,
     pub(super) route: Vec<Spanned<RawRoute>>,
     pub(super) token: Vec<RawToken>,
+    pub(super) connector: Vec<RawConnector>,
     pub(super) queue: RawQueue,
     pub(super) trace: RawTrace,
     pub(super) lifecycle: RawLifecycle,
@@ -59,7 +63,7 @@ pub(super) struct RawPolicy {
     pub(super) recipients_max: Option<Spanned<u64>>,
     pub(super) hops_max: Option<Spanned<u64>>,
     pub(super) moderation_expiry_seconds: Option<Spanned<u64>>,
-    pub(super) known_sources: Vec<Spanned<String>>,
+    pub(super) known_sources: Option<Spanned<Vec<String>>>,
 }
 
 /// One `[[listener]]`.

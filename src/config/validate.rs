@@ -16,6 +16,7 @@ use crate::model::smtp::client::Patience;
 use crate::world::tls::CertificatePaths;
 
 mod acme;
+mod connectors;
 mod graph;
 mod limits;
 mod listeners;
@@ -60,6 +61,8 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let timeouts = judge.timeouts(core::mem::take(&mut raw.relay.timeouts));
     let tokens = judge.tokens(raw.token);
     let routes = judge.routes(raw.relay, raw.route, &tokens);
+    judge.known_sources(raw.policy.known_sources.take());
+    let connectors = judge.connectors(raw.connector);
     let profile = Settings::of(raw.profile);
     let lockout = judge.lockout(&mut raw.limits);
     let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
@@ -70,10 +73,10 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         hostname,
         data: judge.beside(&raw.data.unwrap_or_else(|| PathBuf::from(DATA_DEFAULT))),
         profile: raw.profile,
-        known_sources: judge.networks(&raw.policy.known_sources),
         settings: Settings {
             periods: judge.periods(raw.lifecycle),
             lockout,
+            connectors,
             ..judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes)
         },
         emulate: raw.emulate,
@@ -181,6 +184,7 @@ impl Judge<'_> {
             periods: own.periods,
             srs_keys: own.srs_keys,
             routes: routes.map(|way| way.to_string().into()),
+            connectors: own.connectors,
         }
     }
 

@@ -34,8 +34,8 @@ struct Count {
     /// Connections of proxies that have not said yet for whom.
     unannounced: usize,
     by_origin: HashMap<Origin, usize>,
-    /// The seats of each account that is signed in, in the order of their coming.
-    by_account: HashMap<RecipientId, Vec<u64>>,
+    /// The seats of each account that is signed in, and of each connector, in the order of their coming.
+    by_occupant: HashMap<Occupant, Vec<u64>>,
     seats: u64,
 }
 
@@ -53,24 +53,33 @@ pub(super) struct Slot {
     origin: Option<Origin>,
 }
 
-/// The place of a session among those of its account; dropping it lets the later ones move up.
+/// Whose sessions are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Occupant {
+    /// An account that signed in.
+    Account(RecipientId),
+    /// The clients of a connector, by its name.
+    Connector(Box<str>),
+}
+
+/// The place of a session among those of its account or connector; dropping it lets the later ones move up.
 #[derive(Debug)]
 pub(super) struct Seat {
     admission: Arc<Admission>,
-    account: RecipientId,
+    occupant: Occupant,
     number: u64,
 }
 
 impl Seat {
     /// Whose it is.
-    pub(super) const fn account(&self) -> RecipientId {
-        self.account
+    pub(super) const fn occupant(&self) -> &Occupant {
+        &self.occupant
     }
 
-    /// How many sessions of the account signed in before this one and are open still.
+    /// How many sessions of the same occupant began before this one and are open still.
     pub(super) fn earlier(&self) -> usize {
         self.admission.locked(|count| {
-            let seats = count.by_account.get(&self.account).map_or(&[] as &[u64], Vec::as_slice);
+            let seats = count.by_occupant.get(&self.occupant).map_or(&[] as &[u64], Vec::as_slice);
             seats.iter().take_while(|number| **number != self.number).count()
         })
     }
@@ -79,10 +88,10 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.admission.locked(|count| {
-            let Some(seats) = count.by_account.get_mut(&self.account) else { return };
+            let Some(seats) = count.by_occupant.get_mut(&self.occupant) else { return };
             seats.retain(|number| *number != self.number);
             if seats.is_empty() {
-                count.by_account.remove(&self.account);
+                count.by_occupant.remove(&self.occupant);
             }
         });
     }
@@ -134,13 +143,13 @@ impl Admission {
         })
     }
 
-    /// Takes a seat for a session that an account has signed in on. There are as many as sessions: those that are too
-    /// many are refused at the end of their messages (spec section 1.6, row D4).
-    pub(super) fn sign_in(self: &Arc<Self>, account: RecipientId) -> Seat {
+    /// Takes a seat for a session that an account has signed in on, or that a connector vouches for. There are as many
+    /// as sessions: those that are too many are refused at the end of their messages (spec section 1.6, row D4).
+    pub(super) fn take_seat(self: &Arc<Self>, occupant: Occupant) -> Seat {
         self.locked(|count| {
             count.seats = count.seats.wrapping_add(1);
-            count.by_account.entry(account).or_default().push(count.seats);
-            Seat { admission: Arc::clone(self), account, number: count.seats }
+            count.by_occupant.entry(occupant.clone()).or_default().push(count.seats);
+            Seat { admission: Arc::clone(self), occupant, number: count.seats }
         })
     }
 
@@ -228,16 +237,16 @@ mod tests {
     #[test]
     fn sessions_of_an_account_move_up_when_an_earlier_one_ends() {
         let admission = Arc::new(Admission::default());
-        let (alice, bob) = (RecipientId(1), RecipientId(2));
-        let seats: Vec<Seat> = (0..4).map(|_| admission.sign_in(alice)).collect();
+        let (alice, printers) = (|| Occupant::Account(RecipientId(1)), Occupant::Connector("printers".into()));
+        let seats: Vec<Seat> = (0..4).map(|_| admission.take_seat(alice())).collect();
         assert_eq!(seats.iter().map(Seat::earlier).collect::<Vec<_>>(), [0, 1, 2, 3]);
-        assert_eq!(admission.sign_in(bob).earlier(), 0);
+        assert_eq!(admission.take_seat(printers).earlier(), 0);
         let mut seats = seats.into_iter();
         drop(seats.nth(1));
         let left: Vec<Seat> = seats.collect();
         assert_eq!(left.iter().map(Seat::earlier).collect::<Vec<_>>(), [0, 1]);
         drop(left);
-        assert!(admission.locked(|count| count.by_account.is_empty()));
+        assert!(admission.locked(|count| count.by_occupant.is_empty()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::admission::Seat;
+use super::admission::{Occupant, Seat};
 use super::body::BodyIntake;
 use super::stop::Stop;
 use super::stream::{Stream, handshake};
@@ -123,6 +123,7 @@ struct Connection<A: Acceptor> {
     services: Arc<Services<A>>,
     settings: Arc<ServerSettings>,
     session: Session,
+    role: Role,
     peer: IpAddr,
     time: SessionTime,
     /// Gone only after a handshake that failed.
@@ -130,7 +131,7 @@ struct Connection<A: Acceptor> {
     buffer: Vec<u8>,
     output: Vec<u8>,
     body: BodyIntake,
-    /// The place among the sessions of the account that is signed in.
+    /// The place among the sessions of the account that is signed in, or of the connector.
     seat: Option<Seat>,
     /// What the client sent while its message waited to be admitted.
     ahead: Vec<u8>,
@@ -150,10 +151,16 @@ impl<A: Acceptor> Connection<A> {
     ) -> Result<Self, (End, SessionTime)> {
         let auth_without_tls = client.is_in_clear_text_network();
         let Client { stream, peer, listener, session_id, proxied } = client;
-        let (stream, tls) = match (listener.tls, &services.tls) {
+        let role = match listener.role {
+            ListenerRole::Submission => Role::Submission,
+            ListenerRole::Inbound => Role::Inbound,
+        };
+        let tls = services.tls_for(role, &settings);
+        let (stream, tls) = match (listener.tls, tls) {
             (ListenerTls::Starttls, Some(_)) => (Stream::Plain(stream), TlsState::Offered),
             (ListenerTls::Implicit, Some(config)) => {
-                match handshake(stream, Arc::clone(config), settings.handshake_timeout).await {
+                let judges = (&*settings.client_authorities, services.clock.now());
+                match handshake(stream, config, settings.handshake_timeout, judges).await {
                     Ok((stream, facts)) => (stream, TlsState::Active(facts)),
                     Err(error) => return Err((End::Handshake(error), time)),
                 }
@@ -169,17 +176,13 @@ impl<A: Acceptor> Connection<A> {
             }
         };
         let options = SessionOptions {
-            role: match listener.role {
-                ListenerRole::Submission => Role::Submission,
-                ListenerRole::Inbound => Role::Inbound,
-            },
+            role,
             hostname: settings.hostname.clone(),
             session_id,
             peer: peer.ip(),
             peer_name: None,
             tls,
             auth_without_tls,
-            known_source: settings.known_sources.iter().any(|network| network.contains(peer.ip())),
             emulate_exchange_online: settings.emulate_exchange_online,
             settings: settings.policy.current(),
             limits: settings.session.clone(),
@@ -190,6 +193,7 @@ impl<A: Acceptor> Connection<A> {
             services,
             settings,
             session,
+            role,
             peer: peer.ip(),
             time,
             stream: Some(stream),
@@ -260,9 +264,10 @@ impl<A: Acceptor> Connection<A> {
         let snapshot = self.services.directory.current();
         self.session.rekey(&self.settings.policy.current().srs_keys);
         self.session.handle(self.time.now(), &snapshot, self.services.acceptor.tallies(), input);
-        let account = self.session.account();
-        if account != self.seat.as_ref().map(Seat::account) {
-            self.seat = account.map(|account| self.services.admission.sign_in(account));
+        let occupant = self.session.account().map(Occupant::Account);
+        let occupant = occupant.or_else(|| self.session.connector().map(|name| Occupant::Connector(name.into())));
+        if occupant.as_ref() != self.seat.as_ref().map(Seat::occupant) {
+            self.seat = occupant.map(|occupant| self.services.admission.take_seat(occupant));
         }
     }
 
@@ -273,11 +278,13 @@ impl<A: Acceptor> Connection<A> {
 
     async fn start_tls(&mut self) -> Result<(), End> {
         self.write_out().await?;
-        let (Some(Stream::Plain(stream)), Some(config)) = (self.stream.take(), self.services.tls.clone()) else {
+        let config = self.services.tls_for(self.role, &self.settings);
+        let (Some(Stream::Plain(stream)), Some(config)) = (self.stream.take(), config) else {
             return Err(End::Handshake(io::Error::other("there is no clear-text stream or no certificate")));
         };
         // What was read so far went to the session, which has thrown it away: nothing said before counts after.
-        let handshaken = handshake(stream, config, self.settings.handshake_timeout).await;
+        let judges = (&*self.settings.client_authorities, self.services.clock.now());
+        let handshaken = handshake(stream, config, self.settings.handshake_timeout, judges).await;
         let (stream, facts) = handshaken.map_err(End::Handshake)?;
         self.stream = Some(stream);
         self.tell(Input::TlsEstablished(facts));

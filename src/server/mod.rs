@@ -29,11 +29,11 @@ pub use listener::{Drained, Listener, serve};
 pub use stop::{Stop, StopHandle};
 
 use crate::config::{Config, Emulate};
-use crate::model::mail::Network;
 use crate::model::smtp;
 use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::spool::SpoolDirectory;
+use crate::world::tls::ClientAuthorities;
 use crate::world::{Clock, Random};
 use body::Bodies;
 
@@ -49,8 +49,8 @@ pub struct ServerSettings {
     pub hostname: Box<str>,
     /// The semantics profile with its overrides.
     pub policy: Arc<LiveSettings>,
-    /// Networks that may send in the organisation's own name without signing in.
-    pub known_sources: Vec<Network>,
+    /// Whose word counts about the certificates of clients.
+    pub client_authorities: Arc<ClientAuthorities>,
     /// Banner, EHLO list and mechanisms imitate Exchange Online (decision D8).
     pub emulate_exchange_online: bool,
     /// Bounds of one session.
@@ -68,13 +68,14 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
-    /// The part of `config` that sessions go by.
+    /// The part of `config` that sessions go by. The files of authorities are not read here: until they are put in,
+    /// nobody vouches for a certificate.
     pub fn of(config: &Config) -> Self {
         let limits = &config.limits;
         Self {
             hostname: config.hostname.to_string().into_boxed_str(),
             policy: Arc::new(LiveSettings::new(config.settings.clone())),
-            known_sources: config.known_sources.clone(),
+            client_authorities: Arc::default(),
             emulate_exchange_online: config.emulate == Some(Emulate::ExchangeOnline),
             session: smtp::Limits {
                 command_timeout: limits.command_timeout,
@@ -109,6 +110,8 @@ pub struct Services<A: Acceptor> {
     pub lockouts: Arc<LockoutStore>,
     /// How we speak TLS; `None` when there is no certificate, then STARTTLS is not offered.
     pub tls: Option<Arc<ServerConfig>>,
+    /// The same, where clients are asked for certificates.
+    pub asking_tls: Option<Arc<ServerConfig>>,
     /// What new sessions go by.
     pub settings: ArcSwap<ServerSettings>,
     /// Who is in.
@@ -119,7 +122,18 @@ pub struct Services<A: Acceptor> {
 impl<A: Acceptor> Services<A> {
     /// Everything sessions share, with nobody in yet.
     pub fn new(parts: ServiceParts<A>, settings: ServerSettings) -> Self {
-        let ServiceParts { clock, random, directory, acceptor, spool, authenticator, last_uses, lockouts, tls } = parts;
+        let ServiceParts {
+            clock,
+            random,
+            directory,
+            acceptor,
+            spool,
+            authenticator,
+            last_uses,
+            lockouts,
+            tls,
+            asking_tls,
+        } = parts;
         let (settings, admission) = (ArcSwap::from_pointee(settings), Arc::new(Admission::default()));
         let bodies = Bodies::new(spool);
         Self {
@@ -131,10 +145,17 @@ impl<A: Acceptor> Services<A> {
             last_uses,
             lockouts,
             tls,
+            asking_tls,
             settings,
             admission,
             bodies,
         }
+    }
+
+    /// How TLS is spoken with a client. Connectors are for port 25 alone, so nobody else is asked for certificates.
+    fn tls_for(&self, role: smtp::Role, settings: &ServerSettings) -> Option<Arc<ServerConfig>> {
+        let asks = role == smtp::Role::Inbound && settings.policy.current().connectors.want_certificates();
+        if asks { self.asking_tls.clone() } else { self.tls.clone() }
     }
 }
 
@@ -165,6 +186,8 @@ pub struct ServiceParts<A: Acceptor> {
     pub lockouts: Arc<LockoutStore>,
     /// How we speak TLS.
     pub tls: Option<Arc<ServerConfig>>,
+    /// The same, where clients are asked for certificates.
+    pub asking_tls: Option<Arc<ServerConfig>>,
 }
 
 impl<A: Acceptor> fmt::Debug for ServiceParts<A> {

@@ -12,7 +12,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::visible::Visible;
+use crate::model::mail::Timestamp;
+use crate::model::policy::connector::ClientCertificate;
 use crate::model::smtp::TlsFacts;
+use crate::world::tls::{ClientAuthorities, Shown};
 
 /// A client's stream.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Makes the handshake as server within `timeout`.
+/// Makes the handshake as server within `timeout`, and judges the certificate that the client may have shown at `now`.
 ///
 /// # Errors
 /// `TimedOut`, or whatever was wrong with the handshake; the connection is then of no more use.
@@ -31,11 +35,14 @@ pub(super) async fn handshake(
     stream: TcpStream,
     config: Arc<ServerConfig>,
     timeout: Duration,
+    (authorities, now): (&ClientAuthorities, Timestamp),
 ) -> io::Result<(Stream, TlsFacts)> {
     let attempt = TlsAcceptor::from(config).accept(stream);
     let stream =
         tokio::time::timeout(timeout, attempt).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let facts = facts(stream.get_ref().1);
+    let mut facts = facts(stream.get_ref().1);
+    let chain = stream.get_ref().1.peer_certificates();
+    facts.client = chain.and_then(|chain| client_certificate(authorities.judge(chain, now)));
     Ok((Stream::Tls(Box::new(stream)), facts))
 }
 
@@ -47,6 +54,26 @@ fn facts(connection: &ServerConnection) -> TlsFacts {
         version: version.replace("TLSv", "TLS").into_boxed_str(),
         cipher: suite.replace("TLS13_", "TLS_").into_boxed_str(),
         sni: connection.server_name().map(Box::from),
+        client: None,
+    }
+}
+
+/// Says in the log what becomes of a certificate: an administrator whose device is not known looks for the reason.
+fn client_certificate(shown: Shown) -> Option<Box<ClientCertificate>> {
+    match shown {
+        Shown::Counts(certificate, doubts) => {
+            let names: Vec<String> = certificate.names.iter().map(ToString::to_string).collect();
+            let (names, doubts) = (names.join(" "), (!doubts.is_empty()).then_some(doubts));
+            let vouched_by: Vec<String> = certificate.vouched_by.iter().map(ToString::to_string).collect();
+            let doubts = doubts.as_deref().map(Visible).map(tracing::field::display);
+            tracing::info!(fingerprint = %certificate.fingerprint, names = %Visible(&names),
+                vouched_by = %Visible(&vouched_by.join(" ")), doubts, "the client showed a certificate");
+            Some(certificate)
+        }
+        Shown::CountsForNothing(why) => {
+            tracing::warn!(why = %Visible(&why), "the client showed a certificate that counts for nothing");
+            None
+        }
     }
 }
 

@@ -115,8 +115,12 @@ impl<A: Acceptor> Visit<A> {
     /// and there a proxy that says that its client came without is believed as well.
     fn proxied(&self, header: Header) -> Proxied {
         let ends_tls = self.listener.proxy.as_ref().is_some_and(|proxy| proxy.tls) && header.client.is_some();
-        let facts =
-            |version: &str, cipher: &str| TlsFacts { version: version.into(), cipher: cipher.into(), sni: None };
+        let facts = |version: &str, cipher: &str| TlsFacts {
+            version: version.into(),
+            cipher: cipher.into(),
+            sni: None,
+            client: None,
+        };
         let tls = match (ends_tls, header.tls) {
             (true, ClientTls::Active { version, cipher }) if !version.is_empty() && !cipher.is_empty() => {
                 Some(facts(&version, &cipher))

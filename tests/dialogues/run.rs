@@ -6,9 +6,11 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use franking::config::Config;
 use franking::model::directory::device::Secret;
 use franking::model::directory::{Document, Recipient, RecipientId, Snapshot};
 use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
+use franking::model::policy::connector::{Authorities, ClientCertificate, Connectors, Fingerprint};
 use franking::model::policy::device::Checked;
 use franking::model::policy::limits::Received;
 use franking::model::policy::quota::{self, Usage};
@@ -23,7 +25,7 @@ use franking::model::smtp::{
 };
 
 use super::script::{Script, Step};
-use super::{CLEAR, directory};
+use super::{CLEAR, directory, root};
 
 /// Everything around the session.
 struct Stage {
@@ -32,6 +34,8 @@ struct Stage {
     settings: Arc<Settings>,
     now: Timestamp,
     peer: IpAddr,
+    /// The name in the client's certificate.
+    certificate: Option<String>,
     /// The dialogue as it came out.
     text: String,
     next_check_fails: bool,
@@ -80,6 +84,7 @@ pub(super) fn hold(script: &Script) -> String {
         settings,
         now,
         peer,
+        certificate: certificate(script),
         text,
         next_check_fails: false,
         next_commit: None,
@@ -126,7 +131,7 @@ impl Stage {
 
     fn event(&mut self, words: &[&str]) {
         match words {
-            ["handshake"] => self.tell(Input::TlsEstablished(tls_facts())),
+            ["handshake"] => self.tell(Input::TlsEstablished(tls_facts(self.certificate.as_deref()))),
             ["silence", seconds] => {
                 self.now = self.now.plus(Duration::from_secs(seconds.parse().unwrap()));
                 self.tell(Input::TimedOut);
@@ -225,6 +230,9 @@ impl Stage {
         if let Some(device) = envelope.device() {
             let _ = writeln!(self.text, "Q: by the device {device}");
         }
+        if let Some(connector) = envelope.connector() {
+            let _ = writeln!(self.text, "Q: by the connector {connector}, {:?}", envelope.origin());
+        }
         for permit in envelope.permits() {
             let resolution = self.resolution(permit);
             let _ = writeln!(self.text, "Q: to <{}> {resolution}, {:?}", permit.path(), permit.dsn());
@@ -233,6 +241,9 @@ impl Stage {
         let expanded = expand(&self.snapshot, &self.settings, &posting, envelope.permits(), self.now, &mut Unrecorded);
         for end in expanded {
             if let Expanded::Deliver(delivery) = &end {
+                if envelope.connector().is_some() && delivery.reverse_path != *envelope.reverse_path() {
+                    let _ = writeln!(self.text, "Q: <{}> leaves from <{}>", delivery.path, delivery.reverse_path);
+                }
                 self.print_member(envelope.permits(), delivery);
             }
             if let Expanded::Moderated(moderated) = end {
@@ -295,8 +306,23 @@ fn visible(character: char) -> char {
     if character.is_control() && character != '\t' { '?' } else { character }
 }
 
-fn tls_facts() -> TlsFacts {
-    TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None }
+/// What the client shows, when the dialogue says so, and the authorities of the system vouch for.
+fn certificate(script: &Script) -> Option<String> {
+    script.settings().find(|(key, _)| *key == "certificate").map(|(_, name)| name.to_owned())
+}
+
+fn tls_facts(certificate: Option<&str>) -> TlsFacts {
+    let client = certificate.map(|name| {
+        let (fingerprint, names) = (Fingerprint([7; 32]), vec![name.parse().unwrap()]);
+        Box::new(ClientCertificate { fingerprint, names, vouched_by: vec![Authorities::System] })
+    });
+    TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None, client }
+}
+
+/// The connectors of a file in `fixtures/connectors`.
+fn connectors(name: &str) -> Connectors {
+    let file = root().join("connectors").join(format!("{name}.toml"));
+    Config::load(&file).unwrap().settings.connectors
 }
 
 fn options(script: &Script) -> SessionOptions {
@@ -312,7 +338,7 @@ fn options(script: &Script) -> SessionOptions {
     };
     let tls = match script.key("tls").unwrap_or("offered") {
         "offered" => TlsState::Offered,
-        "active" => TlsState::Active(tls_facts()),
+        "active" => TlsState::Active(tls_facts(certificate(script).as_deref())),
         "none" => TlsState::Unavailable,
         other => panic!("unknown state of TLS {other}"),
     };
@@ -325,11 +351,13 @@ fn options(script: &Script) -> SessionOptions {
         peer_name: None,
         tls,
         auth_without_tls: false,
-        known_source: false,
         emulate_exchange_online: false,
         settings: Arc::new(Settings::of(profile)),
         limits: Limits::default(),
     };
+    if let Some(name) = script.key("connectors") {
+        Arc::make_mut(&mut options.settings).connectors = connectors(name);
+    }
     for (key, value) in script.settings() {
         set(&mut options, key, value);
     }
@@ -343,7 +371,7 @@ fn set(options: &mut SessionOptions, key: &str, value: &str) {
     match key {
         "emulate" => options.emulate_exchange_online = yes(),
         "auth_without_tls" => options.auth_without_tls = yes(),
-        "known_source" => options.known_source = yes(),
+        "certificate" => {}
         "peer" => options.peer = value.parse().unwrap(),
         "peer_name" => options.peer_name = Some(Domain::parse(value).unwrap()),
         "refuse_early" => settings.refuse_early = yes(),

@@ -214,7 +214,7 @@ fn outcome(snapshot: &Snapshot, origin: Origin, path: &str, to: &str) -> Vec<Str
     let reverse_path = ReversePath::Mailbox(Address::parse(path).unwrap());
     let sender = match origin {
         Origin::Anonymous => Sender::Anonymous,
-        Origin::Account(_) | Origin::System => Sender::System,
+        Origin::Account(_) | Origin::System | Origin::Connector { .. } => Sender::System,
     };
     let permit = asked(snapshot, &sender, to).unwrap();
     let posting = Posting::announced(snapshot, origin, &reverse_path, 0);

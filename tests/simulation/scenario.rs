@@ -154,7 +154,7 @@ fn draft(
             let capacity = submit_as(snapshot, settings, account, &address(author), &mut Unrecorded);
             sent_items(snapshot, settings, account, capacity, &reverse_path, &mut Unrecorded)
         }
-        Sender::Anonymous | Sender::System => SentItems::default(),
+        Sender::Anonymous | Sender::System | Sender::Connector(_) => SentItems::default(),
     };
     let blind = if secret { b"Bcc: someone@contoso.example\r\n".to_vec() } else { Vec::new() };
     let envelope = Envelope::new(&sender, reverse_path, parameters, permits)?.with_sent_items(kept.with_blind(blind));

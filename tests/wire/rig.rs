@@ -140,6 +140,7 @@ impl Rig {
             last_uses: Arc::new(LastUses::unkept(clock.clone())),
             lockouts: Arc::new(LockoutStore::unkept(clock.clone())),
             tls: Some(server_config(Arc::clone(&certificates)).unwrap()),
+            asking_tls: None,
             clock,
             random,
         };

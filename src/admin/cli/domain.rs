@@ -187,7 +187,7 @@ pub struct OrganisationArgs {
     /// The largest message that strangers send here
     #[arg(long, value_name = "SIZE")]
     receive_bytes_max: Option<Limit>,
-    /// Strangers may not use the organisation's own addresses as sender, but from `known_sources`
+    /// Strangers may not use the organisation's own addresses as sender, but where a `[[connector]]` knows them
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     reject_direct_send: Option<Toggle>,
     /// No recipients in test, example, invalid and localhost, which no mail can reach; accepted domains stay

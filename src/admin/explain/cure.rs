@@ -191,8 +191,7 @@ pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, accoun
         Refusal::OrganisationSendSizeLimit => vec!["franking organisation set --send-bytes-max unlimited".to_owned()],
         Refusal::GroupInBcc => vec![format!("franking recipient set {address} --bcc-blocked off")],
         Refusal::DirectSendNotAllowed => vec![
-            "sign in on port 587, or name the source in the configuration: [policy] known_sources = [\"192.0.2.7\"]"
-                .to_owned(),
+            "sign in on port 587, or make the source known: [[connector]] with networks = [\"192.0.2.7\"]".to_owned(),
             "franking organisation set --reject-direct-send off".to_owned(),
         ],
         Refusal::ReservedTopLevelRecipientDomain => reserved("reserved-top-level"),

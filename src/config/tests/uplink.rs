@@ -142,7 +142,7 @@ fn routes_may_be_for_senders() {
     assert_eq!(by("alice@contoso.example", "bank.example").as_deref(), Some("bank.example from contoso.example"));
     assert_eq!(by("alice@contoso.example", "x.example"), None);
     for (senders, said) in [
-        ("[]", ":2: route[1].senders: a route for no sender; name them"),
+        ("[]", ":2: route[1].senders: names no sender; name them"),
         ("[\"a@b@c\"]", ":2: route[1].senders[1]: \"a@b@c\" is no sender"),
         ("[\"a b\"]", ":2: route[1].senders[1]: \"a b\" is no sender"),
         ("[\"a@b.example\", \"A@B.example\"]", ":2: route[1].senders[2]: \"* from a@b.example\": has a route already"),

@@ -84,11 +84,11 @@ impl Judge<'_> {
     }
 
     /// Everybody where no senders are named.
-    fn senders(&mut self, senders: Words) -> Vec<(SenderPattern, Option<Range<usize>>)> {
+    pub(super) fn senders(&mut self, senders: Words) -> Vec<(SenderPattern, Option<Range<usize>>)> {
         let Some(senders) = senders else { return vec![(SenderPattern::Anyone, None)] };
         if senders.get_ref().is_empty() {
             let cure = "name them, for example senders = [\"scanner@contoso.example\", \"contoso.example\"]";
-            self.refuse(&senders.span(), "a route for no sender", cure);
+            self.refuse(&senders.span(), "names no sender", cure);
         }
         let mut found = Vec::new();
         for sender in senders.into_inner().into_iter().take(PATTERNS_MAX) {

@@ -54,6 +54,11 @@ impl Network {
         self.address
     }
 
+    /// How many bits all its addresses have in common.
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Whether `address` lies within. An IPv4 address in IPv6 clothes counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (own, width) = bits(self.address);

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::connector::Vouched;
 use super::device;
 use super::envelope::{DsnRequest, Origin};
 use super::forwarding::{self, Exit, exit};
@@ -29,15 +30,29 @@ pub enum Sender {
     Anonymous,
     /// This server itself.
     System,
+    /// A client that a connector vouches for.
+    Connector(Vouched),
 }
 
 impl Sender {
     /// What the queue remembers of the sender.
-    pub const fn origin(&self) -> Origin {
+    pub fn origin(&self) -> Origin {
         match self {
             Self::Account(signed_in) => Origin::Account(signed_in.account()),
-            Self::Anonymous => Origin::Anonymous,
+            Self::Connector(vouched) if vouched.is_internal() || vouched.leaves() => {
+                Origin::Connector { internal: vouched.is_internal() }
+            }
+            // What leads nowhere else is a stranger's: after acceptance it may do no more than that.
+            Self::Connector(_) | Self::Anonymous => Origin::Anonymous,
             Self::System => Origin::System,
+        }
+    }
+
+    /// The connector's word for the sender.
+    pub const fn vouched(&self) -> Option<&Vouched> {
+        match self {
+            Self::Connector(vouched) => Some(vouched),
+            Self::Account(_) | Self::Anonymous | Self::System => None,
         }
     }
 }
@@ -101,7 +116,8 @@ pub fn admit(
     Err(refusal)
 }
 
-/// An object of ours may stand for a foreign address, as contacts do: a stranger may not relay to it all the same.
+/// An object of ours may stand for a foreign address, as contacts do: a stranger may not relay to it all the same. A
+/// connector's client may where its connector leads; without the connector's word there is no way out.
 fn relay(
     snapshot: &Snapshot,
     posting: &Posting<'_>,
@@ -111,12 +127,23 @@ fn relay(
     let ForwardPath::Mailbox(address) = path else {
         return Ok(());
     };
-    let relayed = posting.is_from_stranger() && snapshot.receiving_domain(address.domain()).is_none();
-    if trail.asks("a stranger asks for a domain that is not ours", relayed) {
+    let foreign = snapshot.receiving_domain(address.domain()).is_none();
+    let lacks_word = match posting.origin() {
+        Origin::Account(_) | Origin::System => false,
+        Origin::Anonymous => true,
+        Origin::Connector { .. } => posting.vouched().is_none(),
+    };
+    if trail.asks("a stranger asks for a domain that is not ours", foreign && lacks_word) {
         return Err(Refusal::RelayRefused);
     }
-    Ok(())
+    let Some(vouched) = posting.vouched().filter(|_| foreign) else { return Ok(()) };
+    let leads_there = vouched.connector().recipients.reaches(address.domain());
+    trail.note(SCOPE_RULE, leads_there, || address.domain().to_string());
+    if leads_there { Ok(()) } else { Err(Refusal::RelayRefused) }
 }
+
+/// How the trail asks for the recipients of a connector.
+pub const SCOPE_RULE: &str = "the connector leads to this domain";
 
 /// Whoever uses our own addresses signs in, when the organisation says so (`RejectDirectSend`).
 fn direct_send(snapshot: &Snapshot, posting: &Posting<'_>, trail: &mut impl Trail) -> Result<(), Refusal> {
@@ -189,10 +216,9 @@ pub fn judge(
     resolution: &Resolution,
     trail: &mut impl Trail,
 ) -> Result<(), Refusal> {
-    let stranger = posting.is_from_stranger();
     match resolution {
         Resolution::Foreign(address) => {
-            if trail.asks("the sender is a stranger, who may not relay", stranger) {
+            if trail.asks("the sender is a stranger, who may not relay", posting.origin() == Origin::Anonymous) {
                 return Err(Refusal::RelayRefused);
             }
             restrictions::sender(snapshot, posting, trail)?;
@@ -206,7 +232,7 @@ pub fn judge(
             let recipient = snapshot.recipient(*id).ok_or(Refusal::UnknownRecipientInbound)?;
             restrictions::sender(snapshot, posting, trail)?;
             restrictions::recipient(snapshot, settings, posting, recipient, trail)?;
-            let at_once = stranger || (settings.refuse_early && posting.account().is_some());
+            let at_once = posting.hears_at_once() || (settings.refuse_early && posting.account().is_some());
             if at_once { way_out(snapshot, settings, recipient, trail) } else { Ok(()) }
         }
     }
@@ -247,14 +273,15 @@ fn way_out(
     }
 }
 
-/// Strangers are refused at once; an account is told later by a report, unless early refusal is on (decision D1).
+/// Who comes by port 25 is refused at once; an account is told later by a report, unless early refusal is on (decisions
+/// D1 and D9).
 fn unknown(
     settings: &Settings,
     posting: &Posting<'_>,
     address: &Address,
     trail: &mut impl Trail,
 ) -> Result<(), Refusal> {
-    if trail.asks("the sender is a stranger, who is refused at once", posting.is_from_stranger()) {
+    if trail.asks("the sender is a stranger, who is refused at once", posting.hears_at_once()) {
         return Err(if is_legacy(address) { not_found(address) } else { Refusal::UnknownRecipientInbound });
     }
     let early = settings.refuses_unknown_on_submission() && posting.account().is_some();

@@ -189,7 +189,7 @@ pub fn auto_reply<'a>(
     forbids.map_or(Ok(()), Err)?;
     forbid(trail, "a group keeps automatic replies from the sender", !occasion.passed_by_groups, NoReply::HeldByGroup)?;
     let audience = audience(snapshot, settings, occasion, sender, trail)?;
-    let asked = occasion.origin == Origin::Anonymous && snapshot.organisation().auto_reply_only_when_named;
+    let asked = occasion.origin.is_stranger() && snapshot.organisation().auto_reply_only_when_named;
     let unnamed = asked && !is_named(snapshot, mailbox, occasion.path, &header);
     forbid(trail, "the header does not name the mailbox", unnamed, NoReply::NotNamed)?;
     let text = match audience {
@@ -275,7 +275,7 @@ fn audience(
             return Err(NoReply::SenderUnknown);
         }
     };
-    let signed_in = matches!(occasion.origin, Origin::Account(_));
+    let signed_in = occasion.origin.is_inside();
     trail.note("the sender signed in", signed_in, String::new);
     trail.note("the sender's address is inside", outside.is_none(), || sender.to_string());
     let Some(address) = outside else {

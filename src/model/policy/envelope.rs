@@ -119,6 +119,30 @@ pub enum Origin {
     Anonymous,
     /// This server: reports, automatic replies, notices. Exempt from restrictions (spec section 5.5).
     System,
+    /// A client that a connector vouches for beyond what any stranger may.
+    Connector {
+        /// Whether it counts as authenticated; it may write outside in any case.
+        internal: bool,
+    },
+}
+
+impl Origin {
+    /// Whether nobody vouches that the sender is the one it says it is: what restrictions, automatic replies and
+    /// reports go by.
+    pub const fn is_stranger(self) -> bool {
+        match self {
+            Self::Anonymous | Self::Connector { internal: false } => true,
+            Self::Account(_) | Self::System | Self::Connector { internal: true } => false,
+        }
+    }
+
+    /// Whether the sender is known as somebody inside.
+    pub const fn is_inside(self) -> bool {
+        match self {
+            Self::Account(_) | Self::Connector { internal: true } => true,
+            Self::Anonymous | Self::System | Self::Connector { internal: false } => false,
+        }
+    }
 }
 
 /// Who sends what to whom, all of it permitted. Only policy makes the permits inside.
@@ -130,6 +154,7 @@ pub struct Envelope {
     permits: Vec<Permit>,
     sent_items: SentItems,
     device: Option<Box<str>>,
+    connector: Option<Box<str>>,
 }
 
 impl Envelope {
@@ -142,7 +167,10 @@ impl Envelope {
     ) -> Option<Self> {
         let origin = sender.origin();
         let sent_items = SentItems::default();
-        (!permits.is_empty()).then_some(Self { origin, reverse_path, parameters, permits, sent_items, device: None })
+        let connector = sender.vouched().map(|vouched| vouched.connector().name.clone());
+        let device = None;
+        let whole = Self { origin, reverse_path, parameters, permits, sent_items, device, connector };
+        (!whole.permits.is_empty()).then_some(whole)
     }
 
     /// The same envelope, handed in by the device of this name.
@@ -223,6 +251,11 @@ impl Envelope {
         self.device.as_deref()
     }
 
+    /// The name of the connector that vouched for its client.
+    pub fn connector(&self) -> Option<&str> {
+        self.connector.as_deref()
+    }
+
     /// Replaces the reverse-path by the address under which the message leaves (decision D3: the owner's primary
     /// address for send-as, the delegate's for send-on-behalf). The null path stays.
     pub fn rewrite_reverse_path(&mut self, address: Address) {
@@ -246,6 +279,7 @@ mod tests {
             permits: Vec::new(),
             sent_items: SentItems::default(),
             device: None,
+            connector: None,
         };
         let mut receipt = of(ReversePath::Null);
         receipt.rewrite_reverse_path(alice.clone());

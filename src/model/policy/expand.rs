@@ -100,7 +100,7 @@ pub fn expand(
         };
         let way = Way {
             passage: Arc::new(passage),
-            via: None,
+            via: srs::relayer(snapshot, posting.origin()),
             forwarders: Vec::new(),
             within: Vec::new(),
             copied: false,

@@ -154,7 +154,8 @@ pub fn may_begin(
 ) -> Result<(), Refusal> {
     let account = match sender {
         Sender::Account(signed_in) => signed_in.account(),
-        Sender::Anonymous | Sender::System => return Ok(()),
+        // A connector's are counted when they are accepted.
+        Sender::Anonymous | Sender::System | Sender::Connector(_) => return Ok(()),
     };
     let Some(recipient) = snapshot.recipient(account).filter(|_| settings.too_soon == TooSoon::Refuse) else {
         return Ok(());
@@ -178,7 +179,7 @@ pub fn may_name(
 ) -> Result<(), Refusal> {
     let account = match sender {
         Sender::Account(signed_in) if settings.refuse_early => signed_in.account(),
-        Sender::Account(_) | Sender::Anonymous | Sender::System => return Ok(()),
+        Sender::Account(_) | Sender::Anonymous | Sender::System | Sender::Connector(_) => return Ok(()),
     };
     let bound = snapshot.recipient(account).and_then(|recipient| limits_of(recipient, settings).recipients_per_day);
     let named = u32::try_from(named).unwrap_or(u32::MAX);
@@ -191,6 +192,9 @@ pub fn may_name(
 pub fn recipients_max(snapshot: &Snapshot, settings: &Settings, sender: &Sender) -> usize {
     let own = match sender {
         Sender::Account(signed_in) => snapshot.recipient(signed_in.account()),
+        Sender::Connector(vouched) => {
+            return vouched.connector().limits.recipients_max.unwrap_or(usize::MAX).min(settings.recipients_max);
+        }
         Sender::Anonymous | Sender::System => None,
     };
     let own = own.and_then(|account| account.limits.as_deref()?.recipients_per_message);
@@ -213,7 +217,7 @@ pub fn receive(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     let at_once = match sender {
-        Sender::Anonymous => true,
+        Sender::Anonymous | Sender::Connector(_) => true,
         Sender::Account(_) => settings.refuse_early,
         Sender::System => false,
     };

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod authorship;
 pub mod auto_reply;
+pub mod connector;
 pub mod delivery;
 pub mod device;
 pub mod envelope;

@@ -1,6 +1,7 @@
 //! A message as restrictions and expansion see it: who sends it, how large it is, and what its header says.
 //!
-//! Finding the sender is the first stage of spec section 5.5. An account is known because it signed in. A stranger is
+//! Finding the sender is the first stage of spec section 5.5. An account is known because it signed in, and an address
+//! of ours because an internal connector says so. A stranger is
 //! whoever its addresses say, but for lists of senders only: it stays unauthenticated. Of those addresses only foreign
 //! ones can open an accept list, as when a mail contact stands for a partner: that an address of ours stands in a
 //! stranger's message proves nothing, so it can only get the message rejected.
@@ -8,6 +9,7 @@
 use core::cell::OnceCell;
 use std::collections::HashSet;
 
+use super::connector::Vouched;
 use super::envelope::{Envelope, Origin};
 use super::resolve::is_postmaster;
 use crate::model::directory::{Device, Recipient, RecipientId, Snapshot};
@@ -28,6 +30,7 @@ pub struct Posting<'message> {
     direct: bool,
     exempt: bool,
     device: Option<&'message Device>,
+    vouched: Option<&'message Vouched>,
     /// Objects that the sender is or says it is.
     claimed: Vec<RecipientId>,
     /// Those of them that open an accept list.
@@ -49,6 +52,7 @@ impl Posting<'static> {
             direct: false,
             exempt: true,
             device: None,
+            vouched: None,
             claimed,
             accepted,
             readers,
@@ -118,10 +122,23 @@ impl<'message> Posting<'message> {
         self.device
     }
 
+    /// The same, with the word of the connector for its client.
+    #[must_use]
+    pub const fn by_connector(mut self, vouched: Option<&'message Vouched>) -> Self {
+        self.vouched = vouched;
+        self
+    }
+
+    /// The connector's word for the client; without it a client of a connector relays nothing.
+    pub const fn vouched(&self) -> Option<&'message Vouched> {
+        self.vouched
+    }
+
     /// The sender uses an address, which the session judged if the sender is an account.
     fn name(&mut self, snapshot: &Snapshot, address: &Address) {
         let ours = snapshot.accepted_domain(address.domain()).is_some();
         let account = matches!(self.origin, Origin::Account(_));
+        let inside = self.origin.is_inside();
         // The external postmaster is exempt; a stranger who says it is the postmaster is a stranger.
         self.exempt |= account && is_postmaster(snapshot, &ForwardPath::Mailbox(address.clone()));
         let objects =
@@ -130,7 +147,7 @@ impl<'message> Posting<'message> {
             if !self.claimed.contains(&object) {
                 self.claimed.push(object);
             }
-            if (account || !ours) && !self.accepted.contains(&object) {
+            if (inside || !ours) && !self.accepted.contains(&object) {
                 self.accepted.push(object);
             }
         }
@@ -151,16 +168,24 @@ impl<'message> Posting<'message> {
         self.bytes
     }
 
-    /// Whether nobody signed in.
-    pub fn is_from_stranger(&self) -> bool {
-        self.origin == Origin::Anonymous
+    /// Whether nobody vouches for the sender, see [`Origin::is_stranger`].
+    pub const fn is_from_stranger(&self) -> bool {
+        self.origin.is_stranger()
+    }
+
+    /// Whether it comes by port 25, where whoever is refused hears of it at once (decision D9).
+    pub const fn hears_at_once(&self) -> bool {
+        match self.origin {
+            Origin::Anonymous | Origin::Connector { .. } => true,
+            Origin::Account(_) | Origin::System => false,
+        }
     }
 
     /// The account that handed it in.
     pub const fn account(&self) -> Option<RecipientId> {
         match self.origin {
             Origin::Account(account) => Some(account),
-            Origin::Anonymous | Origin::System => None,
+            Origin::Anonymous | Origin::System | Origin::Connector { .. } => None,
         }
     }
 

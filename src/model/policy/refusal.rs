@@ -64,6 +64,8 @@ pub enum Refusal {
     Utf8WithoutSmtpUtf8,
     /// DATA for a message announced as BINARYMIME (RFC 3030 section 3).
     BinaryNeedsBdat,
+    /// MAIL without TLS from a client, or for a partner's domain, whose connector demands it.
+    TlsRequired,
     /// STARTTLS while TLS is on.
     TlsAlreadyActive,
     /// STARTTLS while no certificate can be used.
@@ -140,6 +142,8 @@ pub enum Refusal {
     GroupInBcc,
     /// RCPT: a stranger uses an address of ours as reverse-path, which the organisation forbids.
     DirectSendNotAllowed,
+    /// MAIL FROM in a partner's domain from anywhere but the partner's servers.
+    PartnerRestricted,
     /// A mailbox at its receive quota.
     RecipientMailboxFull,
     /// A message that passed too many servers.
@@ -265,6 +269,7 @@ impl Refusal {
             Self::BareNewlineInCommand => row(500, (5, 5, 2), "Lines must end with CRLF and nothing else"),
             Self::Utf8WithoutSmtpUtf8 => row(553, (5, 6, 7), "Address needs SMTPUTF8"),
             Self::BinaryNeedsBdat => row(503, (5, 5, 2), "BINARYMIME needs BDAT"),
+            Self::TlsRequired => row(451, (5, 7, 3), "STARTTLS is required to send mail"),
             Self::TlsAlreadyActive => row(503, (5, 5, 2), "Only one STARTTLS command can be issued per session"),
             Self::TlsNotAvailable => row(454, (4, 7, 0), "TLS not available due to temporary reason"),
             Self::BadHelo(_) => row(550, (5, 7, 506), "Access Denied, Bad HELO"),
@@ -462,6 +467,14 @@ impl Refusal {
                 550,
                 (5, 7, 68),
                 "TenantInboundAttribution; Direct Send not allowed for this organization from unauthorized sources",
+            ),
+            // That it says recipient is Exchange's own slip.
+            Self::PartnerRestricted => row(
+                550,
+                (5, 7, 51),
+                "TenantInboundAttribution; There is a partner connector configured that matched the message's \
+                 recipient domain. The connector had either the RestrictDomainsToIPAddresses or \
+                 RestrictDomainsToCertificate set",
             ),
         }
     }

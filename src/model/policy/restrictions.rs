@@ -123,14 +123,14 @@ pub fn blind_copy(
 /// Such a recipient is refused after the message, if at all, and so must have it for itself: a report to a stranger
 /// would be backscatter (decision D9).
 pub fn may_be_listed_later(snapshot: &Snapshot, posting: &Posting<'_>, recipient: &Recipient) -> bool {
-    let Some(set) = recipient.restrictions.as_deref().filter(|_| posting.is_from_stranger()) else {
+    let Some(set) = recipient.restrictions.as_deref().filter(|_| posting.hears_at_once()) else {
         return false;
     };
     // Only who has an address elsewhere can be a stranger's author, by itself or in a group.
     let may_write = |id: &RecipientId| {
         snapshot.recipient(*id).is_some_and(|listed| {
             let kind = listed.recipient_type;
-            kind.is_external() || kind.is_group()
+            !posting.is_from_stranger() || kind.is_external() || kind.is_group()
         })
     };
     posting.awaits_header()

@@ -33,6 +33,16 @@ impl FromStr for SenderPattern {
     }
 }
 
+impl fmt::Display for SenderPattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anyone => formatter.write_str("*"),
+            Self::Domain(senders) => write!(formatter, "{senders}"),
+            Self::Address(sender) => formatter.write_str(sender.as_str()),
+        }
+    }
+}
+
 /// Which mail a way is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoutePattern {
@@ -54,8 +64,9 @@ impl fmt::Display for RoutePattern {
         let domain = &self.domain;
         match &self.sender {
             SenderPattern::Anyone => write!(formatter, "{domain}"),
-            SenderPattern::Domain(senders) => write!(formatter, "{domain} from {senders}"),
-            SenderPattern::Address(sender) => write!(formatter, "{domain} from {}", sender.as_str()),
+            sender @ (SenderPattern::Domain(_) | SenderPattern::Address(_)) => {
+                write!(formatter, "{domain} from {sender}")
+            }
         }
     }
 }

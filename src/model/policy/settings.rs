@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::connector::Connectors;
 use super::limits::{AccountLimits, TooSoon};
 use super::lockout;
 use super::quota::{self, Thresholds};
@@ -107,6 +108,8 @@ pub struct Settings {
     pub srs_keys: Vec<SrsKey>,
     /// The ways that the operator named for mail to other systems, in words.
     pub routes: RouteTable<Box<str>>,
+    /// Who may hand mail in on port 25 as more than a stranger.
+    pub connectors: Connectors,
 }
 
 /// A secret of the Sender Rewriting Scheme; hidden in debug output.
@@ -155,6 +158,7 @@ impl Settings {
             periods: Periods::USUAL,
             srs_keys: Vec::new(),
             routes: RouteTable::new(),
+            connectors: Connectors::new(),
         }
     }
 

@@ -12,7 +12,9 @@
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use super::envelope::Origin;
 use super::settings::SrsKey;
+use crate::model::directory::Snapshot;
 use crate::model::mail::address::LOCAL_PART_BYTES_MAX;
 use crate::model::mail::{Address, Domain, LocalPart, ReversePath, Timestamp};
 
@@ -58,6 +60,15 @@ pub fn rewrite(
         quoted(&bounces).map(|local| Address::new(local, default.unwrap_or_else(|| forwarder.domain()).clone()))
     };
     ReversePath::Mailbox(rewritten.unwrap_or_else(|| forwarder.clone()))
+}
+
+/// As whom this server passes on what a client of a connector hands in under somebody else's address, to anybody
+/// outside (spec section 5.3: mail relayed for a server of the organisation's own).
+pub fn relayer(snapshot: &Snapshot, origin: Origin) -> Option<Address> {
+    match origin {
+        Origin::Connector { .. } => Address::parse(&format!("{BOUNCES}@{}", snapshot.default_domain()?)).ok(),
+        Origin::Account(_) | Origin::Anonymous | Origin::System => None,
+    }
 }
 
 /// A local part of this content, whatever characters are in it.

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::limits::Limits;
 use crate::model::mail::Domain;
+use crate::model::policy::connector::{Client, ClientCertificate};
 use crate::model::policy::{Envelope, Evidence, Refusal, Settings, SubmitAs};
 
 /// What a listener is for.
@@ -32,6 +33,8 @@ pub struct TlsFacts {
     pub cipher: Box<str>,
     /// The server name the client asked for.
     pub sni: Option<Box<str>>,
+    /// The certificate that the client showed, when it was asked for one and it counts.
+    pub client: Option<Box<ClientCertificate>>,
 }
 
 /// How a session begins as to TLS.
@@ -62,14 +65,24 @@ pub struct SessionOptions {
     pub tls: TlsState,
     /// AUTH is offered in clear text, too: only for a named private network (decision D8).
     pub auth_without_tls: bool,
-    /// The operator expects mail in the organisation's own name from the client's network (`RejectDirectSend`).
-    pub known_source: bool,
     /// Banner, EHLO list and mechanisms are those of Exchange Online (decision D8).
     pub emulate_exchange_online: bool,
     /// The semantics profile with its overrides.
     pub settings: Arc<Settings>,
     /// Bounds of one session.
     pub limits: Limits,
+}
+
+impl SessionOptions {
+    /// The client, as connectors see it.
+    pub(super) fn client(&self) -> Client<'_> {
+        let facts = match &self.tls {
+            TlsState::Active(facts) => Some(facts),
+            TlsState::Unavailable | TlsState::Offered => None,
+        };
+        let certificate = facts.and_then(|facts| facts.client.as_deref());
+        Client { peer: self.peer, has_tls: facts.is_some(), certificate }
+    }
 }
 
 /// What a client showed to sign in. Debug output hides the password; dropping it clears it.

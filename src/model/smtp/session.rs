@@ -33,6 +33,8 @@ pub struct Session {
     waits: Waiting,
     greeting: Option<Greeting>,
     signed_in: Option<SignedIn>,
+    /// The connector that vouched for the last message that was begun.
+    connector: Option<Box<str>>,
     claim: Option<signing_in::PendingClaim>,
     last_auth_refusal: Option<Refusal>,
     transaction: Option<Transaction>,
@@ -102,6 +104,7 @@ impl Session {
             waits: Waiting::Bytes,
             greeting: None,
             signed_in: None,
+            connector: None,
             claim: None,
             last_auth_refusal: None,
             transaction: None,
@@ -188,6 +191,11 @@ impl Session {
     /// The account that is signed in.
     pub fn account(&self) -> Option<RecipientId> {
         self.signed_in.as_ref().map(SignedIn::account)
+    }
+
+    /// The connector that vouched for the client when it last began a message.
+    pub fn connector(&self) -> Option<&str> {
+        self.connector.as_deref()
     }
 
     /// Octets held in memory, for the proof that they are bounded.

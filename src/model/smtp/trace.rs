@@ -26,6 +26,8 @@ pub struct Trace<'session> {
     pub utf8: bool,
     /// An account signed in.
     pub authenticated: bool,
+    /// The connector that vouched for the client.
+    pub connector: Option<&'session str>,
     /// TLS, when it is on.
     pub tls: Option<&'session TlsFacts>,
     /// The message's id on this server.
@@ -47,6 +49,9 @@ impl Trace<'_> {
         let _ = write!(text, "\tby {} (Franking) with {} id {}", clean(self.hostname), self.protocol(), clean(self.id));
         if let Some(tls) = self.tls {
             let _ = write!(text, "\r\n\t(version={} cipher={})", clean(&tls.version), clean(&tls.cipher));
+        }
+        if let Some(connector) = self.connector {
+            let _ = write!(text, "\r\n\t(connector={})", clean(connector));
         }
         if let Some(path) = self.only_recipient.map(ToString::to_string) {
             // A quoted local part can hold any printable character; what this message may not carry stays out.
@@ -96,7 +101,8 @@ mod tests {
     #[test]
     fn the_field_tells_how_a_message_came() {
         let client_name = Domain::parse("laptop").unwrap();
-        let tls = TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None };
+        let tls =
+            TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None, client: None };
         let to = path("\"a b\"@contoso.example");
         let trace = Trace {
             client_name: &client_name,
@@ -106,6 +112,7 @@ mod tests {
             extended: true,
             utf8: false,
             authenticated: true,
+            connector: None,
             tls: Some(&tls),
             id: "00000000000000A1-1",
             only_recipient: Some(&to),
@@ -117,14 +124,15 @@ mod tests {
              00000000000000A1-1\r\n\t(version=TLS1_3 cipher=TLS_AES_256_GCM_SHA384)\r\n\tfor <\"a b\"@contoso.example>;\
              \r\n\tMon, 5 Jan 2026 09:00:00 +0000\r\n"
         );
-        let inbound = Trace { extended: false, authenticated: false, ..trace };
+        let inbound = Trace { extended: false, authenticated: false, connector: Some("printers"), ..trace };
         assert!(inbound.field().contains(" with SMTP id "));
+        assert!(inbound.field().contains("_SHA384)\r\n\t(connector=printers)\r\n\tfor <"));
     }
 
     #[test]
     fn nothing_can_begin_a_line_of_its_own() {
         let client_name = Domain::Name("x\r\nBcc: y".into());
-        let tls = TlsFacts { version: "a\r\nb".into(), cipher: "c)d\u{202e}".into(), sni: None };
+        let tls = TlsFacts { version: "a\r\nb".into(), cipher: "c)d\u{202e}".into(), sni: None, client: None };
         let to = path("\u{fc}@contoso.example");
         let trace = Trace {
             client_name: &client_name,
@@ -134,6 +142,7 @@ mod tests {
             extended: true,
             utf8: false,
             authenticated: false,
+            connector: Some("a)\r\nb"),
             tls: Some(&tls),
             id: "1;2",
             only_recipient: Some(&to),

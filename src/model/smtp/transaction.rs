@@ -64,14 +64,16 @@ impl Transaction {
     }
 
     /// The message as far as it is known before DATA.
-    pub(super) fn announced<'a>(&'a self, snapshot: &'a Snapshot, known_source: bool) -> Posting<'a> {
+    pub(super) fn announced<'a>(&'a self, snapshot: &'a Snapshot) -> Posting<'a> {
         let device = match &self.sender {
             Sender::Account(signed_in) => device_of(snapshot, signed_in),
-            Sender::Anonymous | Sender::System => None,
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => None,
         };
+        let vouched = self.sender.vouched();
         let posting = Posting::announced(snapshot, self.sender.origin(), &self.reverse_path, self.declared_bytes)
-            .by_device(device);
-        if known_source { posting } else { posting.from_unknown_source() }
+            .by_device(device)
+            .by_connector(vouched);
+        if vouched.is_some() { posting } else { posting.from_unknown_source() }
     }
 
     /// Adds a recipient. The same path twice is one recipient; the first one's parameters stand.
@@ -109,15 +111,19 @@ impl Transaction {
         }
         let authored = judge_author(&self.sender, &self.reverse_path, &received, ending)?;
         let account = matches!(self.sender, Sender::Account(_));
+        let vouched = self.sender.vouched();
         let only_recipient = match self.permits.as_slice() {
             [only] => Some(only.path()),
             _ => None,
         };
-        let trace = trace(ending, account, self.parameters.smtputf8, only_recipient);
-        let (head, message_id) = complete_head(trace, &authored.head, account, ending);
+        let connector = vouched.map(|vouched| &*vouched.connector().name);
+        let trace = trace(ending, (account, connector), self.parameters.smtputf8, only_recipient);
+        // For its own devices this is a submission server, however they are known.
+        let (head, message_id) = complete_head(trace, &authored.head, account || vouched.is_some(), ending);
         let bytes = (head.len() as u64).saturating_add(received.body_bytes);
         let posting =
-            Posting::received(ending.snapshot, self.sender.origin(), &authored.reverse_path, &authored.head, bytes);
+            Posting::received(ending.snapshot, self.sender.origin(), &authored.reverse_path, &authored.head, bytes)
+                .by_connector(vouched);
         // A message that nobody takes is refused while its sender still listens.
         admit_any(ending.snapshot, settings, &posting, &self.permits, &mut Unrecorded)?;
         let mut parameters = self.parameters;
@@ -128,7 +134,7 @@ impl Transaction {
         parameters.session = Some(ending.options.session_id.clone());
         let device = match &self.sender {
             Sender::Account(signed_in) => device_of(ending.snapshot, signed_in).map(|device| device.name.clone()),
-            Sender::Anonymous | Sender::System => None,
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => None,
         };
         let envelope = Envelope::new(&self.sender, authored.reverse_path, parameters, self.permits)
             .ok_or(Refusal::NeedRcptCommand)?
@@ -171,14 +177,19 @@ fn judge_author(
                 .with_blind(blind);
             Ok(Judged { head, reverse_path, submit_as: Some(submit_as), sent_items: kept })
         }
-        Sender::Anonymous | Sender::System => {
+        Sender::Anonymous | Sender::System | Sender::Connector(_) => {
             let (head, reverse_path) = (received.head.clone(), reverse_path.clone());
             Ok(Judged { head, reverse_path, submit_as: None, sent_items: SentItems::default() })
         }
     }
 }
 
-fn trace(ending: &Ending<'_>, authenticated: bool, utf8: bool, only_recipient: Option<&ForwardPath>) -> String {
+fn trace(
+    ending: &Ending<'_>,
+    (authenticated, connector): (bool, Option<&str>),
+    utf8: bool,
+    only_recipient: Option<&ForwardPath>,
+) -> String {
     let options = ending.options;
     let tls = match &options.tls {
         TlsState::Active(facts) => Some(facts),
@@ -192,6 +203,7 @@ fn trace(ending: &Ending<'_>, authenticated: bool, utf8: bool, only_recipient: O
         extended: ending.extended,
         utf8,
         authenticated,
+        connector,
         tls,
         id: ending.id,
         only_recipient,
@@ -202,14 +214,14 @@ fn trace(ending: &Ending<'_>, authenticated: bool, utf8: bool, only_recipient: O
 
 /// The header as it is queued, with its final empty line, and its Message-ID. A submission server completes what the
 /// client left out (RFC 6409 section 8); a relay leaves the header alone.
-fn complete_head(trace: String, judged: &[u8], account: bool, ending: &Ending<'_>) -> (Vec<u8>, String) {
+fn complete_head(trace: String, judged: &[u8], submits: bool, ending: &Ending<'_>) -> (Vec<u8>, String) {
     let fields = fields(judged);
     let mut message_id = fields.iter().find(|field| field.is("Message-ID")).map(shown_id).unwrap_or_default();
     let mut head = trace;
-    if account && !fields.iter().any(|field| field.is("Date")) {
+    if submits && !fields.iter().any(|field| field.is("Date")) {
         head.push_str(&format!("Date: {}\r\n", ending.now.rfc5322()));
     }
-    if account && !fields.iter().any(|field| field.is("Message-ID")) {
+    if submits && !fields.iter().any(|field| field.is("Message-ID")) {
         message_id = format!("{}@{}", ending.id, ending.options.hostname);
         head.push_str(&format!("Message-ID: <{message_id}>\r\n"));
     }

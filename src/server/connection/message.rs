@@ -77,6 +77,8 @@ struct MessageRecord {
     bytes: u64,
     /// The device whose credential the client used; empty without.
     device: String,
+    /// The connector that vouched for the client; empty without.
+    connector: String,
 }
 
 impl MessageRecord {
@@ -87,19 +89,23 @@ impl MessageRecord {
             recipients: submission.envelope.permits().len(),
             bytes: submission.body_bytes.saturating_add(submission.head.len() as u64),
             device: submission.envelope.device().unwrap_or_default().to_owned(),
+            connector: submission.envelope.connector().unwrap_or_default().to_owned(),
         }
     }
 
     fn log(&self, outcome: &Result<QueuedAs, CommitFailure>) {
-        let Self { message_id, reverse_path, recipients, bytes, device } = self;
-        let device = (!device.is_empty()).then_some(Visible(device)).map(tracing::field::display);
+        let Self { message_id, reverse_path, recipients, bytes, .. } = self;
+        let shown = |name| (!str::is_empty(name)).then_some(Visible(name)).map(tracing::field::display);
+        let (device, connector) = (shown(self.device.as_str()), shown(self.connector.as_str()));
         let (message_id, reverse_path) = (Visible(message_id), Visible(reverse_path));
         match outcome {
             Ok(QueuedAs { queue_id }) => {
-                tracing::info!(%queue_id, %message_id, %reverse_path, recipients, bytes, device, "message accepted");
+                tracing::info!(%queue_id, %message_id, %reverse_path, recipients, bytes, device, connector,
+                    "message accepted");
             }
             Err(failure) => {
-                tracing::warn!(?failure, %message_id, %reverse_path, recipients, bytes, device, "message not accepted");
+                tracing::warn!(?failure, %message_id, %reverse_path, recipients, bytes, device, connector,
+                    "message not accepted");
             }
         }
     }

@@ -104,6 +104,8 @@ struct Shard {
 /// The counts. Shared by sessions, delivery and the queue.
 pub struct Tally {
     shards: Vec<Mutex<Shard>>,
+    /// The last minute of each connector, by its name.
+    connectors: Mutex<HashMap<Box<str>, Turns>>,
     clock: Arc<dyn Clock>,
     files: Mutex<Files>,
     /// What the queue tells at the start, until it has told all of it.
@@ -196,6 +198,7 @@ impl Tally {
     pub fn unkept(clock: Arc<dyn Clock>) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            connectors: Mutex::default(),
             clock,
             files: Mutex::default(),
             replay: Mutex::default(),

@@ -1,10 +1,10 @@
-//! When messages of one account may be accepted: so many a minute, in the order of their coming.
+//! When messages of one account, or of one connector, may be accepted: so many a minute, in the order of their coming.
 
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Tally;
+use super::{Tally, locked};
 use crate::model::directory::RecipientId;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -20,10 +20,18 @@ pub(super) struct Turns(VecDeque<Duration>);
 #[must_use = "a turn that is not kept is given back at once"]
 pub struct Turn {
     tally: Arc<Tally>,
-    account: RecipientId,
+    of: Whose,
     at: Duration,
     wait: Duration,
     used: bool,
+}
+
+/// Whose messages are counted together.
+#[derive(Debug)]
+enum Whose {
+    Account(RecipientId),
+    /// By its name.
+    Connector(Box<str>),
 }
 
 /// A message would have to wait for longer than its client does.
@@ -72,8 +80,21 @@ impl Tally {
     pub fn turn(self: &Arc<Self>, account: RecipientId, bound: Option<u32>) -> Result<Turn, TurnFailure> {
         let now = self.clock.elapsed();
         let at = self.shard(account.0).senders.entry(account).or_default().turns.take(now, bound)?;
-        let wait = at.saturating_sub(now);
-        Ok(Turn { tally: Arc::clone(self), account, at, wait, used: false })
+        Ok(self.turn_at(Whose::Account(account), at, now))
+    }
+
+    /// The same for a connector, whose name comes from the configuration, so that there are few.
+    ///
+    /// # Errors
+    /// [`TurnFailure`].
+    pub fn connector_turn(self: &Arc<Self>, connector: &str, bound: Option<u32>) -> Result<Turn, TurnFailure> {
+        let now = self.clock.elapsed();
+        let at = locked(&self.connectors).entry(connector.into()).or_default().take(now, bound)?;
+        Ok(self.turn_at(Whose::Connector(connector.into()), at, now))
+    }
+
+    fn turn_at(self: &Arc<Self>, of: Whose, at: Duration, now: Duration) -> Turn {
+        Turn { tally: Arc::clone(self), of, at, wait: at.saturating_sub(now), used: false }
     }
 }
 
@@ -91,10 +112,20 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if !self.used
-            && let Some(sender) = self.tally.shard(self.account.0).senders.get_mut(&self.account)
-        {
-            sender.turns.give_back(self.at);
+        if self.used {
+            return;
+        }
+        match &self.of {
+            Whose::Account(account) => {
+                if let Some(sender) = self.tally.shard(account.0).senders.get_mut(account) {
+                    sender.turns.give_back(self.at);
+                }
+            }
+            Whose::Connector(name) => {
+                if let Some(turns) = locked(&self.tally.connectors).get_mut(name) {
+                    turns.give_back(self.at);
+                }
+            }
         }
     }
 }

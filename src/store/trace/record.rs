@@ -48,6 +48,8 @@ pub(super) enum Source {
     System,
     /// A device of an account, by its credential's name.
     Device(Box<str>, Box<str>),
+    /// A client of a connector: as the trace field names it, and the connector.
+    Connector(Box<str>, Box<str>),
 }
 
 /// A message was accepted.
@@ -266,7 +268,10 @@ pub(super) fn accepted(
                 None => Source::Account(name),
             }
         }
-        Origin::Anonymous => Source::Peer(peer),
+        Origin::Anonymous | Origin::Connector { .. } => match envelope.connector() {
+            Some(connector) => Source::Connector(peer, bounded(connector)),
+            None => Source::Peer(peer),
+        },
         Origin::System => Source::System,
     };
     let paths = |permits: &[crate::model::policy::Permit]| permits.iter().map(|permit| permit.path().clone()).collect();

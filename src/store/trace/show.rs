@@ -94,6 +94,7 @@ impl Teller<'_> {
         own.origin = match accepted.source {
             Source::Account(name) => format!("account {name}"),
             Source::Device(name, device) => format!("account {name}, device={device}"),
+            Source::Connector(name, connector) => format!("peer {name}, connector={connector}"),
             Source::Peer(name) => format!("peer {name}"),
             Source::System => "this server".to_owned(),
         };

@@ -178,7 +178,7 @@ pub struct History {
     /// Its reverse-path; empty for the null path.
     pub from: String,
     /// Who handed it in: `account alice@contoso.example`, followed by `, device=scanner-2` where one did, `peer
-    /// mail.fabrikam.example (…)`, or `this server`.
+    /// mail.fabrikam.example (…)`, followed by `, connector=printers` where one vouched for it, or `this server`.
     pub origin: String,
     /// The session it came by, as in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]

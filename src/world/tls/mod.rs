@@ -6,6 +6,7 @@
 pub mod authorities;
 pub mod chain;
 pub mod client;
+pub mod client_certificate;
 pub mod dane;
 pub mod development;
 pub mod server;
@@ -21,9 +22,10 @@ use rustls::crypto::CryptoProvider;
 pub use authorities::Authorities;
 pub use chain::{Chain, chain};
 pub use client::{Identity, Roots, opportunistic, server_name, verified};
+pub use client_certificate::{ClientAuthorities, Shown};
 pub use dane::{DaneNames, dane};
 pub use development::{DevelopmentOutcome, ensure_development_certificates};
-pub use server::server_config;
+pub use server::{asking_server_config, server_config};
 pub use store::{CertificateError, CertificateInfo, CertificatePaths, CertificateStore, ReloadReport};
 
 /// Why a TLS configuration cannot be made.

@@ -166,6 +166,15 @@ impl Pair {
     }
 }
 
+/// What one certificate says about itself.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) fn facts_of_der(certificate: &CertificateDer<'_>) -> Result<Facts, String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
+    Ok(facts_of(&parsed))
+}
+
 /// What the first certificate of the PEM text says about itself.
 pub(super) fn facts_of_pem(pem: &[u8], path: &Path) -> Result<Facts, CertificateError> {
     let chain = chain(pem, path)?;
@@ -184,14 +193,16 @@ fn chain(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, Certif
 }
 
 fn facts(certificate: &CertificateDer<'_>, path: &Path) -> Result<Facts, CertificateError> {
-    let (_, parsed) =
-        X509Certificate::from_der(certificate).map_err(|error| certificate_error(path, &error.to_string()))?;
+    facts_of_der(certificate).map_err(|error| certificate_error(path, &error))
+}
+
+fn facts_of(parsed: &X509Certificate<'_>) -> Facts {
     let validity = parsed.validity();
     let key_named = |pick: fn(&ParsedExtension<'_>) -> Option<Vec<u8>>| {
         parsed.iter_extensions().find_map(|extension| pick(extension.parsed_extension()))
     };
-    Ok(Facts {
-        names: names(&parsed),
+    Facts {
+        names: names(parsed),
         issuer: parsed.issuer().to_string(),
         authority_key: key_named(|extension| match extension {
             ParsedExtension::AuthorityKeyIdentifier(named) => named.key_identifier.as_ref().map(|key| key.0.to_vec()),
@@ -203,7 +214,7 @@ fn facts(certificate: &CertificateDer<'_>, path: &Path) -> Result<Facts, Certifi
         }),
         not_before: timestamp(validity.not_before.timestamp()),
         not_after: timestamp(validity.not_after.timestamp()),
-    })
+    }
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

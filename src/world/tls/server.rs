@@ -4,19 +4,38 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 
+use super::client_certificate::AnyClient;
 use super::{CertificateStore, TlsSetupError, provider};
 
-/// The configuration for every TLS listener. It lives as long as the process: a reload of `store` changes what new
+/// The configuration for TLS listeners. It lives as long as the process: a reload of `store` changes what new
 /// handshakes see, and sessions that are open go on. No ALPN, since SMTP has no registered protocol name for it.
 ///
 /// # Errors
 /// `Provider` when the ticket key cannot be made for want of randomness.
 pub fn server_config(store: Arc<CertificateStore>) -> Result<Arc<ServerConfig>, TlsSetupError> {
+    with_verifier(store, WebPkiClientVerifier::no_client_auth())
+}
+
+/// The same, and clients are asked for their certificates. Only where a connector is for some of them: a mail program
+/// could ask its user what to show.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn asking_server_config(store: Arc<CertificateStore>) -> Result<Arc<ServerConfig>, TlsSetupError> {
+    with_verifier(store, Arc::new(AnyClient::new()))
+}
+
+fn with_verifier(
+    store: Arc<CertificateStore>,
+    verifier: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, TlsSetupError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(store);
     // Devices that send every few minutes resume instead of paying for a whole handshake; the ticket key lives in
     // memory only and rotates, so a restart costs one handshake each.

@@ -16,7 +16,7 @@ use super::{Expansion, RecipientId};
 use crate::model::directory::Recipient;
 use crate::model::mail::ForwardPath;
 use crate::model::policy::delivery::{Expanded, Suppression};
-use crate::model::policy::envelope::{Notify, Origin};
+use crate::model::policy::envelope::Notify;
 use crate::model::policy::forwarding::{self, Exit};
 use crate::model::policy::refusal::Refusal;
 use crate::model::policy::resolve::{Resolution, resolve, resolve_object};
@@ -57,7 +57,7 @@ impl<T: Trail> Expansion<'_, T> {
     fn is_heard_by_a_stranger(&self, way: &Way) -> bool {
         let passage = &way.passage;
         let told = way.hushed.is_none() && passage.reverse_path == *self.posting.reverse_path();
-        told && self.posting.origin() == Origin::Anonymous
+        told && self.posting.is_from_stranger()
     }
 
     /// Ends a branch at the organisation's forwarding policy.

@@ -8,9 +8,9 @@ use super::super::replies::Answer;
 use super::super::transaction::Transaction;
 use super::{Chunk, Greeting, Moment, Phase, Session};
 use crate::model::directory::Snapshot;
-use crate::model::mail::Domain;
+use crate::model::mail::{Domain, ReversePath};
 use crate::model::policy::{
-    BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, limits, sign_in,
+    BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, connector, limits, sign_in,
 };
 
 impl Session {
@@ -59,7 +59,7 @@ impl Session {
         if self.transaction.is_some() {
             return Err(Refusal::SenderAlreadySpecified);
         }
-        let sender = self.sender(moment)?;
+        let sender = self.sender(moment, &mail.path)?;
         if !self.has_room {
             return Err(Refusal::InsufficientSystemResources);
         }
@@ -74,6 +74,7 @@ impl Session {
         {
             authorship::envelope(moment.snapshot, settings, signed_in, &mail.path, &mut Unrecorded)?;
         }
+        self.connector = sender.vouched().map(|vouched| vouched.connector().name.clone());
         self.transaction = Some(Transaction {
             sender,
             reverse_path: mail.path,
@@ -91,11 +92,14 @@ impl Session {
         Ok(())
     }
 
-    /// Who hands mail in on this session. An account is judged again each time: an administrator's change is in force
-    /// for the next message.
-    pub(super) fn sender(&mut self, moment: Moment<'_>) -> Result<Sender, Refusal> {
+    /// Who hands mail in on this session. Judged again each time: an administrator's change is in force for the next
+    /// message.
+    pub(super) fn sender(&mut self, moment: Moment<'_>, reverse_path: &ReversePath) -> Result<Sender, Refusal> {
         match self.options.role {
-            Role::Inbound => return Ok(Sender::Anonymous),
+            Role::Inbound => {
+                let (settings, client) = (&self.options.settings, self.options.client());
+                return connector::sender(moment.snapshot, settings, &client, reverse_path, &mut Unrecorded);
+            }
             Role::Submission => {}
         }
         let Some(signed_in) = self.signed_in.clone() else {
@@ -127,7 +131,7 @@ impl Session {
         }
         let named = transaction.permits.len();
         limits::may_name(moment.snapshot, settings, moment.tallies, &transaction.sender, named)?;
-        let posting = transaction.announced(moment.snapshot, self.options.known_source);
+        let posting = transaction.announced(moment.snapshot);
         let admitted = admit(moment.snapshot, settings, &posting, rcpt.path, rcpt.dsn, &mut Unrecorded);
         let counted = admitted.and_then(|permit| {
             let (snapshot, tallies) = (moment.snapshot, moment.tallies);
@@ -205,12 +209,13 @@ impl Session {
     }
 }
 
-/// The largest message that `sender` may hand in, in octets: this server's limit, and for strangers the organisation's
-/// own (`MaxReceiveSize`). What accounts may send is judged with the recipients.
+/// The largest message that `sender` may hand in, in octets: this server's limit, for strangers the organisation's own
+/// (`MaxReceiveSize`), and that of the connector. What accounts may send is judged with the recipients.
 fn bytes_max(settings: &Settings, snapshot: &Snapshot, sender: &Sender) -> u64 {
-    let of_organisation = match sender {
+    let of_its_own = match sender {
+        Sender::Connector(vouched) => vouched.connector().limits.message_bytes_max,
         Sender::Anonymous => snapshot.organisation().receive_bytes_max,
         Sender::Account(_) | Sender::System => None,
     };
-    settings.message_bytes_max.min(of_organisation.unwrap_or(u64::MAX))
+    settings.message_bytes_max.min(of_its_own.unwrap_or(u64::MAX))
 }

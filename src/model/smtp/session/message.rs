@@ -139,9 +139,10 @@ impl Session {
         }
     }
 
-    fn judge_message(&mut self, moment: Moment<'_>, transaction: Transaction) -> Result<(String, Action), Refusal> {
-        // Judged again: the account may have been blocked while its message was under way.
-        self.sender(moment)?;
+    fn judge_message(&mut self, moment: Moment<'_>, mut transaction: Transaction) -> Result<(String, Action), Refusal> {
+        // Judged again: the account may have been blocked while its message was under way, or a domain removed by which
+        // a connector vouched for its client.
+        transaction.sender = self.sender(moment, &transaction.reverse_path)?;
         let greeting = self.greeting.as_ref().ok_or(Refusal::SendHelloFirst)?;
         let id = format!("{}-{}", self.options.session_id, self.counts.messages);
         let submission = transaction.finish(&Ending {

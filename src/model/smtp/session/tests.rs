@@ -26,7 +26,7 @@ fn snapshot() -> Snapshot {
 }
 
 fn session(role: Role) -> Session {
-    let facts = TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_128_GCM_SHA256".into(), sni: None };
+    let facts = TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_128_GCM_SHA256".into(), sni: None, client: None };
     let options = SessionOptions {
         role,
         hostname: "mx.contoso.example".into(),
@@ -35,7 +35,6 @@ fn session(role: Role) -> Session {
         peer_name: None,
         tls: if role == Role::Submission { TlsState::Active(facts) } else { TlsState::Offered },
         auth_without_tls: false,
-        known_source: false,
         emulate_exchange_online: false,
         settings: Arc::new(Settings::default()),
         limits: Limits::default(),
