@@ -138,7 +138,7 @@ fn after_a_standstill_everything_is_tried_for_a_lease_and_its_sender_is_not_noti
         end(&mut dispatcher, now, &job, &Outcome::Deferred(attempt(now, 451)));
     }
     // The next attempt succeeds and the power goes before that is durable; it comes back after the message's time.
-    let entry = dispatcher.entry(QueueId(1)).unwrap().clone();
+    let entry = dispatcher.entry(QueueId(1)).unwrap().into_owned();
     let later = now.plus(expiry() * 2);
     let mut dispatcher = super::dispatcher();
     dispatcher.restore(later, entry);

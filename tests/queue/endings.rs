@@ -9,7 +9,7 @@ fn held_over_its_time(targets: Vec<Target>) -> (Dispatcher, Timestamp) {
     let (mut dispatcher, now) = (dispatcher(), start());
     accept(&mut dispatcher, 1, now, targets);
     assert!(dispatcher.next_job(now).is_some());
-    let entry = dispatcher.entry(QueueId(1)).unwrap().clone();
+    let entry = dispatcher.entry(QueueId(1)).unwrap().into_owned();
     let mut dispatcher = super::dispatcher();
     dispatcher.restore(now, entry);
     assert!(dispatcher.command(&Command::Hold(QueueId(1))));
@@ -148,7 +148,7 @@ fn what_is_given_up_is_not_attempted_again_and_ends_after_a_look_even_after_a_cr
         assert!(dispatcher.command(&Command::GiveUp(QueueId(1), attempt(now, 550))));
         let events = first_record(&mut dispatcher);
         if crash {
-            let mut entry = dispatcher.entry(QueueId(1)).unwrap().clone();
+            let mut entry = dispatcher.entry(QueueId(1)).unwrap().into_owned();
             events.iter().for_each(|(place, event)| entry.apply(*place, event).unwrap());
             dispatcher = super::dispatcher();
             dispatcher.restore(now, entry);

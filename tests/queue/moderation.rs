@@ -132,14 +132,14 @@ fn those_below_an_approval_come_back_after_a_restart_with_their_own_time() {
     let approved = now.plus(DAY + DAY / 2);
     dispatcher.decide(ID, 0, Verdict::Approve, decision(approved)).unwrap();
     record(&mut dispatcher, approved);
-    let entry = dispatcher.entry(ID).unwrap().clone();
+    let entry = dispatcher.entry(ID).unwrap().into_owned();
     // The power goes between the decision and its effect.
     let mut dispatcher = super::dispatcher();
     dispatcher.restore(approved, entry);
     assert_eq!(effects(&mut dispatcher), [Effect::Branch { id: ID, place: 0 }]);
     let below = vec![relay_to("dead.example")];
     dispatcher.handle(approved, Input::Branched { id: ID, place: 0, targets: below });
-    let mut entry = dispatcher.entry(ID).unwrap().clone();
+    let mut entry = dispatcher.entry(ID).unwrap().into_owned();
     // As the queue writes it anew: all recipients at once.
     entry.expand(entry.targets().to_vec());
     assert_eq!((entry.since(0), entry.since(1)), (now, approved));

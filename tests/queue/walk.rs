@@ -23,6 +23,12 @@ enum Fact {
     Suspended(Suspensions),
 }
 
+/// How much is packed must make no difference.
+fn drawn(seed: u64) -> Dispatcher {
+    let awake_max = [0, 1, 3, 4_096][(seed % 4) as usize];
+    Dispatcher::new(Schedule::exchange_online(), Limits { awake_max, ..limits() }, expired())
+}
+
 /// A server whose journal survives its crashes.
 struct Walk {
     random: SeededRandom,
@@ -47,7 +53,7 @@ impl Walk {
         Self {
             random: SeededRandom::new(seed),
             now: start(),
-            dispatcher: dispatcher(),
+            dispatcher: drawn(seed),
             journal: Vec::new(),
             running: Vec::new(),
             begun: BTreeMap::new(),
@@ -177,7 +183,7 @@ impl Walk {
 
     /// As the store does it: whoever was asked is not asked again.
     fn request(&mut self, id: QueueId, place: u32) {
-        let target = self.dispatcher.entry(id).and_then(|entry| entry.target(place));
+        let target = self.dispatcher.entry(id).and_then(|entry| entry.target(place).cloned());
         if target.is_some_and(|target| target.state == State::Moderated && !target.noticed) {
             *self.requests.entry((id, place)).or_default() += 1;
             self.record(id, vec![(place, Event::Requested)]);
@@ -186,7 +192,7 @@ impl Walk {
 
     /// As the store does it: the first answer stands.
     fn branch(&mut self, id: QueueId, place: u32) {
-        let target = self.dispatcher.entry(id).and_then(|entry| entry.target(place));
+        let target = self.dispatcher.entry(id).and_then(|entry| entry.target(place).cloned());
         if target.is_some_and(|target| target.state == State::Approved) {
             let targets: Vec<Target> = (0..self.random.below(3)).map(|_| self.draw_target()).collect();
             self.journal.push(Fact::Branched(id, place, targets.clone()));
@@ -198,7 +204,7 @@ impl Walk {
         let (id, place) = (QueueId(self.random.below(self.next_id + 1)), u32::try_from(self.random.below(5)).unwrap());
         let verdict = if self.chance(3) { Verdict::Reject } else { Verdict::Approve };
         let decision = Decision::new(self.now, "alice@contoso.example", "root", "");
-        let waits = self.dispatcher.entry(id).and_then(|entry| entry.target(place));
+        let waits = self.dispatcher.entry(id).and_then(|entry| entry.target(place).cloned());
         let waits = waits.is_some_and(|target| target.state == State::Moderated);
         let decided = self.dispatcher.decide(id, place, verdict, decision);
         assert!(waits || decided.is_err());
@@ -314,7 +320,7 @@ impl Walk {
         while !self.running.is_empty() {
             self.lose_worker();
         }
-        self.dispatcher = dispatcher();
+        self.dispatcher = drawn(self.random.next_u64());
         let suspended = self.journal.iter().rev().find_map(|fact| match fact {
             Fact::Suspended(suspensions) => Some(suspensions.clone()),
             _ => None,
@@ -350,7 +356,7 @@ impl Walk {
     fn settle(&mut self) {
         let last = self.dispatcher.entries().map(|entry| entry.facts.accepted_at).max().unwrap_or(self.now);
         let moderated = |entry: &Entry| entry.targets().iter().any(|target| target.addressee.approval().is_some());
-        let any = self.dispatcher.entries().any(|entry| !entry.is_expanded() || moderated(entry));
+        let any = self.dispatcher.entries().any(|entry| !entry.is_expanded() || moderated(&entry));
         // Whoever is drawn in here may wait for a moderator, and go on from there.
         let more = if any { Duration::from_secs(4 * 24 * 3600) } else { Duration::ZERO };
         let end = self.now.max(last.plus(Schedule::exchange_online().expiry)).plus(more);

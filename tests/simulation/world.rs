@@ -90,6 +90,7 @@ impl World {
             mailboxes: *dice.pick(&[1, 4, 32]),
             batch: *dice.pick(&[1, 2, 100]),
             lease: Duration::from_secs(*dice.pick(&[600, 3_600])),
+            awake_max: *dice.pick(&[0, 3, 4_096]),
         };
         let journal = JournalOptions {
             segment_bytes: *dice.pick(&[3_000, 4_500, 6_000]),

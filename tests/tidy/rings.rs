@@ -63,6 +63,8 @@ const MODEL_CRATES: &[&str] = &[
     "hmac",
     "sha2",
     "subtle",
+    "postcard",
+    "lz4_flex",
 ];
 
 /// What the tests inside `model` may use besides.

@@ -8,88 +8,49 @@
 //! Every timer is removed when its reason goes, so what is kept grows with the queue and not with the traffic.
 
 mod attempts;
+mod book;
 mod endings;
 mod moderation;
 mod reports;
 mod steering;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, QueueId};
 use super::lane::{LaneKey, Lanes, Limits};
 use super::retry::Schedule;
+use super::shelf::Seen;
 use super::state::State;
 use super::suspension::Suspensions;
 use super::target::{Attempt, Event, ReportKind, Target};
 use super::work::{Effect, Input, Lease};
 use crate::model::mail::{Reply, Timestamp};
 
-use endings::Ending;
+use book::{Book, Live};
 pub use moderation::Undecidable;
 pub use steering::Destination;
 
 /// Whether a recipient is spoken for, in this run of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     /// Nothing is under way.
     Idle,
     /// It waits on its lane.
     Queued,
     /// An attempt is under way.
+    #[serde(skip)]
     Leased(Lease),
     /// Its outcome is being made durable.
+    #[serde(skip)]
     Settling,
-}
-
-#[derive(Debug)]
-struct Live {
-    entry: Entry,
-    phases: Vec<Phase>,
-    /// Reports asked for and not yet recorded, by place.
-    reporting: BTreeSet<(u32, ReportKind)>,
-    /// Moderated recipients for which something was asked and not yet recorded.
-    asked: BTreeSet<u32>,
-    /// Automatic replies asked for and not yet recorded, by place.
-    replying: BTreeSet<u32>,
-    /// Recipients whose time is up and who may have the message all the same, by place.
-    ending: BTreeMap<u32, Ending>,
-    repeat_possible: bool,
-    /// It does not end before that.
-    patient_until: Timestamp,
-    /// When to ask again for the expansion or the reports, if they were asked for.
-    ask_again: Timestamp,
-    /// When its time is looked at next.
-    expire: Timestamp,
-}
-
-impl Live {
-    fn new(entry: Entry) -> Self {
-        let phases = vec![Phase::Idle; entry.targets().len()];
-        let (patient_until, ask_again, expire) = (Timestamp::EPOCH, Timestamp::EPOCH, Timestamp::EPOCH);
-        let (reporting, asked, replying) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let (ending, repeat_possible) = (BTreeMap::new(), false);
-        Self { entry, phases, reporting, asked, replying, ending, repeat_possible, patient_until, ask_again, expire }
-    }
-
-    /// One that was in the queue before a restart.
-    fn restored(entry: Entry, patient_until: Timestamp) -> Self {
-        Self { repeat_possible: true, patient_until, ..Self::new(entry) }
-    }
-
-    fn phase(&mut self, place: u32) -> Option<&mut Phase> {
-        self.phases.get_mut(usize::try_from(place).ok()?)
-    }
-
-    /// Takes a phase back to idle, if `condition` holds for it.
-    fn release(&mut self, place: u32, condition: impl Fn(Phase) -> bool) {
-        if let Some(phase) = self.phase(place).filter(|phase| condition(**phase)) {
-            *phase = Phase::Idle;
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
+    /// A message that is packed comes to hand; before its own timers ring.
+    Wake(QueueId),
     Due(QueueId, u32),
     Lease(Lease),
     AskAgain(QueueId),
@@ -111,10 +72,9 @@ pub struct Dispatcher {
     schedule: Schedule,
     limits: Limits,
     expired: Reply,
-    entries: BTreeMap<QueueId, Live>,
+    book: Book,
     lanes: Lanes,
     suspensions: Suspensions,
-    timers: BTreeSet<(Timestamp, Timer)>,
     leases: BTreeMap<Lease, Running>,
     next_lease: u64,
     effects: VecDeque<Effect>,
@@ -127,10 +87,9 @@ impl Dispatcher {
             schedule,
             limits,
             expired,
-            entries: BTreeMap::new(),
+            book: Book::default(),
             lanes: Lanes::default(),
             suspensions: Suspensions::default(),
-            timers: BTreeSet::new(),
             leases: BTreeMap::new(),
             next_lease: 0,
             effects: VecDeque::new(),
@@ -143,8 +102,13 @@ impl Dispatcher {
     /// attempt after that can meet a name server or a disk that is not up yet.
     pub fn restore(&mut self, now: Timestamp, entry: Entry) {
         let (id, expanded) = (entry.facts.id, entry.is_expanded());
-        self.entries.insert(id, Live::restored(entry, now.plus(self.limits.lease)));
-        if expanded { self.begin(now, id) } else { self.await_expansion(now, id) }
+        self.book.insert(id, Live::restored(entry, now.plus(self.limits.lease)));
+        if expanded {
+            self.begin(now, id)
+        } else {
+            self.await_expansion(now, id)
+        }
+        self.relieve();
     }
 
     /// Takes an input in.
@@ -152,7 +116,7 @@ impl Dispatcher {
         match input {
             Input::Committed(facts) => {
                 let id = facts.id;
-                self.entries.insert(id, Live::new(Entry::accepted(facts)));
+                self.book.insert(id, Live::new(Entry::accepted(facts)));
                 self.await_expansion(now, id);
             }
             Input::Expanded { id, targets } => self.expanded(now, id, targets),
@@ -164,6 +128,7 @@ impl Dispatcher {
             Input::Suspended(suspensions) => self.suspended(suspensions),
             Input::Tick => self.tick(now),
         }
+        self.relieve();
     }
 
     /// The next thing to do.
@@ -173,28 +138,27 @@ impl Dispatcher {
 
     /// When [`Input::Tick`] is due next.
     pub fn next_tick(&self) -> Option<Timestamp> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        timer.into_iter().chain(self.lanes.next_wake()).min()
+        self.book.next_timer().into_iter().chain(self.lanes.next_wake()).min()
     }
 
     /// The messages in the queue, oldest first.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values().map(|live| &live.entry)
+    pub fn entries(&self) -> impl Iterator<Item = Seen<'_, Entry>> {
+        self.entries_from(QueueId(0))
     }
 
     /// The messages from `first` on, oldest first.
-    pub fn entries_from(&self, first: QueueId) -> impl Iterator<Item = &Entry> {
-        self.entries.range(first..).map(|(_, live)| &live.entry)
+    pub fn entries_from(&self, first: QueueId) -> impl Iterator<Item = Seen<'_, Entry>> {
+        self.book.iter_from(first).map(|(_, live)| live.part(|live| &live.entry, |live| live.entry))
     }
 
     /// How many messages are in the queue.
     pub fn count(&self) -> usize {
-        self.entries.len()
+        self.book.len()
     }
 
     /// One message.
-    pub fn entry(&self, id: QueueId) -> Option<&Entry> {
-        self.entries.get(&id).map(|live| &live.entry)
+    pub fn entry(&self, id: QueueId) -> Option<Seen<'_, Entry>> {
+        self.book.get(id).map(|live| live.part(|live| &live.entry, |live| live.entry))
     }
 
     /// The workers of these attempts are alive: their leases begin anew. Those that have ended are passed over.
@@ -202,9 +166,9 @@ impl Dispatcher {
         let deadline = now.plus(self.limits.lease);
         for lease in leases {
             let Some(running) = self.leases.get_mut(&lease) else { continue };
-            self.timers.remove(&(running.deadline, Timer::Lease(lease)));
+            self.book.unset_timer(running.deadline, Timer::Lease(lease));
             running.deadline = deadline;
-            self.timers.insert((deadline, Timer::Lease(lease)));
+            self.book.set_timer(deadline, Timer::Lease(lease));
         }
     }
 
@@ -215,36 +179,25 @@ impl Dispatcher {
 
     /// Asks for the expansion of a message that has just come.
     fn await_expansion(&mut self, now: Timestamp, id: QueueId) {
-        let Some(live) = self.entries.get(&id) else { return };
-        let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
-        self.look_at_time(id, expires_at.max(live.patient_until));
+        let Some(live) = self.book.get_mut(id) else { return };
+        let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at).max(live.patient_until);
+        self.book.look_at_time(id, expires_at);
         self.ask_expansion(now, id);
     }
 
     fn ask_expansion(&mut self, now: Timestamp, id: QueueId) {
         // Workers can be lost: what was asked of them is asked again after a lease.
-        self.ask_again_at(id, now.plus(self.limits.lease));
+        self.book.ask_again_at(id, now.plus(self.limits.lease));
         self.effects.push_back(Effect::Expand(id));
     }
 
-    fn ask_again_at(&mut self, id: QueueId, at: Timestamp) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
-        self.timers.remove(&(live.ask_again, Timer::AskAgain(id)));
-        live.ask_again = at;
-        self.timers.insert((at, Timer::AskAgain(id)));
-    }
-
-    /// Looks at the time of a message at `at`, or before if that was said.
-    fn look_at_time(&mut self, id: QueueId, at: Timestamp) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
-        if !self.timers.remove(&(live.expire, Timer::Expire(id))) || at < live.expire {
-            live.expire = at;
-        }
-        self.timers.insert((live.expire, Timer::Expire(id)));
+    /// Packs what only waits, if much is at hand.
+    fn relieve(&mut self) {
+        self.book.relieve(self.limits.awake_max, &self.schedule);
     }
 
     fn expanded(&mut self, now: Timestamp, id: QueueId, targets: Vec<Target>) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         // A second worker's expansion comes too late: copies may be under way.
         if live.entry.is_expanded() {
             return;
@@ -256,16 +209,17 @@ impl Dispatcher {
 
     /// The message cannot be read, or its expansion broke: soon again.
     fn unexpanded(&mut self, now: Timestamp, id: QueueId) {
-        if self.entries.get(&id).is_some_and(|live| !live.entry.is_expanded()) {
-            self.ask_again_at(id, now.plus(self.schedule.pause(1)));
+        if self.book.get(id).is_some_and(|live| !live.entry.is_expanded()) {
+            self.book.ask_again_at(id, now.plus(self.schedule.pause(1)));
         }
     }
 
     /// Starts the timers of an expanded message and puts its recipients where they belong.
     fn begin(&mut self, now: Timestamp, id: QueueId) {
-        let Some(live) = self.entries.get(&id) else { return };
-        for since in live.entry.beginnings() {
-            self.timers.insert((self.schedule.notice_at(since), Timer::Notice(id)));
+        let Some(live) = self.book.get_mut(id) else { return };
+        let notices: Vec<Timestamp> = live.entry.beginnings().map(|since| self.schedule.notice_at(since)).collect();
+        for at in notices {
+            self.book.set_timer(at, Timer::Notice(id));
         }
         self.look_at_earliest(id);
         let places = self.places(id);
@@ -276,7 +230,7 @@ impl Dispatcher {
 
     /// Puts an idle recipient on its lane or on the clock, unless its sender is suspended.
     fn enlist(&mut self, id: QueueId, place: u32) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         if self.suspensions.of_sender(&live.entry.facts).is_some() {
             return;
         }
@@ -289,7 +243,7 @@ impl Dispatcher {
                 self.lanes.push(lane, (id, place), &self.limits, &self.suspensions);
             }
             State::Deferred => {
-                self.timers.insert((next_attempt, Timer::Due(id, place)));
+                self.book.set_timer(next_attempt, Timer::Due(id, place));
             }
             State::Held
             | State::Delivered
@@ -306,10 +260,11 @@ impl Dispatcher {
 
     fn recorded(&mut self, now: Timestamp, id: QueueId, events: &[(u32, Event)]) {
         for (place, event) in events {
-            let Some(live) = self.entries.get_mut(&id) else { return };
-            if let Some(target) = live.entry.target(*place) {
-                self.timers.remove(&(target.next_attempt, Timer::Due(id, *place)));
+            let Some(live) = self.book.get_mut(id) else { return };
+            if let Some(at) = live.entry.target(*place).map(|target| target.next_attempt) {
+                self.book.unset_timer(at, Timer::Due(id, *place));
             }
+            let Some(live) = self.book.get_mut(id) else { return };
             // A refused event came too late: an outcome after a removal, for example. What stands, stands.
             let _ = live.entry.apply(*place, event);
             match event {
@@ -328,7 +283,7 @@ impl Dispatcher {
                     live.release(*place, |phase| phase == Phase::Settling);
                     // Its time may have run out while this was made durable.
                     if now >= self.schedule.expires_at(live.entry.facts.accepted_at) {
-                        self.look_at_time(id, now);
+                        self.book.look_at_time(id, now);
                     }
                 }
                 Event::Requested | Event::Approved(_) | Event::Rejected(_) | Event::Branched(_) => {
@@ -342,7 +297,7 @@ impl Dispatcher {
                     live.release(*place, |phase| phase == Phase::Queued);
                     // A hold does not outlive the message, even one that begins after its time was up.
                     let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
-                    self.look_at_time(id, expires_at);
+                    self.book.look_at_time(id, expires_at);
                 }
             }
             self.enlist(id, *place);
@@ -354,11 +309,9 @@ impl Dispatcher {
 
     fn tick(&mut self, now: Timestamp) {
         self.lanes.wake(now, &self.limits, &self.suspensions);
-        while let Some((at, timer)) = self.timers.first().copied()
-            && at <= now
-        {
-            self.timers.remove(&(at, timer));
+        while let Some(timer) = self.book.rung(now) {
             match timer {
+                Timer::Wake(id) => self.book.wake(id),
                 Timer::Due(id, place) => self.due(id, place),
                 Timer::Lease(lease) => self.lost(now, lease),
                 Timer::AskAgain(id) => self.ask_again(now, id),
@@ -369,7 +322,7 @@ impl Dispatcher {
     }
 
     fn ask_again(&mut self, now: Timestamp, id: QueueId) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         if live.entry.is_expanded() {
             live.reporting.clear();
             live.asked.clear();

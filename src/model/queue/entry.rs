@@ -91,7 +91,7 @@ impl EntryFacts {
 }
 
 /// A message in the queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// What is known of it.
     pub facts: EntryFacts,
@@ -131,6 +131,18 @@ impl Entry {
         self.added = targets.iter().filter_map(begun).collect();
         self.added.sort_unstable();
         self.targets = Some(targets);
+    }
+
+    /// Lets the recipients share again what they shared before they were written down.
+    pub fn share(&mut self) {
+        let targets = self.targets.as_deref_mut().unwrap_or_default();
+        for place in 1..targets.len() {
+            if let Some((former, [target, ..])) = targets.split_at_mut_checked(place)
+                && let Some(former) = former.last()
+            {
+                target.share(former);
+            }
+        }
     }
 
     /// Adds those whom the approval of the recipient at `place` led to; false when that one does not wait for them, or

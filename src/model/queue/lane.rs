@@ -28,12 +28,14 @@ pub struct Limits {
     pub batch: usize,
     /// After this time without a sign of life an attempt counts as lost, and its recipients are tried again.
     pub lease: Duration,
+    /// Messages whose state is at hand; beyond that, those that only wait are packed (see `shelf`).
+    pub awake_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // RFC 5321 section 4.5.3.2: the longest dialogue with a living peer ends within the lease.
-        Self { per_lane: 5, relays: 64, mailboxes: 32, batch: 100, lease: Duration::from_secs(3600) }
+        Self { per_lane: 5, relays: 64, mailboxes: 32, batch: 100, lease: Duration::from_secs(3600), awake_max: 4_096 }
     }
 }
 
@@ -70,6 +72,14 @@ impl fmt::Display for LaneKey {
 
 /// A recipient of a message, by its place in the message's list.
 pub(super) type Place = (QueueId, u32);
+
+/// What lanes ask about those who stand on them.
+pub(super) trait Waiting {
+    /// Whether this recipient still waits on this lane.
+    fn waits(&mut self, lane: &LaneKey, place: Place) -> bool;
+    /// Whether two recipients of a message can be attempted together.
+    fn alike(&mut self, id: QueueId, first: u32, next: u32) -> bool;
+}
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -141,14 +151,13 @@ impl Lanes {
         self.list(&key, limits, suspensions);
     }
 
-    /// Takes the next batch in turn: places of one message for which `alike` holds with the first of them. Places that
-    /// `waits` denies have been dealt with otherwise and are dropped.
+    /// Takes the next batch in turn: places of one message that are alike. Those that do not wait have been dealt with
+    /// otherwise and are dropped.
     pub(super) fn next(
         &mut self,
         limits: &Limits,
         suspensions: &Suspensions,
-        waits: impl Fn(&LaneKey, Place) -> bool,
-        alike: impl Fn(Place, Place) -> bool,
+        book: &mut impl Waiting,
     ) -> Option<(LaneKey, Vec<Place>)> {
         loop {
             let key = self.turn(limits)?;
@@ -159,7 +168,7 @@ impl Lanes {
                 continue;
             }
             let lane = self.lanes.entry(key.clone()).or_default();
-            let batch = take(&mut lane.waiting, limits.batch.max(1), &|place| waits(&key, place), &alike);
+            let batch = take(&mut lane.waiting, limits.batch.max(1), &key, book);
             if batch.is_empty() {
                 self.tidy(&key);
                 continue;
@@ -314,17 +323,12 @@ impl Lanes {
     }
 }
 
-fn take(
-    waiting: &mut VecDeque<Place>,
-    batch_max: usize,
-    waits: &impl Fn(Place) -> bool,
-    alike: &impl Fn(Place, Place) -> bool,
-) -> Vec<Place> {
+fn take(waiting: &mut VecDeque<Place>, batch_max: usize, lane: &LaneKey, book: &mut impl Waiting) -> Vec<Place> {
     let mut batch: Vec<Place> = Vec::new();
     while batch.len() < batch_max {
         let Some(place) = waiting.front().copied() else { break };
-        let stale = !waits(place) || batch.contains(&place);
-        let fits = batch.first().is_none_or(|first| first.0 == place.0 && alike(*first, place));
+        let stale = !book.waits(lane, place) || batch.contains(&place);
+        let fits = batch.first().is_none_or(|first| first.0 == place.0 && book.alike(place.0, first.1, place.1));
         if !stale && !fits {
             break;
         }

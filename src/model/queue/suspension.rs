@@ -67,6 +67,11 @@ impl Suspensions {
         }
     }
 
+    /// Whether the same senders are suspended.
+    pub(super) fn has_senders_of(&self, other: &Self) -> bool {
+        self.senders.keys().eq(other.senders.keys())
+    }
+
     /// Everything, in order.
     pub fn all(&self) -> impl Iterator<Item = (Suspendable, &Suspension)> {
         let destinations = self.destinations.iter().map(|(name, own)| (Suspendable::Destination(name.clone()), own));

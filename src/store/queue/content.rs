@@ -90,7 +90,7 @@ impl Shared {
         let nowhere = Location { segment: 0, offset: 0, payload_bytes: 0, sequence: 0 };
         let mut seen = None;
         loop {
-            let location = locked(&self.table).stored.get(&id).map(|stored| stored.committed);
+            let location = locked(&self.table).stored.get(id).map(|stored| stored.committed);
             let location = location.ok_or(JournalError::NoRecord(nowhere))?;
             match self.journal.read(location) {
                 Ok(payload) => {

@@ -14,7 +14,7 @@ use crate::model::mail::Timestamp;
 use crate::model::policy::Route;
 use crate::model::queue::suspension::{REASON_CHARACTERS_MAX, SUSPENSIONS_MAX};
 use crate::model::queue::{
-    Attempt, Command, Entry, LaneKey, QueueId, Selection, State, Suspendable, Suspension, Suspensions,
+    Attempt, Command, Entry, LaneKey, QueueId, Seen, Selection, State, Suspendable, Suspension, Suspensions,
 };
 use crate::store::Hands;
 use crate::store::intake::locked;
@@ -200,7 +200,7 @@ impl Queue {
             let table = locked(&self.shared.table);
             let (mut count, mut last) = (0_usize, first);
             for entry in table.dispatcher.entries_from(first).take(SLICE) {
-                show(&table, entry);
+                show(&table, &entry);
                 (count, last) = (count.saturating_add(1), entry.facts.id);
             }
             next = (count == SLICE).then(|| last.following());
@@ -211,12 +211,12 @@ impl Queue {
     pub fn show(&self, id: QueueId) -> Option<Summary> {
         let now = self.shared.clock.now();
         let table = locked(&self.shared.table);
-        table.dispatcher.entry(id).map(|entry| Summary::of(entry, &table.dispatcher, now, true))
+        table.dispatcher.entry(id).map(|entry| Summary::of(&entry, &table.dispatcher, now, true))
     }
 
     /// What is known of a message and its recipients.
     pub fn entry(&self, id: QueueId) -> Option<Entry> {
-        locked(&self.shared.table).dispatcher.entry(id).cloned()
+        locked(&self.shared.table).dispatcher.entry(id).map(Seen::into_owned)
     }
 
     /// How many messages are in the queue.
@@ -297,9 +297,10 @@ impl Queue {
 /// Orders one message, if it is selected; gives how many recipients obey.
 fn one(table: &mut Table, id: QueueId, selection: &Selection, order: &Order, dry_run: bool, now: Timestamp) -> usize {
     let Some(entry) = table.dispatcher.entry(id) else { return 0 };
-    if !selection.selects(entry, now) {
+    if !selection.selects(&entry, now) {
         return 0;
     }
+    drop(entry);
     let command = order.command(id);
     if dry_run {
         return table.dispatcher.would_obey(&command, |target| selection.means(target));

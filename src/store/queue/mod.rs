@@ -43,7 +43,7 @@ use crate::model::mail::{Reply, Timestamp};
 use crate::model::policy::Envelope;
 use crate::model::queue::{
     Dispatcher, Effect, EntryFacts, Event, FindJob, Input, Job, Lease, Limits, Outcome, QueueId, ReplyJob, ReportJob,
-    Schedule, Sight, Target,
+    Schedule, Shelf, Sight, Target,
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -61,7 +61,7 @@ use backlog::Backlog;
 use content::Recent;
 use record::{COMMITTED, Committed};
 use recorder::{Fact, Recorder};
-use table::{Asked, Replay, Stored, Table};
+use table::{Asked, Left, Replay, Stored, Table};
 use telling::{Begun, Telling};
 
 /// What the queue needs to know at its start.
@@ -158,7 +158,7 @@ impl Queue {
     ) -> Result<(Self, Opened), OpenError> {
         let hands = options.journal.hands;
         let witness = options.witness;
-        let mut replay = Replay::new(&*witness);
+        let mut replay = Replay::new(&*witness, options.limits.awake_max);
         let opened = Journal::open(disk, directory, options.journal, |record, location| replay.take(record, location));
         let (journal, recovery) = opened?;
         if let Some((location, error)) = replay.failure {
@@ -168,31 +168,35 @@ impl Queue {
         let last_sequence = replay.last_sequence;
         witness.settled(last_sequence);
         let found = replay.finish();
-        for gone in &found.settled {
-            let needless = gone.locations().filter(|location| Some(*location) != found.mark);
-            needless.for_each(|location| journal.release(location));
-        }
-        let needed: std::collections::HashSet<&str> =
-            found.open.iter().filter_map(|(_, stored)| Some(stored.large.as_ref()?.name.as_str())).collect();
-        journal.bodies().sweep(|name| needed.contains(name))?;
-        drop(needed);
-
         let now = clock.now();
         let mut table = Table {
             dispatcher: Dispatcher::new(options.schedule, options.limits, options.expired),
-            stored: std::collections::BTreeMap::new(),
+            stored: Shelf::default(),
+            awake_max: options.limits.awake_max,
             asked: std::collections::VecDeque::new(),
             last_id: found.last_id,
             newest: found.last_id,
             mark: found.mark,
             suspended: found.suspended,
         };
-        table.dispatcher.handle(now, Input::Suspended(found.suspensions));
-        let messages = found.open.len();
-        for (entry, stored) in found.open {
-            table.stored.insert(entry.facts.id, stored);
-            table.dispatcher.restore(now, entry);
+        table.dispatcher.handle(now, Input::Suspended(found.suspensions.clone()));
+        let mut needed = std::collections::HashSet::new();
+        let mark = found.mark;
+        for message in found {
+            match message {
+                Left::Open(entry, stored) => {
+                    needed.extend(stored.large.as_ref().map(|large| large.name.clone()));
+                    table.admit(entry.facts.id, stored);
+                    table.dispatcher.restore(now, entry);
+                }
+                Left::Settled(stored) => {
+                    let needless = stored.locations().filter(|location| Some(*location) != mark);
+                    needless.for_each(|location| journal.release(location));
+                }
+            }
         }
+        journal.bodies().sweep(|name| needed.contains(name))?;
+        let messages = table.dispatcher.count();
         let (facts, inbox) = std::sync::mpsc::channel();
         let shared = Arc::new(Shared {
             journal,
@@ -424,7 +428,7 @@ impl Shared {
     /// A durable message begins its way.
     fn admit(&self, facts: EntryFacts, large: Option<LargeBody>, location: Location) {
         let mut table = locked(&self.table);
-        table.stored.insert(facts.id, Stored::new(location, large));
+        table.admit(facts.id, Stored::new(location, large));
         let needless = table.came(facts.id);
         drop(table);
         needless.into_iter().for_each(|location| self.journal.release(location));
@@ -457,7 +461,7 @@ impl Shared {
                 }
                 Effect::Abandon { id, attempt } => self.say(Fact::Abandon { id, attempt }),
                 Effect::Forget(id) => {
-                    let Some(stored) = table.stored.remove(&id) else { continue };
+                    let Some(stored) = table.stored.remove(id) else { continue };
                     table.went(id, &stored).into_iter().for_each(|location| self.journal.release(location));
                     self.recent.forget(id);
                     if let Some(large) = stored.large {

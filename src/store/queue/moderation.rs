@@ -82,7 +82,7 @@ fn meant(dispatcher: &Dispatcher, id: ApprovalId) -> Result<u32, Decided> {
     if let Some(place) = id.place {
         return Ok(place);
     }
-    let mut places: Vec<u32> = waiting(entry).collect();
+    let mut places: Vec<u32> = waiting(&entry).collect();
     if places.is_empty() {
         let moderated = |target: &Target| target.addressee.approval().is_some();
         let all = (0_u32..).zip(entry.targets());
@@ -109,7 +109,7 @@ impl Queue {
             Ok(place) => place,
             Err(otherwise) => return Ok(otherwise),
         };
-        let before = table.dispatcher.entry(id.message).and_then(|entry| Moderation::of(entry, place));
+        let before = table.dispatcher.entry(id.message).and_then(|entry| Moderation::of(&entry, place));
         let asked = table.dispatcher.decide(id.message, place, verdict, decision.clone());
         self.shared.route(&mut table);
         drop(table);
@@ -133,7 +133,7 @@ impl Queue {
     pub fn moderation(&self, id: ApprovalId) -> Option<Moderation> {
         let table = locked(&self.shared.table);
         let place = meant(&table.dispatcher, id).ok()?;
-        Moderation::of(table.dispatcher.entry(id.message)?, place)
+        Moderation::of(&*table.dispatcher.entry(id.message)?, place)
     }
 
     /// The oldest `limit` recipients that wait for a moderator, and how many there are.
@@ -186,7 +186,8 @@ impl Recorder {
         let stands = |target: &Target| target.state == State::Moderated && !target.noticed;
         let table = locked(&self.shared.table);
         let entry = table.dispatcher.entry(id);
-        let wanted = entry.and_then(|entry| entry.target(place)).is_some_and(stands);
+        let wanted = entry.as_deref().and_then(|entry| entry.target(place)).is_some_and(stands);
+        drop(entry);
         drop(table);
         if !wanted {
             return promise.fulfil(Ok(None));
@@ -198,7 +199,9 @@ impl Recorder {
     pub(super) fn branched(&mut self, id: QueueId, place: u32, targets: Vec<Target>, promise: Promise<(), Stopped>) {
         let table = locked(&self.shared.table);
         let entry = table.dispatcher.entry(id);
-        let wanted = entry.and_then(|entry| entry.target(place)).is_some_and(|target| target.state == State::Approved);
+        let target = entry.as_deref().and_then(|entry| entry.target(place));
+        let wanted = target.is_some_and(|target| target.state == State::Approved);
+        drop(entry);
         drop(table);
         // Asked twice of two workers: the first answer stands.
         if !wanted {

@@ -295,8 +295,9 @@ impl Recorder {
         };
         let table = locked(&self.shared.table);
         let entry = table.dispatcher.entry(job.id);
-        let stands = |place: &u32| entry.and_then(|entry| entry.target(*place)).is_some_and(owed);
+        let stands = |place: &u32| entry.as_deref().and_then(|entry| entry.target(*place)).is_some_and(owed);
         let places: Vec<u32> = job.targets.iter().copied().filter(stands).collect();
+        drop(entry);
         drop(table);
         if places.is_empty() {
             return promise.fulfil(Ok(None));
@@ -310,7 +311,8 @@ impl Recorder {
     fn reply(&mut self, job: &ReplyJob, reply: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped>) {
         let table = locked(&self.shared.table);
         let entry = table.dispatcher.entry(job.id);
-        let owed = entry.and_then(|entry| entry.target(job.place)).is_some_and(Target::owes_reply);
+        let owed = entry.as_deref().and_then(|entry| entry.target(job.place)).is_some_and(Target::owes_reply);
+        drop(entry);
         drop(table);
         if !owed {
             return promise.fulfil(Ok(None));
@@ -389,7 +391,7 @@ impl Recorder {
         let mut table = locked(&self.shared.table);
         let Table { dispatcher, stored, .. } = &mut *table;
         let target_count = || dispatcher.entry(id).map_or(0, |entry| entry.targets().len());
-        let Some(stored) = stored.get_mut(&id) else {
+        let Some(stored) = stored.get_mut(id) else {
             // The message went in the meantime: nobody needs its facts.
             return self.shared.journal.release(location);
         };
@@ -397,6 +399,7 @@ impl Recorder {
         if is_overgrown(stored, target_count) && self.overgrown.last() != Some(&id) {
             self.overgrown.push(id);
         }
+        table.relieve();
     }
 
     fn apply(&mut self, then: Then, location: Option<Location>) {
@@ -416,7 +419,7 @@ impl Recorder {
                 let happened = locked(&self.shared.table)
                     .dispatcher
                     .entry(id)
-                    .map(|entry| (entry.facts.clone(), Happened::of(entry, &events)));
+                    .map(|entry| (entry.facts.clone(), Happened::of(&entry, &events)));
                 if let (Some((facts, happened)), Some(location)) = (happened, location) {
                     self.shared.witness.moved(location.sequence, &facts, &happened);
                 }

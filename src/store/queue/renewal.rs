@@ -63,7 +63,7 @@ impl Renewal {
     fn look(&mut self, table: &Table) -> Found {
         let mut found = Found { messages: Vec::new(), end: false };
         let (mut looked, mut bytes) = (0_usize, 0_u64);
-        for (id, stored) in table.stored.range(self.next..) {
+        for (id, stored) in table.stored.iter_from(self.next) {
             if looked >= LOOKED_AT || found.messages.len() >= BATCH_RECORDS / 2 || bytes >= BATCH_BYTES as u64 {
                 return found;
             }
@@ -71,7 +71,7 @@ impl Renewal {
             self.next = id.following();
             if stored.locations().any(|location| location.segment == self.segment) {
                 bytes = bytes.saturating_add(stored.committed.record_bytes());
-                found.messages.push(*id);
+                found.messages.push(id);
             }
         }
         found.end = true;
@@ -165,7 +165,7 @@ impl Recorder {
     fn replace(&self, renewed: Renewed, written: Vec<Location>) {
         let Renewed { id, content, former, .. } = renewed;
         let mut table = locked(&self.shared.table);
-        let needless = match (table.stored.get_mut(&id), written.split_first()) {
+        let needless = match (table.stored.get_mut(id), written.split_first()) {
             (Some(stored), Some((committed, facts))) if content => {
                 stored.committed = *committed;
                 stored.facts = facts.to_vec();
@@ -218,8 +218,8 @@ impl<'a> Anew<'a> {
         }
         let shared = &self.recorder.shared;
         let table = locked(&shared.table);
-        let (Some(stored), Some(entry)) = (table.stored.get(&id), table.dispatcher.entry(id)) else { return Ok(()) };
-        let (stored, entry) = (stored.clone(), entry.clone());
+        let (Some(stored), Some(entry)) = (table.stored.get(id), table.dispatcher.entry(id)) else { return Ok(()) };
+        let (stored, entry) = (stored.into_owned(), entry.into_owned());
         drop(table);
         let mut count = 0_usize;
         if content {

@@ -2,17 +2,21 @@
 //!
 //! The replay builds it with the functions that the running queue uses.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
 
 use super::record::{
     self, COMMITTED, Committed, EXPANDED, Expanded, GROWN, Grown, MARKED, MOVED, Moved, RecordError, SUSPENDED,
 };
 use super::{Happened, Witness};
-use crate::model::queue::{Dispatcher, Entry, FindJob, QueueId, ReplyJob, ReportJob, Suspensions, Target};
+use crate::model::queue::{
+    Dispatcher, Entry, FindJob, QueueId, ReplyJob, ReportJob, Shelf, Shelved, Suspensions, Target,
+};
 use crate::store::journal::{LargeBody, Location, Record};
 
 /// Where a message is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Stored {
     /// The record with its content.
     pub(super) committed: Location,
@@ -33,6 +37,8 @@ impl Stored {
     }
 }
 
+impl Shelved for Stored {}
+
 /// Work for the agents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -50,7 +56,9 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) dispatcher: Dispatcher,
-    pub(super) stored: BTreeMap<QueueId, Stored>,
+    pub(super) stored: Shelf<Stored>,
+    /// How many of them are at hand.
+    pub(super) awake_max: usize,
     pub(super) asked: VecDeque<Asked>,
     pub(super) last_id: QueueId,
     /// The greatest id of any message so far, and the record that tells it to the next start when that message has
@@ -62,6 +70,17 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Takes in where a message is.
+    pub(super) fn admit(&mut self, id: QueueId, stored: Stored) {
+        self.stored.insert(id, stored);
+        self.relieve();
+    }
+
+    /// Packs what was not looked at for a while.
+    pub(super) fn relieve(&mut self) {
+        self.stored.relieve(self.awake_max, |_, _| true);
+    }
+
     /// A message has come; gives the record that need not tell of its predecessor any more.
     pub(super) fn came(&mut self, id: QueueId) -> Option<Location> {
         if id <= self.newest {
@@ -81,7 +100,7 @@ impl Table {
 }
 
 /// A message as far as the replay has come.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Replayed {
     entry: Entry,
     stored: Stored,
@@ -91,13 +110,21 @@ struct Replayed {
     growing: Vec<Target>,
 }
 
+impl Shelved for Replayed {
+    fn unpacked(&mut self) {
+        self.entry.share();
+    }
+}
+
 /// Takes the journal's records in.
 #[derive(Debug)]
 pub(super) struct Replay<'a> {
     witness: &'a dyn Witness,
     /// What the witness knows already.
     seen: u64,
-    messages: BTreeMap<QueueId, Replayed>,
+    messages: Shelf<Replayed>,
+    /// How many of them are at hand at once.
+    awake_max: usize,
     last_id: Option<QueueId>,
     mark: Option<Location>,
     suspensions: Suspensions,
@@ -112,21 +139,29 @@ pub(super) struct Replay<'a> {
 
 /// What the replay has found.
 pub(super) struct Found {
-    pub(super) open: Vec<(Entry, Stored)>,
-    pub(super) settled: Vec<Stored>,
+    messages: Shelf<Replayed>,
     pub(super) last_id: QueueId,
     pub(super) mark: Option<Location>,
     pub(super) suspensions: Suspensions,
     pub(super) suspended: Option<Location>,
 }
 
+/// A message that the replay has found.
+pub(super) enum Left {
+    /// There is something to do for it.
+    Open(Entry, Stored),
+    /// There is not.
+    Settled(Stored),
+}
+
 impl<'a> Replay<'a> {
-    pub(super) fn new(witness: &'a dyn Witness) -> Self {
+    pub(super) fn new(witness: &'a dyn Witness, awake_max: usize) -> Self {
         let seen = witness.seen();
         Self {
             witness,
             seen,
-            messages: BTreeMap::new(),
+            messages: Shelf::default(),
+            awake_max,
             last_id: None,
             mark: None,
             suspensions: Suspensions::default(),
@@ -157,12 +192,15 @@ impl<'a> Replay<'a> {
         if let Err(error) = taken {
             self.failure.get_or_insert((location, error));
         }
+        // What is half told goes on at once, in the next records.
+        let is_told = |message: &mut Replayed| message.unfinished.is_empty() && message.growing.is_empty();
+        self.messages.relieve(self.awake_max, |_, message| is_told(message));
     }
 
     fn committed(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (committed, head, body) = Committed::decode(payload)?;
         self.last_id = self.last_id.max(Some(committed.id));
-        match self.messages.get_mut(&committed.id) {
+        match self.messages.get_mut(committed.id) {
             // Written anew. The former record stays until the message goes: the state after it may not be complete.
             Some(known) => {
                 known.stored.facts.push(known.stored.committed);
@@ -184,7 +222,7 @@ impl<'a> Replay<'a> {
 
     fn expanded(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (piece, _) = record::decode::<Expanded>(payload)?;
-        let Some(known) = self.messages.get_mut(&piece.id) else {
+        let Some(known) = self.messages.get_mut(piece.id) else {
             self.needless.push(location);
             return Ok(());
         };
@@ -214,7 +252,7 @@ impl<'a> Replay<'a> {
 
     fn grown(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (piece, _) = record::decode::<Grown>(payload)?;
-        let Some(known) = self.messages.get_mut(&piece.id) else {
+        let Some(known) = self.messages.get_mut(piece.id) else {
             self.needless.push(location);
             return Ok(());
         };
@@ -241,7 +279,7 @@ impl<'a> Replay<'a> {
 
     fn moved(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (moved, _) = record::decode::<Moved>(payload)?;
-        let Some(known) = self.messages.get_mut(&moved.id) else {
+        let Some(known) = self.messages.get_mut(moved.id) else {
             self.needless.push(location);
             return Ok(());
         };
@@ -258,27 +296,25 @@ impl<'a> Replay<'a> {
     }
 
     pub(super) fn finish(self) -> Found {
-        let mut found = Found {
-            open: Vec::new(),
-            settled: Vec::new(),
-            last_id: self.last_id.unwrap_or(QueueId(0)),
-            mark: self.mark,
-            suspensions: self.suspensions,
-            suspended: self.suspended,
-        };
-        for mut message in self.messages.into_values() {
-            let (is_newest, is_settled) = (message.entry.facts.id == found.last_id, message.entry.is_settled());
-            if is_newest {
-                // Its own record tells the id; what told a former one goes with it.
-                message.stored.facts.extend(found.mark.take());
-                found.mark = is_settled.then_some(message.stored.committed);
-            }
-            if is_settled {
-                found.settled.push(message.stored);
-            } else {
-                found.open.push((message.entry, message.stored));
-            }
+        let Self { messages, last_id, mark, suspensions, suspended, .. } = self;
+        let last_id = last_id.unwrap_or(QueueId(0));
+        let mut found = Found { messages, last_id, mark, suspensions, suspended };
+        if let Some(newest) = found.messages.get_mut(last_id) {
+            // Its own record tells the id; what told a former one goes with it.
+            newest.stored.facts.extend(found.mark.take());
+            found.mark = newest.entry.is_settled().then_some(newest.stored.committed);
         }
         found
+    }
+}
+
+impl Iterator for Found {
+    type Item = Left;
+
+    /// The messages, oldest first. Each is unpacked when it is its turn: all at once would take the memory of all.
+    fn next(&mut self) -> Option<Left> {
+        let (_, message) = self.messages.pop_first()?;
+        let Replayed { entry, stored, .. } = message;
+        Some(if entry.is_settled() { Left::Settled(stored) } else { Left::Open(entry, stored) })
     }
 }

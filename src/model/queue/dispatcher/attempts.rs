@@ -3,41 +3,50 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::book::Book;
 use super::{Dispatcher, Phase, Running, Timer, expiry};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::finding::Finding;
-use crate::model::queue::lane::{LaneKey, Place, Reach};
+use crate::model::queue::lane::{LaneKey, Place, Reach, Waiting};
 use crate::model::queue::state::State;
-use crate::model::queue::target::{Attempt, Event, Outcome};
+use crate::model::queue::target::{Attempt, Event, Outcome, Target};
 use crate::model::queue::work::{Job, Lease};
 
-impl Dispatcher {
-    /// The next attempt to make, to be answered with [`Input::Outcomes`](super::Input::Outcomes); none when all that is
-    /// due is under way, or the limits are reached. It counts as under way from here on.
-    pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
-        let entries = &self.entries;
-        let target = |(id, place): Place| entries.get(&id).and_then(|live| live.entry.target(place));
-        let waits = |lane: &LaneKey, (id, place): Place| {
-            let phase = entries.get(&id).and_then(|live| live.phases.get(usize::try_from(place).ok()?));
-            // A recipient that goes another way now has a place on its new lane.
-            let is_here = target((id, place))
-                .is_some_and(|target| target.state != State::Held && target.addressee.hop.is_on(lane));
-            phase == Some(&Phase::Queued) && is_here
-        };
+impl Waiting for Book {
+    fn waits(&mut self, lane: &LaneKey, (id, place): Place) -> bool {
+        let Some(live) = self.get_mut(id) else { return false };
+        let is_queued = live.phase(place).is_some_and(|phase| *phase == Phase::Queued);
+        // A recipient that goes another way now has a place on its new lane.
+        let is_here = |target: &Target| target.state != State::Held && target.addressee.hop.is_on(lane);
+        is_queued && live.entry.target(place).is_some_and(is_here)
+    }
+
+    fn alike(&mut self, id: QueueId, first: u32, next: u32) -> bool {
+        let Some(live) = self.get_mut(id) else { return false };
         // One MAIL FROM for all: copies whose reverse-path was rewritten differently travel apart.
-        let alike = |first: Place, next: Place| match (target(first), target(next)) {
+        match (live.entry.target(first), live.entry.target(next)) {
             (Some(first), Some(next)) => {
                 let (first, next) = (&first.addressee, &next.addressee);
                 first.reverse_path == next.reverse_path && first.resent_from == next.resent_from
             }
             (None, _) | (_, None) => false,
-        };
-        let (lane, batch) = self.lanes.next(&self.limits, &self.suspensions, waits, alike)?;
+        }
+    }
+}
+
+impl Dispatcher {
+    /// The next attempt to make, to be answered with [`Input::Outcomes`](super::Input::Outcomes); none when all that is
+    /// due is under way, or the limits are reached. It counts as under way from here on.
+    pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
+        let next = self.lanes.next(&self.limits, &self.suspensions, &mut self.book);
+        // It may have looked at many that do not wait any more.
+        self.relieve();
+        let (lane, batch) = next?;
         let lease = Lease(self.next_lease);
         self.next_lease = self.next_lease.saturating_add(1);
         let id = batch.first()?.0;
-        let live = self.entries.get_mut(&id)?;
+        let live = self.book.get_mut(id)?;
         let mut targets = Vec::with_capacity(batch.len());
         for (_, place) in &batch {
             let Some(addressee) = live.entry.target(*place).map(|target| Arc::clone(&target.addressee)) else {
@@ -52,17 +61,17 @@ impl Dispatcher {
         let places = batch.into_iter().map(|(_, place)| place).collect();
         let deadline = now.plus(self.limits.lease);
         self.leases.insert(lease, Running { id, lane: lane.clone(), places, deadline });
-        self.timers.insert((deadline, Timer::Lease(lease)));
+        self.book.set_timer(deadline, Timer::Lease(lease));
         Some(Job { lease, id, lane, targets, repeat_possible })
     }
 
     pub(super) fn outcomes(&mut self, now: Timestamp, lease: Lease, outcomes: Vec<(u32, Outcome)>, jitter: u64) {
         // An attempt that was given up for lost has been handed to another: its word does not count any more.
         let Some(running) = self.leases.remove(&lease) else { return };
-        self.timers.remove(&(running.deadline, Timer::Lease(lease)));
+        self.book.unset_timer(running.deadline, Timer::Lease(lease));
         let reach = self.reach(now, &running.lane, &outcomes, jitter);
         self.lanes.done(&running.lane, reach, &self.limits, &self.suspensions);
-        let Some(live) = self.entries.get_mut(&running.id) else { return };
+        let Some(live) = self.book.get_mut(running.id) else { return };
         let mut said: BTreeMap<u32, Outcome> = outcomes.into_iter().collect();
         let (mut events, mut failed) = (Vec::with_capacity(running.places.len()), Vec::new());
         for place in running.places {
@@ -124,7 +133,7 @@ impl Dispatcher {
 
     /// The time of a deferred recipient has come: it is due, which is written nowhere.
     pub(super) fn due(&mut self, id: QueueId, place: u32) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         if self.suspensions.of_sender(&live.entry.facts).is_some() {
             return;
         }
@@ -141,13 +150,13 @@ impl Dispatcher {
         let Some(running) = self.leases.remove(&lease) else { return };
         self.lanes.done(&running.lane, Reach::Unknown, &self.limits, &self.suspensions);
         for place in running.places {
-            let Some(live) = self.entries.get_mut(&running.id) else { return };
+            let Some(live) = self.book.get_mut(running.id) else { return };
             live.repeat_possible = true;
             live.release(place, |phase| phase == Phase::Leased(lease));
             self.enlist(running.id, place);
             self.due(running.id, place);
         }
-        let Some(live) = self.entries.get(&running.id) else { return };
+        let Some(live) = self.book.get_mut(running.id) else { return };
         let expires_at = self.schedule.expires_at(live.entry.facts.accepted_at);
         if now >= expires_at {
             self.expire(now, running.id);

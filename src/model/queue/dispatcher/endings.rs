@@ -10,7 +10,8 @@
 
 use std::sync::Arc;
 
-use super::{Dispatcher, Live, Phase, expiry};
+use super::book::Live;
+use super::{Dispatcher, Phase, expiry};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::finding::Finding;
@@ -64,11 +65,11 @@ impl Dispatcher {
     /// The time of a message is up: whoever did not get it will not. Attempts under way are judged by their outcome, or
     /// end with their lease.
     pub(super) fn expire(&mut self, now: Timestamp, id: QueueId) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         if !live.entry.is_expanded() {
             self.effects.push_back(Effect::Abandon { id, attempt: Some(expiry(&self.expired, now, None)) });
             // Until that is durable; the disk may fail meanwhile.
-            return self.look_at_time(id, now.plus(self.limits.lease));
+            return self.book.look_at_time(id, now.plus(self.limits.lease));
         }
         let (mut events, mut failed, mut next) = (Vec::new(), Vec::new(), None::<Timestamp>);
         for place in 0..u32::try_from(live.phases.len()).unwrap_or(u32::MAX) {
@@ -95,7 +96,7 @@ impl Dispatcher {
         }
         self.end(now, id, events, failed);
         if let Some(at) = next {
-            self.look_at_time(id, at);
+            self.book.look_at_time(id, at);
         }
     }
 
@@ -108,7 +109,7 @@ impl Dispatcher {
         mut events: Vec<(u32, Event)>,
         failed: Vec<(u32, Attempt)>,
     ) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let mut unsure = Vec::new();
         for (place, attempt) in failed {
             let is_mailbox = live.entry.target(place).is_some_and(|target| target.addressee.hop.is_mailbox());
@@ -127,7 +128,7 @@ impl Dispatcher {
 
     /// Ends those that an administrator gave up and for whom nothing is under way.
     pub(super) fn end_given_up(&mut self, now: Timestamp, id: QueueId, places: &[u32]) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let mut failed = Vec::new();
         for place in places {
             let Some(attempt) = live.entry.target(*place).and_then(Target::given_up).cloned() else { continue };
@@ -141,25 +142,25 @@ impl Dispatcher {
 
     /// Asks again for every look that is not answered yet.
     pub(super) fn find_again(&mut self, now: Timestamp, id: QueueId) {
-        let unsure = self.entries.get(&id).map(|live| live.ending.keys().copied().collect());
+        let unsure = self.book.get(id).map(|live| live.ending.keys().copied().collect());
         self.find(now, id, unsure.unwrap_or_default());
     }
 
     /// Asks for a look into these recipients' mailboxes; again after a lease, since workers can be lost.
     fn find(&mut self, now: Timestamp, id: QueueId, places: Vec<u32>) {
-        let Some(live) = self.entries.get(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let target = |place: u32| live.entry.target(place).map(|target| (place, Arc::clone(&target.addressee)));
         let targets: Vec<(u32, Arc<Addressee>)> = places.into_iter().filter_map(target).collect();
         let accepted_at = live.entry.facts.accepted_at;
         if !targets.is_empty() {
-            self.ask_again_at(id, now.plus(self.limits.lease));
+            self.book.ask_again_at(id, now.plus(self.limits.lease));
             self.effects.push_back(Effect::Find(FindJob { id, accepted_at, targets }));
         }
     }
 
     /// Mailboxes were looked into: what is there is delivered, what is not has failed.
     pub(super) fn found(&mut self, now: Timestamp, id: QueueId, sights: Vec<(u32, Sight)>) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let mut events = Vec::new();
         for (place, sight) in sights {
             // Answered before, by a worker that was taken for lost; or an administrator has ended it meanwhile.
@@ -180,7 +181,7 @@ impl Dispatcher {
             events.push((place, event));
         }
         if !live.ending.is_empty() {
-            self.ask_again_at(id, now.plus(self.limits.lease));
+            self.book.ask_again_at(id, now.plus(self.limits.lease));
         }
         if !events.is_empty() {
             self.effects.push_back(Effect::Record { id, events });

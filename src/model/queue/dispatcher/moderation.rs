@@ -29,7 +29,7 @@ impl Dispatcher {
     /// # Errors
     /// When there is nothing to decide; then nothing has changed.
     pub fn decide(&mut self, id: QueueId, place: u32, verdict: Verdict, decision: Decision) -> Result<(), Undecidable> {
-        let live = self.entries.get_mut(&id).ok_or(Undecidable::Unknown)?;
+        let live = self.book.get_mut(id).ok_or(Undecidable::Unknown)?;
         let target = live.entry.target(place).ok_or(Undecidable::Unknown)?;
         if target.state != State::Moderated {
             return Err(Undecidable::NotWaiting);
@@ -50,7 +50,7 @@ impl Dispatcher {
     /// Asks for what recipients that are moderated need next and was not asked for yet: a request to the moderators, or
     /// the expansion below an approved one.
     pub(super) fn moderate(&mut self, now: Timestamp, id: QueueId, places: &[u32]) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let mut effects = Vec::new();
         for place in places.iter().copied() {
             let Some(target) = live.entry.target(place) else { continue };
@@ -74,14 +74,14 @@ impl Dispatcher {
             }
         }
         if !effects.is_empty() {
-            self.ask_again_at(id, now.plus(self.limits.lease));
+            self.book.ask_again_at(id, now.plus(self.limits.lease));
         }
         self.effects.extend(effects);
     }
 
     /// Those below an approved recipient are known, and that is durable.
     pub(super) fn branched(&mut self, now: Timestamp, id: QueueId, place: u32, targets: Vec<Target>) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let first = live.phases.len();
         // A second worker's answer comes too late.
         if !live.entry.branch(place, targets) {
@@ -90,7 +90,7 @@ impl Dispatcher {
         live.asked.remove(&place);
         live.phases.resize(live.entry.targets().len(), Phase::Idle);
         let (since, count) = (live.entry.since(u32::try_from(first).unwrap_or(u32::MAX)), live.phases.len());
-        self.timers.insert((self.schedule.notice_at(since), Timer::Notice(id)));
+        self.book.set_timer(self.schedule.notice_at(since), Timer::Notice(id));
         self.look_at_earliest(id);
         for place in first..count {
             self.enlist(id, u32::try_from(place).unwrap_or(u32::MAX));
@@ -100,11 +100,11 @@ impl Dispatcher {
 
     /// Looks at the message when the time of the first of its recipients is up.
     pub(super) fn look_at_earliest(&mut self, id: QueueId) {
-        let Some(live) = self.entries.get(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let open = (0_u32..).zip(live.entry.targets()).filter(|(_, target)| target.state.is_open());
         let earliest = open.map(|(place, target)| live.ends_at(&self.schedule, place, target)).min();
         if let Some(at) = earliest {
-            self.look_at_time(id, at);
+            self.book.look_at_time(id, at);
         }
     }
 }

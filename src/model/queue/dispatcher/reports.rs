@@ -1,6 +1,6 @@
 //! Reports and automatic replies that are owed, and the end of a message.
 
-use super::{Dispatcher, Timer};
+use super::Dispatcher;
 use crate::model::mail::{ReversePath, Timestamp};
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::target::{ReportKind, Target};
@@ -9,16 +9,11 @@ use crate::model::queue::work::{Effect, ReplyJob, ReportJob};
 impl Dispatcher {
     /// Asks for what these recipients have come to owe, or forgets the message when nothing is left of it.
     pub(super) fn conclude(&mut self, now: Timestamp, id: QueueId, places: &[u32]) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         if !live.entry.is_settled() {
             return self.ask_for_owed(now, id, places);
         }
-        self.timers.remove(&(live.ask_again, Timer::AskAgain(id)));
-        self.timers.remove(&(live.expire, Timer::Expire(id)));
-        for since in live.entry.beginnings() {
-            self.timers.remove(&(self.schedule.notice_at(since), Timer::Notice(id)));
-        }
-        self.entries.remove(&id);
+        self.book.forget(id, &self.schedule);
         self.effects.push_back(Effect::Forget(id));
     }
 
@@ -31,7 +26,7 @@ impl Dispatcher {
 
     /// Every recipient of a message.
     pub(super) fn places(&self, id: QueueId) -> Vec<u32> {
-        let count = self.entries.get(&id).map_or(0, |live| live.entry.targets().len());
+        let count = self.book.get(id).map_or(0, |live| live.entry.targets().len());
         (0..u32::try_from(count).unwrap_or(u32::MAX)).collect()
     }
 
@@ -55,7 +50,7 @@ impl Dispatcher {
         places: &[u32],
         kind_of: impl Fn(Timestamp, &Target) -> Option<ReportKind>,
     ) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let mut reports: Vec<ReportJob> = Vec::new();
         for place in places.iter().copied() {
             let Some(target) = live.entry.target(place) else { continue };
@@ -73,19 +68,19 @@ impl Dispatcher {
             }
         }
         if !reports.is_empty() {
-            self.ask_again_at(id, now.plus(self.limits.lease));
+            self.book.ask_again_at(id, now.plus(self.limits.lease));
         }
         self.effects.extend(reports.into_iter().map(Effect::Report));
     }
 
     /// Asks for each automatic reply that is owed and not asked for yet.
     fn reply(&mut self, now: Timestamp, id: QueueId, places: &[u32]) {
-        let Some(live) = self.entries.get_mut(&id) else { return };
+        let Some(live) = self.book.get_mut(id) else { return };
         let owes = |place: &u32| live.entry.target(*place).is_some_and(Target::owes_reply);
         let owed = places.iter().copied().filter(owes);
         let places: Vec<u32> = owed.filter(|place| live.replying.insert(*place)).collect();
         if !places.is_empty() {
-            self.ask_again_at(id, now.plus(self.limits.lease));
+            self.book.ask_again_at(id, now.plus(self.limits.lease));
         }
         self.effects.extend(places.into_iter().map(|place| Effect::Reply(ReplyJob { id, place })));
     }

@@ -1,8 +1,9 @@
 //! What administrators ask: commands on messages, and suspended destinations and senders.
 
-use super::{Dispatcher, Live, Phase};
+use super::book::Live;
+use super::{Dispatcher, Phase};
 use crate::model::mail::Timestamp;
-use crate::model::queue::entry::QueueId;
+use crate::model::queue::entry::{EntryFacts, QueueId};
 use crate::model::queue::lane::{LaneKey, Paused};
 use crate::model::queue::state::State;
 use crate::model::queue::suspension::{Suspension, Suspensions};
@@ -23,8 +24,7 @@ pub struct Destination {
 impl Live {
     /// Nothing new begins on a recipient that an order has ended, although that is not recorded yet: no attempt, and no
     /// decision about one that waits for a moderator.
-    fn settle(&mut self, place: u32, event: Option<&Event>) {
-        let Some(event) = event else { return };
+    fn settle(&mut self, place: u32, event: &Event) {
         let moderated = self.entry.target(place).is_some_and(|target| target.state == State::Moderated);
         let fails = matches!(event, Event::Failed(_));
         let is_free = |phase: &&mut Phase| moderated || (fails && matches!(phase, Phase::Idle | Phase::Queued));
@@ -44,16 +44,16 @@ impl Dispatcher {
     /// as one.
     pub fn command_where(&mut self, command: &Command, wanted: impl Fn(&Target) -> bool) -> usize {
         let id = command.id();
-        let Some(live) = self.entries.get(&id) else { return 0 };
+        let Some(live) = self.book.get(id) else { return 0 };
         if !live.entry.is_expanded() {
             return self.abandon(command);
         }
-        let answers = self.answers(live, command, wanted);
+        let answers = self.answers(&live, command, wanted);
         let obeyed = answers.len();
         let mut events = Vec::new();
         for Answer { place, event, lane } in answers {
-            if let Some(live) = self.entries.get_mut(&id) {
-                live.settle(place, event.as_ref());
+            if let (Some(event), Some(live)) = (&event, self.book.get_mut(id)) {
+                live.settle(place, event);
             }
             events.extend(event.map(|event| (place, event)));
             // What is to be tried now must not wait for its destination.
@@ -64,16 +64,17 @@ impl Dispatcher {
         if !events.is_empty() {
             self.effects.push_back(Effect::Record { id, events });
         }
+        self.relieve();
         obeyed
     }
 
     /// How many recipients would obey.
     pub fn would_obey(&self, command: &Command, wanted: impl Fn(&Target) -> bool) -> usize {
-        let Some(live) = self.entries.get(&command.id()) else { return 0 };
+        let Some(live) = self.book.get(command.id()) else { return 0 };
         if !live.entry.is_expanded() {
             return usize::from(unexpanded_end(command).is_some());
         }
-        self.answers(live, command, wanted).len()
+        self.answers(&live, command, wanted).len()
     }
 
     /// Those of the recipients that `wanted` names who obey.
@@ -139,25 +140,30 @@ impl Dispatcher {
     /// Obeys what is suspended from now on, and lets go on what is not any more.
     pub(super) fn suspended(&mut self, suspensions: Suspensions) {
         let former = core::mem::replace(&mut self.suspensions, suspensions);
-        let altered = |id: &QueueId| {
-            let facts = self.entries.get(id).map(|live| &live.entry.facts)?;
+        let altered = |facts: &EntryFacts| {
             let (before, now) = (former.of_sender(facts).is_some(), self.suspensions.of_sender(facts).is_some());
             (before != now).then_some(now)
         };
-        let messages: Vec<(QueueId, bool)> = self.entries.keys().filter_map(|id| Some((*id, altered(id)?))).collect();
+        let mut messages: Vec<(QueueId, bool)> = Vec::new();
+        // Nobody else's messages need a look.
+        if !self.suspensions.has_senders_of(&former) {
+            let all = self.book.iter_from(QueueId(0));
+            messages.extend(all.filter_map(|(id, live)| Some((id, altered(&live.entry.facts)?))));
+        }
         for (id, stops) in messages {
-            let Some(live) = self.entries.get_mut(&id) else { continue };
+            let Some(live) = self.book.get_mut(id) else { continue };
             let count = u32::try_from(live.phases.len()).unwrap_or(u32::MAX);
             for place in 0..count {
                 if stops {
                     // Passed over where it waits; an attempt under way ends by itself.
-                    if let Some(live) = self.entries.get_mut(&id) {
+                    if let Some(live) = self.book.get_mut(id) {
                         live.release(place, |phase| phase == Phase::Queued);
                     }
                 } else {
                     self.enlist(id, place);
                 }
             }
+            self.relieve();
         }
         self.lanes.obey(&self.limits, &self.suspensions);
     }
