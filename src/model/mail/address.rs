@@ -101,8 +101,7 @@ impl fmt::Display for LocalPart {
 }
 
 /// The part of an address after the `@`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Domain {
     /// A host name in lower-case A-labels, without a final dot. Copies share it.
     Name(Arc<str>),
@@ -122,10 +121,12 @@ impl Domain {
         if text.len() > 4 * DOMAIN_BYTES_MAX {
             return Err(AddressError::DomainTooLong);
         }
-        let ascii = if text.is_ascii() {
-            text.to_ascii_lowercase()
+        let ascii = if !text.is_ascii() {
+            Cow::Owned(idna::domain_to_ascii_strict(text).map_err(|_| AddressError::Domain)?)
+        } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(text.to_ascii_lowercase())
         } else {
-            idna::domain_to_ascii_strict(text).map_err(|_| AddressError::Domain)?
+            Cow::Borrowed(text)
         };
         if ascii.len() > DOMAIN_BYTES_MAX || ascii.split('.').any(|label| label.len() > 63) {
             return Err(AddressError::DomainTooLong);
@@ -133,7 +134,7 @@ impl Domain {
         if ascii.is_empty() || !ascii.split('.').all(is_label) {
             return Err(AddressError::Domain);
         }
-        Ok(Self::Name(ascii.into()))
+        Ok(Self::Name((&*ascii).into()))
     }
 
     /// The name in A-labels; `None` for an address literal.
@@ -184,19 +185,6 @@ impl From<IpAddr> for Domain {
     }
 }
 
-impl From<Domain> for String {
-    fn from(domain: Domain) -> Self {
-        domain.to_string()
-    }
-}
-
-impl TryFrom<String> for Domain {
-    type Error = AddressError;
-    fn try_from(text: String) -> Result<Self, AddressError> {
-        Self::parse(&text)
-    }
-}
-
 impl FromStr for Domain {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, AddressError> {
@@ -205,8 +193,7 @@ impl FromStr for Domain {
 }
 
 /// A mail address: local part and domain (RFC 5321 `Mailbox`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     local: LocalPart,
     domain: Domain,
@@ -277,19 +264,6 @@ impl fmt::Display for Address {
     }
 }
 
-impl From<Address> for String {
-    fn from(address: Address) -> Self {
-        address.to_string()
-    }
-}
-
-impl TryFrom<String> for Address {
-    type Error = AddressError;
-    fn try_from(text: String) -> Result<Self, AddressError> {
-        Self::parse(&text)
-    }
-}
-
 impl FromStr for Address {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<Self, AddressError> {
@@ -338,7 +312,8 @@ fn is_dot_atom(text: &str) -> bool {
 
 fn is_atom_character(character: char) -> bool {
     if character.is_ascii() {
-        return character.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(character);
+        return character.is_ascii_alphanumeric()
+            || matches!(character, '!' | '#'..='\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^'..='`' | '{'..='~');
     }
     !character.is_control() && !is_invisible(character)
 }
@@ -382,6 +357,8 @@ fn parse_literal(inner: &str) -> Result<IpAddr, AddressError> {
     };
     parsed.ok_or(AddressError::Domain)
 }
+
+mod written;
 
 #[cfg(test)]
 mod tests;

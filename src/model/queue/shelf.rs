@@ -116,6 +116,10 @@ impl<T: Shelved> Shelf<T> {
 
     /// Unpacks a value, if it is packed, and tells whether it was.
     pub fn wake(&mut self, id: QueueId) -> bool {
+        // What is at hand is found in a small map; the other one can be large.
+        if self.awake.contains_key(&id) {
+            return false;
+        }
         let Some(value) = self.unpack(id) else { return false };
         self.awake.insert(id, value);
         self.came_to_hand(id);
@@ -124,9 +128,7 @@ impl<T: Shelved> Shelf<T> {
 
     /// A value to be altered; it is at hand then.
     pub fn get_mut(&mut self, id: QueueId) -> Option<&mut T> {
-        if !self.awake.contains_key(&id) {
-            self.wake(id);
-        }
+        self.wake(id);
         self.awake.get_mut(&id)
     }
 

@@ -1,7 +1,7 @@
 //! The messages and the clock of the queue.
 //!
-//! A message that only waits is packed ([`Shelf`]), and its timers with it: one stands for all of them. It comes to hand
-//! again with the first thing that happens to it, and then everything is as it was.
+//! A message that only waits is packed ([`Shelf`]), and its timers with it: one stands for all of them. It comes to
+//! hand again with the first thing that happens to it, and then everything is as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,9 +168,13 @@ impl Book {
 
     /// Brings a message to hand, and its timers.
     pub(super) fn wake(&mut self, id: QueueId) {
-        if !self.lives.wake(id) {
-            return;
+        if self.lives.wake(id) {
+            self.wind(id);
         }
+    }
+
+    /// Sets the timers of a message that has just come to hand.
+    fn wind(&mut self, id: QueueId) {
         let Some(live) = self.lives.get_mut(id) else { return };
         if let Some(at) = live.wakes_at() {
             self.timers.remove(&(at, Timer::Wake(id)));

@@ -1,0 +1,58 @@
+//! Addresses and domains as they stand in files and records: their text, read and written without a detour.
+//!
+//! Every record of the queue holds several, so this is a good part of what reading a full queue costs.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::str::FromStr;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Address, AddressError, Domain, is_dot_atom};
+
+impl Serialize for Domain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Name(name) => serializer.serialize_str(name),
+            Self::Literal(_) => serializer.serialize_str(&self.to_string()),
+        }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let local = self.local.as_str();
+        match &self.domain {
+            Domain::Name(domain) if is_dot_atom(local) => serializer.serialize_str(&[local, "@", domain].concat()),
+            Domain::Name(_) | Domain::Literal(_) => serializer.serialize_str(&self.to_string()),
+        }
+    }
+}
+
+impl<'text> Deserialize<'text> for Domain {
+    fn deserialize<D: Deserializer<'text>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text(PhantomData, "a domain"))
+    }
+}
+
+impl<'text> Deserialize<'text> for Address {
+    fn deserialize<D: Deserializer<'text>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text(PhantomData, "a mail address"))
+    }
+}
+
+/// Reads a text as what it names.
+struct Text<T>(PhantomData<T>, &'static str);
+
+impl<T: FromStr<Err = AddressError>> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.1)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
