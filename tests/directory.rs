@@ -1,5 +1,6 @@
 //! The directory as people write it: fixtures, plans, refusals, and the law of export and import.
 
+mod address_policies;
 mod indexes;
 mod laws;
 mod membership;

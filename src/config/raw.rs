@@ -59,6 +59,7 @@ pub(super) struct RawPolicy {
     pub(super) large_group_limits: Option<bool>,
     pub(super) repair_from: Option<bool>,
     pub(super) sent_items_copy: Option<bool>,
+    pub(super) address_policies_for_all: Option<bool>,
     pub(super) message_bytes_max: Option<Spanned<u64>>,
     pub(super) recipients_max: Option<Spanned<u64>>,
     pub(super) hops_max: Option<Spanned<u64>>,

@@ -63,6 +63,7 @@ recipient_validation = true
 large_group_limits = true
 repair_from = true
 sent_items_copy = true
+address_policies_for_all = false
 message_bytes_max = 1000000
 recipients_max = 100
 hops_max = 30
@@ -194,6 +195,7 @@ fn every_key_reaches_the_configuration() {
     assert_ne!(settings.restriction_refused, plain.settings.restriction_refused);
     assert_ne!(settings.no_mailbox_step, plain.settings.no_mailbox_step);
     assert_ne!(settings.shared_sign_in, plain.settings.shared_sign_in);
+    assert_ne!(settings.address_policies_for_all, plain.settings.address_policies_for_all);
     assert_ne!(settings.recipient_validation, plain.settings.recipient_validation);
     let tls: Vec<_> = config.listeners.iter().map(|listener| listener.tls).collect();
     assert_eq!(tls, [ListenerTls::Implicit, ListenerTls::None, ListenerTls::None]);

@@ -167,6 +167,7 @@ impl Judge<'_> {
             large_group_limits: raw.large_group_limits.unwrap_or(own.large_group_limits),
             repair_from: raw.repair_from.unwrap_or(own.repair_from),
             sent_items_copy: raw.sent_items_copy.unwrap_or(own.sent_items_copy),
+            address_policies_for_all: raw.address_policies_for_all.unwrap_or(own.address_policies_for_all),
             // RFC 5321 section 4.5.3.1.7 asks for at least 64 KiB; more than 1 GB nobody has tried.
             message_bytes_max: self.number(raw.message_bytes_max, own.message_bytes_max, 65_536..=COUNT_MAX),
             // RFC 5321 section 4.5.3.1.8: at least 100 recipients must be accepted.

@@ -99,6 +99,7 @@ fn rebuilt(snapshot: &Snapshot) -> Snapshot {
             domains: snapshot.domains().cloned().collect(),
             remote_domains: snapshot.remote_domains().cloned().collect(),
             authentication_policies: snapshot.authentication_policies().cloned().collect(),
+            address_policies: snapshot.address_policies().to_vec(),
             recipients: snapshot.recipients().map(|recipient| Recipient::clone(recipient)).collect(),
         },
     )

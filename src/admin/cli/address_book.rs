@@ -13,6 +13,9 @@ pub(super) struct AddressBookProperties {
     /// First name
     #[arg(long, value_name = "TEXT")]
     first_name: Option<String>,
+    /// Initials, such as those of middle names
+    #[arg(long, value_name = "TEXT")]
+    initials: Option<String>,
     /// Last name
     #[arg(long, value_name = "TEXT")]
     last_name: Option<String>,
@@ -56,6 +59,7 @@ impl AddressBookProperties {
             (AddressBookProperty::CountryOrRegion, self.country_or_region),
             (AddressBookProperty::Department, self.department),
             (AddressBookProperty::FirstName, self.first_name),
+            (AddressBookProperty::Initials, self.initials),
             (AddressBookProperty::LastName, self.last_name),
             (AddressBookProperty::Notes, self.notes),
             (AddressBookProperty::Office, self.office),

@@ -210,6 +210,7 @@ impl Draft {
             enabled,
             authentication_policy,
             hidden_from_address_lists,
+            email_address_policy_enabled,
             forward_to_smtp,
             keep_copy,
             require_sender_authentication,

@@ -1,6 +1,6 @@
 //! Brings in what an Exchange administrator exports: `Get-Recipient`, `Get-Mailbox`, `Get-CASMailbox`, `Get-User`,
 //! `Get-RecipientPermission`, `Get-MailboxPermission`, `Get-MailboxAutoReplyConfiguration`, `Get-AcceptedDomain`,
-//! `Get-RemoteDomain` and `Get-AuthenticationPolicy`, by `Export-Csv` or `ConvertTo-Json`.
+//! `Get-RemoteDomain`, `Get-AuthenticationPolicy` and `Get-EmailAddressPolicy`, by `Export-Csv` or `ConvertTo-Json`.
 //!
 //! Files are read into one [`Document`]; several files may speak of one recipient. Rows refer to recipients as Exchange
 //! does: by name, alias, display name, login, any address, distinguished name, canonical name or `DOMAIN\user`. Every
@@ -8,6 +8,7 @@
 //! something if it were left out (a list of accepted senders) refuses its row; what only grants less is left out with
 //! a note.
 
+mod address_policies;
 mod domains;
 mod identity;
 mod lifecycle;
@@ -46,6 +47,8 @@ pub enum Kind {
     RemoteDomains,
     /// `Get-AuthenticationPolicy`.
     AuthenticationPolicies,
+    /// `Get-EmailAddressPolicy`.
+    AddressPolicies,
     /// `Get-MailboxAutoReplyConfiguration`: what mailboxes answer by themselves.
     AutoReplies,
 }
@@ -122,6 +125,7 @@ pub fn read(sources: &[Source<'_>], snapshot: &Snapshot, options: &Options) -> I
             Kind::AcceptedDomains => import.take_domains(name, table),
             Kind::RemoteDomains => import.take_remote_domains(name, table),
             Kind::AuthenticationPolicies => import.take_authentication_policies(name, table),
+            Kind::AddressPolicies => import.take_address_policies(name, table),
             Kind::RecipientPermissions | Kind::MailboxPermissions | Kind::AutoReplies => {}
         }
     }
@@ -133,7 +137,11 @@ pub fn read(sources: &[Source<'_>], snapshot: &Snapshot, options: &Options) -> I
                 permissions::take(&mut import, &mut merge, &index, snapshot, name, table);
             }
             Kind::AutoReplies => replies::take(&mut import, &mut merge, &index, name, table),
-            Kind::Recipients | Kind::AcceptedDomains | Kind::RemoteDomains | Kind::AuthenticationPolicies => {}
+            Kind::Recipients
+            | Kind::AcceptedDomains
+            | Kind::RemoteDomains
+            | Kind::AuthenticationPolicies
+            | Kind::AddressPolicies => {}
         }
     }
     merge.finish(&mut import, snapshot, options);
@@ -145,7 +153,7 @@ pub fn read(sources: &[Source<'_>], snapshot: &Snapshot, options: &Options) -> I
 
 const UNKNOWN_KIND: &str = "these columns are of none of Get-Recipient, Get-Mailbox, Get-CASMailbox, Get-User, \
      Get-RecipientPermission, Get-MailboxPermission, Get-MailboxAutoReplyConfiguration, Get-AcceptedDomain, \
-     Get-RemoteDomain or Get-AuthenticationPolicy; export all columns";
+     Get-RemoteDomain, Get-AuthenticationPolicy or Get-EmailAddressPolicy; export all columns";
 
 /// What a table holds, by its columns.
 fn detect(table: &Table) -> Option<Kind> {
@@ -161,6 +169,9 @@ fn detect(table: &Table) -> Option<Kind> {
     }
     if has("DomainName") && (has("AllowedOOFType") || has("AutoForwardEnabled")) {
         return Some(Kind::RemoteDomains);
+    }
+    if has("EnabledEmailAddressTemplates") || has("EnabledPrimarySMTPAddressTemplate") {
+        return Some(Kind::AddressPolicies);
     }
     if has("AutoReplyState") {
         return Some(Kind::AutoReplies);

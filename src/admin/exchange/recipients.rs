@@ -59,6 +59,7 @@ pub(super) fn draft(row: &Row<'_>, options: &Options) -> Result<Draft, String> {
         name: text(row, "Name").filter(|name| !name.is_empty()),
         display_name: text(row, "DisplayName"),
         hidden_from_address_lists: row.flag("HiddenFromAddressListsEnabled")?,
+        email_address_policy_enabled: row.flag("EmailAddressPolicyEnabled")?,
         require_sender_authentication: match row.flag("RequireSenderAuthenticationEnabled")? {
             Some(flag) => Some(flag),
             None => row.flag("RequireAllSendersAreAuthenticated")?,
@@ -201,7 +202,7 @@ fn addresses(row: &Row<'_>) -> Result<(Address, Aliases), String> {
 }
 
 /// The entries of `EmailAddresses`: a list, or a text in which they are joined by blanks, commas or semicolons.
-fn proxy_addresses(cell: &Cell) -> Vec<String> {
+pub(super) fn proxy_addresses(cell: &Cell) -> Vec<String> {
     let joined = match cell {
         Cell::Many(many) => {
             return many.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect();

@@ -70,6 +70,7 @@ impl Report {
                 Entry::AuthenticationPolicy(_) => ("authentication policies", 0),
                 Entry::Domain(_) => ("accepted domains", 0),
                 Entry::RemoteDomain(_) => ("remote domains", 0),
+                Entry::AddressPolicy(_) => ("email address policies", 0),
             };
             refused.push(Finding::new(file, row, &rejected.address, &rejected.reason.to_string()));
         }

@@ -63,6 +63,9 @@ fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> Imp
             Entry::RemoteDomain(place) => {
                 format!("remote domain {} of {}", place + 1, document.remote_domains.len())
             }
+            Entry::AddressPolicy(place) => {
+                format!("email address policy {} of {}", place + 1, document.address_policies.len())
+            }
             Entry::Recipient(place) => format!("recipient {} of {}", place + 1, document.recipients.len()),
         },
         address: rejected.address.to_string(),

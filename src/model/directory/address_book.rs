@@ -23,6 +23,7 @@ pub enum AddressBookProperty {
     CountryOrRegion,
     Department,
     FirstName,
+    Initials,
     LastName,
     /// The only one that may have several lines.
     Notes,
@@ -35,12 +36,13 @@ pub enum AddressBookProperty {
 
 impl AddressBookProperty {
     /// Each of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::City,
         Self::Company,
         Self::CountryOrRegion,
         Self::Department,
         Self::FirstName,
+        Self::Initials,
         Self::LastName,
         Self::Notes,
         Self::Office,
@@ -58,6 +60,7 @@ impl AddressBookProperty {
             Self::CountryOrRegion => "CountryOrRegion",
             Self::Department => "Department",
             Self::FirstName => "FirstName",
+            Self::Initials => "Initials",
             Self::LastName => "LastName",
             Self::Notes => "Notes",
             Self::Office => "Office",
@@ -69,10 +72,11 @@ impl AddressBookProperty {
     }
 
     /// How many characters it may have: the upper ranges of the attributes that Exchange keeps them in (`l`, `company`,
-    /// `co`, `department`, `givenName`, `sn`, `info`, `physicalDeliveryOfficeName`, `telephoneNumber`, `postalCode`,
+    /// `co`, `department`, `givenName`, `initials`, `sn`, `info`, `physicalDeliveryOfficeName`, `telephoneNumber`, `postalCode`,
     /// `st` and `title` of Active Directory's schema, MS-ADA1 to MS-ADA3).
     pub const fn characters_max(self) -> usize {
         match self {
+            Self::Initials => 6,
             Self::PostalCode => 40,
             Self::Company | Self::Department | Self::FirstName | Self::LastName | Self::Phone => 64,
             Self::City | Self::CountryOrRegion | Self::Office | Self::StateOrProvince | Self::Title => 128,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accepted_domain::AcceptedDomain;
 use super::address_book::AddressBookProperty;
+use super::address_policy::{AddressPolicy, AddressPolicyError};
 use super::authentication_policy::AuthenticationPolicy;
 use super::device::DeviceError;
 use super::lifecycle::hold::HoldError;
@@ -66,6 +67,10 @@ pub enum Change {
     PutAuthenticationPolicy(AuthenticationPolicy),
     /// Removes an authentication policy that nobody has.
     RemoveAuthenticationPolicy(Box<str>),
+    /// Adds an email address policy or replaces the one of that name; others make room.
+    PutAddressPolicy(Box<AddressPolicy>),
+    /// Removes an email address policy; nobody's addresses alter by that.
+    RemoveAddressPolicy(Box<str>),
 }
 
 /// Why a change is refused. The text says what is wrong and what would cure it.
@@ -269,6 +274,20 @@ pub enum ChangeError {
         policy: Box<str>,
         /// An account that has it, or the organisation.
         holder: Box<str>,
+    },
+    /// An email address policy that cannot be.
+    #[error("The email address policy is wrong: {0}.")]
+    AddressPolicy(#[from] AddressPolicyError),
+    /// There is no such email address policy.
+    #[error("There is no email address policy \"{0}\".")]
+    UnknownAddressPolicy(Box<str>),
+    /// Email address policies make addresses in the domain.
+    #[error("The domain {domain} is still used by the email address policies {policies}. Change or remove them first.")]
+    DomainUsedByPolicies {
+        /// The domain.
+        domain: Domain,
+        /// Their names in quotes.
+        policies: Box<str>,
     },
     /// There is no such remote domain.
     #[error("There is no remote domain {0}.")]

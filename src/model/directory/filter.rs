@@ -18,6 +18,7 @@ use super::recipient::Recipient;
 use super::recipient_type::RecipientType;
 
 mod parse;
+pub mod precanned;
 
 /// Longest filter, in octets.
 pub const FILTER_BYTES_MAX: usize = 4096;
@@ -104,9 +105,22 @@ impl Filter {
     pub fn matches(&self, recipient: &Recipient) -> bool {
         self.0.matches(recipient)
     }
+
+    /// Whether it asks for addresses anywhere.
+    pub fn asks_for_addresses(&self) -> bool {
+        self.0.asks_for_addresses()
+    }
 }
 
 impl Node {
+    fn asks_for_addresses(&self) -> bool {
+        match self {
+            Self::And(terms) | Self::Or(terms) => terms.iter().any(Self::asks_for_addresses),
+            Self::Not(term) => term.asks_for_addresses(),
+            Self::Compare(own) => matches!(own.property, Property::PrimarySmtpAddress | Property::EmailAddresses),
+        }
+    }
+
     fn matches(&self, recipient: &Recipient) -> bool {
         match self {
             Self::And(terms) => terms.iter().all(|term| term.matches(recipient)),

@@ -5,8 +5,8 @@ use core::fmt;
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization as _;
 
+use super::best_fit;
 use super::recipient::Recipient;
 use crate::model::mail::LocalPart;
 
@@ -97,23 +97,9 @@ fn is_permitted(character: char) -> bool {
         || ('\u{a1}'..='\u{ff}').contains(&character)
 }
 
-/// A character of an address in ASCII: letters lose their marks, ligatures are written out.
+/// A character of an address in ASCII, with a question mark where nothing fits.
 fn ascii(character: char) -> impl Iterator<Item = char> {
-    let text: Cow<'static, str> = match character {
-        '\u{df}' => "ss".into(),
-        '\u{c6}' => "AE".into(),
-        '\u{e6}' => "ae".into(),
-        '\u{d8}' => "O".into(),
-        '\u{f8}' => "o".into(),
-        '\u{d0}' => "D".into(),
-        '\u{f0}' => "d".into(),
-        '\u{de}' => "Th".into(),
-        '\u{fe}' => "th".into(),
-        other => {
-            let plain: String = core::iter::once(other).nfd().filter(char::is_ascii).collect();
-            if plain.is_empty() { "?".into() } else { plain.into() }
-        }
-    };
+    let text = best_fit::ascii(character).unwrap_or(Cow::Borrowed("?"));
     text.chars().collect::<Vec<char>>().into_iter()
 }
 

@@ -142,6 +142,9 @@ pub struct Recipient {
     /// `HiddenFromAddressListsEnabled`: listing only, never delivery.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub hidden_from_address_lists: bool,
+    /// `EmailAddressPolicyEnabled`: its addresses follow the email address policies, where the profile lets them.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub email_address_policy_enabled: bool,
     /// Client-access switches.
     #[serde(default)]
     pub client_access: ClientAccess,
@@ -204,6 +207,7 @@ impl Recipient {
             lifecycle: if recipient_type.is_mailbox() { Lifecycle::Active } else { Lifecycle::NoMailbox },
             provisioning: None,
             hidden_from_address_lists: false,
+            email_address_policy_enabled: false,
             client_access: ClientAccess::default(),
             forwarding: None,
             restrictions: None,

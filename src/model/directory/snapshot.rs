@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use super::accepted_domain::AcceptedDomain;
+use super::address_policy::AddressPolicy;
 use super::authentication_policy::AuthenticationPolicy;
 use super::auto_reply;
 use super::change::{Change, ChangeError};
@@ -29,10 +30,12 @@ pub struct Snapshot {
     version: u64,
     next_id: RecipientId,
     organisation: Arc<Organisation>,
-    domains: Arc<BTreeMap<Domain, AcceptedDomain>>,
+    pub(super) domains: Arc<BTreeMap<Domain, AcceptedDomain>>,
     remote_domains: Arc<BTreeMap<DomainPattern, RemoteDomain>>,
     authentication_policies: Arc<BTreeMap<Box<str>, AuthenticationPolicy>>,
-    recipients: Recipients,
+    /// The highest priority first.
+    pub(super) address_policies: Arc<[AddressPolicy]>,
+    pub(super) recipients: Recipients,
     shared: Shared,
     pub(super) addresses: Index,
     pub(super) others: Index,
@@ -60,6 +63,7 @@ impl Default for Snapshot {
             domains: Arc::default(),
             remote_domains: Arc::default(),
             authentication_policies: Arc::default(),
+            address_policies: Arc::default(),
             recipients: Recipients::new(),
             shared: Shared::default(),
             addresses: Index::new(),
@@ -87,6 +91,8 @@ pub struct Objects {
     pub remote_domains: Vec<RemoteDomain>,
     /// Authentication policies.
     pub authentication_policies: Vec<AuthenticationPolicy>,
+    /// Email address policies, in any order.
+    pub address_policies: Vec<AddressPolicy>,
     /// Recipients.
     pub recipients: Vec<Recipient>,
 }
@@ -107,6 +113,9 @@ impl Snapshot {
             authentication_policies: Arc::new(policies.collect()),
             ..Self::default()
         };
+        let mut address_policies = objects.address_policies;
+        address_policies.sort_by_key(|policy| policy.priority);
+        snapshot.seat_address_policies(address_policies);
         for recipient in objects.recipients {
             snapshot.put(recipient);
         }
@@ -127,40 +136,6 @@ impl Snapshot {
     /// The organisation's settings.
     pub fn organisation(&self) -> &Organisation {
         &self.organisation
-    }
-
-    /// Every accepted domain, in order of name.
-    pub fn domains(&self) -> impl Iterator<Item = &AcceptedDomain> {
-        self.domains.values()
-    }
-
-    /// The accepted domain that `domain` is, or lies below when that one matches subdomains.
-    pub fn accepted_domain(&self, domain: &Domain) -> Option<&AcceptedDomain> {
-        if let Some(exact) = self.domains.get(domain) {
-            return Some(exact);
-        }
-        // a.b.contoso.example -> b.contoso.example -> contoso.example
-        let mut rest = domain.name()?;
-        while let Some((_, parent)) = rest.split_once('.') {
-            let parent_domain = Domain::Name(parent.into());
-            // A nearer domain that does not match subdomains hides none above it that does.
-            if let Some(found) = self.domains.get(&parent_domain).filter(|found| found.match_subdomains) {
-                return Some(found);
-            }
-            rest = parent;
-        }
-        None
-    }
-
-    /// The same, unless its mail is received elsewhere.
-    pub fn receiving_domain(&self, domain: &Domain) -> Option<&AcceptedDomain> {
-        self.accepted_domain(domain).filter(|accepted| !accepted.outbound_only)
-    }
-
-    /// The default domain: the one marked so, else the first; `None` while there is no domain at all.
-    pub fn default_domain(&self) -> Option<&Domain> {
-        let marked = self.domains.values().find(|domain| domain.default);
-        marked.or_else(|| self.domains.values().next()).map(|domain| &domain.domain)
     }
 
     /// Every remote domain that was made, in order of its pattern.
@@ -364,41 +339,9 @@ impl Snapshot {
                 validate::unused_policy(self, name)?;
                 Arc::make_mut(&mut self.authentication_policies).remove(&AuthenticationPolicy::key(name));
             }
+            Change::PutAddressPolicy(policy) => self.put_address_policy(policy)?,
+            Change::RemoveAddressPolicy(name) => self.remove_address_policy(name)?,
         }
-        Ok(())
-    }
-
-    fn put_domain(&mut self, domain: &AcceptedDomain) -> Result<(), ChangeError> {
-        if domain.domain.name().is_none() {
-            return Err(ChangeError::DomainIsLiteral(domain.domain.clone()));
-        }
-        // Reports are sent from its postmaster, and answers to them come back.
-        if domain.default && domain.outbound_only {
-            return Err(ChangeError::DefaultOutboundOnly(domain.domain.clone()));
-        }
-        let domains = Arc::make_mut(&mut self.domains);
-        if domain.default {
-            for other in domains.values_mut() {
-                other.default = false;
-            }
-        }
-        domains.insert(domain.domain.clone(), domain.clone());
-        Ok(())
-    }
-
-    fn remove_domain(&mut self, domain: &Domain) -> Result<(), ChangeError> {
-        if !self.domains.contains_key(domain) {
-            return Err(ChangeError::UnknownDomain(domain.clone()));
-        }
-        let user = self.recipients.iter().find(|recipient| {
-            !recipient.recipient_type.is_external()
-                && !recipient.is_user_deleted()
-                && recipient.addresses.smtp().any(|address| address.domain().is_within(domain))
-        });
-        if let Some(user) = user {
-            return Err(ChangeError::DomainInUse { domain: domain.clone(), holder: user.name.clone() });
-        }
-        Arc::make_mut(&mut self.domains).remove(domain);
         Ok(())
     }
 

@@ -86,6 +86,8 @@ pub struct Settings {
     pub repair_from: bool,
     /// Submitted mail is copied to Sent Items unless the mailbox says otherwise.
     pub sent_items_copy: bool,
+    /// Every type of recipient may follow email address policies, not Microsoft 365 groups alone.
+    pub address_policies_for_all: bool,
     /// The SIZE limit in octets.
     pub message_bytes_max: u64,
     /// Recipients of one message.
@@ -143,6 +145,7 @@ impl Settings {
             large_group_limits: cloud,
             repair_from: false,
             sent_items_copy: cloud,
+            address_policies_for_all: !cloud,
             // Spec section 1.1: 150 MiB in the cloud, 36 MiB on premises.
             message_bytes_max: if cloud { 157_286_400 } else { 37_748_736 },
             // Decision D6.

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::OpenEngine;
-use crate::model::directory::{AuthenticationPolicy, Change, Objects, RecipientId, Snapshot};
+use crate::model::directory::address_policy::POLICIES_MAX;
+use crate::model::directory::{AddressPolicy, AuthenticationPolicy, Change, Objects, RecipientId, Snapshot};
 use crate::model::mail::DomainPattern;
 use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, KeyRange, Tree, VALUE_BYTES_MAX};
 use crate::world::disk::Disk;
@@ -22,6 +23,7 @@ const ORGANISATION: u8 = b'o';
 const DOMAIN: u8 = b'd';
 const REMOTE_DOMAIN: u8 = b'm';
 const AUTHENTICATION_POLICY: u8 = b'a';
+const ADDRESS_POLICY: u8 = b'p';
 const RECIPIENT: u8 = b'r';
 /// Entries read at a time when loading.
 const PAGE: usize = 1000;
@@ -74,6 +76,7 @@ impl Index {
                 DOMAIN => objects.domains.push(decode(value)?),
                 REMOTE_DOMAIN => objects.remote_domains.push(decode(value)?),
                 AUTHENTICATION_POLICY => objects.authentication_policies.push(decode(value)?),
+                ADDRESS_POLICY => objects.address_policies.push(decode(value)?),
                 _ => objects.recipients.push(decode(value)?),
             }
             Ok(())
@@ -134,6 +137,9 @@ impl Index {
         for policy in snapshot.authentication_policies() {
             writing.put(&policy_key(&policy.name), policy)?;
         }
+        for policy in snapshot.address_policies() {
+            writing.put(&address_policy_key(&policy.name), policy)?;
+        }
         for recipient in snapshot.recipients() {
             writing.put(&recipient_key(recipient.id), &**recipient)?;
         }
@@ -174,6 +180,16 @@ impl Index {
                 writing.put(&policy_key(name), policy)?;
             }
         }
+        for name in &touched.address_policies {
+            writing.clear(&address_policy_key(name))?;
+        }
+        if !touched.address_policies.is_empty() {
+            // Those behind it have another number, so all are written.
+            for policy in next.address_policies() {
+                writing.clear(&address_policy_key(&policy.name))?;
+                writing.put(&address_policy_key(&policy.name), policy)?;
+            }
+        }
         for id in touched.recipients {
             writing.clear(&recipient_key(id))?;
             if let Some(recipient) = next.recipient(id) {
@@ -191,13 +207,14 @@ struct Touched {
     domains: BTreeSet<String>,
     remote_domains: BTreeSet<DomainPattern>,
     authentication_policies: BTreeSet<Box<str>>,
+    address_policies: BTreeSet<Box<str>>,
     recipients: BTreeSet<RecipientId>,
 }
 
 impl Touched {
     /// How many objects of the kinds of which there are few.
     fn small(&self) -> usize {
-        self.remote_domains.len() + self.authentication_policies.len()
+        self.remote_domains.len() + self.authentication_policies.len() + self.address_policies.len() * POLICIES_MAX
     }
 
     fn by(former: &Snapshot, changes: &[Change]) -> Self {
@@ -233,6 +250,12 @@ impl Touched {
                 Change::PutAuthenticationPolicy(AuthenticationPolicy { name, .. })
                 | Change::RemoveAuthenticationPolicy(name) => {
                     touched.authentication_policies.insert(name.clone());
+                }
+                Change::PutAddressPolicy(policy) => {
+                    touched.address_policies.insert(policy.name.clone());
+                }
+                Change::RemoveAddressPolicy(name) => {
+                    touched.address_policies.insert(name.clone());
                 }
             }
         }
@@ -329,6 +352,10 @@ fn remote_domain_key(pattern: &DomainPattern) -> Vec<u8> {
 
 fn policy_key(name: &str) -> Vec<u8> {
     [&[AUTHENTICATION_POLICY], AuthenticationPolicy::key(name).as_bytes()].concat()
+}
+
+fn address_policy_key(name: &str) -> Vec<u8> {
+    [&[ADDRESS_POLICY], AddressPolicy::key(name).as_bytes()].concat()
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, EngineError> {

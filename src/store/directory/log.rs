@@ -146,6 +146,7 @@ mod tests {
         info.limits = Some(Box::default());
         info.auto_reply = Some(Box::default());
         info.hidden_from_address_lists = true;
+        info.email_address_policy_enabled = true;
         info.address_book.set(AddressBookProperty::Company, "Contoso");
         info
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{DirectoryError, DirectoryStore, IndexState, OpenError, log_options};
 use crate::model::directory::membership::{MEMBERS_MAX, OWNERS_MAX, REQUESTS_MAX};
 use crate::model::directory::{
-    AcceptedDomain, AllowedOofType, AutoForwardingMode, Change, ChangeError, DomainType, Limit, Recipient, RecipientId,
-    RecipientType, RemoteDomain, Snapshot,
+    AcceptedDomain, AddressPolicy, AllowedOofType, AutoForwardingMode, Change, ChangeError, DomainType, Limit,
+    Priority, Recipient, RecipientId, RecipientType, RemoteDomain, Snapshot,
 };
 use crate::model::mail::{Address, Timestamp};
 use crate::store::engine::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, MemoryEngine, Tree};
@@ -347,4 +347,29 @@ fn the_history_tells_every_change_and_who_made_it() {
     })
     .unwrap();
     assert_eq!(told, [(1, "test".to_owned(), 2), (2, "test".to_owned(), 2)]);
+}
+
+#[test]
+fn email_address_policies_keep_their_order_with_the_index_and_without_it() {
+    let (disk, engine) = (SimulatedDisk::new(8), kept());
+    let (store, _) = open(&disk, &engine);
+    add(&store, "alice").unwrap();
+    let policy = |name: &str, priority| {
+        let template = "%m@contoso.example".parse().unwrap();
+        Change::PutAddressPolicy(Box::new(AddressPolicy { priority, ..AddressPolicy::new(name, template, Vec::new()) }))
+    };
+    for (name, priority) in [("z", Priority::Lowest), ("a", Priority::Number(1)), ("b", Priority::Number(1))] {
+        store.change("test", &mut |_| Ok(vec![policy(name, priority)])).unwrap();
+    }
+    store.change("test", &mut |_| Ok(vec![Change::RemoveAddressPolicy("A".into())])).unwrap();
+    store.change("test", &mut |_| Ok(vec![policy("c", Priority::Number(1))])).unwrap();
+    let before = store.snapshot().address_policies().to_vec();
+    let order: Vec<String> = before.iter().map(|own| format!("{} {}", own.priority, own.name)).collect();
+    assert_eq!(order, ["1 c", "2 b", "Lowest z"]);
+    drop(store);
+    let (store, state) = open(&disk, &engine);
+    assert_eq!((store.snapshot().address_policies(), state), (&*before, IndexState::Current { behind: 0 }));
+    drop(store);
+    let (store, _) = open(&disk, &kept());
+    assert_eq!(store.snapshot().address_policies(), before);
 }

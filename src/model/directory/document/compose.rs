@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{Hasher, Reason, shown};
+use super::plan::{Hasher, Reason};
+use super::shown::shown;
 use super::{
     AuthenticationPolicyEntry, ClientAccessEntry, DomainEntry, Limit, OrganisationEntry, RecipientEntry,
     RemoteDomainEntry, devices, membership, moderation, provisioning,
@@ -158,6 +159,7 @@ pub(super) fn base(
     account(entry, &mut recipient, hash)?;
     provisioning::base(entry, &mut recipient)?;
     set(&mut recipient.hidden_from_address_lists, entry.hidden_from_address_lists);
+    set(&mut recipient.email_address_policy_enabled, entry.email_address_policy_enabled);
     if let Some(switches) = &entry.client_access {
         client_access(switches, &mut recipient.client_access);
     }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::RecipientEntry;
 use super::export::Secrets;
-use super::plan::{Reason, shown};
+use super::plan::Reason;
+use super::shown::shown;
 use crate::model::directory::account::{Account, PasswordHash};
 use crate::model::directory::device::{DEVICES_MAX, Device, DeviceError, DeviceRecipient, Selector, Verifier};
 use crate::model::mail::{Address, Network, Timestamp};

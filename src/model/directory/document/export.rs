@@ -1,9 +1,9 @@
 //! Writes a directory as a document. Only what differs from the defaults of a type is written.
 
 use super::{
-    AuthenticationPolicyEntry, AutoReplyEntry, ClientAccessEntry, Document, DomainEntry, LifecycleName, Limit,
-    LimitsEntry, OrganisationEntry, ProvisioningEntry, QuotaEntry, RecipientEntry, RemoteDomainEntry, SentItemsEntry,
-    devices, membership, moderation, provisioning,
+    AddressPolicyEntry, AuthenticationPolicyEntry, AutoReplyEntry, ClientAccessEntry, Document, DomainEntry,
+    LifecycleName, Limit, LimitsEntry, OrganisationEntry, ProvisioningEntry, QuotaEntry, RecipientEntry,
+    RemoteDomainEntry, SentItemsEntry, devices, membership, moderation, provisioning,
 };
 use crate::model::directory::account::{Account, ClientAccess};
 use crate::model::directory::group::Group;
@@ -32,6 +32,7 @@ impl Document {
             domains: snapshot.domains().map(domain).collect(),
             remote_domains: snapshot.remote_domains().map(RemoteDomainEntry::of).collect(),
             authentication_policies: snapshot.authentication_policies().map(AuthenticationPolicyEntry::of).collect(),
+            address_policies: snapshot.address_policies().iter().map(AddressPolicyEntry::of).collect(),
             recipients: recipients
                 .into_iter()
                 .map(|recipient| entry(recipient, &|id| primary_of(snapshot, id), secrets))
@@ -160,6 +161,7 @@ fn entry(recipient: &Recipient, name: Names<'_>, secrets: Secrets) -> RecipientE
         since: since.map(|since| since.iso8601().to_string().into()),
         provisioning: recipient.provisioning.as_deref().map(|own| Box::new(ProvisioningEntry::of(own))),
         hidden_from_address_lists: recipient.hidden_from_address_lists.then_some(true),
+        email_address_policy_enabled: recipient.email_address_policy_enabled.then_some(true),
         forward_to: forwarding.and_then(|forwarding| name(forwarding.forwarding_address?)),
         forward_to_smtp: forwarding
             .and_then(|forwarding| forwarding.forwarding_smtp_address.as_ref())

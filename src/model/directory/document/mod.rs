@@ -6,6 +6,7 @@
 //!
 //! Exporting a directory, importing it into an empty one and exporting again gives the same document.
 
+mod address_policy;
 mod auto_reply;
 mod compose;
 mod devices;
@@ -15,6 +16,7 @@ mod membership;
 mod moderation;
 mod plan;
 mod provisioning;
+mod shown;
 mod slot;
 
 use std::collections::BTreeMap;
@@ -32,12 +34,14 @@ use super::recipient_type::RecipientType;
 use super::remote_domain::AllowedOofType;
 
 pub use super::limit::{Limit, LimitError, OwnLimit, OwnLimitError};
+pub use address_policy::{AddressPolicyEntry, TemplatesError};
 pub use auto_reply::{AutoReplyEntry, AutoReplyError, AutoReplyStateName};
 pub use devices::{DeviceEntry, DeviceEntryError};
 pub use export::Secrets;
 pub use limits::{LimitsEntry, QuotaEntry};
-pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected, printable};
+pub use plan::{Counts, Entry, Hasher, Plan, Reason, Rejected};
 pub use provisioning::{ArchiveEntry, ErrorEntry, HoldEntry, PreviousEntry, ProvisioningEntry, ProvisioningEntryError};
+pub use shown::printable;
 pub use slot::Slot;
 
 /// A whole directory, or the part of one that an import brings.
@@ -56,6 +60,9 @@ pub struct Document {
     /// Authentication policies.
     #[serde(default, rename = "authentication_policy", skip_serializing_if = "Vec::is_empty")]
     pub authentication_policies: Vec<AuthenticationPolicyEntry>,
+    /// Email address policies, the highest priority first.
+    #[serde(default, rename = "address_policy", skip_serializing_if = "Vec::is_empty")]
+    pub address_policies: Vec<AddressPolicyEntry>,
     /// Recipients, in the order in which new ones get their ids.
     #[serde(default, rename = "recipient", skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<RecipientEntry>,
@@ -278,6 +285,9 @@ pub struct RecipientEntry {
     /// `HiddenFromAddressListsEnabled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden_from_address_lists: Option<bool>,
+    /// `EmailAddressPolicyEnabled`. What its addresses are is for `address` and `aliases` to say all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_address_policy_enabled: Option<bool>,
     /// `ForwardingAddress`: a recipient of the directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_to: Option<Box<str>>,

@@ -7,7 +7,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{AutoReplyError, DeviceEntryError, Document, ProvisioningEntryError, RecipientEntry, compose};
+use super::shown::printable;
+use super::{
+    AutoReplyError, DeviceEntryError, Document, ProvisioningEntryError, RecipientEntry, TemplatesError, address_policy,
+    compose,
+};
 use crate::model::directory::account::PasswordHash;
 use crate::model::directory::change::{Change, ChangeError};
 use crate::model::directory::lifecycle::Lifecycle;
@@ -33,6 +37,8 @@ pub enum Entry {
     AuthenticationPolicy(usize),
     /// The remote domain at this place, counted from 0.
     RemoteDomain(usize),
+    /// The email address policy at this place, counted from 0.
+    AddressPolicy(usize),
     /// The recipient at this place, counted from 0.
     Recipient(usize),
 }
@@ -107,6 +113,9 @@ pub enum Reason {
     /// Custom attributes are numbered.
     #[error("custom attributes are numbered 1 to 15: custom_attributes = {{ 2 = \"sales\" }}")]
     CustomAttribute,
+    /// Templates of addresses that make none.
+    #[error("templates: {0}")]
+    Templates(#[from] TemplatesError),
     /// Automatic replies that make no sense.
     #[error("auto_reply: {0}")]
     AutoReply(#[from] AutoReplyError),
@@ -218,6 +227,7 @@ impl Planner<'_> {
                 self.document.authentication_policies.get(place).map(|entry| &entry.name)
             }
             Entry::RemoteDomain(place) => self.document.remote_domains.get(place).map(|entry| &entry.domain),
+            Entry::AddressPolicy(place) => self.document.address_policies.get(place).map(|entry| &entry.name),
             Entry::Recipient(place) => self.document.recipients.get(place).map(|entry| &entry.address),
         };
         let address = address.map_or_else(Box::default, |address| printable(address));
@@ -260,6 +270,14 @@ impl Planner<'_> {
                 Ok(remote) if self.ground.remote_domains().any(|former| *former == remote) => {}
                 Ok(remote) => self.put(Entry::RemoteDomain(place), Change::PutRemoteDomain(remote)),
                 Err(reason) => self.reject(Entry::RemoteDomain(place), reason),
+            }
+        }
+        // After the domains, in which they make addresses.
+        for (place, entry) in document.address_policies.iter().enumerate() {
+            match address_policy::compose(entry, &self.ground) {
+                Ok(policy) if self.ground.address_policies().contains(&policy) => {}
+                Ok(policy) => self.put(Entry::AddressPolicy(place), Change::PutAddressPolicy(Box::new(policy))),
+                Err(reason) => self.reject(Entry::AddressPolicy(place), reason),
             }
         }
     }
@@ -470,19 +488,4 @@ fn count(drafts: &[Draft], full: &[Option<Box<Recipient>>]) -> (Counts, HashSet<
         }
     }
     (counts, unchanged)
-}
-
-/// A text of the document in quotes, as [`printable`].
-pub(super) fn shown(text: &str) -> Box<str> {
-    format!("\"{}\"", printable(text)).into()
-}
-
-/// A foreign text as reports may show it: at most 100 characters, control characters escaped.
-pub fn printable(text: &str) -> Box<str> {
-    const CHARACTERS_MAX: usize = 100;
-    let mut plain: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(CHARACTERS_MAX).is_some() {
-        plain.push('…');
-    }
-    plain.into()
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Reason, shown};
+use super::plan::Reason;
+use super::shown::shown;
 use super::slot::Slot;
 use super::{LifecycleName, OrganisationEntry, RecipientEntry};
 use crate::model::directory::lifecycle::Lifecycle;

@@ -146,8 +146,8 @@ impl Parser {
                 here,
                 "a property is expected: Name, DisplayName, Alias, PrimarySmtpAddress, EmailAddresses, RecipientType, \
                  RecipientTypeDetails, HiddenFromAddressListsEnabled, CustomAttribute1 to CustomAttribute15, City, \
-                 Company, CountryOrRegion, Department, FirstName, LastName, Notes, Office, Phone, PostalCode, \
-                 StateOrProvince or Title",
+                 Company, CountryOrRegion, Department, FirstName, Initials, LastName, Notes, Office, Phone, \
+                 PostalCode, StateOrProvince or Title",
             )
         })?;
         self.skip_blanks();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Entry, Subject};
 use crate::model::directory::document::{
-    AuthenticationPolicyEntry, DomainEntry, OrganisationEntry, RecipientEntry, RemoteDomainEntry,
+    AddressPolicyEntry, AuthenticationPolicyEntry, DomainEntry, OrganisationEntry, RecipientEntry, RemoteDomainEntry,
 };
 use crate::model::directory::{Change, Device, Recipient, RecipientId};
 
@@ -120,7 +120,8 @@ impl Ledger {
             Subject::Organisation
             | Subject::Domain(_)
             | Subject::RemoteDomain(_)
-            | Subject::AuthenticationPolicy(_) => None,
+            | Subject::AuthenticationPolicy(_)
+            | Subject::AddressPolicy(_) => None,
         };
         let known = match id {
             Some(id) => self.recipients.contains_key(&id),
@@ -131,12 +132,14 @@ impl Ledger {
             Change::RemoveDomain(_)
             | Change::RemoveRecipient(_)
             | Change::RemoveRemoteDomain(_)
-            | Change::RemoveAuthenticationPolicy(_) => Action::Removed,
+            | Change::RemoveAuthenticationPolicy(_)
+            | Change::RemoveAddressPolicy(_) => Action::Removed,
             Change::PutOrganisation(_)
             | Change::PutDomain(_)
             | Change::PutRecipient(_)
             | Change::PutRemoteDomain(_)
             | Change::PutAuthenticationPolicy(_)
+            | Change::PutAddressPolicy(_)
                 if !known =>
             {
                 Action::Added
@@ -149,7 +152,8 @@ impl Ledger {
             | Change::PutRemoteDomain(_)
             | Change::RequestMembership { .. }
             | Change::DropRequest { .. }
-            | Change::PutAuthenticationPolicy(_) => Action::Changed,
+            | Change::PutAuthenticationPolicy(_)
+            | Change::PutAddressPolicy(_) => Action::Changed,
         };
         let (kind, object) = self.called(change, subject, names);
         Alteration {
@@ -170,6 +174,7 @@ impl Ledger {
             Subject::Domain(domain) => ("domain", domain.to_string()),
             Subject::RemoteDomain(pattern) => ("remote-domain", pattern.to_string()),
             Subject::AuthenticationPolicy(key) => ("authentication-policy", key.to_string()),
+            Subject::AddressPolicy(key) => ("address-policy", key.to_string()),
             Subject::Recipient(id) => {
                 let name = match change {
                     Change::PutRecipient(recipient) => recipient.primary().to_string(),
@@ -212,7 +217,8 @@ impl Ledger {
             Change::PutOrganisation(_)
             | Change::PutDomain(_)
             | Change::PutRemoteDomain(_)
-            | Change::PutAuthenticationPolicy(_) => {
+            | Change::PutAuthenticationPolicy(_)
+            | Change::PutAddressPolicy(_) => {
                 let former = self.others.get(subject).cloned();
                 // The organisation begins with its defaults.
                 let former = former.or_else(|| (*subject == Subject::Organisation).then(organisation));
@@ -221,7 +227,8 @@ impl Ledger {
             Change::RemoveDomain(_)
             | Change::RemoveRecipient(_)
             | Change::RemoveRemoteDomain(_)
-            | Change::RemoveAuthenticationPolicy(_) => Vec::new(),
+            | Change::RemoveAuthenticationPolicy(_)
+            | Change::RemoveAddressPolicy(_) => Vec::new(),
         }
     }
 
@@ -272,10 +279,14 @@ impl Ledger {
             Change::PutOrganisation(_)
             | Change::PutDomain(_)
             | Change::PutRemoteDomain(_)
-            | Change::PutAuthenticationPolicy(_) => {
+            | Change::PutAuthenticationPolicy(_)
+            | Change::PutAddressPolicy(_) => {
                 self.others.insert(subject.clone(), exported(change));
             }
-            Change::RemoveDomain(_) | Change::RemoveRemoteDomain(_) | Change::RemoveAuthenticationPolicy(_) => {
+            Change::RemoveDomain(_)
+            | Change::RemoveRemoteDomain(_)
+            | Change::RemoveAuthenticationPolicy(_)
+            | Change::RemoveAddressPolicy(_) => {
                 self.others.remove(subject);
             }
         }
@@ -314,6 +325,7 @@ fn exported(change: &Change) -> Map<String, Value> {
         Change::PutDomain(next) => object(&DomainEntry::of(next)),
         Change::PutRemoteDomain(next) => object(&RemoteDomainEntry::of(next)),
         Change::PutAuthenticationPolicy(next) => object(&AuthenticationPolicyEntry::of(next)),
+        Change::PutAddressPolicy(next) => object(&AddressPolicyEntry::of(next)),
         Change::RemoveDomain(_)
         | Change::PutRecipient(_)
         | Change::RemoveRecipient(_)
@@ -322,7 +334,8 @@ fn exported(change: &Change) -> Map<String, Value> {
         | Change::RemoveRemoteDomain(_)
         | Change::RequestMembership { .. }
         | Change::DropRequest { .. }
-        | Change::RemoveAuthenticationPolicy(_) => Map::new(),
+        | Change::RemoveAuthenticationPolicy(_)
+        | Change::RemoveAddressPolicy(_) => Map::new(),
     }
 }
 

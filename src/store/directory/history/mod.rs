@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::log::{Entry, LogError};
 use super::{OpenError, log_options};
-use crate::model::directory::{AuthenticationPolicy, RecipientId};
+use crate::model::directory::{AddressPolicy, AuthenticationPolicy, RecipientId};
 use crate::model::mail::{Domain, DomainPattern, Timestamp};
 use crate::store::journal;
 use crate::world::disk::Disk;
@@ -52,6 +52,8 @@ pub enum Subject {
     RemoteDomain(DomainPattern),
     /// An authentication policy, by its key.
     AuthenticationPolicy(Box<str>),
+    /// An email address policy, by its key.
+    AddressPolicy(Box<str>),
     /// A recipient.
     Recipient(RecipientId),
 }
@@ -278,6 +280,11 @@ impl Halves<'_> {
 
 fn decode<T: serde::de::DeserializeOwned>(payload: &[u8], sequence: u64) -> Result<T, LogError> {
     serde_json::from_slice(payload).map_err(|error| LogError::Unreadable { sequence, reason: error.to_string() })
+}
+
+/// The key of an email address policy as a subject.
+fn address_policy(name: &str) -> Subject {
+    Subject::AddressPolicy(AddressPolicy::key(name))
 }
 
 /// The key of an authentication policy as a subject.

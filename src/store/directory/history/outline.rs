@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Place, Selection, Subject, policy};
+use super::{Place, Selection, Subject, address_policy, policy};
 use crate::model::directory::{AuthenticationPolicy, ProxyAddresses, RecipientId};
 use crate::model::mail::{Address, AddressKey, Domain, DomainPattern, Timestamp};
 
@@ -50,6 +50,8 @@ pub(super) enum Touch<R> {
     DropRequest(OfGroup),
     PutAuthenticationPolicy(OfPolicy),
     RemoveAuthenticationPolicy(Box<str>),
+    PutAddressPolicy(OfPolicy),
+    RemoveAddressPolicy(Box<str>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,6 +138,7 @@ impl<R: Identified> Touch<R> {
                 Subject::RemoteDomain(domain.clone())
             }
             Self::PutAuthenticationPolicy(OfPolicy { name }) | Self::RemoveAuthenticationPolicy(name) => policy(name),
+            Self::PutAddressPolicy(OfPolicy { name }) | Self::RemoveAddressPolicy(name) => address_policy(name),
         }
     }
 
@@ -175,7 +178,8 @@ impl Wanted {
             Subject::Organisation => matches!(&*self.name, "organisation" | "organization"),
             Subject::Domain(domain) => self.domain.as_ref() == Some(domain),
             Subject::RemoteDomain(pattern) => self.pattern.as_ref() == Some(pattern),
-            Subject::AuthenticationPolicy(key) => self.policy == *key,
+            // The names of both are compared alike.
+            Subject::AuthenticationPolicy(key) | Subject::AddressPolicy(key) => self.policy == *key,
             Subject::Recipient(id) => self.id == Some(*id) || self.is_called(touch),
         };
         is_it.then_some(subject)

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::directory::{AcceptedDomain, DomainType};
 use crate::model::directory::{
-    Account, AuthenticationPolicy, Change, Grant, Organisation, PasswordHash, Recipient, RecipientType, Right, Snapshot,
+    AcceptedDomain, Account, AddressPolicy, AddressTemplate, AuthenticationPolicy, Change, DomainType, Grant,
+    Organisation, PasswordHash, Priority, Recipient, RecipientType, Right, Snapshot,
 };
 use crate::model::mail::Address;
 use crate::store::directory::DirectoryStore;
@@ -28,6 +28,10 @@ fn address(local: &str) -> Address {
 
 fn mailbox(id: u64, local: &str) -> Recipient {
     Recipient::new(RecipientId(id), RecipientType::UserMailbox, local, address(local))
+}
+
+fn template(local: &str) -> AddressTemplate {
+    format!("{local}@contoso.example").parse().unwrap()
 }
 
 fn put(recipient: &Recipient) -> Change {
@@ -183,6 +187,15 @@ fn other_objects_and_members_are_told_too() {
     days.make("root", vec![Change::PutOrganisation(set)]);
     let told = days.of("devices");
     assert_eq!(told[1]["properties"], json!([{ "property": "allow_basic_auth_smtp", "old": false, "new": true }]));
+    let policy = |priority| AddressPolicy { priority, ..AddressPolicy::new("Staff", template("%m"), Vec::new()) };
+    for priority in [Priority::Number(1), Priority::Lowest] {
+        days.make("root", vec![Change::PutAddressPolicy(Box::new(policy(priority)))]);
+    }
+    days.make("root", vec![Change::RemoveAddressPolicy("STAFF".into())]);
+    let told = days.of("staff");
+    assert_eq!((&told[4]["kind"], &told[4]["action"]), (&json!("address-policy"), &json!("added")));
+    assert_eq!(told[5]["properties"], json!([{ "property": "priority", "old": "1", "new": "Lowest" }]));
+    assert_eq!(told[6]["action"], "removed");
     let told = days.of("organisation");
     assert_eq!(told[0]["action"], "changed");
     assert_eq!(told[0]["properties"], json!([{ "property": "security_defaults", "old": false, "new": true }]));
