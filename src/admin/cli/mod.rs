@@ -5,6 +5,7 @@
 
 mod account;
 mod address_book;
+mod address_policy;
 mod audit;
 mod authentication_policy;
 mod auto_reply;
@@ -22,6 +23,7 @@ mod membership;
 mod moderation;
 mod moderators;
 mod output;
+mod precanned;
 mod queue;
 mod recipient;
 mod recoverable;
@@ -129,6 +131,9 @@ pub enum Command {
     /// Policies that say whose password may be used
     #[command(subcommand)]
     AuthenticationPolicy(authentication_policy::AuthenticationPolicyCommand),
+    /// Policies that make addresses of names
+    #[command(subcommand)]
+    AddressPolicy(address_policy::AddressPolicyCommand),
     /// Domains that mail is accepted for
     #[command(subcommand)]
     Domain(domain::DomainCommand),

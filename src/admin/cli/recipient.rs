@@ -8,6 +8,7 @@ use super::convert::ConvertArgs;
 use super::limits::LimitProperties;
 use super::membership::MembershipProperties;
 use super::moderators::ModerationProperties;
+use super::precanned::PrecannedProperties;
 use super::values::{Allowance, Choice, Toggle, custom_attribute, list, recipient_type};
 use crate::admin::office::{Failure, ListQuery, RecipientEdit, Request, Secret};
 use crate::model::directory::RecipientType;
@@ -19,13 +20,15 @@ use crate::model::directory::document::{ClientAccessEntry, Limit, OwnLimit, Quot
 pub enum RecipientCommand {
     /// Make a recipient; a password is made for types that sign in and shown once
     #[command(after_help = "\
-Exchange: New-Mailbox, New-MailUser, New-MailContact, New-DistributionGroup, New-UnifiedGroup
+Exchange: New-Mailbox, New-MailUser, New-MailContact, New-DistributionGroup, New-DynamicDistributionGroup, \
+New-UnifiedGroup
 
 Examples:
   franking recipient new alice@contoso.example --licence ExchangeOnlinePlan1 --display-name Alice
   franking recipient new info@contoso.example --type SharedMailbox
   franking recipient new scanner@contoso.example --type MailUser --external scanner@fabrikam.example
-  franking recipient new staff@contoso.example --type MailUniversalDistributionGroup --member bob")]
+  franking recipient new staff@contoso.example --type MailUniversalDistributionGroup --member bob
+  franking recipient new sales --type DynamicDistributionGroup --conditional-department Sales")]
     New(NewArgs),
     /// Change properties of a recipient
     #[command(after_help = "\
@@ -193,6 +196,9 @@ pub(super) struct Properties {
     /// Where mail goes that leaves the organisation
     #[arg(long, value_name = "ADDRESS")]
     external: Option<String>,
+    /// Its addresses follow the email address policies (`EmailAddressPolicyEnabled`)
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    email_address_policy_enabled: Option<Toggle>,
     /// Leave it out of address lists; it can be reached all the same
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     hidden: Option<Toggle>,
@@ -215,6 +221,8 @@ pub(super) struct Properties {
     apps: AppProperties,
     #[command(flatten)]
     group: GroupProperties,
+    #[command(flatten)]
+    precanned: PrecannedProperties,
 }
 
 #[derive(Debug, Default, Args)]
@@ -368,9 +376,9 @@ fn on(toggle: Option<Toggle>) -> Option<bool> {
 }
 
 impl Properties {
-    fn edit(self) -> Box<RecipientEdit> {
+    fn edit(self) -> Result<Box<RecipientEdit>, Failure> {
         let (account, flow, group) = (self.account, self.flow, self.group);
-        Box::new(RecipientEdit {
+        Ok(Box::new(RecipientEdit {
             recipient_type: self.recipient_type,
             name: self.name,
             display_name: self.display_name,
@@ -399,6 +407,7 @@ impl Properties {
             client_access: self.apps.entry(),
             smtp_auth: account.smtp_auth.map(Into::into),
             hidden: on(self.hidden),
+            email_address_policy_enabled: on(self.email_address_policy_enabled),
             quota: QuotaEntry {
                 issue_warning: flow.quota_warning,
                 prohibit_send: flow.quota_send,
@@ -417,12 +426,12 @@ impl Properties {
             owners: list(group.owners),
             members: list(group.members),
             subscribers: list(group.subscribers),
-            recipient_filter: group.recipient_filter,
+            recipient_filter: self.precanned.filter()?.or(group.recipient_filter),
             report_to_manager: on(group.report_to_manager),
             report_to_originator: on(group.report_to_originator),
             out_of_office_to_originator: on(group.out_of_office_to_originator),
             bcc_blocked: on(group.bcc_blocked),
-        })
+        }))
     }
 }
 
@@ -463,10 +472,10 @@ impl RecipientCommand {
             Self::New(args) => Request::RecipientNew {
                 address: args.address,
                 recipient_type: args.properties.recipient_type.unwrap_or(RecipientType::UserMailbox),
-                edit: args.properties.edit(),
+                edit: args.properties.edit()?,
                 password,
             },
-            Self::Set(args) => Request::RecipientSet { identity: args.identity, edit: args.properties.edit() },
+            Self::Set(args) => Request::RecipientSet { identity: args.identity, edit: args.properties.edit()? },
             Self::Convert(args) => args.request(),
             Self::Show(args) => Request::RecipientShow { identity: args.identity },
             Self::List(args) => Request::RecipientList(ListQuery {

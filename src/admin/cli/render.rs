@@ -1,5 +1,6 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
+mod address_policies;
 mod contents;
 mod devices;
 mod lives;
@@ -52,6 +53,8 @@ pub(super) fn response(response: &Response) -> String {
         Response::Domains { domains } => page.block(&self::domains(domains)),
         Response::RemoteDomains { remote_domains } => page.block(&self::remote_domains(remote_domains)),
         Response::AuthenticationPolicies { policies } => page.block(&authentication_policies(policies)),
+        Response::AddressPolicies { policies, notes } => address_policies::list(&mut page, policies, notes),
+        Response::AppliedPolicies(report) => address_policies::applied(&mut page, report),
         Response::ForwardingAudit(audit) => audit.ways.iter().for_each(|way| page.line(&super::audit::line(way))),
         Response::ChangeAudit(audit) => {
             audit.alterations.iter().for_each(|altered| page.block(&super::audit::changes::paragraph(altered)));
@@ -160,6 +163,9 @@ fn recipient(page: &mut Page, view: &RecipientView) {
     }
     if !view.automapped_mailboxes.is_empty() {
         page.line(&format!("Outlook opens by itself: {}", view.automapped_mailboxes.join(", ")));
+    }
+    if let Some(policy) = &view.address_policy {
+        page.line(&format!("its addresses are by the email address policy: {policy}"));
     }
     if !view.member_of.is_empty() {
         page.line(&format!("member of: {}", view.member_of.join(", ")));

@@ -182,6 +182,7 @@ impl Desk<'_> {
             Command::Lockout(own) => own.request(),
             Command::Domain(own) => own.request(),
             Command::AuthenticationPolicy(own) => own.request(),
+            Command::AddressPolicy(own) => own.request()?,
             Command::RemoteDomain(own) => own.request(),
             Command::Group(own) => own.request(),
             Command::Limits(own) => own.request(),

@@ -139,6 +139,7 @@ fn every_page_about_a_noun_names_the_exchange_cmdlet() {
         "licence",
         "permission",
         "authentication-policy",
+        "address-policy",
         "domain",
         "remote-domain",
         "group",

@@ -81,6 +81,7 @@ pub struct RecipientEdit {
     /// May it sign in over SMTP? The opposite of `SmtpClientAuthenticationDisabled`.
     pub smtp_auth: Option<Switch>,
     pub hidden: Option<bool>,
+    pub email_address_policy_enabled: Option<bool>,
     pub quota: QuotaEntry,
     pub limits: LimitsEntry,
     pub sent_items: SentItemsEntry,
@@ -105,6 +106,16 @@ impl RecipientEdit {
     /// Whether nothing is to change.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether it sets anything by which email address policies go.
+    pub(super) fn alters_names(&self) -> bool {
+        let texts = [&self.name, &self.display_name, &self.mail_nickname, &self.login, &self.primary];
+        texts.into_iter().any(Option::is_some)
+            || self.recipient_type.is_some()
+            || self.email_address_policy_enabled.is_some()
+            || !self.custom_attributes.is_empty()
+            || !self.address_book.is_empty()
     }
 
     /// Makes the changes and says what follows from them that may surprise.
@@ -151,6 +162,8 @@ impl RecipientEdit {
         if let Some(hidden) = self.hidden {
             recipient.hidden_from_address_lists = hidden;
         }
+        recipient.email_address_policy_enabled =
+            self.email_address_policy_enabled.unwrap_or(recipient.email_address_policy_enabled);
         Ok(())
     }
 

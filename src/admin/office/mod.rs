@@ -5,6 +5,7 @@
 //! is answered, and is in force for the next SMTP command of every open session. Everything here blocks.
 
 mod accounts;
+mod address_policies;
 mod audit;
 mod authentication_policies;
 mod contents;
@@ -44,6 +45,7 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use address_policies::{AddressPolicyOrder, AddressPolicyView, AlteredAddresses, AppliedPolicies};
 pub use audit::{ChangeAudit, ChangePlace, ChangeQuery};
 pub use contents::{ContentsDesk, ContentsOrder, CopyReport, NoContents};
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
@@ -188,6 +190,7 @@ fn respond(
         Request::AuthenticationPolicyPut { entry, new } => authentication_policies::put(office, actor, &entry, new),
         Request::AuthenticationPolicyRemove { name } => authentication_policies::remove(office, actor, &name),
         Request::AuthenticationPolicyList => Ok(authentication_policies::list(&snapshot())),
+        Request::AddressPolicy(order) => address_policies::obey(office, actor, order, progress),
         Request::AuditForwarding { place } => Ok(audit::forwarding(&snapshot(), &office.settings(), place)),
         Request::AuditChanges(query) => audit::changes(office, *query, progress),
         Request::GroupMembers { group, add, remove } => groups::members(office, actor, &group, &add, &remove),

@@ -7,7 +7,7 @@ use super::request::{ListQuery, Secret};
 use super::response::Response;
 use super::steward::{Moment, around};
 use super::view::{RecipientSummary, RecipientView};
-use super::{Office, accounts, change, identity, licences, life, lives, mailboxes, reconcile};
+use super::{Office, accounts, address_policies, change, identity, licences, life, lives, mailboxes, reconcile};
 use crate::model::directory::lifecycle::life::{Said, Surroundings};
 use crate::model::directory::lifecycle::machine::{LifecycleError, State, Trigger};
 use crate::model::directory::{Change, ChangeError, Filter, Licensing, Lifecycle, Recipient, RecipientType, Snapshot};
@@ -32,20 +32,25 @@ pub(super) fn create(
     let (hash, shown) = made.map_or((None, None), |made| (Some(made.hash), made.generated));
     let moment = Moment::of(office);
     let settings = &moment.settings;
-    let (_, notes) = change(office, actor, |snapshot| {
-        if let Some(holder) = snapshot.find_by_address(&primary) {
-            // The directory would say the same, and not where to look.
-            let (address, name) = (primary.clone(), holder.name.clone());
-            let failure = Failure::refused(ChangeError::ProxyAddressInUse { address, holder: name }.to_string());
-            return Err(failure.cured_by(format!("franking recipient show {}", holder.primary())));
-        }
+    let (_, (primary, notes)) = change(office, actor, |snapshot| {
         let name = free_name(snapshot, primary.local().as_str(), &primary.to_string());
         let mut recipient = Recipient::new(snapshot.next_id(), kind, name, primary.clone());
         recipient.mail_nickname = nickname.clone().map(Box::new);
         if let Some(account) = recipient.account.as_deref_mut() {
             account.password.clone_from(&hash);
         }
+        let plain = recipient.clone();
         let mut notes = edit.apply(snapshot, &mut recipient)?;
+        // Who names an address has it, as in Exchange; who names none has what a policy makes of the names.
+        let named = address.contains('@') || edit.primary.is_some() || edit.email_address_policy_enabled == Some(false);
+        let policy = if named { None } else { address_policies::first(office, snapshot, &mut recipient)? };
+        match policy {
+            Some(policy) => notes.push(format!("Its addresses are by the email address policy \"{policy}\".")),
+            None => {
+                unused(snapshot, &recipient)?;
+                notes.extend(address_policies::follow(office, snapshot, &plain, &mut recipient, true)?);
+            }
+        }
         notes.extend(licences::judge_all(snapshot, None, &recipient)?);
         licences::seats(snapshot, None, &recipient)?;
         let around = around(office, &moment, snapshot);
@@ -55,9 +60,21 @@ pub(super) fn create(
             life::follow(&mut recipient, around, &mut notes);
         }
         notes.extend(advice(&recipient, settings));
-        Ok((vec![Change::PutRecipient(Box::new(recipient))], notes))
+        let primary = recipient.primary().clone();
+        Ok((vec![Change::PutRecipient(Box::new(recipient))], (primary, notes)))
     })?;
     Ok(Response::Done { message: format!("{primary} is a {kind} now."), notes, password: shown })
+}
+
+/// The directory would say the same of an address that somebody has, and not where to look.
+fn unused(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), Failure> {
+    let address = recipient.primary();
+    let Some(holder) = snapshot.find_by_address(address) else {
+        return Ok(());
+    };
+    let (address, name) = (address.clone(), holder.name.clone());
+    let failure = Failure::refused(ChangeError::ProxyAddressInUse { address, holder: name }.to_string());
+    Err(failure.cured_by(format!("franking recipient show {}", holder.primary())))
 }
 
 /// The local part, unless another object has that name: `info` of two domains needs two names (spec S3-14).
@@ -113,6 +130,7 @@ pub(super) fn set(office: &Office, actor: &str, identity: &str, edit: &Recipient
             notes.extend(licence_of_the_former_user(former, &recipient, beyond.as_deref())?);
             notes.extend(advice(&recipient, settings));
         }
+        notes.extend(address_policies::follow(office, snapshot, former, &mut recipient, edit.alters_names())?);
         let primary = recipient.primary().clone();
         if recipient == **former {
             return Ok((Vec::new(), (primary, vec!["It already was so.".to_owned()])));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::address_policies::AddressPolicyOrder;
 use super::audit::ChangeQuery;
 use super::contents::ContentsOrder;
 use super::devices::DeviceOrder;
@@ -172,6 +173,8 @@ pub enum Request {
     },
     /// All authentication policies.
     AuthenticationPolicyList,
+    /// Makes, changes, removes, lists or applies email address policies.
+    AddressPolicy(AddressPolicyOrder),
     /// A part of the ways by which mail leaves the organisation.
     AuditForwarding {
         /// Where the part begins.
@@ -338,6 +341,9 @@ impl Request {
     /// Whether it changes nothing, so that there must be something to look at.
     pub const fn only_looks(&self) -> bool {
         if let Self::Contents(order) = self {
+            return order.only_looks();
+        }
+        if let Self::AddressPolicy(order) = self {
             return order.only_looks();
         }
         matches!(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::address_policies::{AddressPolicyView, AppliedPolicies};
 use super::audit::ChangeAudit;
 use super::contents::CopyReport;
 use super::devices::DeviceView;
@@ -76,6 +77,16 @@ pub enum Response {
         /// The policies.
         policies: Vec<AuthenticationPolicyView>,
     },
+    /// Email address policies, the highest priority first.
+    AddressPolicies {
+        /// They.
+        policies: Vec<AddressPolicyView>,
+        /// What is to be known about them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+    /// Email address policies were applied, or would be.
+    AppliedPolicies(AppliedPolicies),
     /// A part of the ways by which mail leaves the organisation.
     ForwardingAudit(ForwardingAudit),
     /// A part of the history of the directory.

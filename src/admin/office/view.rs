@@ -5,6 +5,7 @@ mod lifecycle;
 use serde::{Deserialize, Serialize};
 
 use super::mailboxes::MailboxView;
+use crate::model::directory::address_policy::{Selector, is_governed};
 use crate::model::directory::document::RecipientEntry;
 use crate::model::directory::{Lifecycle, Recipient, RecipientId, RecipientType, Right, Snapshot};
 use crate::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
@@ -72,6 +73,9 @@ pub struct RecipientView {
     /// The mailboxes that Outlook opens for it by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub automapped_mailboxes: Vec<String>,
+    /// The email address policy that makes its addresses, where it follows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address_policy: Option<String>,
     /// Groups it is a direct member of, by address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub member_of: Vec<String>,
@@ -112,9 +116,15 @@ impl RecipientView {
             refused_with: refusal,
             automapping: related(&mut holders, &|trustee| recipient.automaps(trustee)),
             automapped_mailboxes: related(&mut owners, &|owner| owner.automaps(recipient)),
+            address_policy: address_policy(recipient, snapshot, settings.address_policies_for_all),
             member_of,
         }
     }
+}
+
+fn address_policy(recipient: &Recipient, snapshot: &Snapshot, for_all: bool) -> Option<String> {
+    let selector = is_governed(recipient, for_all).then(|| Selector::of(snapshot, for_all))?;
+    selector.policy(recipient).map(|policy| policy.name.to_string())
 }
 
 fn state(recipient: &Recipient, settings: &Settings) -> String {

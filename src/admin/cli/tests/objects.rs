@@ -185,3 +185,69 @@ fn explaining_a_sign_in_names_the_rule_that_decided_and_a_cure_that_cures() {
         ask(nonsense);
     }
 }
+
+#[test]
+fn email_address_policies_are_made_shown_exported_and_seen_in_the_history_of_names() {
+    let premises = InMemory::contoso();
+    for (line, code) in [
+        ("franking address-policy new Groups --template SMTP:g-%m@contoso.example --included-recipients MailGroups", 0),
+        ("franking address-policy new groups --template %m@contoso.example", 1),
+        ("franking address-policy new \"Default Policy\" --priority lowest --template %m@contoso.example", 0),
+        (
+            "franking address-policy set Groups --template smtp:%m@contoso.example --template SMTP:g-%m@contoso.example",
+            0,
+        ),
+        ("franking address-policy set nobody --priority 1", 3),
+        ("franking recipient set board --email-address-policy-enabled on", 3),
+        ("franking address-policy apply nobody --preview", 3),
+        ("franking recipient new walks --type GroupMailbox", 0),
+    ] {
+        let (got, out, err) = typed(&premises, line, "");
+        assert_eq!(got, code, "{line}\n{out}{err}");
+    }
+    let (_, out, _) = typed(&premises, "franking address-policy list", "");
+    let rows: Vec<&str> = out.lines().collect();
+    assert!(
+        rows[1].starts_with("1         Groups          SMTP:g-%m@contoso.example smtp:%m@contoso.example"),
+        "{out}"
+    );
+    assert!(rows[2].starts_with("Lowest    Default Policy  SMTP:%m@contoso.example"), "{out}");
+    assert_eq!(rows[3], "note: As in the cloud, only Microsoft 365 groups follow email address policies.");
+    let (_, out, _) = typed(&premises, "franking recipient show walks", "");
+    assert!(out.contains("email_address_policy_enabled = true\n"), "{out}");
+    assert!(out.contains("its addresses are by the email address policy: Groups\n"), "{out}");
+    let (_, out, _) = typed(&premises, "franking recipient show walks --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["properties"]["address"], "g-walks@contoso.example");
+    assert_eq!(json["address_policy"], "Groups");
+    let line = "franking address-policy set Groups --template SMTP:group.%m@contoso.example";
+    assert_eq!(typed(&premises, line, "").0, 0);
+    let (_, out, _) = typed(&premises, "franking address-policy apply --preview", "");
+    let told = "Of 1 recipients that follow email address policies 1 would be given others, and 0 could not be.\n\n\
+                PRIMARY BEFORE           PRIMARY AFTER                NEW SECONDARY ADDRESSES  POLICY\n\
+                g-walks@contoso.example  group.walks@contoso.example                           Groups\n\
+                Nothing was changed. Do it: franking address-policy apply\n";
+    assert_eq!(out, told);
+    let (_, toml, _) = typed(&premises, "franking export", "");
+    let empty = InMemory::default();
+    assert_eq!(typed(&empty, "franking import - --form toml", &toml).0, 0);
+    assert_eq!(typed(&empty, "franking export", "").1, toml);
+}
+
+#[test]
+fn conditions_of_a_dynamic_group_become_its_filter() {
+    let premises = InMemory::contoso();
+    let line = "franking recipient new sales-people@contoso.example --type DynamicDistributionGroup \
+                --included-recipients MailboxUsers --conditional-department Sales --conditional-department R&D";
+    assert_eq!(typed(&premises, line, "").0, 0);
+    let (_, out, _) = typed(&premises, "franking recipient show sales-people --json", "");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let filter = "(RecipientTypeDetails -eq 'UserMailbox' -or RecipientTypeDetails -eq 'SharedMailbox') -and (Department \
+                  -eq 'Sales' -or Department -eq 'R&D')";
+    assert_eq!(json["properties"]["recipient_filter"], filter);
+    assert_eq!(typed(&premises, "franking recipient set bob --department Sales", "").0, 0);
+    let (_, out, _) = typed(&premises, "franking group list-members sales-people", "");
+    assert!(out.contains("bob@") && !out.contains("alice@"), "{out}");
+    let both = "franking recipient set sales-people --recipient-filter x --conditional-company y";
+    assert!(Cli::try_parse_from(words(both)).is_err());
+}
