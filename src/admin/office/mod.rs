@@ -203,13 +203,7 @@ fn respond(
         Request::Contents(order) => contents::obey(office, actor, &order, progress),
         Request::OrganisationShow => Ok(domains::organisation(&snapshot())),
         Request::OrganisationSet(entry) => domains::set_organisation(office, actor, &entry),
-        Request::Import { name, form, text, all_or_nothing, dry_run } => {
-            import::import(office, actor, &import::Source { name, form, text }, all_or_nothing, dry_run)
-        }
-        Request::ImportExchange { files, licence, add_domains, all_or_nothing, dry_run } => {
-            let options = import::ExchangeOptions { licence, add_domains, all_or_nothing, dry_run };
-            import::import_exchange(office, actor, &files, &options)
-        }
+        asked @ (Request::Import { .. } | Request::ImportExchange { .. }) => imported(office, actor, asked),
         Request::Export { hashes } => Ok(import::export(&snapshot(), hashes)),
         Request::QueueList { selection, after, limit } => queue::list(&*office.queue, &selection, after, limit),
         Request::QueueShow { id } => queue::show(&*office.queue, &*office.trace, &id),
@@ -229,6 +223,19 @@ fn respond(
         Request::SrsShow => keys::show(office),
         Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
+    }
+}
+
+fn imported(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
+    match request {
+        Request::Import { name, form, text, all_or_nothing, dry_run } => {
+            import::import(office, actor, &import::Source { name, form, text }, all_or_nothing, dry_run)
+        }
+        Request::ImportExchange { files, licence, add_domains, all_or_nothing, dry_run } => {
+            let options = import::ExchangeOptions { licence, add_domains, all_or_nothing, dry_run };
+            import::import_exchange(office, actor, &files, &options)
+        }
+        _ => Err(Failure::refused("That brings nothing in.")),
     }
 }
 
