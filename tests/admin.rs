@@ -11,10 +11,11 @@ use franking::admin::office::{
     Office, Progress,
 };
 use franking::admin::socket;
-use franking::config::{Config, TokenConfig};
+use franking::config::{Config, IssuerConfig, TokenConfig};
 use franking::model::directory::document::Document;
 use franking::model::directory::{PasswordHash, Snapshot};
 use franking::model::policy::{Evidence, Proof, Settings, Unrecorded, sign_in};
+use franking::world::jws::KeySet;
 use franking::world::{SeededRandom, SystemClock};
 
 /// The store is with the server: a command that tried to open it itself would fail.
@@ -34,6 +35,10 @@ impl Premises for Locked {
     }
 
     fn try_token(&self, _: &Config, _: &TokenConfig) -> Result<(), String> {
+        Err("nothing is asked here".to_owned())
+    }
+
+    fn try_issuer(&self, _: &Config, _: &IssuerConfig) -> Result<KeySet, String> {
         Err("nothing is asked here".to_owned())
     }
 }

@@ -3,6 +3,7 @@
 //! Changes nothing but a probe file in the data directory, which it takes away again.
 
 mod certificates;
+mod issuers;
 mod lifecycle;
 mod names;
 mod routes;
@@ -96,6 +97,7 @@ pub fn check(
     hostname(config, &mut report);
     routes::routes(config, now, &mut report);
     tokens::tokens(config, online.then_some(premises), &mut report);
+    issuers::issuers(config, online.then_some(premises), &mut report);
     transport::transport(config, &mut report);
     disk(&config.data, &config.queue, &mut report);
     directory(path, config, at, running, premises, &mut report);

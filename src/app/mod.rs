@@ -7,6 +7,7 @@ pub mod demo;
 mod desks;
 mod guide;
 mod intake;
+mod issuers;
 mod keys;
 mod logging;
 mod mailboxes;

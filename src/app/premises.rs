@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::data::DataDirectory;
 use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
+use super::issuers;
 use super::keys::{self, KeyCounter};
 use super::mailboxes::{MailboxCounter, MailboxesAtRest};
 use super::outbound;
@@ -15,7 +16,7 @@ use super::trace::TraceCounter;
 use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
 use crate::admin::office::{Custody, Failure, Office, Progress, Steward};
-use crate::config::{Config, TokenConfig};
+use crate::config::{Config, IssuerConfig, TokenConfig};
 use crate::store::Hands;
 use crate::store::accesses::AccessLog;
 use crate::store::answered::AnsweredSenders;
@@ -25,6 +26,7 @@ use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
 use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::world::disk::{Disk, RealDisk, runs_as_root};
+use crate::world::jws::KeySet;
 
 /// The program itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,6 +111,10 @@ impl Premises for Program {
         refuse_other_users(&config.data).map_err(|failure| failure.message)?;
         let world = World::of_the_system().map_err(|error| error.to_string())?;
         outbound::try_token(&world, config, token)
+    }
+
+    fn try_issuer(&self, config: &Config, issuer: &IssuerConfig) -> Result<KeySet, String> {
+        issuers::try_issuer(config, issuer)
     }
 
     fn repair(&self, data: &Path) -> Result<Vec<Defect>, Failure> {

@@ -12,6 +12,7 @@ use tokio::net::UnixListener;
 
 use super::counts::Counters;
 use super::intake::Intake;
+use super::issuers;
 use super::outbound;
 use super::premises;
 use super::quotas::QuotaKeeper;
@@ -153,6 +154,7 @@ impl Server {
             acceptor: Arc::clone(&intake),
             spool,
             authenticator: Arc::new(authenticator),
+            tokens: Arc::new(issuers::verifier(&world.clock, &config)?),
             last_uses: Arc::clone(&stores.last_uses),
             lockouts: Arc::clone(&stores.lockouts),
             tls: Some(server_config(Arc::clone(&certificates))?),
@@ -231,6 +233,9 @@ impl Server {
         let lives = tokio::spawn(steward::run(Arc::clone(&self.office), stop.clone()));
         let rounds =
             tokio::spawn(rounds(Arc::clone(&self.intake), self.certificates.clone(), quotas, self.world.clone(), stop));
+        let tokens = Arc::clone(&self.services.tokens);
+        // Before the first token comes, and without holding anybody up.
+        tokio::spawn(async move { tokens.refresh().await });
         supervise(sd_notify::NotifyState::Ready);
         loop {
             match self.signals.next().await {
@@ -298,6 +303,8 @@ impl Server {
                 self.stores.settings.reload(&config.settings);
                 settings.policy = Arc::clone(&self.stores.settings);
                 self.services.settings.store(Arc::new(settings));
+                let tokens = Arc::clone(&self.services.tokens);
+                tokio::spawn(async move { issuers::reload(&tokens, config).await });
                 tracing::info!(path = %path.display(), "the configuration was read again; new sessions go by it");
             }
             Err(error) => tracing::error!(%error, "the new configuration has a fault and is not used"),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod acme;
+mod issuer;
 mod listener;
 mod outbound;
 mod raw;
@@ -20,6 +21,7 @@ mod transport;
 mod validate;
 
 pub use acme::{AcmeChallenge, AcmeConfig, ExternalAccount};
+pub use issuer::{IssuerConfig, KeySource};
 pub use listener::{ListenerConfig, ListenerRole, ListenerTls, ProxyConfig};
 pub use outbound::{
     GraphConfig, OutboundConfig, RelayAuth, RelayCredentials, RelayProof, RelayTls, RouteTls, RouteVia, RouteWay,
@@ -66,6 +68,9 @@ pub struct Config {
     pub routes: RouteTable<RouteWay>,
     /// Access tokens, by which hosts on the way are signed in to; every name is there once.
     pub tokens: Vec<TokenConfig>,
+    /// Who issues tokens that are as good as a password here; every name and every `iss` is there once. What their
+    /// tokens must say stands in `settings`, too.
+    pub issuers: Vec<IssuerConfig>,
     /// What is heeded of the demands of recipients' domains, and who is asked for them.
     pub transport: TransportConfig,
     /// How long other hosts may take.

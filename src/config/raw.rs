@@ -36,6 +36,7 @@ pub(super) struct Raw {
     pub(super) route: Vec<Spanned<RawRoute>>,
     pub(super) token: Vec<RawToken>,
     pub(super) connector: Vec<RawConnector>,
+    pub(super) issuer: Vec<RawIssuer>,
     pub(super) queue: RawQueue,
     pub(super) trace: RawTrace,
     pub(super) lifecycle: RawLifecycle,
@@ -222,6 +223,22 @@ pub(super) struct RawToken {
 pub(super) enum RawFlow {
     ClientCredentials,
     RefreshToken,
+}
+
+/// One `[[issuer]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIssuer {
+    pub(super) name: Spanned<String>,
+    pub(super) issuer: Spanned<String>,
+    pub(super) audience: Spanned<Vec<Spanned<String>>>,
+    pub(super) jwks_file: Option<Spanned<PathBuf>>,
+    pub(super) jwks_url: Option<Spanned<String>>,
+    pub(super) algorithms: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) login_claim: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) scope: Option<Spanned<String>>,
+    pub(super) role: Option<Spanned<String>>,
+    pub(super) skew_seconds: Option<Spanned<u64>>,
 }
 
 /// Attempts and their end, and what may be under way at once.

@@ -18,6 +18,7 @@ use crate::world::tls::CertificatePaths;
 mod acme;
 mod connectors;
 mod graph;
+mod issuers;
 mod limits;
 mod listeners;
 mod outbound;
@@ -63,6 +64,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let routes = judge.routes(raw.relay, raw.route, &tokens);
     judge.known_sources(raw.policy.known_sources.take());
     let connectors = judge.connectors(raw.connector);
+    let issuers = judge.issuers(raw.issuer);
     let profile = Settings::of(raw.profile);
     let lockout = judge.lockout(&mut raw.limits);
     let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
@@ -77,6 +79,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
             periods: judge.periods(raw.lifecycle),
             lockout,
             connectors,
+            issuers: issuers.iter().map(|issuer| issuer.rules.clone()).collect(),
             ..judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes)
         },
         emulate: raw.emulate,
@@ -85,6 +88,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         limits,
         routes,
         tokens,
+        issuers,
         transport,
         timeouts,
         queue: judge.queue(raw.profile, raw.queue),
@@ -182,6 +186,7 @@ impl Judge<'_> {
             too_soon,
             quota: self.quota(own.quota, quota),
             lockout: own.lockout,
+            issuers: own.issuers,
             periods: own.periods,
             srs_keys: own.srs_keys,
             routes: routes.map(|way| way.to_string().into()),

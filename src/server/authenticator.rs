@@ -24,7 +24,7 @@ use crate::model::directory::{PasswordHash, Snapshot};
 use crate::model::policy::Evidence;
 use crate::model::policy::device::Checked;
 use crate::model::policy::sign_in::find_account;
-use crate::model::smtp::{Credentials, Verdict};
+use crate::model::smtp::Verdict;
 use crate::world::password::{self, PASSWORD_BYTES_MAX, PasswordError};
 use crate::world::{Clock, Random};
 
@@ -81,14 +81,19 @@ impl Authenticator {
         self.verifications.load(Ordering::Relaxed)
     }
 
-    /// Judges `credentials`, shown from `peer`, by the directory of this moment. Whether the account, or the device,
-    /// may sign in is for policy to say.
-    pub async fn check(&self, snapshot: &Snapshot, credentials: Credentials, peer: IpAddr, memory: Memory) -> Verdict {
-        let Credentials { login, password } = credentials;
+    /// Judges the `password` of `login`, shown from `peer`, by the directory of this moment. Whether the account, or the
+    /// device, may sign in is for policy to say.
+    pub async fn check(
+        &self,
+        snapshot: &Snapshot,
+        (login, password): (&str, Zeroizing<String>),
+        peer: IpAddr,
+        memory: Memory,
+    ) -> Verdict {
         if password.len() > PASSWORD_BYTES_MAX {
             return Verdict::Judged(Evidence::Wrong);
         }
-        let account = find_account(snapshot, &login).and_then(|found| found.account.as_deref());
+        let account = find_account(snapshot, login).and_then(|found| found.account.as_deref());
         let secret = Secret::read(&password);
         let checked = Checked::of(account, &password, secret.as_ref(), peer, self.clock.now());
         let (stored, proof) = (checked.hash.cloned(), checked.proof);
@@ -100,7 +105,7 @@ impl Authenticator {
             return Verdict::Judged(Evidence::Right(proof));
         }
         let shown = Zeroizing::new(checked.text.to_owned());
-        let Some(right) = self.verify(&login, stored, shown).await else { return Verdict::TemporaryFailure };
+        let Some(right) = self.verify(login, stored, shown).await else { return Verdict::TemporaryFailure };
         if !right {
             return Verdict::Judged(Evidence::Wrong);
         }
@@ -110,10 +115,10 @@ impl Authenticator {
         Verdict::Judged(Evidence::Right(proof))
     }
 
-    /// A number that stands for a password, the same for the same one until the server ends; it reveals nothing.
-    pub fn number_of(&self, credentials: &Credentials) -> u64 {
+    /// A number that stands for what was shown, the same for the same until the server ends; it reveals nothing.
+    pub fn number_of(&self, shown: &[u8]) -> u64 {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else { return 0 };
-        mac.update(credentials.password.as_bytes());
+        mac.update(shown);
         mac.finalize().into_bytes().first_chunk().map_or(0, |octets| u64::from_le_bytes(*octets))
     }
 
@@ -255,8 +260,8 @@ mod tests {
         }
 
         async fn check(&self, login: &str, password: &str) -> Verdict {
-            let credentials = Credentials { login: login.to_owned(), password: Zeroizing::new(password.to_owned()) };
-            self.authenticator.check(&self.snapshot, credentials, [192, 0, 2, 7].into(), Memory::Asked).await
+            let shown = (login, Zeroizing::new(password.to_owned()));
+            self.authenticator.check(&self.snapshot, shown, [192, 0, 2, 7].into(), Memory::Asked).await
         }
 
         /// How many verifications a check took.

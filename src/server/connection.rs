@@ -295,6 +295,7 @@ impl<A: Acceptor> Connection<A> {
         let (services, snapshot) = (Arc::clone(&self.services), self.services.directory.current());
         let gate = Gate {
             authenticator: &services.authenticator,
+            tokens: &services.tokens,
             lockouts: &services.lockouts,
             last_uses: &services.last_uses,
         };

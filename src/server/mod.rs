@@ -19,6 +19,7 @@ mod connection;
 mod listener;
 mod stop;
 mod stream;
+mod tokens;
 mod visible;
 mod visit;
 
@@ -27,6 +28,7 @@ pub use admission::Admission;
 pub use authenticator::Authenticator;
 pub use listener::{Drained, Listener, serve};
 pub use stop::{Stop, StopHandle};
+pub use tokens::{TokenRefused, TokenVerifier};
 
 use crate::config::{Config, Emulate};
 use crate::model::smtp;
@@ -104,6 +106,8 @@ pub struct Services<A: Acceptor> {
     pub acceptor: Arc<A>,
     /// Who checks passwords.
     pub authenticator: Arc<Authenticator>,
+    /// Who checks tokens.
+    pub tokens: Arc<TokenVerifier>,
     /// When devices were last used.
     pub last_uses: Arc<LastUses>,
     /// Who failed to sign in.
@@ -129,6 +133,7 @@ impl<A: Acceptor> Services<A> {
             acceptor,
             spool,
             authenticator,
+            tokens,
             last_uses,
             lockouts,
             tls,
@@ -142,6 +147,7 @@ impl<A: Acceptor> Services<A> {
             directory,
             acceptor,
             authenticator,
+            tokens,
             last_uses,
             lockouts,
             tls,
@@ -180,6 +186,8 @@ pub struct ServiceParts<A: Acceptor> {
     pub spool: SpoolDirectory,
     /// Who checks passwords.
     pub authenticator: Arc<Authenticator>,
+    /// Who checks tokens.
+    pub tokens: Arc<TokenVerifier>,
     /// When devices were last used.
     pub last_uses: Arc<LastUses>,
     /// Who failed to sign in.

@@ -1,10 +1,11 @@
-//! Fetches one small text over HTTPS, as the policies of other domains need it (RFC 8461 section 3.3), and posts to web
-//! servers that the operator named.
+//! Fetches one small text over HTTPS, as the policies of other domains need it (RFC 8461 section 3.3), and gets
+//! from and posts to web servers that the operator named.
 //!
 //! It promises an answer within a bounded time and from bounded memory, whatever the other side sends; that the host
 //! has proved its name; that no redirect is followed and no cache believed; and that a stranger's DNS cannot send us to
 //! this machine's loopback interface.
 
+mod get;
 mod post;
 mod url;
 
@@ -22,6 +23,7 @@ use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+pub use self::get::Documents;
 pub use self::post::{Post, PostAnswer, Posting, Posts};
 pub use self::url::{HttpsUrl, UrlError, encoded};
 use super::network::{Dialer, Stream};

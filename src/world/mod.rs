@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod disk;
 pub mod https;
+pub mod jws;
 pub mod network;
 pub mod offload;
 pub mod password;

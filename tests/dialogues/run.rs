@@ -15,13 +15,14 @@ use franking::model::policy::device::Checked;
 use franking::model::policy::limits::Received;
 use franking::model::policy::quota::{self, Usage};
 use franking::model::policy::sign_in::find_account;
+use franking::model::policy::token::{Algorithm, Issuer, is_for};
 use franking::model::policy::{
-    Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Refusal, Resolution,
-    Settings, SharedSignIn, Tallies, Unrecorded, expand,
+    Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof, Refusal,
+    Resolution, Settings, SharedSignIn, Tallies, Unrecorded, expand,
 };
 use franking::model::smtp::{
-    Action, CommitFailure, Credentials, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts,
-    TlsState, Verdict,
+    Action, CommitFailure, Credentials, Input, Limits, Presented, QueuedAs, Role, Session, SessionOptions, Submission,
+    TlsFacts, TlsState, Verdict,
 };
 
 use super::script::{Script, Step};
@@ -215,11 +216,28 @@ impl Stage {
             return Verdict::TemporaryFailure;
         }
         let account = find_account(&self.snapshot, &credentials.login).and_then(|found| found.account.as_deref());
-        let secret = Secret::read(&credentials.password);
-        let checked = Checked::of(account, &credentials.password, secret.as_ref(), self.peer, self.now);
+        let password = match &credentials.presented {
+            Presented::Password(password) => password,
+            Presented::Token(token) => return self.check_token(&credentials.login, token),
+        };
+        let secret = Secret::read(password);
+        let checked = Checked::of(account, password, secret.as_ref(), self.peer, self.now);
         let expected = format!("clear:{}", checked.text);
         let right = checked.hash.is_some_and(|hash| hash.phc() == expected);
         Verdict::Judged(if right { Evidence::Right(checked.proof) } else { Evidence::Wrong })
+    }
+
+    /// `for.alice` is the token of alice in the default domain; every other is wrong.
+    fn check_token(&self, login: &str, token: &str) -> Verdict {
+        let named =
+            token.strip_prefix("for.").and_then(|local| Address::parse(&format!("{local}@contoso.example")).ok());
+        match named {
+            Some(named) if login.is_empty() || is_for(&self.snapshot, login, &named).is_ok() => {
+                let login = if login.is_empty() { named.to_string() } else { login.to_owned() };
+                Verdict::Identified { proof: Proof::Token, login }
+            }
+            Some(_) | None => Verdict::Judged(Evidence::Wrong),
+        }
     }
 
     fn print(&mut self, submission: &Submission) {
@@ -364,6 +382,20 @@ fn options(script: &Script) -> SessionOptions {
     options
 }
 
+/// Somebody whose tokens are believed; `scope` is what they must have.
+fn issuer(scope: &str) -> Issuer {
+    Issuer {
+        name: "entra".into(),
+        issuer: "https://login.example/v2.0".into(),
+        audiences: vec!["franking".into()],
+        algorithms: vec![Algorithm::Rs256],
+        login_claims: vec!["upn".into()],
+        scope: (scope != "true").then(|| scope.into()),
+        role: None,
+        skew: Duration::from_secs(60),
+    }
+}
+
 fn set(options: &mut SessionOptions, key: &str, value: &str) {
     let yes = || value.parse().unwrap();
     let number = || value.parse().unwrap();
@@ -378,6 +410,7 @@ fn set(options: &mut SessionOptions, key: &str, value: &str) {
         "recipient_validation" => settings.recipient_validation = yes(),
         "repair_from" => settings.repair_from = yes(),
         "no_mailbox_step" if value == "mail-from" => settings.no_mailbox_step = NoMailboxStep::MailFrom,
+        "issuer" => settings.issuers = vec![issuer(value)],
         "shared_sign_in" if value == "unblocked" => settings.shared_sign_in = SharedSignIn::Unblocked,
         "message_bytes_max" => settings.message_bytes_max = value.parse().unwrap(),
         "recipients_max" => settings.recipients_max = number(),

@@ -12,6 +12,7 @@
 //! CRLF. Both know `\r \n \0 \\ \xNN`, and `{base64 …}`. `X:` changes the directory, `E:` is an event: `handshake`,
 //! `silence SECONDS`, `drain`, `room BOOL`, `body-fails`, `next-check fails`, `holds MAILBOX OCTETS`, `received
 //! MAILBOX COUNT FROM-SENDER`, `submitted ACCOUNT COUNT`, `next-commit temporary|no-room|sessions|quota|recipients`.
+//! The token `for.alice` is right for alice where `set: issuer=SCOPE` says that tokens are believed.
 //! `S:` is what the server said and `Q:` what it queued; those two are rewritten by `BLESS=1`. `# set: key=value,…` and
 //! `connectors: NAME` of a file in `fixtures/connectors` may follow.
 

@@ -75,6 +75,7 @@ const HOMES: &[(&str, &[&str], &str)] = &[
     ("sled", &["src/store/engine/embedded.rs"], "the embedded engine alone knows which database it is"),
     ("hickory_resolver", &["src/world/"], "the resolver comes from world"),
     ("getrandom", &["src/world/"], "randomness comes from world, so that tests can choose the seed"),
+    ("ring", &["src/world/"], "signatures and key derivation come from world"),
     ("rustix", &["src/world/", "src/store/engine/embedded.rs"], "disk comes from world"),
     ("clap", &["src/admin/", "src/app/", "src/main.rs"], "the command line belongs to admin and main"),
 ];

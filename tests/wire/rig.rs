@@ -14,7 +14,8 @@ use franking::model::mail::{Address, Domain};
 use franking::model::policy::{Refusal, Tallies, Uncounted};
 use franking::model::smtp::{CommitFailure, QueuedAs, Submission};
 use franking::server::{
-    Acceptor, Authenticator, Drained, Listener, ServerSettings, ServiceParts, Services, StopHandle, serve,
+    Acceptor, Authenticator, Drained, Listener, ServerSettings, ServiceParts, Services, StopHandle, TokenVerifier,
+    serve,
 };
 use franking::store::live::LiveDirectory;
 use franking::store::sign_ins::{LastUses, LockoutStore};
@@ -137,6 +138,7 @@ impl Rig {
             acceptor: Arc::new(Inbox::default()),
             spool: spool.unwrap(),
             authenticator: Arc::new(Authenticator::new(clock.clone(), &*random, 2)),
+            tokens: Arc::new(TokenVerifier::new(clock.clone(), &[], None)),
             last_uses: Arc::new(LastUses::unkept(clock.clone())),
             lockouts: Arc::new(LockoutStore::unkept(clock.clone())),
             tls: Some(server_config(Arc::clone(&certificates)).unwrap()),

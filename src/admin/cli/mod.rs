@@ -48,7 +48,8 @@ pub use run::{Outcome, Settled, run};
 
 use super::office::{Failure, Office, Progress};
 use crate::admin::backup::Defect;
-use crate::config::{Config, TokenConfig};
+use crate::config::{Config, IssuerConfig, TokenConfig};
+use crate::world::jws::KeySet;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -219,4 +220,10 @@ pub trait Premises {
     /// # Errors
     /// Why there is none, in words without secrets.
     fn try_token(&self, config: &Config, token: &TokenConfig) -> Result<(), String>;
+
+    /// Fetches the keys of an issuer of tokens once, as the server would. Blocks.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn try_issuer(&self, config: &Config, issuer: &IssuerConfig) -> Result<KeySet, String>;
 }

@@ -46,6 +46,10 @@ impl Premises for InMemory {
     fn try_token(&self, _: &Config, _: &TokenConfig) -> Result<(), String> {
         Err("nothing is asked in memory".to_owned())
     }
+
+    fn try_issuer(&self, _: &Config, _: &IssuerConfig) -> Result<KeySet, String> {
+        Err("nothing is asked in memory".to_owned())
+    }
 }
 
 /// Divides a line as a shell does, as far as examples need it.

@@ -148,6 +148,9 @@ pub fn explain_sign_in(
                     let address = account.map_or_else(String::new, |account| account.primary().to_string());
                     vec![format!("franking account password {address}")]
                 }
+                Shown::Token if trail.last().is_some_and(|last| last.question == ISSUER_RULE) => {
+                    vec!["add an [[issuer]] to franking.toml: README, \"Signing in with a token\"".to_owned()]
+                }
                 Shown::PasswordRight | Shown::PasswordWrong | Shown::Token => {
                     by_device().unwrap_or_else(|| cure::sign_in(snapshot, refusal, account, &query.login))
                 }
@@ -179,12 +182,17 @@ fn judge(
     let signed_in = match query.shown {
         Shown::PasswordRight => Claim { login, device, peer: query.peer, at: now }.judge(snapshot, settings, trail)?,
         Shown::PasswordWrong => sign_in(snapshot, settings, login, Evidence::Wrong, trail)?,
-        Shown::Token => sign_in(snapshot, settings, login, Evidence::Right(Proof::Token), trail)?,
+        Shown::Token => {
+            // Last, though the server asks it first: it is the one thing that is not about this account.
+            let signed_in = sign_in(snapshot, settings, login, Evidence::Right(Proof::Token), trail)?;
+            let issuers: Vec<&str> = settings.issuers.iter().map(|issuer| &*issuer.name).collect();
+            trail.push(rule(ISSUER_RULE, !issuers.is_empty(), issuers.join(", ")));
+            if issuers.is_empty() {
+                return Err(Refusal::AuthenticationUnsuccessful);
+            }
+            signed_in
+        }
     };
-    if query.shown == Shown::Token {
-        trail.push(rule("this server can verify tokens", false, "it knows passwords only".to_owned()));
-        return Err(Refusal::AuthenticationUnsuccessful);
-    }
     let mut again = Vec::new();
     let judged = may_submit(snapshot, settings, &signed_in, now, &mut again);
     trail.extend(again.into_iter().filter(|later| !trail.contains(later)).collect::<Vec<_>>());
@@ -206,5 +214,7 @@ fn permitted(trail: &[Rule]) -> String {
     )
 }
 
+/// Without one there is nothing that a token could be verified by.
+const ISSUER_RULE: &str = "this server believes an issuer of tokens";
 /// The question of spec section 3.5, rows 5 and 6.
 const ORGANISATION_RULE: &str = "SmtpClientAuthenticationDisabled is set on the organisation";

@@ -46,13 +46,14 @@ impl LockoutView {
     fn of(entry: &Entry, snapshot: &Snapshot) -> Self {
         let account = match entry.who {
             Some(Claimed::Account(id)) => snapshot.recipient(id).map(|found| found.primary().to_string()),
-            Some(Claimed::Nobody(_)) | None => None,
+            Some(Claimed::Nobody(_) | Claimed::Token) | None => None,
         };
         let scope = match (entry.who, entry.source) {
             (Some(Claimed::Nobody(_)), Some(_)) => "unknown login and source",
             (Some(Claimed::Nobody(_)), None) => "unknown login",
             (Some(Claimed::Account(_)), Some(_)) => "account and source",
             (Some(Claimed::Account(_)), None) => "account",
+            (Some(Claimed::Token), _) => "tokens and source",
             (None, _) => "source",
         };
         Self {

@@ -85,11 +85,13 @@ impl<'a> Checked<'a> {
     }
 }
 
-/// Whether what was shown passes every lock: the right secret of a device, from a network that it is bound to. It
-/// cannot be guessed, and neighbours who fail in that network must not keep it out.
+/// Whether what was shown passes every lock: a token, or the right secret of a device, from a network that it is bound
+/// to. Neither can be guessed, and neighbours who fail in that network must not keep it out.
 pub fn passes_locks(account: Option<&Account>, evidence: Evidence) -> bool {
-    let Evidence::Right(Proof::AppPassword(shown)) = evidence else {
-        return false;
+    let shown = match evidence {
+        Evidence::Right(Proof::AppPassword(shown)) => shown,
+        Evidence::Right(Proof::Token) => return true,
+        Evidence::Right(Proof::Password) | Evidence::Wrong => return false,
     };
     let device = account.and_then(|account| account.device(shown.selector));
     device.is_some_and(|device| !device.networks.is_empty() && device.admits(shown.peer))

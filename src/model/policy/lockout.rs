@@ -13,7 +13,9 @@
 //! A day without a failure forgets everything.
 //!
 //! The secret of a device, when it is right and comes from a network that it is bound to, passes every lock: it cannot
-//! be guessed, and others in its network may be locked for reasons of their own.
+//! be guessed, and others in its network may be locked for reasons of their own. So does a token that is right. One
+//! that is wrong counts for its source and for no account: anybody can write a name into it, and a client whose token
+//! has run out must not lock its owner's password.
 //!
 //! Logins that nobody has are treated like accounts, or the difference would tell them apart. Memory is bounded: of too
 //! many entries those go that say least, so a flood of names or addresses cannot wash a lock away.
@@ -81,6 +83,9 @@ pub enum Claimed {
     Account(RecipientId),
     /// A login that nobody has, as a number that says nothing about it.
     Nobody(u64),
+    /// Whoever shows a token. It cannot be guessed, so one that is wrong says nothing about the account that it names,
+    /// and must not keep that account's owner out.
+    Token,
 }
 
 /// One attempt to sign in.
@@ -195,10 +200,13 @@ impl Lockouts {
         if repeated {
             return Consequence { delay: self.delay(rules, attempt), ..Consequence::default() };
         }
-        let locks_pair = pair.fail(rules, bound(rules.failures), now);
+        let is_token = attempt.who == Claimed::Token;
+        let locks_pair = pair.fail(rules, bound(rules.failures).filter(|_| !is_token), now);
         let source = entry(&mut self.sources, attempt.source, rules, now);
         let locks_source = source.fail(rules, bound(rules.source_failures), now);
-        entry(&mut self.accounts, attempt.who, rules, now).fail(rules, None, now);
+        if !is_token {
+            entry(&mut self.accounts, attempt.who, rules, now).fail(rules, None, now);
+        }
         Consequence { delay: self.delay(rules, attempt), locks_pair, locks_source }
     }
 

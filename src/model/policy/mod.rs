@@ -28,6 +28,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod srs;
 pub mod submit_as;
+pub mod token;
 pub mod trail;
 pub mod ways_out;
 

@@ -78,6 +78,8 @@ pub enum Refusal {
     UnrecognizedAuthenticationType,
     /// AUTH with base64 that cannot be decoded.
     AuthenticationNotDecodable,
+    /// AUTH XOAUTH2 with something that is no XOAUTH2.
+    InvalidXoauth2Data,
     /// AUTH that the client broke off with `*`.
     AuthenticationCancelled,
     /// AUTH after a successful AUTH.
@@ -279,6 +281,7 @@ impl Refusal {
             Self::AuthenticationUnsuccessful => row(535, (5, 7, 3), "Authentication unsuccessful"),
             Self::UnrecognizedAuthenticationType => row(504, (5, 7, 4), "Unrecognized authentication type"),
             Self::AuthenticationNotDecodable => row(501, (5, 5, 2), "Cannot decode response"),
+            Self::InvalidXoauth2Data => row(501, (5, 5, 124), "Invalid XOAUTH2 auth data"),
             Self::AuthenticationCancelled => row(501, (5, 7, 0), "Authentication cancelled"),
             Self::AlreadyAuthenticated => row(503, (5, 5, 2), "Already authenticated"),
             Self::TemporaryAuthenticationFailure => row(454, (4, 7, 0), "Temporary authentication failure"),

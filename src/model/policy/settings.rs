@@ -9,6 +9,7 @@ use super::limits::{AccountLimits, TooSoon};
 use super::lockout;
 use super::quota::{self, Thresholds};
 use super::routes::RouteTable;
+use super::token::Issuer;
 use crate::model::directory::Licensing;
 use crate::model::directory::lifecycle::life::Periods;
 
@@ -104,6 +105,8 @@ pub struct Settings {
     pub quota: Option<Thresholds>,
     /// When failures to sign in lock out.
     pub lockout: lockout::Rules,
+    /// Whose tokens are as good as a password.
+    pub issuers: Vec<Issuer>,
     /// How long what was taken away is kept (spec section 7.3).
     pub periods: Periods,
     /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
@@ -158,6 +161,7 @@ impl Settings {
             // Spec section 2.4: licences in the cloud, the defaults of the database on premises.
             quota: if cloud { None } else { Some(quota::DATABASE) },
             lockout: lockout::Rules::USUAL,
+            issuers: Vec::new(),
             periods: Periods::USUAL,
             srs_keys: Vec::new(),
             routes: RouteTable::new(),

@@ -100,6 +100,8 @@ pub enum Mechanism {
     Login,
     /// A bearer token.
     Xoauth2,
+    /// RFC 7628: a bearer token.
+    OauthBearer,
     /// Anything else.
     Other,
 }
@@ -113,6 +115,8 @@ impl Mechanism {
             Self::Login
         } else if named("XOAUTH2") {
             Self::Xoauth2
+        } else if named("OAUTHBEARER") {
+            Self::OauthBearer
         } else {
             Self::Other
         }

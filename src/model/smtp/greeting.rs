@@ -15,9 +15,7 @@ pub fn keywords(options: &SessionOptions) -> Vec<String> {
         listed.push("STARTTLS".to_owned());
     }
     if offers_auth(options) {
-        // Clients prefer what they know best; only what can be verified is offered (decision D10).
-        let mechanisms = if options.emulate_exchange_online { "LOGIN XOAUTH2" } else { "PLAIN LOGIN" };
-        listed.push(format!("AUTH {mechanisms}"));
+        listed.push(format!("AUTH {}", mechanisms(options).join(" ")));
     }
     listed.extend(["8BITMIME", "BINARYMIME", "CHUNKING"].map(str::to_owned));
     if !options.emulate_exchange_online {
@@ -32,4 +30,21 @@ pub fn keywords(options: &SessionOptions) -> Vec<String> {
 pub fn offers_auth(options: &SessionOptions) -> bool {
     let under_tls = matches!(options.tls, TlsState::Active(_));
     options.role == Role::Submission && (under_tls || options.auth_without_tls)
+}
+
+/// Whether tokens are taken: where an issuer is believed, and under TLS only, whatever the network (RFC 6750 section
+/// 5.3). What is emulated lists them in any case.
+pub fn offers_tokens(options: &SessionOptions) -> bool {
+    let is_known = options.emulate_exchange_online || !options.settings.issuers.is_empty();
+    is_known && offers_auth(options) && matches!(options.tls, TlsState::Active(_))
+}
+
+/// Clients prefer what they know best; only what can be verified is offered (decision D10).
+fn mechanisms(options: &SessionOptions) -> Vec<&'static str> {
+    let tokens = offers_tokens(options);
+    let all: [(&'static str, bool); 4] = match options.emulate_exchange_online {
+        true => [("LOGIN", true), ("XOAUTH2", tokens), ("", false), ("", false)],
+        false => [("PLAIN", true), ("LOGIN", true), ("XOAUTH2", tokens), ("OAUTHBEARER", tokens)],
+    };
+    all.into_iter().filter(|(_, is_offered)| *is_offered).map(|(name, _)| name).collect()
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::limits::Limits;
 use crate::model::mail::Domain;
 use crate::model::policy::connector::{Client, ClientCertificate};
-use crate::model::policy::{Envelope, Evidence, Refusal, Settings, SubmitAs};
+use crate::model::policy::{Envelope, Evidence, Proof, Refusal, Settings, SubmitAs};
 
 /// What a listener is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,12 +85,30 @@ impl SessionOptions {
     }
 }
 
-/// What a client showed to sign in. Debug output hides the password; dropping it clears it.
+/// What a client showed to sign in. Debug output hides what is secret; dropping it clears it.
 pub struct Credentials {
-    /// The login as the client typed it, at most 320 characters, without control characters.
+    /// The login as the client typed it, at most 320 characters, without control characters. Empty when a token alone
+    /// says who it is.
     pub login: String,
-    /// The password.
-    pub password: Zeroizing<String>,
+    /// The proof.
+    pub presented: Presented,
+}
+
+/// What is to prove a login.
+pub enum Presented {
+    /// A password, or the secret of a device.
+    Password(Zeroizing<String>),
+    /// A bearer token (RFC 6750), without its scheme.
+    Token(Zeroizing<String>),
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Password(_) => "Password(hidden)",
+            Self::Token(_) => "Token(hidden)",
+        })
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -100,10 +118,17 @@ impl fmt::Debug for Credentials {
 }
 
 /// How the check of credentials ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// They were checked.
     Judged(Evidence),
+    /// They were right, and said by themselves who it is.
+    Identified {
+        /// What they prove.
+        proof: Proof,
+        /// The login.
+        login: String,
+    },
     /// They could not be checked now: `454 4.7.0`.
     TemporaryFailure,
 }
@@ -169,7 +194,7 @@ pub enum Action {
     Send(Vec<u8>),
     /// Begin the TLS handshake as server, then [`Input::TlsEstablished`]. Whatever was read before is void.
     StartTls,
-    /// Check a password or a device's secret, then [`Input::CredentialsJudged`]. Takes the same time whether or not the
+    /// Check a password, a device's secret or a token, then [`Input::CredentialsJudged`]. Takes the same time whether or not the
     /// account exists.
     CheckCredentials(Credentials),
     /// Append to the spooled body of the current message.

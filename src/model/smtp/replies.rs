@@ -5,6 +5,9 @@
 
 use core::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::model::mail::{Domain, EnhancedStatus, Reply, Timestamp};
 
 /// Everything the server says that is no refusal.
@@ -45,6 +48,8 @@ pub enum Answer<'a> {
     Password,
     /// AUTH asks for the one response of a mechanism without challenge.
     GoOn,
+    /// AUTH says something that the mechanism is to make of what it can.
+    Challenge(&'a [u8]),
     /// AUTH succeeded.
     SignedIn,
     /// To MAIL.
@@ -104,6 +109,7 @@ impl Answer<'_> {
             Self::UserName => Reply::plain(334, ["VXNlcm5hbWU6"]),
             Self::Password => Reply::plain(334, ["UGFzc3dvcmQ6"]),
             Self::GoOn => Reply::plain(334, [""]),
+            Self::Challenge(octets) => Reply::plain(334, [STANDARD.encode(octets)]),
             Self::SignedIn => row(235, (2, 7, 0), "Authentication successful"),
             Self::SenderOk => row(250, (2, 1, 0), "Sender OK"),
             Self::RecipientOk => row(250, (2, 1, 5), "Recipient OK"),

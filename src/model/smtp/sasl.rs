@@ -1,12 +1,16 @@
-//! AUTH PLAIN (RFC 4616) and AUTH LOGIN as a small state machine over base64 responses.
+//! AUTH PLAIN (RFC 4616), AUTH LOGIN and tokens as a small state machine over base64 responses.
 //!
-//! Promises: strict base64, bounded lengths, and no copy of a password that is not cleared when it is dropped.
+//! Promises: strict base64, bounded lengths, and no copy of a password or a token that is not cleared when it is
+//! dropped.
+
+mod bearer;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::interface::Credentials;
+pub(super) use self::bearer::Bearer;
+use super::interface::{Credentials, Presented};
 use crate::model::policy::Refusal;
 
 /// Octets of a login: a local part, an `@` and a domain.
@@ -26,8 +30,10 @@ pub(super) enum Exchange {
         /// The user name.
         login: String,
     },
-    /// A token, which nothing here can verify: the response is read and refused.
-    Token,
+    /// A token: the one response there is.
+    Token(Bearer),
+    /// A token was refused, and the client is to take note of it with whatever it answers.
+    TokenRefused,
 }
 
 /// What a response leads to.
@@ -55,6 +61,9 @@ impl Exchange {
     /// `AuthenticationCancelled`, `AuthenticationNotDecodable`, or `AuthenticationUnsuccessful` for what can be decoded
     /// but never be right.
     pub(super) fn respond(self, response: &[u8]) -> Result<Step, Refusal> {
+        if matches!(self, Self::TokenRefused) {
+            return Err(Refusal::AuthenticationUnsuccessful);
+        }
         if response == b"*" {
             return Err(Refusal::AuthenticationCancelled);
         }
@@ -62,11 +71,23 @@ impl Exchange {
         match self {
             Self::Plain => plain(&decoded).map(Step::Complete),
             Self::LoginName => Ok(Step::Continue(Self::LoginPassword { login: login(&decoded)? })),
-            Self::LoginPassword { login } => Ok(Step::Complete(Claim {
-                credentials: Credentials { login, password: password(&decoded)? },
-                authorization: None,
-            })),
-            Self::Token => Err(Refusal::AuthenticationUnsuccessful),
+            Self::LoginPassword { login } => {
+                let presented = Presented::Password(password(&decoded)?);
+                Ok(Step::Complete(Claim { credentials: Credentials { login, presented }, authorization: None }))
+            }
+            Self::Token(bearer) => {
+                let credentials = bearer.read(&decoded)?;
+                Ok(Step::Complete(Claim { credentials, authorization: None }))
+            }
+            Self::TokenRefused => Err(Refusal::AuthenticationUnsuccessful),
+        }
+    }
+
+    /// How tokens are sent, where one was asked for.
+    pub(super) const fn bearer(&self) -> Option<Bearer> {
+        match self {
+            Self::Token(bearer) => Some(*bearer),
+            Self::Plain | Self::LoginName | Self::LoginPassword { .. } | Self::TokenRefused => None,
         }
     }
 }
@@ -84,7 +105,8 @@ fn plain(decoded: &[u8]) -> Result<Claim, Refusal> {
         return Err(Refusal::AuthenticationNotDecodable);
     };
     let authorization = if authorization.is_empty() { None } else { Some(login(authorization)?) };
-    Ok(Claim { credentials: Credentials { login: login(name)?, password: password(secret)? }, authorization })
+    let presented = Presented::Password(password(secret)?);
+    Ok(Claim { credentials: Credentials { login: login(name)?, presented }, authorization })
 }
 
 fn login(octets: &[u8]) -> Result<String, Refusal> {
@@ -113,9 +135,10 @@ mod tests {
 
     fn claim(step: Result<Step, Refusal>) -> (String, String, Option<String>) {
         match step {
-            Ok(Step::Complete(claim)) => {
-                (claim.credentials.login, claim.credentials.password.to_string(), claim.authorization)
-            }
+            Ok(Step::Complete(Claim {
+                credentials: Credentials { login, presented: Presented::Password(password) },
+                authorization,
+            })) => (login, password.to_string(), authorization),
             other => panic!("{other:?}"),
         }
     }
@@ -154,8 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_hides_the_password() {
+    fn debug_output_hides_passwords_and_tokens() {
         let step = answer(Exchange::Plain, b"\0alice\0hunter2");
         assert!(!format!("{step:?}").contains("hunter2"));
+        let step = answer(Exchange::Token(Bearer::Xoauth2), b"user=alice\x01auth=Bearer hunter2\x01\x01");
+        assert!(step.is_ok() && !format!("{step:?}").contains("hunter2"));
     }
 }

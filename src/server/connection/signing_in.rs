@@ -2,27 +2,32 @@
 //!
 //! Whatever the reason, an attempt that fails costs one verification and its answer comes late by the same rule: a
 //! wrong secret, a login that nobody has, a right secret of a blocked account, of a device in the wrong network, or of
-//! whoever is locked out. The log has the reason, which the reply conceals.
+//! whoever is locked out. A token costs a signature instead, before anybody looks whose it is, and its failures are
+//! answered as late. The log has the reason, which the reply conceals.
 
 use core::net::IpAddr;
 use core::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::super::authenticator::{Authenticator, Memory};
+use super::super::tokens::{TokenRefused, TokenVerifier};
 use super::super::visible::Visible;
 use crate::model::directory::Snapshot;
 use crate::model::mail::Network;
 use crate::model::policy::device::{device_of, passes_locks};
 use crate::model::policy::lockout::{Attempt, Claimed};
 use crate::model::policy::sign_in::find_account;
+use crate::model::policy::token::is_for;
 use crate::model::policy::{Evidence, Proof, Refusal, Rule, Settings, sign_in};
-use crate::model::smtp::{Credentials, Verdict};
+use crate::model::smtp::{Credentials, Presented, Verdict};
 use crate::store::sign_ins::{LastUses, LockoutStore};
 
 /// What a sign-in needs.
 pub(super) struct Gate<'services> {
     pub(super) authenticator: &'services Authenticator,
+    pub(super) tokens: &'services TokenVerifier,
     pub(super) lockouts: &'services LockoutStore,
     pub(super) last_uses: &'services LastUses,
 }
@@ -36,25 +41,76 @@ impl Gate<'_> {
         credentials: Credentials,
         peer: IpAddr,
     ) -> (Verdict, Duration) {
-        let (login, rules) = (credentials.login.clone(), &settings.lockout);
-        let account = find_account(snapshot, &login);
+        let Credentials { login, presented } = credentials;
+        match presented {
+            Presented::Password(password) => self.check_password(snapshot, settings, (&login, password), peer).await,
+            Presented::Token(token) => self.check_token(snapshot, settings, (&login, &token), peer).await,
+        }
+    }
+
+    async fn check_password(
+        &self,
+        snapshot: &Snapshot,
+        settings: &Settings,
+        (login, password): (&str, Zeroizing<String>),
+        peer: IpAddr,
+    ) -> (Verdict, Duration) {
+        let rules = &settings.lockout;
+        let account = find_account(snapshot, login);
         let attempt = Attempt {
-            who: account.map_or_else(|| Claimed::Nobody(number_of(&login)), |found| Claimed::Account(found.id)),
+            who: account.map_or_else(|| Claimed::Nobody(number_of(login)), |found| Claimed::Account(found.id)),
             source: Network::of_client(peer),
-            shown: self.authenticator.number_of(&credentials),
+            shown: self.authenticator.number_of(password.as_bytes()),
         };
         let is_locked = self.lockouts.is_locked(rules, &attempt);
         // A right secret that is refused all the same must not come back sooner than a wrong one.
         let memory = if is_locked { Memory::Ignored } else { Memory::Asked };
-        let verdict = self.authenticator.check(snapshot, credentials, peer, memory).await;
+        let verdict = self.authenticator.check(snapshot, (login, password), peer, memory).await;
         let Verdict::Judged(evidence) = verdict else {
-            tracing::warn!(login = %Visible(&login), "credentials could not be checked");
+            tracing::warn!(login = %Visible(login), "credentials could not be checked");
             return (verdict, Duration::ZERO);
         };
         let is_let_past = passes_locks(account.and_then(|found| found.account.as_deref()), evidence);
-        let evidence = if is_locked && !is_let_past { Evidence::Wrong } else { evidence };
-        let ending = Ending { login: &login, attempt, peer, evidence, is_locked: is_locked && !is_let_past };
+        let is_locked = is_locked && !is_let_past;
+        let evidence = if is_locked { Evidence::Wrong } else { evidence };
+        let why = is_locked.then(|| "the account, or the client's address, is locked out".to_owned());
+        let ending = Ending { login, attempt, peer, evidence, why };
         (Verdict::Judged(evidence), self.conclude(snapshot, settings, &ending))
+    }
+
+    async fn check_token(
+        &self,
+        snapshot: &Snapshot,
+        settings: &Settings,
+        (login, token): (&str, &str),
+        peer: IpAddr,
+    ) -> (Verdict, Duration) {
+        let named = match self.tokens.check(token).await {
+            Ok(named) => Ok(named),
+            Err(TokenRefused::Wrong(fault)) => Err(fault),
+            Err(TokenRefused::Unverifiable(issuer)) => {
+                tracing::warn!(login = %Visible(login), %issuer, "a token could not be checked: there are no keys");
+                return (Verdict::TemporaryFailure, Duration::ZERO);
+            }
+        };
+        // The account is looked at when the token is right, and not before. A client that names none means its owner's.
+        let verified = named.and_then(|named| match login {
+            "" => Ok(named.to_string()),
+            login => is_for(snapshot, login, &named).map(|()| login.to_owned()),
+        });
+        let (source, shown) = (Network::of_client(peer), self.authenticator.number_of(token.as_bytes()));
+        let attempt = Attempt { who: Claimed::Token, source, shown };
+        let (verdict, evidence, login, why) = match verified {
+            Ok(login) => {
+                let verdict = Verdict::Identified { proof: Proof::Token, login: login.clone() };
+                (verdict, Evidence::Right(Proof::Token), login, None)
+            }
+            Err(fault) => {
+                (Verdict::Judged(Evidence::Wrong), Evidence::Wrong, login.to_owned(), Some(fault.to_string()))
+            }
+        };
+        let ending = Ending { login: &login, attempt, peer, evidence, why };
+        (verdict, self.conclude(snapshot, settings, &ending))
     }
 
     /// Notes how it ended, in the log too. Judged once more for that, so that a session need not write its reasons
@@ -64,8 +120,8 @@ impl Gate<'_> {
         let mut trail: Vec<Rule> = Vec::new();
         match sign_in(snapshot, settings, ending.login, ending.evidence, &mut trail) {
             Ok(signed_in) => {
-                // The secret of a device says nothing of who guesses at the password beside it.
-                if signed_in.selector().is_none() {
+                // A token and the secret of a device say nothing of who guesses at the password beside them.
+                if ending.evidence == Evidence::Right(Proof::Password) {
                     self.lockouts.succeeded(attempt);
                 }
                 let device = device_of(snapshot, &signed_in).map(|device| &*device.name);
@@ -76,10 +132,7 @@ impl Gate<'_> {
                 Duration::ZERO
             }
             Err(refusal) => {
-                let why = match (ending.is_locked, trail.last()) {
-                    (true, _) => "the account, or the client's address, is locked out".to_owned(),
-                    (false, rule) => rule.map_or_else(String::new, in_words),
-                };
+                let why = ending.why.clone().or_else(|| trail.last().map(in_words)).unwrap_or_default();
                 tracing::info!(%login, proof, why = %Visible(&why), "credentials checked");
                 // What is answered in words of its own was no guess.
                 if refusal != Refusal::AuthenticationUnsuccessful {
@@ -105,7 +158,8 @@ struct Ending<'login> {
     attempt: Attempt,
     peer: IpAddr,
     evidence: Evidence,
-    is_locked: bool,
+    /// Why it is wrong, where no rule says so.
+    why: Option<String>,
 }
 
 /// A number that stands for a login that nobody has, letter case aside, and is the same after a restart.

@@ -150,8 +150,9 @@ fn explaining_a_sign_in_names_the_rule_that_decided_and_a_cure_that_cures() {
     assert_eq!(decided("alice"), "no rule forbids it | 235 2.7.0 Au");
     assert_eq!(decided("alice --password-right"), decided("alice"));
     assert_eq!(decided("alice --password-wrong"), "it is not so that the credentials are right | 535 5.7.3 Au");
-    let token = "it is not so that this server can verify tokens (it knows passwords only) | 535 5.7.3 Au";
+    let token = "it is not so that this server believes an issuer of tokens | 535 5.7.3 Au";
     assert_eq!(decided("alice --token"), token);
+    assert!(ask("alice --token")["cures"][0].as_str().unwrap().contains("[[issuer]]"));
     assert_eq!(decided("nobody"), "it is not so that the login names an account (nobody) | 535 5.7.3 Au");
     for (login, rule) in [
         ("info", "the account is disabled or its sign-in is blocked | 535 5.7.3 Au"),

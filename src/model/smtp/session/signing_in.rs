@@ -1,11 +1,11 @@
 //! AUTH: which mechanisms there are, what is asked, and what the verdict means.
 
 use super::super::grammar::Mechanism;
-use super::super::greeting::offers_auth;
-use super::super::interface::{Action, Role, Verdict, Waiting};
+use super::super::greeting::{offers_auth, offers_tokens};
+use super::super::interface::{Action, Role, TlsState, Verdict, Waiting};
 use super::super::line::Line;
 use super::super::replies::Answer;
-use super::super::sasl::{Claim, Exchange, Step};
+use super::super::sasl::{Bearer, Claim, Exchange, Step};
 use super::{Moment, Phase, Session};
 use crate::model::policy::sign_in::find_account;
 use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
@@ -15,6 +15,8 @@ use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
 pub(super) struct PendingClaim {
     login: String,
     authorization: Option<String>,
+    /// How the token was sent, if it was one.
+    bearer: Option<Bearer>,
 }
 
 impl Session {
@@ -39,14 +41,7 @@ impl Session {
         if self.transaction.is_some() {
             return Err(Refusal::BadSequence);
         }
-        let exchange = match (mechanism, self.options.emulate_exchange_online) {
-            (Mechanism::Login, _) => Exchange::LoginName,
-            (Mechanism::Plain, false) => Exchange::Plain,
-            (Mechanism::Xoauth2, true) => Exchange::Token,
-            (Mechanism::Plain, true) | (Mechanism::Xoauth2, false) | (Mechanism::Other, _) => {
-                return Err(Refusal::UnrecognizedAuthenticationType);
-            }
-        };
+        let exchange = self.exchange(mechanism)?;
         match initial {
             // RFC 4954 section 4: "=" stands for an empty response.
             Some(initial) => self.respond(moment, exchange, if initial == "=" { b"" } else { initial.as_bytes() }),
@@ -55,10 +50,33 @@ impl Session {
         Ok(())
     }
 
+    fn exchange(&self, mechanism: Mechanism) -> Result<Exchange, Refusal> {
+        let bearer = match (mechanism, self.options.emulate_exchange_online) {
+            (Mechanism::Login, _) => return Ok(Exchange::LoginName),
+            (Mechanism::Plain, false) => return Ok(Exchange::Plain),
+            (Mechanism::Xoauth2, _) => Bearer::Xoauth2,
+            (Mechanism::OauthBearer, false) => Bearer::OauthBearer,
+            (Mechanism::Plain | Mechanism::OauthBearer, true) | (Mechanism::Other, _) => {
+                return Err(Refusal::UnrecognizedAuthenticationType);
+            }
+        };
+        // Where a password may be sent in clear text, a token may not.
+        let in_clear = !matches!(self.options.tls, TlsState::Active(_)) && !self.options.settings.issuers.is_empty();
+        match (offers_tokens(&self.options), in_clear) {
+            (true, _) => Ok(Exchange::Token(bearer)),
+            (false, true) => Err(Refusal::EncryptionRequired),
+            (false, false) => Err(Refusal::UnrecognizedAuthenticationType),
+        }
+    }
+
     /// A line while AUTH is under way.
     pub(super) fn response(&mut self, moment: Moment<'_>, exchange: Exchange, line: &Line) {
         match line {
             Line::Whole(response) => self.respond(moment, exchange, response),
+            // It has failed already.
+            Line::TooLong | Line::Spoilt if matches!(exchange, Exchange::TokenRefused) => {
+                self.refuse_claim(moment, Refusal::AuthenticationUnsuccessful);
+            }
             Line::TooLong => self.refuse(moment, Refusal::LineTooLong),
             Line::Spoilt => self.refuse(moment, Refusal::BareNewlineInCommand),
         }
@@ -68,24 +86,37 @@ impl Session {
         self.say(&match exchange {
             Exchange::LoginName => Answer::UserName,
             Exchange::LoginPassword { .. } => Answer::Password,
-            Exchange::Plain | Exchange::Token => Answer::GoOn,
+            Exchange::Plain | Exchange::Token(_) | Exchange::TokenRefused => Answer::GoOn,
         });
         self.phase = Phase::Authentication(exchange);
     }
 
     fn respond(&mut self, moment: Moment<'_>, exchange: Exchange, response: &[u8]) {
+        let bearer = exchange.bearer();
         match exchange.respond(response) {
             Ok(Step::Continue(next)) => self.ask(next),
             Ok(Step::Complete(Claim { credentials, authorization })) => {
-                self.claim = Some(PendingClaim { login: credentials.login.clone(), authorization });
+                self.claim = Some(PendingClaim { login: credentials.login.clone(), authorization, bearer });
                 self.outbox.push(Action::CheckCredentials(credentials));
                 self.waits = Waiting::Verdict;
                 self.progressed = moment.now;
             }
-            Err(Refusal::AuthenticationUnsuccessful) => {
-                self.refuse_claim(moment, Refusal::AuthenticationUnsuccessful);
-            }
+            Err(Refusal::AuthenticationUnsuccessful) => self.fail(moment, bearer, Refusal::AuthenticationUnsuccessful),
             Err(refusal) => self.refuse(moment, refusal),
+        }
+    }
+
+    /// A client whose token is refused first hears it in the words of its mechanism (RFC 7628 section 3.2.3). Other
+    /// refusals have words of their own, and what is emulated has been seen to refuse at once.
+    fn fail(&mut self, moment: Moment<'_>, bearer: Option<Bearer>, refusal: Refusal) {
+        let told = bearer.filter(|_| refusal == Refusal::AuthenticationUnsuccessful);
+        match told.filter(|_| !self.options.emulate_exchange_online) {
+            Some(bearer) => {
+                let challenge = bearer.challenge(&self.options.settings);
+                self.say(&Answer::Challenge(challenge.as_bytes()));
+                self.phase = Phase::Authentication(Exchange::TokenRefused);
+            }
+            None => self.refuse_claim(moment, refusal),
         }
     }
 
@@ -94,11 +125,15 @@ impl Session {
             return;
         }
         self.resume(moment.now);
-        let Some(claim) = self.claim.take() else {
+        let Some(mut claim) = self.claim.take() else {
             return;
         };
         let evidence = match verdict {
             Verdict::Judged(evidence) => evidence,
+            Verdict::Identified { proof, login } => {
+                claim.login = login;
+                Evidence::Right(proof)
+            }
             Verdict::TemporaryFailure => return self.refuse(moment, Refusal::TemporaryAuthenticationFailure),
         };
         match self.judge_claim(moment, &claim, evidence) {
@@ -108,7 +143,7 @@ impl Session {
                 self.counts.errors = 0;
                 self.say(&Answer::SignedIn);
             }
-            Err(refusal) => self.refuse_claim(moment, refusal),
+            Err(refusal) => self.fail(moment, claim.bearer, refusal),
         }
     }
 
