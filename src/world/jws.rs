@@ -124,11 +124,8 @@ fn claims_of(claims: Json) -> Claims {
         issuer: claims.get("iss").and_then(Json::text).map(str::to_owned),
         audiences: texts("aud"),
         expires: seconds("exp").map(whole),
-        not_before: match claims.get("nbf") {
-            // What cannot be read must not count as absent: the token would begin too early.
-            Some(other) => Some(other.number().map_or(u64::MAX, |seconds| whole(seconds.ceil()))),
-            None => None,
-        },
+        // What cannot be read must not count as absent: the token would begin too early.
+        not_before: claims.get("nbf").map(|other| other.number().map_or(u64::MAX, |seconds| whole(seconds.ceil()))),
         scopes: [words("scp"), words("scope")].concat(),
         roles: texts("roles"),
         email_verified: match claims.get("email_verified") {
