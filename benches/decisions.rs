@@ -7,9 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]
 
 use franking::model::directory::{
-    AcceptedDomain, Account, Change, DomainType, Forwarding, Grant, Recipient, RecipientId, RecipientType,
+    AcceptedDomain, Account, Change, DomainType, Forwarding, Recipient, RecipientId, RecipientType, Snapshot,
 };
-use franking::model::directory::{Right, Snapshot};
 use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::ways_out::{Place, page};
 use franking::model::policy::{
@@ -20,6 +19,11 @@ use franking::model::queue::Target;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Arc;
+
+#[path = "instructions/organisation.rs"]
+mod organisation;
+
+use organisation::{address, directory, user};
 
 const SIZES: [u64; 3] = [10, 10_000, 1_000_000];
 
@@ -79,19 +83,6 @@ fn time(smoke: bool, mut call: impl FnMut(u64)) -> f64 {
         .collect();
     medians.sort_by(f64::total_cmp);
     medians[medians.len() / 2]
-}
-
-fn address(number: u64) -> Address {
-    Address::parse(&format!("user{number}@contoso.example")).unwrap()
-}
-
-fn user(number: u64) -> Recipient {
-    let mut recipient =
-        Recipient::new(RecipientId(number + 1), RecipientType::UserMailbox, format!("user{number}"), address(number));
-    if let Some(account) = &mut recipient.account {
-        account.licences.push("ExchangeOnlinePlan1".into());
-    }
-    recipient
 }
 
 fn print_memory(count: u64, smoke: bool) {
@@ -208,22 +199,6 @@ fn resident_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
-}
-
-/// Users, the first of whom holds SendAs on the second, and a group of a hundred.
-fn directory(size: u64) -> Snapshot {
-    let domain = AcceptedDomain::new("contoso.example".parse().unwrap(), DomainType::Authoritative).as_default();
-    let mut changes = vec![Change::PutDomain(domain)];
-    changes.extend((0..size).map(|number| Change::PutRecipient(Box::new(user(number)))));
-    let mut owner = user(1);
-    owner.grants.push(Grant { right: Right::SendAs, trustee: RecipientId(1), deny: false });
-    changes.push(Change::PutRecipient(Box::new(owner)));
-    let id = RecipientId(size + 1);
-    let name = Address::parse("staff@contoso.example").unwrap();
-    let mut group = Recipient::new(id, RecipientType::MailUniversalDistributionGroup, "staff", name);
-    group.group.get_or_insert_default().set_members((1..=100.min(size)).map(RecipientId).collect());
-    changes.push(Change::PutRecipient(Box::new(group)));
-    Snapshot::default().apply(&changes).unwrap()
 }
 
 fn measure(snapshot: &Snapshot, size: u64, smoke: bool) -> Vec<(&'static str, f64)> {
