@@ -128,10 +128,11 @@ impl Domain {
         } else {
             Cow::Borrowed(text)
         };
-        if ascii.len() > DOMAIN_BYTES_MAX || ascii.split('.').any(|label| label.len() > 63) {
+        let labels = || ascii.as_bytes().split(|byte| *byte == b'.');
+        if ascii.len() > DOMAIN_BYTES_MAX || labels().any(|label| label.len() > 63) {
             return Err(AddressError::DomainTooLong);
         }
-        if ascii.is_empty() || !ascii.split('.').all(is_label) {
+        if ascii.is_empty() || !labels().all(is_label) {
             return Err(AddressError::Domain);
         }
         Ok(Self::Name((&*ascii).into()))
@@ -307,7 +308,16 @@ impl AddressKey {
 
 /// RFC 5321 `Dot-string` with the UTF-8 atoms of RFC 6531.
 fn is_dot_atom(text: &str) -> bool {
-    !text.is_empty() && text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom_character))
+    let mut after_dot = true;
+    for character in text.chars() {
+        match character {
+            '.' if after_dot => return false,
+            '.' => after_dot = true,
+            character if is_atom_character(character) => after_dot = false,
+            _ => return false,
+        }
+    }
+    !after_dot
 }
 
 fn is_atom_character(character: char) -> bool {
@@ -343,11 +353,11 @@ fn unquote(inside: &str) -> Result<String, AddressError> {
     if content.is_empty() { Err(AddressError::LocalPart) } else { Ok(content) }
 }
 
-fn is_label(label: &str) -> bool {
+fn is_label(label: &[u8]) -> bool {
     !label.is_empty()
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && !label.starts_with(b"-")
+        && !label.ends_with(b"-")
+        && label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 fn parse_literal(inner: &str) -> Result<IpAddr, AddressError> {

@@ -311,13 +311,19 @@ impl Dispatcher {
         self.lanes.wake(now, &self.limits, &self.suspensions);
         while let Some(timer) = self.book.rung(now) {
             match timer {
-                Timer::Wake(id) => self.book.wake(id),
+                Timer::Wake(id) => {
+                    // Its own timers ring before it may rest again.
+                    self.book.wake(id);
+                    continue;
+                }
                 Timer::Due(id, place) => self.due(id, place),
                 Timer::Lease(lease) => self.lost(now, lease),
                 Timer::AskAgain(id) => self.ask_again(now, id),
                 Timer::Notice(id) => self.notice(now, id),
                 Timer::Expire(id) => self.expire(now, id),
             }
+            // Many may wake at once.
+            self.relieve();
         }
     }
 

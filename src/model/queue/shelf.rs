@@ -31,7 +31,8 @@ pub trait Shelved: Serialize + DeserializeOwned {
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Shelf<T> {
-    awake: BTreeMap<QueueId, T>,
+    /// In boxes: what a map moves about is small.
+    awake: BTreeMap<QueueId, Box<T>>,
     /// Those at hand, in the order in which they came to hand; some of them may have gone.
     order: VecDeque<QueueId>,
     packs: Packs<T>,
@@ -97,14 +98,14 @@ impl<T: Shelved> Shelf<T> {
     /// Puts a value in; it is at hand then. A former one of this id goes.
     pub fn insert(&mut self, id: QueueId, value: T) {
         self.packs.forget(id);
-        if self.awake.insert(id, value).is_none() {
+        if self.awake.insert(id, Box::new(value)).is_none() {
             self.came_to_hand(id);
         }
     }
 
     /// Takes a value out.
     pub fn remove(&mut self, id: QueueId) -> Option<T> {
-        self.awake.remove(&id).or_else(|| self.unpack(id))
+        self.awake.remove(&id).map(|value| *value).or_else(|| self.unpack(id))
     }
 
     /// Takes the value with the least id out.
@@ -121,7 +122,7 @@ impl<T: Shelved> Shelf<T> {
             return false;
         }
         let Some(value) = self.unpack(id) else { return false };
-        self.awake.insert(id, value);
+        self.awake.insert(id, Box::new(value));
         self.came_to_hand(id);
         true
     }
@@ -129,7 +130,7 @@ impl<T: Shelved> Shelf<T> {
     /// A value to be altered; it is at hand then.
     pub fn get_mut(&mut self, id: QueueId) -> Option<&mut T> {
         self.wake(id);
-        self.awake.get_mut(&id)
+        self.awake.get_mut(&id).map(|value| &mut **value)
     }
 
     /// A value to be read; it stays where it is.
@@ -149,7 +150,7 @@ impl<T: Shelved> Shelf<T> {
                 let next = awake.peek().map(|(id, _)| **id);
                 let is_packed = packed.peek().is_some_and(|id| next.is_none_or(|next| *id < next));
                 if !is_packed {
-                    return awake.next().map(|(id, value)| (*id, Seen::AtHand(value)));
+                    return awake.next().map(|(id, value)| (*id, Seen::AtHand(&**value)));
                 }
                 let id = packed.next()?;
                 if let Some(value) = self.packs.look(id, &mut reader) {

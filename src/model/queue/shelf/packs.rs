@@ -1,7 +1,8 @@
 //! Packed values: encoded one by one, and compressed a block at a time.
 //!
-//! A block never alters. A value that is taken out stays in it as waste, and a block of which half is waste is packed
-//! anew, so at most half of what is kept is waste.
+//! In a block each value is its id and its length, in eight and four octets, and itself. A block never alters. A value
+//! that is taken out stays in it as waste, and a block of which half is waste is packed anew, so at most half of what is
+//! kept is waste.
 
 use core::marker::PhantomData;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use super::Shelved;
 use crate::model::queue::entry::QueueId;
 
 /// A block is closed with so many values, or so many octets.
-const BLOCK_VALUES: usize = 16;
+const BLOCK_VALUES: u16 = 16;
 const BLOCK_BYTES: usize = 8 << 10;
 /// The number of the block that is still open.
 const OPEN: u32 = u32::MAX;
@@ -23,9 +24,11 @@ pub(super) struct Packs<T> {
     blocks: Vec<Block>,
     /// Numbers of blocks that are not used.
     free: Vec<u32>,
-    /// Encoded values that are not compressed yet.
-    open: Vec<(QueueId, Box<[u8]>)>,
-    open_bytes: usize,
+    /// The block that is not compressed yet.
+    open: Vec<u8>,
+    open_values: u16,
+    /// Room to encode in.
+    scratch: Vec<u8>,
     /// The block that was read last: what wakes together was mostly packed together.
     reader: Reader,
     values: PhantomData<T>,
@@ -33,7 +36,7 @@ pub(super) struct Packs<T> {
 
 #[derive(Debug, Default)]
 struct Block {
-    /// Each value as its id and its length, eight and four octets, and itself; all of it compressed.
+    /// Compressed.
     bytes: Box<[u8]>,
     values: u16,
     live: u16,
@@ -53,7 +56,8 @@ impl<T> Default for Packs<T> {
             blocks: Vec::new(),
             free: Vec::new(),
             open: Vec::new(),
-            open_bytes: 0,
+            open_values: 0,
+            scratch: Vec::new(),
             reader: Reader::default(),
             values: PhantomData,
         }
@@ -71,9 +75,11 @@ impl<T: Shelved> Packs<T> {
 
     /// Packs a value; false when it cannot be encoded.
     pub(super) fn put(&mut self, id: QueueId, value: &T) -> bool {
-        let Ok(bytes) = postcard::to_stdvec(value) else { return false };
+        self.scratch.clear();
+        let Ok(bytes) = postcard::to_extend(value, core::mem::take(&mut self.scratch)) else { return false };
         self.forget(id);
-        self.add(id, bytes.into());
+        self.add(id, &bytes);
+        self.scratch = bytes;
         true
     }
 
@@ -92,7 +98,7 @@ impl<T: Shelved> Packs<T> {
     pub(super) fn look(&self, id: QueueId, reader: &mut Reader) -> Option<T> {
         let number = *self.index.get(&id)?;
         let bytes = match number {
-            OPEN => self.open.iter().find(|(own, _)| *own == id).map(|(_, bytes)| &**bytes)?,
+            OPEN => values(&self.open).find(|(own, _)| *own == id)?.1,
             number => reader.of(number, self.block(number)?).find(|(own, _)| *own == id)?.1,
         };
         postcard::from_bytes(bytes).ok()
@@ -102,8 +108,9 @@ impl<T: Shelved> Packs<T> {
     pub(super) fn forget(&mut self, id: QueueId) {
         let Some(number) = self.index.remove(&id) else { return };
         if number == OPEN {
-            self.open.retain(|(own, _)| *own != id);
-            self.open_bytes = self.open.iter().map(|(_, bytes)| bytes.len()).sum();
+            let former = core::mem::take(&mut self.open);
+            self.open_values = self.open_values.saturating_sub(1);
+            values(&former).filter(|(own, _)| *own != id).for_each(|(own, bytes)| write(&mut self.open, own, bytes));
             return;
         }
         let Some(block) = self.block_mut(number) else { return };
@@ -127,28 +134,19 @@ impl<T: Shelved> Packs<T> {
         self.blocks.get_mut(usize::try_from(number).ok()?)
     }
 
-    fn add(&mut self, id: QueueId, bytes: Box<[u8]>) {
+    fn add(&mut self, id: QueueId, bytes: &[u8]) {
         self.index.insert(id, OPEN);
-        self.open_bytes = self.open_bytes.saturating_add(bytes.len());
-        self.open.push((id, bytes));
-        if self.open.len() >= BLOCK_VALUES || self.open_bytes >= BLOCK_BYTES {
+        write(&mut self.open, id, bytes);
+        self.open_values = self.open_values.saturating_add(1);
+        if self.open_values >= BLOCK_VALUES || self.open.len() >= BLOCK_BYTES {
             self.close();
         }
     }
 
-    /// Compresses what is open.
+    /// Compresses the open block.
     fn close(&mut self) {
-        let open = core::mem::take(&mut self.open);
-        let mut plain = Vec::with_capacity(self.open_bytes.saturating_add(open.len().saturating_mul(12)));
-        self.open_bytes = 0;
-        for (id, bytes) in &open {
-            plain.extend_from_slice(&id.0.to_le_bytes());
-            plain.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-            plain.extend_from_slice(bytes);
-        }
-        let values = u16::try_from(open.len()).unwrap_or(u16::MAX);
-        let bytes = lz4_flex::block::compress_prepend_size(&plain).into_boxed_slice();
-        let block = Block { bytes, values, live: values };
+        let bytes = lz4_flex::block::compress_prepend_size(&self.open).into_boxed_slice();
+        let block = Block { bytes, values: self.open_values, live: self.open_values };
         let number = match self.free.pop() {
             Some(number) => number,
             // As many blocks as there are numbers would take more memory than any machine has.
@@ -159,9 +157,11 @@ impl<T: Shelved> Packs<T> {
             None => self.blocks.push(block),
         }
         self.reader.forget(number);
-        for (id, _) in open {
+        for (id, _) in values(&self.open) {
             self.index.insert(id, number);
         }
+        self.open.clear();
+        self.open_values = 0;
     }
 
     /// Takes what is left out of a block, to be packed anew, and frees it.
@@ -178,7 +178,7 @@ impl<T: Shelved> Packs<T> {
         self.reader = reader;
         self.free.push(number);
         for (id, bytes) in left {
-            self.add(id, bytes);
+            self.add(id, &bytes);
         }
     }
 }
@@ -190,14 +190,7 @@ impl Reader {
             self.bytes = lz4_flex::block::decompress_size_prepended(&block.bytes).unwrap_or_default();
             self.block = Some(number);
         }
-        let mut rest = self.bytes.as_slice();
-        core::iter::from_fn(move || {
-            let (id, after) = rest.split_first_chunk()?;
-            let (length, after) = after.split_first_chunk()?;
-            let (value, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-            rest = after;
-            Some((QueueId(u64::from_le_bytes(*id)), value))
-        })
+        values(&self.bytes)
     }
 
     fn forget(&mut self, number: u32) {
@@ -205,4 +198,21 @@ impl Reader {
             *self = Self::default();
         }
     }
+}
+
+fn write(block: &mut Vec<u8>, id: QueueId, value: &[u8]) {
+    block.extend_from_slice(&id.0.to_le_bytes());
+    block.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+    block.extend_from_slice(value);
+}
+
+fn values(block: &[u8]) -> impl Iterator<Item = (QueueId, &[u8])> {
+    let mut rest = block;
+    core::iter::from_fn(move || {
+        let (id, after) = rest.split_first_chunk()?;
+        let (length, after) = after.split_first_chunk()?;
+        let (value, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        rest = after;
+        Some((QueueId(u64::from_le_bytes(*id)), value))
+    })
 }
