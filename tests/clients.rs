@@ -10,6 +10,7 @@ mod island;
 mod kills;
 mod misbehaving;
 mod moderation;
+mod old_tls;
 mod openssl;
 mod postfix;
 mod relay;

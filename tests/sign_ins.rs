@@ -17,7 +17,7 @@ fn letter(token: &str) -> String {
 }
 
 fn sign_in(site: &Site, login: &str, secret: &str) -> io::Result<Client> {
-    let mut client = Client::connect(site.plain())?;
+    let mut client = site.session()?;
     let response = BASE64_STANDARD.encode(format!("\0{login}\0{secret}"));
     client.command(&format!("AUTH PLAIN {response}"), '2')?;
     Ok(client)

@@ -141,7 +141,7 @@ impl Walk {
 
     fn sign_in(&self, login: &str) -> std::io::Result<Client> {
         let local = login.split('@').next().unwrap_or_default();
-        let mut client = Client::connect(self.site.plain())?;
+        let mut client = self.site.session()?;
         client.sign_in(local)?;
         Ok(client)
     }

@@ -5,6 +5,7 @@
 mod certificates;
 mod issuers;
 mod lifecycle;
+mod listeners;
 mod names;
 mod routes;
 mod tokens;
@@ -94,6 +95,7 @@ pub fn check(
     for address in config.listeners.iter().map(|listener| &listener.address).chain(proofs) {
         port(*address, running, &mut report);
     }
+    config.listeners.iter().for_each(|listener| listeners::listener(listener, &mut report));
     hostname(config, &mut report);
     routes::routes(config, now, &mut report);
     tokens::tokens(config, online.then_some(premises), &mut report);

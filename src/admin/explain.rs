@@ -197,7 +197,8 @@ impl Session<'_> {
             self.close("EHLO".to_owned(), trail, None, vec!["the client counts as a stranger".to_owned()]);
             return Some(Sender::Anonymous);
         }
-        let claim = Claim { login, device: self.query.device.as_deref(), peer: self.query.peer, at: self.now };
+        let (device, peer) = (self.query.device.as_deref(), self.query.peer);
+        let claim = Claim { login, device, peer, without_tls: false, at: self.now };
         let command = format!("AUTH as {login}, with the right {}", claim.secret());
         let account = find_account(self.snapshot, login);
         match claim.judge(self.snapshot, self.settings, &mut trail) {

@@ -1,8 +1,6 @@
 //! The ways of the configuration as delivery takes them, with passwords, certificates and tokens.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,19 +16,16 @@ use crate::model::queue::Limits;
 use crate::model::smtp::client::{Credentials, Secret, TokenMechanism};
 use crate::world::Clock;
 use crate::world::https::Posts;
-use crate::world::secret::first_line;
+use crate::world::secret::SecretError;
 use crate::world::tls::{CertificateStore, Identity, Roots, TlsSetupError};
 
 /// A password that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{path}: {source}. Write the password of the login at the next host into its first line, readable by the server"
-)]
+#[error("{source}. The server reads the password of the login at the next host there; of a file it is the first line")]
 pub struct PasswordError {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub source: io::Error,
+    /// Where it should be, and what is wrong.
+    #[from]
+    pub source: SecretError,
 }
 
 /// What the ways are made with.
@@ -131,8 +126,8 @@ impl Builder<'_> {
         let Some(credentials) = &configured.credentials else { return Ok(None) };
         let login = credentials.login.clone();
         Ok(match &credentials.proof {
-            RelayProof::Password(path) => {
-                let password = first_line(path).map_err(|source| PasswordError { path: path.clone(), source })?;
+            RelayProof::Password(place) => {
+                let password = place.read().map_err(PasswordError::from)?;
                 Some(SignIn::Fixed(Credentials { login, secret: Secret::Password(password) }))
             }
             RelayProof::Token { auth, name } => {
@@ -213,6 +208,23 @@ mod tests {
     }
 
     #[test]
+    fn a_password_may_be_in_the_environment() {
+        let at = |variable: &str| {
+            WITH_LOGIN.replace("password_file = \"secret\"", &format!("password_env = \"{variable}\""))
+        };
+        // Every system has it.
+        let found = ways(&config(&at("PATH"), Path::new("/")).routes).unwrap();
+        let Some((_, Way::Host(uplink))) = found.find(None, &Domain::parse("fabrikam.example").unwrap()) else {
+            panic!()
+        };
+        let Some(SignIn::Fixed(credentials)) = &uplink.host.sign_in else { panic!() };
+        let expected = std::env::var_os("PATH").and_then(|text| text.into_string().ok()).unwrap();
+        assert!(credentials.secret == Secret::Password(expected));
+        let said = ways(&config(&at("FRANKING_NO_SUCH_PASSWORD"), Path::new("/")).routes).unwrap_err().to_string();
+        assert!(said.contains("the environment variable FRANKING_NO_SUCH_PASSWORD"), "{said}");
+    }
+
+    #[test]
     fn a_file_without_password_is_named_with_its_cure() {
         let place = tempfile::tempdir().unwrap();
         let config = config(WITH_LOGIN, place.path());
@@ -222,7 +234,7 @@ mod tests {
                 std::fs::write(&path, text).unwrap();
             }
             let said = ways(&config.routes).unwrap_err().to_string();
-            assert!(said.contains(&path.display().to_string()) && said.contains("Write the password"), "{said}");
+            assert!(said.contains(&path.display().to_string()) && said.contains("reads the password"), "{said}");
             assert!(!said.contains("hush"), "{said}");
         }
     }

@@ -1,7 +1,6 @@
 //! What an operator decides about mail to other systems: which way it takes, and how much of it at once.
 
 use core::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use crate::model::mail::recipient_fields::OtherRecipients;
 use crate::model::mail::{Address, Domain};
 use crate::world::https::HttpsUrl;
+use crate::world::secret::SecretSource;
 use crate::world::tls::CertificatePaths;
 
 /// How a host that the operator named is spoken to.
@@ -73,8 +73,8 @@ pub struct RelayCredentials {
 /// What proves a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayProof {
-    /// The file whose first line is the password.
-    Password(PathBuf),
+    /// A password, which is there.
+    Password(SecretSource),
     /// An access token.
     Token {
         /// How it is given.

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::directory::lifecycle::life::Periods;
 use crate::model::policy::lockout::Rules;
 use crate::model::policy::settings::Wording;
+use crate::world::secret::SecretSource;
 use proptest::prelude::*;
 
 mod acme;
@@ -164,7 +165,8 @@ fn way(config: &Config, domain: &str) -> Option<(String, RouteWay)> {
 }
 
 fn host(name: &str, port: u16, tls: RelayTls, credentials: Option<(String, PathBuf)>) -> RouteWay {
-    let credentials = credentials.map(|(login, file)| RelayCredentials { login, proof: RelayProof::Password(file) });
+    let credentials = credentials
+        .map(|(login, file)| RelayCredentials { login, proof: RelayProof::Password(SecretSource::File(file)) });
     RouteWay::Host(SmartHost {
         host: Domain::parse(name).unwrap(),
         port,

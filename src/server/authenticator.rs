@@ -7,7 +7,6 @@
 
 use core::fmt;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,9 +20,9 @@ use zeroize::Zeroizing;
 use super::visible::Visible;
 use crate::model::directory::device::Secret;
 use crate::model::directory::{PasswordHash, Snapshot};
-use crate::model::policy::Evidence;
 use crate::model::policy::device::Checked;
 use crate::model::policy::sign_in::find_account;
+use crate::model::policy::{Evidence, Whence};
 use crate::model::smtp::Verdict;
 use crate::world::password::{self, PASSWORD_BYTES_MAX, PasswordError};
 use crate::world::{Clock, Random};
@@ -81,13 +80,13 @@ impl Authenticator {
         self.verifications.load(Ordering::Relaxed)
     }
 
-    /// Judges the `password` of `login`, shown from `peer`, by the directory of this moment. Whether the account, or the
-    /// device, may sign in is for policy to say.
+    /// Judges the `password` of `login`, shown `whence`, by the directory of this moment. Whether the account, or the device,
+    /// may sign in is for policy to say.
     pub async fn check(
         &self,
         snapshot: &Snapshot,
         (login, password): (&str, Zeroizing<String>),
-        peer: IpAddr,
+        whence: Whence,
         memory: Memory,
     ) -> Verdict {
         if password.len() > PASSWORD_BYTES_MAX {
@@ -95,7 +94,7 @@ impl Authenticator {
         }
         let account = find_account(snapshot, login).and_then(|found| found.account.as_deref());
         let secret = Secret::read(&password);
-        let checked = Checked::of(account, &password, secret.as_ref(), peer, self.clock.now());
+        let checked = Checked::of(account, &password, secret.as_ref(), whence, self.clock.now());
         let (stored, proof) = (checked.hash.cloned(), checked.proof);
         // A blocked account is refused like a wrong password, so a right one must not come back sooner the second time:
         // the difference would tell it from the wrong ones.
@@ -230,6 +229,8 @@ mod tests {
     use crate::world::{ManualClock, SeededRandom};
 
     const RIGHT: Verdict = Verdict::Judged(Evidence::Right(Proof::Password));
+    const WHENCE: Whence =
+        Whence { peer: core::net::IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 7)), in_clear: false };
     const WRONG: Verdict = Verdict::Judged(Evidence::Wrong);
 
     struct Scene {
@@ -261,7 +262,7 @@ mod tests {
 
         async fn check(&self, login: &str, password: &str) -> Verdict {
             let shown = (login, Zeroizing::new(password.to_owned()));
-            self.authenticator.check(&self.snapshot, shown, [192, 0, 2, 7].into(), Memory::Asked).await
+            self.authenticator.check(&self.snapshot, shown, WHENCE, Memory::Asked).await
         }
 
         /// How many verifications a check took.
@@ -350,7 +351,7 @@ mod tests {
         let Verdict::Judged(Evidence::Right(Proof::AppPassword(shown))) = scene.check("alice", typed).await else {
             panic!("it is right")
         };
-        assert_eq!((shown.selector, shown.peer.to_string()), (secret.selector(), "192.0.2.7".to_owned()));
+        assert_eq!((shown.selector, shown.whence.peer.to_string()), (secret.selector(), "192.0.2.7".to_owned()));
         // From the wrong network, or expired, it takes the same work each time: policy refuses it like a wrong one.
         let account = alice.account.as_mut().unwrap();
         account.devices[20].networks = vec!["10.0.0.0/8".parse().unwrap()];

@@ -26,6 +26,7 @@ use super::visit::Proxied;
 use super::{Acceptor, ServerSettings, Services};
 use crate::config::{ListenerConfig, ListenerRole, ListenerTls};
 use crate::model::mail::Timestamp;
+use crate::model::policy::Whence;
 use crate::model::smtp::{Action, Credentials, Input, Role, Session, SessionOptions, TlsState, Verdict, Waiting};
 use crate::world::Clock;
 use signing_in::Gate;
@@ -299,8 +300,9 @@ impl<A: Acceptor> Connection<A> {
             lockouts: &services.lockouts,
             last_uses: &services.last_uses,
         };
+        let whence = Whence { peer: self.peer, in_clear: self.session.is_in_clear() };
         let settings = self.settings.policy.current();
-        let judged = timeout(self.patience(), gate.check(&snapshot, &settings, credentials, self.peer)).await;
+        let judged = timeout(self.patience(), gate.check(&snapshot, &settings, credentials, whence)).await;
         let (verdict, delay) = judged.unwrap_or((Verdict::TemporaryFailure, Duration::ZERO));
         if !delay.is_zero() {
             // Nobody works meanwhile; a server that stops does not wait for guessers.

@@ -18,6 +18,7 @@ use super::stop::Stop;
 use super::visit::{Unwelcome, Visit};
 use super::{Acceptor, Services};
 use crate::config::ListenerConfig;
+use crate::model::mail::Network;
 use crate::world::network::{self, NetworkError};
 
 /// How long accepting rests when the system cannot give more connections.
@@ -68,6 +69,7 @@ pub async fn serve<A: Acceptor>(
     for listener in listeners {
         let ListenerConfig { role, tls, .. } = &*listener.config;
         tracing::info!(address = %listener.address, ?role, ?tls, "listening");
+        listener.warn();
         tasks.spawn(listener.take_connections(Arc::clone(&services), stop.clone(), drain));
     }
     let mut drained = Drained::default();
@@ -81,6 +83,20 @@ pub async fn serve<A: Acceptor>(
 }
 
 impl Listener {
+    /// What others can read stands in the log from the start.
+    fn warn(&self) {
+        let (address, clear) = (self.address, &self.config.clear_text_networks);
+        let names = |networks: &[Network]| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if !clear.is_empty() {
+            let networks = names(clear);
+            tracing::warn!(%address, networks, "devices sign in here without TLS: anybody between can read it");
+        }
+        if let Some(proxy) = self.config.proxy.as_ref().filter(|proxy| proxy.tls) {
+            let proxies = names(&proxy.from);
+            tracing::warn!(%address, proxies, "TLS ends at the proxies: what they send comes readable");
+        }
+    }
+
     async fn take_connections<A: Acceptor>(self, services: Arc<Services<A>>, mut stop: Stop, drain: Duration) -> usize {
         let mut sessions = JoinSet::new();
         let mut failures = 0_u64;

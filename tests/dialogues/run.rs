@@ -18,7 +18,7 @@ use franking::model::policy::sign_in::find_account;
 use franking::model::policy::token::{Algorithm, Issuer, is_for};
 use franking::model::policy::{
     Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof, Refusal,
-    Resolution, Settings, SharedSignIn, Tallies, Unrecorded, expand,
+    Resolution, Settings, SharedSignIn, Tallies, Unrecorded, Whence, expand,
 };
 use franking::model::smtp::{
     Action, CommitFailure, Credentials, Input, Limits, Presented, QueuedAs, Role, Session, SessionOptions, Submission,
@@ -221,7 +221,8 @@ impl Stage {
             Presented::Token(token) => return self.check_token(&credentials.login, token),
         };
         let secret = Secret::read(password);
-        let checked = Checked::of(account, password, secret.as_ref(), self.peer, self.now);
+        let whence = Whence { peer: self.peer, in_clear: self.session.is_in_clear() };
+        let checked = Checked::of(account, password, secret.as_ref(), whence, self.now);
         let expected = format!("clear:{}", checked.text);
         let right = checked.hash.is_some_and(|hash| hash.phc() == expected);
         Verdict::Judged(if right { Evidence::Right(checked.proof) } else { Evidence::Wrong })

@@ -1,6 +1,5 @@
 //! Device credentials: every combination of what one is bound to, against a second statement of the rules; the laws.
 
-use core::net::IpAddr;
 use core::time::Duration;
 
 use franking::model::directory::device::{Secret, Verifier};
@@ -11,8 +10,8 @@ use franking::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use franking::model::policy::device::{Checked, device_of};
 use franking::model::policy::sign_in::may_submit;
 use franking::model::policy::{
-    AppPassword, DsnRequest, Evidence, Origin, Posting, Profile, Proof, Refusal, Settings, SignedIn, Unrecorded, admit,
-    author, sign_in,
+    AppPassword, DsnRequest, Evidence, Origin, Posting, Profile, Proof, Refusal, Settings, SignedIn, Unrecorded,
+    Whence, admit, author, sign_in,
 };
 use proptest::prelude::*;
 
@@ -22,6 +21,10 @@ const SECRET: &str = "k7mq-x2rt-abcd-efgh-jkmn-pqrs";
 
 fn now() -> Timestamp {
     Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap()
+}
+
+fn whence(peer: &str, in_clear: bool) -> Whence {
+    Whence { peer: peer.parse().unwrap(), in_clear }
 }
 
 fn seconds(from: i64) -> Timestamp {
@@ -45,7 +48,7 @@ fn with(snapshot: &Snapshot, alter: impl FnOnce(&mut Account)) -> Snapshot {
 fn signed_in(snapshot: &Snapshot, settings: &Settings, peer: &str, at: Timestamp) -> Result<SignedIn, Refusal> {
     let account = snapshot.find_by_login(&"alice@contoso.example".parse().unwrap()).unwrap().account.as_deref();
     let secret = Secret::read(SECRET);
-    let checked = Checked::of(account, SECRET, secret.as_ref(), peer.parse().unwrap(), at);
+    let checked = Checked::of(account, SECRET, secret.as_ref(), whence(peer, false), at);
     sign_in(snapshot, settings, "alice@contoso.example", Evidence::Right(checked.proof), &mut Unrecorded)
 }
 
@@ -192,7 +195,7 @@ fn a_secret_is_checked_against_one_hash_whatever_is_shown() {
         account.devices = vec![device()].into();
     });
     let account = snapshot.find_by_name("alice").unwrap().account.as_deref();
-    let (peer, at): (IpAddr, _) = ([192, 0, 2, 7].into(), now());
+    let (from, at) = (whence("192.0.2.7", false), now());
     for (shown, hash, is_device) in [
         (SECRET, Some("clear"), true),
         ("K7MQ-0000-0000-0000-0000-0000", Some("clear"), true),
@@ -201,10 +204,10 @@ fn a_secret_is_checked_against_one_hash_whatever_is_shown() {
         ("demo-alice", Some("own"), false),
     ] {
         let secret = Secret::read(shown);
-        let checked = Checked::of(account, shown, secret.as_ref(), peer, at);
+        let checked = Checked::of(account, shown, secret.as_ref(), from, at);
         assert_eq!(checked.hash.map(PasswordHash::phc), hash, "{shown}");
         assert_eq!(matches!(checked.proof, Proof::AppPassword(_)), is_device, "{shown}");
-        assert!(Checked::of(None, shown, secret.as_ref(), peer, at).hash.is_none(), "a login that nobody has");
+        assert!(Checked::of(None, shown, secret.as_ref(), from, at).hash.is_none(), "a login that nobody has");
     }
 }
 
@@ -308,8 +311,10 @@ proptest! {
     fn no_text_makes_reading_a_secret_panic(text in "\\PC{0,40}") {
         let account = directory("contoso").find_by_name("alice").unwrap().account.clone();
         let secret = Secret::read(&text);
-        let checked = Checked::of(account.as_deref(), &text, secret.as_ref(), [0; 4].into(), Timestamp::EPOCH);
+        let checked = Checked::of(account.as_deref(), &text, secret.as_ref(), whence("0.0.0.0", false), Timestamp::EPOCH);
         prop_assert!(checked.hash.is_some());
+        let checked = Checked::of(account.as_deref(), &text, secret.as_ref(), whence("0.0.0.0", true), Timestamp::EPOCH);
+        prop_assert!(checked.hash.is_none());
     }
 }
 
@@ -319,7 +324,10 @@ fn a_proof_says_whence_and_when() {
     let snapshot = with(&directory("contoso"), |account| account.devices = vec![device()].into());
     let account = snapshot.find_by_name("alice").unwrap().account.as_deref();
     let secret = Secret::read(SECRET);
-    let checked = Checked::of(account, SECRET, secret.as_ref(), [192, 0, 2, 7].into(), now());
+    let checked = Checked::of(account, SECRET, secret.as_ref(), whence("192.0.2.7", true), now());
     let selector = Selector::parse("k7mq").unwrap();
-    assert_eq!(checked.proof, Proof::AppPassword(AppPassword { selector, peer: [192, 0, 2, 7].into(), at: now() }));
+    assert_eq!(
+        checked.proof,
+        Proof::AppPassword(AppPassword { selector, whence: whence("192.0.2.7", true), at: now() })
+    );
 }

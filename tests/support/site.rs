@@ -19,8 +19,8 @@ pub(crate) const CONTOSO: &str = "fixtures/directories/contoso.toml";
 pub(crate) struct Site {
     pub(crate) config: PathBuf,
     ports: [u16; 3],
-    /// Where accounts may sign in without TLS.
-    plain: u16,
+    /// Where a proxy that ended TLS hands accounts in.
+    proxied: u16,
 }
 
 impl Site {
@@ -49,18 +49,18 @@ impl Site {
     /// Makes the configuration alone.
     pub(crate) fn lay_out(place: &Place, inbound: u16, more: &str) -> Self {
         let data = place.directory("data");
-        let (ports, plain) = ([inbound, free_port(), free_port()], free_port());
+        let (ports, proxied) = ([inbound, free_port(), free_port()], free_port());
         let listeners = LISTENERS.iter().zip(ports).map(|((role, tls), port)| {
             format!("[[listener]]\naddress = \"127.0.0.1:{port}\"\nrole = \"{role}\"\ntls = \"{tls}\"\n\n")
         });
         let text = format!(
-            "hostname = \"mx.contoso.example\"\ndata = \"{}\"\n\n{}[[listener]]\naddress = \"127.0.0.1:{plain}\"\n\
-             tls = \"none\"\nauth_without_tls = true\nnetworks = [\"127.0.0.0/8\"]\n\n[log]\nformat = \"json\"\n\n{more}",
+            "hostname = \"mx.contoso.example\"\ndata = \"{}\"\n\n{}[[listener]]\naddress = \"127.0.0.1:{proxied}\"\n\
+             tls = \"none\"\nproxy_from = [\"127.0.0.1\"]\nproxy_tls = true\n\n[log]\nformat = \"json\"\n\n{more}",
             data.display(),
             listeners.collect::<String>(),
         );
         let config = place.file("franking.toml", text);
-        Self { config, ports, plain }
+        Self { config, ports, proxied }
     }
 
     pub(crate) fn start(&self, place: &Place) -> Server {
@@ -87,14 +87,14 @@ impl Site {
         self.sign_in("alice").ok()
     }
 
-    /// Where accounts may sign in without TLS.
-    pub(crate) fn plain(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.plain).into()
+    /// A session over TLS that a proxy ended, so that the test need not speak it.
+    pub(crate) fn session(&self) -> std::io::Result<Client> {
+        Client::connect_by_proxy(([127, 0, 0, 1], self.proxied).into())
     }
 
     /// A session of an account of the sample organisation; the error is the reply that refused it.
     pub(crate) fn sign_in(&self, local: &str) -> std::io::Result<Client> {
-        let mut client = Client::connect(([127, 0, 0, 1], self.plain).into())?;
+        let mut client = self.session()?;
         client.sign_in(local)?;
         Ok(client)
     }

@@ -16,11 +16,21 @@ pub(crate) struct Client {
 impl Client {
     /// Connects and says EHLO.
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::connect_saying("", address)
+    }
+
+    /// The same as a proxy that speaks for a client on this machine.
+    pub(crate) fn connect_by_proxy(address: SocketAddr) -> io::Result<Self> {
+        Self::connect_saying("PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n", address)
+    }
+
+    fn connect_saying(header: &str, address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         let mut client = Self { stream: BufReader::new(stream) };
+        client.say(header.as_bytes())?;
         client.expect('2')?;
         client.command("EHLO mail.fabrikam.example", '2')?;
         Ok(client)
@@ -43,7 +53,7 @@ impl Client {
         self.command(&format!("{content}."), '2')
     }
 
-    /// Signs an account of the sample organisation in, on a listener that lets it do so without TLS.
+    /// Signs an account of the sample organisation in, on a session that is, or counts as, one over TLS.
     pub(crate) fn sign_in(&mut self, local: &str) -> io::Result<()> {
         let response = BASE64_STANDARD.encode(format!("\0{local}@contoso.example\0demo-{local}"));
         self.command(&format!("AUTH PLAIN {response}"), '2')

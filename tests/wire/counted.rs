@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::client::Client;
-use super::rig::{PASSWORD, Rig};
+use super::rig::{Rig, SECRET};
 
 const ALICE: &str = "alice@contoso.example";
 const BOB: &str = "bob@contoso.example";
@@ -15,7 +15,7 @@ const MESSAGE: &str = "From: alice@contoso.example\r\n\r\nHello\r\n.\r\n";
 
 async fn signed_in(rig: &Rig, login: &str) -> Client<TcpStream> {
     let mut client = Client::greeted(rig.clear_text).await;
-    assert!(client.sign_in(login, PASSWORD).await.starts_with("235 "));
+    assert!(client.sign_in(login, SECRET).await.starts_with("235 "));
     client
 }
 

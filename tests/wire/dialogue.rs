@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio::io::AsyncWriteExt as _;
 
 use super::client::Client;
-use super::rig::{PASSWORD, Rig};
+use super::rig::{Rig, SECRET};
 
 const MESSAGE: &str = "From: eve@fabrikam.example\r\nSubject: x\r\n\r\nHello\r\n";
 const ENVELOPE: [(&str, &str); 2] =
@@ -143,7 +143,7 @@ async fn a_session_that_panics_takes_no_other_with_it() {
     rig.wait_until(|rig| rig.services.admission.open_sessions() == 1).await;
     other.expect(&ENVELOPE).await;
     let mut later = Client::greeted(rig.clear_text).await;
-    assert!(later.sign_in("alice@contoso.example", PASSWORD).await.starts_with("235 "));
+    assert!(later.sign_in("alice@contoso.example", SECRET).await.starts_with("235 "));
     assert_eq!(rig.accepted().len(), 0);
     rig.end().await;
 }

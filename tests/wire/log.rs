@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, Once, PoisonError};
 
 use super::client::{Client, encoded};
-use super::rig::{PASSWORD, Rig};
+use super::rig::{PASSWORD, Rig, SECRET};
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -68,7 +68,7 @@ async fn no_client_writes_lines_of_its_own_into_the_log() {
     let mut client = Client::greeted(rig.clear_text).await;
     client.expect(&[("EHLO a.example", "250")]).await;
     for login in ["evil\u{202e}forged", "evil\u{1b}[2Jforged", "evil\r\n2026-01-01 INFO forged", "evil\u{9b}2Jforged"] {
-        let reply = client.say(&format!("AUTH PLAIN {}", encoded(&format!("\0{login}\0x")))).await;
+        let reply = client.say(&format!("AUTH PLAIN {}", encoded(&format!("\0{login}\0{SECRET}")))).await;
         assert!(!reply.is_empty() && !reply.starts_with("235"), "{reply}");
         if !reply.starts_with('5') || reply.starts_with("535") {
             client = Client::greeted(rig.clear_text).await;

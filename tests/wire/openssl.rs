@@ -38,6 +38,40 @@ fn talk(arguments: Vec<String>, authority: PathBuf) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_negotiates_a_session_anew() {
+    if !is_installed() {
+        return;
+    }
+    let rig = Rig::start().await;
+    let address = rig.implicit.to_string();
+    let asked = tokio::task::spawn_blocking(move || {
+        // "R" at the start of a line makes this client ask; it then waits for a handshake that never comes.
+        let mut child = Command::new("timeout")
+            .args(["3", "openssl", "s_client", "-tls1_2", "-crlf", "-connect", &address])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        for line in [&b"EHLO a.example\n"[..], b"R\n", b"NOOP\n"] {
+            input.write_all(line).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    });
+    let said = asked.await.unwrap();
+    assert!(said.contains("RENEGOTIATING") && said.contains("Hello [127.0.0.1]"), "{said}");
+    assert_eq!(
+        said.matches("verify return:").count(),
+        said.split("RENEGOTIATING").next().unwrap().matches("verify return:").count()
+    );
+    rig.wait_until(|rig| rig.services.admission.open_sessions() == 0).await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn openssl_speaks_with_both_kinds_of_port_in_both_versions() {
     if !is_installed() {
         return;

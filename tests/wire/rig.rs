@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use franking::config::{Config, ListenerConfig, ListenerRole, ListenerTls};
+use franking::model::directory::device::{Secret, Verifier};
 use franking::model::directory::{
-    AcceptedDomain, Change, DomainType, PasswordHash, Recipient, RecipientType, Snapshot,
+    AcceptedDomain, Change, Device, DeviceRecipient, DomainType, PasswordHash, Recipient, RecipientType, Snapshot,
 };
-use franking::model::mail::{Address, Domain};
+use franking::model::mail::{Address, Domain, Timestamp};
 use franking::model::policy::{Refusal, Tallies, Uncounted};
 use franking::model::smtp::{CommitFailure, QueuedAs, Submission};
 use franking::server::{
@@ -30,6 +31,8 @@ use tokio::task::JoinHandle;
 use super::client::PATIENCE;
 
 pub(super) const PASSWORD: &str = "correct horse battery";
+/// Of a device that each account has, and that is bound to loopback, to the account's address and to two domains.
+pub(super) const SECRET: &str = "k7mq-x2rt-abcd-efgh-jkmn-pqrs";
 
 /// A message that was accepted.
 #[derive(Clone, Debug)]
@@ -94,7 +97,7 @@ pub(super) struct Rig {
     pub(super) starttls: SocketAddr,
     pub(super) implicit: SocketAddr,
     pub(super) inbound: SocketAddr,
-    /// A listener whose clients on 127.0.0.0/8 may sign in without TLS.
+    /// A listener on which devices on 127.0.0.0/8 may sign in without TLS.
     pub(super) clear_text: SocketAddr,
     /// What a test asked for besides.
     pub(super) more: Vec<SocketAddr>,
@@ -211,14 +214,28 @@ fn password_hash() -> PasswordHash {
     HASH.get_or_init(|| password::hash(PASSWORD, &SeededRandom::new(1)).unwrap()).clone()
 }
 
+/// A device that may sign in without TLS.
+fn device(sender: &Address) -> Device {
+    static HASH: OnceLock<PasswordHash> = OnceLock::new();
+    let secret = Secret::read(SECRET).unwrap();
+    let hash = HASH.get_or_init(|| password::hash(secret.text(), &SeededRandom::new(2)).unwrap()).clone();
+    let mut device = Device::new("scanner-2", Timestamp::EPOCH);
+    device.verifier = Some(Verifier { selector: secret.selector(), hash });
+    device.networks = vec!["127.0.0.0/8".parse().unwrap()];
+    device.senders = vec![sender.clone()];
+    device.recipients = ["inside", "fabrikam.example"].iter().filter_map(|text| DeviceRecipient::parse(text)).collect();
+    device
+}
+
 /// alice and bob have licensed mailboxes, the kiosk none.
 fn organisation() -> Snapshot {
     let domain = AcceptedDomain::new(Domain::parse("contoso.example").unwrap(), DomainType::Authoritative).as_default();
     let mut snapshot = Snapshot::default().apply(&[Change::PutDomain(domain)]).unwrap();
     for (name, licensed) in [("alice", true), ("bob", true), ("kiosk", false)] {
         let address = Address::parse(&format!("{name}@contoso.example")).unwrap();
-        let mut recipient = Recipient::new(snapshot.next_id(), RecipientType::UserMailbox, name, address);
+        let mut recipient = Recipient::new(snapshot.next_id(), RecipientType::UserMailbox, name, address.clone());
         let account = recipient.account.as_mut().unwrap();
+        account.devices = vec![device(&address)].into();
         account.password = Some(password_hash());
         account.licences.extend(licensed.then(|| "ExchangeOnlinePlan1".into()));
         snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(recipient))]).unwrap();

@@ -7,7 +7,6 @@ use super::{CheckReport, Verdict};
 use crate::config::{Config, RelayCredentials, RelayProof, RouteWay, SmartHost};
 use crate::model::mail::{Domain, Timestamp};
 use crate::model::policy::SenderPattern;
-use crate::world::disk::open_regular;
 use crate::world::tls::CertificateStore;
 
 /// Hosts looked up at once; who has more of them has looked after them otherwise.
@@ -42,11 +41,8 @@ pub(super) fn routes(config: &Config, now: Timestamp, report: &mut CheckReport) 
         if let Domain::Name(name) = host {
             hosts.push(name.to_string());
         }
-        if let Some(RelayCredentials { proof: RelayProof::Password(path), .. }) = credentials
-            && let Err(error) = open_regular(path)
-        {
-            let cure = "write the password into the first line of this file, readable by the server's user";
-            report.put(SUBJECT, Verdict::Fail, format!("{}: {error}", path.display()), cure);
+        if let Some(RelayCredentials { proof: RelayProof::Password(place), .. }) = credentials {
+            super::tokens::secret(SUBJECT, place, report);
         }
     }
     hosts.sort();

@@ -20,7 +20,8 @@ pub(super) fn tokens(config: &Config, online: Option<&dyn Premises>, report: &mu
             TokenFlow::ClientCredentials => None,
             TokenFlow::RefreshToken(source) => Some(source),
         };
-        let unread = token.client_secret.iter().chain(refresh_token).filter(|source| !secret(source, report)).count();
+        let unread =
+            token.client_secret.iter().chain(refresh_token).filter(|source| !secret(SUBJECT, source, report)).count();
         match online {
             None => endpoint(token, report),
             // It would only fail for the same reason.
@@ -31,7 +32,7 @@ pub(super) fn tokens(config: &Config, online: Option<&dyn Premises>, report: &mu
 }
 
 /// Whether a secret can be read.
-fn secret(source: &SecretSource, report: &mut CheckReport) -> bool {
+pub(super) fn secret(subject: &str, source: &SecretSource, report: &mut CheckReport) -> bool {
     let Err(error) = source.read() else { return true };
     let (verdict, cure) = match source {
         SecretSource::File(_) => {
@@ -44,7 +45,7 @@ fn secret(source: &SecretSource, report: &mut CheckReport) -> bool {
             (Verdict::Warn, "name it with LoadCredential= in the unit; only the service itself sees it")
         }
     };
-    report.put(SUBJECT, verdict, error.to_string(), cure);
+    report.put(subject, verdict, error.to_string(), cure);
     false
 }
 

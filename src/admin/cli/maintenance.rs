@@ -153,6 +153,7 @@ Examples:
   franking explain sign-in quiet@contoso.example
   franking explain sign-in scanner --password-wrong
   franking explain sign-in alice --device scanner-2 --peer 192.168.10.7
+  franking explain sign-in alice --device scanner-2 --without-tls
   franking explain sign-in alice --token --json")]
     SignIn(SignInArgs),
 }
@@ -178,6 +179,9 @@ pub(super) struct SignInArgs {
     /// Where the client is [default: in the first network of the device]
     #[arg(long, value_name = "ADDRESS", requires = "device")]
     peer: Option<IpAddr>,
+    /// On a listener where devices sign in without TLS, and without it
+    #[arg(long, conflicts_with_all = ["password_wrong", "token"])]
+    without_tls: bool,
 }
 
 /// A port that names a role. Listeners may be elsewhere, so any other number would be taken for the wrong role.
@@ -195,7 +199,8 @@ impl ExplainArgs {
                     (false, true) => Shown::Token,
                     (false, false) => Shown::PasswordRight,
                 };
-                Request::ExplainSignIn(SignInQuery { login: args.login, shown, device: args.device, peer: args.peer })
+                let SignInArgs { login, device, peer, without_tls, .. } = args;
+                Request::ExplainSignIn(SignInQuery { login, shown, device, peer, without_tls })
             }
             None => Request::Explain(self.query()),
         }

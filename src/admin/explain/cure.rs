@@ -1,9 +1,9 @@
 //! The commands and settings that would change an answer. Every command here is one that `franking` takes.
 
 use crate::admin::office::identity;
-use crate::model::directory::{Lifecycle, Recipient, RecipientType, Snapshot};
-use crate::model::mail::Address;
+use crate::model::directory::{Device, Lifecycle, Recipient, RecipientType, Snapshot};
 use crate::model::mail::encapsulated::Encapsulated;
+use crate::model::mail::{Address, Network};
 use crate::model::policy::{Refusal, Rule};
 
 /// What would let this login submit. `account` is what the login names, if anything.
@@ -38,6 +38,9 @@ pub(super) fn sign_in(snapshot: &Snapshot, refusal: &Refusal, account: Option<&R
             "franking organisation set --smtp-auth on".to_owned(),
         ],
         Refusal::MailboxCannotBeAccessed => mailbox(recipient),
+        Refusal::DeviceSecretRequired => {
+            vec![format!("franking device add {primary} NAME --network NETWORK --sender {primary} --recipient inside")]
+        }
         _ => Vec::new(),
     }
 }
@@ -60,6 +63,9 @@ pub(super) fn device(
         ("the device's credential is for other networks", true) => {
             set(&format!("--network {}", and(known.map_or(&[], |own| &own.networks), "NETWORK")))
         }
+        ("the device's secret is shown without TLS, for which it is bound to too little", true) => {
+            set(&pins(known?, primary))
+        }
         ("the device is bound to other senders", true) => {
             set(&format!("--sender {}", and(known.map_or(&[], |own| &own.senders), "ADDRESS")))
         }
@@ -72,6 +78,17 @@ pub(super) fn device(
         }
         _ => None,
     })
+}
+
+/// What a device is to be bound to before its secret may be shown without TLS.
+fn pins(device: &Device, primary: &Address) -> String {
+    let is_nearby = !device.networks.is_empty() && device.networks.iter().all(Network::is_private);
+    let lacks = [
+        (!is_nearby).then(|| "--network NETWORK".to_owned()),
+        device.senders.is_empty().then(|| format!("--sender {primary}")),
+        device.recipients.is_empty().then(|| "--recipient inside".to_owned()),
+    ];
+    lacks.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// The list as it is, and one more.

@@ -8,7 +8,7 @@ use super::{RuleView, cure, rule};
 use crate::model::directory::{Account, Snapshot};
 use crate::model::mail::{Network, Timestamp};
 use crate::model::policy::sign_in::{find_account, may_submit};
-use crate::model::policy::{AppPassword, Evidence, Proof, Refusal, Rule, Settings, SignedIn, sign_in};
+use crate::model::policy::{AppPassword, Evidence, Proof, Refusal, Rule, Settings, SignedIn, Whence, sign_in};
 use crate::model::smtp::replies::Answer;
 
 /// What the client shows.
@@ -48,6 +48,9 @@ pub struct SignInQuery {
     /// Where the client is; in the first network of the device unless given.
     #[serde(default)]
     pub peer: Option<IpAddr>,
+    /// On a listener where devices sign in without TLS, and without it.
+    #[serde(default)]
+    pub without_tls: bool,
 }
 
 /// A login with the right secret.
@@ -55,6 +58,7 @@ pub(super) struct Claim<'query> {
     pub(super) login: &'query str,
     pub(super) device: Option<&'query str>,
     pub(super) peer: Option<IpAddr>,
+    pub(super) without_tls: bool,
     pub(super) at: Timestamp,
 }
 
@@ -74,6 +78,11 @@ impl Claim<'_> {
         let account = find_account(snapshot, self.login).and_then(|found| found.account.as_deref());
         let proof = match (self.device, account) {
             (Some(name), Some(account)) => self.proof_of_device(account, name, trail)?,
+            (None, _) if self.without_tls => {
+                let detail = "without TLS only the secret of a device is, since others can read it".to_owned();
+                trail.push(rule("the account's password is looked at", false, detail));
+                return Err(Refusal::DeviceSecretRequired);
+            }
             (Some(_), None) | (None, _) => Proof::Password,
         };
         let signed_in = sign_in(snapshot, settings, self.login, Evidence::Right(proof), trail)?;
@@ -94,16 +103,18 @@ impl Claim<'_> {
         };
         let usual = device.networks.first().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Network::address);
         let peer = self.peer.unwrap_or(usual);
-        Ok(Proof::AppPassword(AppPassword { selector: verifier.selector, peer, at: self.at }))
+        let whence = Whence { peer, in_clear: self.without_tls };
+        Ok(Proof::AppPassword(AppPassword { selector: verifier.selector, whence, at: self.at }))
     }
 }
 
 impl SignInQuery {
     fn in_words(&self) -> String {
-        match (&self.device, self.shown) {
+        let shown = match (&self.device, self.shown) {
             (Some(device), Shown::PasswordRight) => format!("with the right secret of {device}"),
             (_, shown) => shown.in_words().to_owned(),
-        }
+        };
+        if self.without_tls { format!("{shown}, without TLS") } else { shown }
     }
 }
 
@@ -180,7 +191,10 @@ fn judge(
 ) -> Result<(), Refusal> {
     let (login, device) = (&query.login, query.device.as_deref());
     let signed_in = match query.shown {
-        Shown::PasswordRight => Claim { login, device, peer: query.peer, at: now }.judge(snapshot, settings, trail)?,
+        Shown::PasswordRight => {
+            let (peer, without_tls) = (query.peer, query.without_tls);
+            Claim { login, device, peer, without_tls, at: now }.judge(snapshot, settings, trail)?
+        }
         Shown::PasswordWrong => sign_in(snapshot, settings, login, Evidence::Wrong, trail)?,
         Shown::Token => {
             // Last, though the server asks it first: it is the one thing that is not about this account.

@@ -101,6 +101,9 @@ pub struct DeviceView {
     pub login: String,
     /// Whether it has a secret; without one it cannot be used.
     pub has_secret: bool,
+    /// Whether it is bound to so little that its secret may be shown without TLS, on a listener that permits it.
+    #[serde(default)]
+    pub without_tls: bool,
     /// When it was made.
     pub created: String,
     /// When it ends; none when it does not.
@@ -354,6 +357,12 @@ fn advice(office: &Office, snapshot: &Snapshot, recipient: &Recipient, device: &
                 .to_owned(),
         );
     }
+    if device.is_pinned() {
+        notes.push(
+            "It is bound to so little that it may sign in without TLS as well, on a listener with auth_without_tls."
+                .to_owned(),
+        );
+    }
     notes
 }
 
@@ -394,6 +403,7 @@ fn views(office: &Office, recipient: &Recipient, now: Timestamp) -> Vec<DeviceVi
             name: device.name.to_string(),
             login: account.login.to_string(),
             has_secret: device.verifier.is_some(),
+            without_tls: device.is_pinned(),
             created: device.created.to_string(),
             expires: device.expires.map(|end| end.to_string()),
             expired: device.is_expired(now),

@@ -129,6 +129,32 @@ fn a_host_that_wants_a_token_is_judged_as_a_whole() {
 }
 
 #[test]
+fn a_password_may_be_in_three_places_and_is_in_one() {
+    let host = |keys: &str| format!("[[route]]\ndomains = [\"*\"]\nhost = \"a.example\"\nlogin = \"a\"\n{keys}\n");
+    let relay = |keys: &str| format!("[relay]\nsmart_host = \"a.example\"\nlogin = \"a\"\n{keys}\n");
+    for (keys, place) in [
+        ("password_file = \"/b\"", "/b"),
+        ("password_env = \"UPLINK\"", "the environment variable UPLINK"),
+        ("password_credential = \"uplink\"", "the systemd credential uplink"),
+    ] {
+        for text in [host(keys), relay(keys)] {
+            let config = parse(&text).unwrap();
+            let (_, way) = config.routes.iter().next().unwrap();
+            let RouteWay::Host(SmartHost { credentials: Some(credentials), .. }) = way else { panic!("{way:?}") };
+            let RelayProof::Password(source) = &credentials.proof else { panic!("{credentials:?}") };
+            assert_eq!(source.to_string(), place);
+            let (twice, without) = (format!("{keys}\npassword_env = \"X\""), text.replace("login = \"a\"\n", ""));
+            if !keys.contains("_env") {
+                assert!(problem(&text.replace(keys, &twice)).contains("the secret is in two places"));
+            }
+            assert!(problem(&without).contains("a password without login"), "{}", problem(&without));
+            let nowhere = text.replace(keys, "");
+            assert!(problem(&nowhere).contains("a login without password"), "{}", problem(&nowhere));
+        }
+    }
+}
+
+#[test]
 fn routes_may_be_for_senders() {
     let text = "[[route]]\nsenders = [\"Scanner@contoso.example\", \"*.contoso.example\"]\nhost = \"a.example\"\n\
                 [[route]]\nsenders = [\"contoso.example\"]\ndomains = [\"bank.example\"]\nhost = \"b.example\"\n";

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::Judge;
+use super::tokens::{SecretKeys, span_of};
 use crate::config::raw::{RawRelay, RawRoute};
 use crate::config::{RelayAuth, RelayCredentials, RelayProof, RelayTls, SmartHost, TokenAuth, TokenConfig};
 use crate::model::mail::{Address, Domain};
@@ -22,7 +23,7 @@ const CONNECTIONS_MAX: u64 = 1_000;
 pub(super) struct HostKeys {
     pub(super) port: Option<Spanned<u64>>,
     pub(super) login: Option<Spanned<String>>,
-    pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) password: SecretKeys,
     pub(super) auth: Option<Spanned<RelayAuth>>,
     pub(super) token: Option<Spanned<String>>,
     pub(super) certificate: Option<Spanned<PathBuf>>,
@@ -37,7 +38,7 @@ impl HostKeys {
         Self {
             port: raw.port.take(),
             login: raw.login.take(),
-            password_file: raw.password_file.take(),
+            password: (raw.password_file.take(), raw.password_env.take(), raw.password_credential.take()),
             auth: raw.auth.take(),
             token: raw.token.take(),
             certificate: raw.certificate.take(),
@@ -52,7 +53,7 @@ impl HostKeys {
         Self {
             port: raw.port.take(),
             login: raw.login.take(),
-            password_file: raw.password_file.take(),
+            password: (raw.password_file.take(), raw.password_env.take(), raw.password_credential.take()),
             auth: raw.auth.take(),
             token: raw.token.take(),
             certificate: raw.certificate.take(),
@@ -67,7 +68,7 @@ impl HostKeys {
         let spans = [
             self.port.as_ref().map(Spanned::span),
             self.login.as_ref().map(Spanned::span),
-            self.password_file.as_ref().map(Spanned::span),
+            span_of(&self.password),
             self.auth.as_ref().map(Spanned::span),
             self.token.as_ref().map(Spanned::span),
             self.certificate.as_ref().map(Spanned::span),
@@ -98,12 +99,12 @@ impl Judge<'_> {
         let tls = tls.map(Spanned::into_inner).unwrap_or_default();
         let usual = if tls == RelayTls::Implicit { IMPLICIT_PORT } else { usual_port };
         let port = u16::try_from(self.number(keys.port, usual, 1..=u64::from(u16::MAX))).unwrap_or(u16::MAX);
-        let credentials = self.credentials(keys.login, keys.password_file, (keys.auth, keys.token), tokens);
+        let credentials = self.credentials(keys.login, keys.password, (keys.auth, keys.token), tokens);
         let certificate = self.client_certificate(keys.certificate, keys.key);
         if matches!(tls, RelayTls::Opportunistic | RelayTls::None) {
             let problem = match &credentials {
                 Some(RelayCredentials { proof: RelayProof::Password(_), .. }) => {
-                    Some(("the password could be read on its way", "remove login and password_file"))
+                    Some(("the password could be read on its way", "remove login and the password"))
                 }
                 Some(RelayCredentials { proof: RelayProof::Token { .. }, .. }) => {
                     Some(("the token could be read on its way", "remove login and token"))
@@ -164,7 +165,7 @@ impl Judge<'_> {
     fn credentials(
         &mut self,
         login: Option<Spanned<String>>,
-        password_file: Option<Spanned<PathBuf>>,
+        password: SecretKeys,
         (auth, token): (Option<Spanned<RelayAuth>>, Option<Spanned<String>>),
         tokens: &[TokenConfig],
     ) -> Option<RelayCredentials> {
@@ -180,11 +181,11 @@ impl Judge<'_> {
                 self.refuse(&token.span(), "a token has no effect with a password", cure);
                 return None;
             }
-            return self.password(login, password_file);
+            return self.password(login, password);
         };
-        if let Some(file) = password_file {
-            let cure = "remove password_file, or the key auth";
-            self.refuse(&file.span(), "a password has no effect with a token", cure);
+        if let Some(span) = span_of(&password) {
+            let cure = "remove it, or the key auth";
+            self.refuse(&span, "a password has no effect with a token", cure);
         }
         let span = span.unwrap_or_default();
         let Some(login) = login else {
@@ -209,23 +210,20 @@ impl Judge<'_> {
         }
     }
 
-    fn password(
-        &mut self,
-        login: Option<Spanned<String>>,
-        password_file: Option<Spanned<PathBuf>>,
-    ) -> Option<RelayCredentials> {
-        match (login, password_file) {
-            (Some(login), Some(file)) => {
-                let proof = RelayProof::Password(self.beside(file.get_ref()));
+    fn password(&mut self, login: Option<Spanned<String>>, password: SecretKeys) -> Option<RelayCredentials> {
+        let span = span_of(&password).unwrap_or_default();
+        match (login, self.secret(password)) {
+            (Some(login), Some(source)) => {
+                let proof = RelayProof::Password(source);
                 Some(RelayCredentials { login: self.login(login), proof })
             }
             (Some(login), None) => {
-                let cure = "add password_file, or auth and token, or remove login";
+                let cure = "add password_file, password_env or password_credential, or auth and token, or remove login";
                 self.refuse(&login.span(), "a login without password", cure);
                 None
             }
-            (None, Some(file)) => {
-                self.refuse(&file.span(), "a password without login", "add login, or remove password_file");
+            (None, Some(_)) => {
+                self.refuse(&span, "a password without login", "add login, or remove the password");
                 None
             }
             (None, None) => None,

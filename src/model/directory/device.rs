@@ -205,6 +205,13 @@ impl Device {
         self.networks.is_empty() || self.networks.iter().any(|network| network.contains(peer))
     }
 
+    /// Whether it is bound to private networks, to senders and to recipients: to so little that its secret may be shown
+    /// without TLS, where others can read it (decision D8).
+    pub fn is_pinned(&self) -> bool {
+        let is_nearby = !self.networks.is_empty() && self.networks.iter().all(Network::is_private);
+        is_nearby && !self.senders.is_empty() && !self.recipients.is_empty()
+    }
+
     /// Whether this is what people call it.
     pub fn is_called(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)

@@ -3,11 +3,16 @@
 //! | what it is bound to | judged | refused |
 //! | --- | --- | --- |
 //! | networks, time | at AUTH, and again at MAIL and at the end of the message | `535 5.7.3`, as a wrong secret |
+//! | too little, and there is no TLS | the same | the same |
 //! | senders | with the right to an address, see `authorship` | as an address that the account may not use |
 //! | recipients | at RCPT | `550 5.7.1`, not authorized |
 //!
 //! A stranger who found a secret out must not learn from another network that it is right, so networks and time come
 //! before everything that is answered in words of its own, and cost what a wrong secret costs.
+//!
+//! **Without TLS** whoever listens gets the secret, so it must be worth little: only a device that is bound to private
+//! networks, to senders and to recipients may show it there (decision D8). The password of an account may not, and is
+//! not even compared, so that nobody can try passwords where others listen.
 //!
 //! **Recipients are judged as they are named**, before expansion: a group inside with members outside is inside, and so
 //! is a mailbox that forwards and a contact that has an address of ours. Who is in a group is for its owners to say;
@@ -23,13 +28,22 @@ use crate::model::directory::device::Secret;
 use crate::model::directory::{Account, Device, DeviceRecipient, DomainType, PasswordHash, Selector, Snapshot};
 use crate::model::mail::{Address, ForwardPath, Timestamp};
 
+/// Whence a secret was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whence {
+    /// The client's network address.
+    pub peer: IpAddr,
+    /// Others could read it: there was no TLS.
+    pub in_clear: bool,
+}
+
 /// The secret of a device that proved right, and whence and when it was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppPassword {
     /// Which credential of the account it is.
     pub selector: Selector,
-    /// The client's network address.
-    pub peer: IpAddr,
+    /// Whence.
+    pub whence: Whence,
     /// When.
     pub at: Timestamp,
 }
@@ -47,12 +61,12 @@ pub struct Checked<'a> {
 
 impl<'a> Checked<'a> {
     /// The password of the account, unless the text has the form of a device's secret and begins like one of the
-    /// account's. `secret` is what was `shown`, read as one.
+    /// account's, or was shown without TLS. `secret` is what was `shown`, read as one.
     pub fn of(
         account: Option<&'a Account>,
         shown: &'a str,
         secret: Option<&'a Secret>,
-        peer: IpAddr,
+        whence: Whence,
         at: Timestamp,
     ) -> Self {
         let found = account
@@ -62,10 +76,10 @@ impl<'a> Checked<'a> {
             Some((verifier, secret)) => Self {
                 hash: Some(&verifier.hash),
                 text: secret.text(),
-                proof: Proof::AppPassword(AppPassword { selector: verifier.selector, peer, at }),
+                proof: Proof::AppPassword(AppPassword { selector: verifier.selector, whence, at }),
             },
             None => Self {
-                hash: account.and_then(|account| account.password.as_ref()),
+                hash: account.filter(|_| !whence.in_clear).and_then(|account| account.password.as_ref()),
                 text: shown,
                 proof: Proof::Password,
             },
@@ -77,12 +91,18 @@ impl<'a> Checked<'a> {
     pub fn may_be_remembered(&self, account: &Account) -> bool {
         let usable = match self.proof {
             Proof::Password | Proof::Token => true,
-            Proof::AppPassword(shown) => account
-                .device(shown.selector)
-                .is_some_and(|device| device.admits(shown.peer) && !device.is_expired(shown.at)),
+            Proof::AppPassword(shown) => {
+                account.device(shown.selector).is_some_and(|device| is_within_bounds(device, &shown))
+            }
         };
         usable && account.enabled && !account.sign_in_blocked
     }
+}
+
+/// Whether what a device is bound to permits that its secret is used whence and when it was shown.
+fn is_within_bounds(device: &Device, shown: &AppPassword) -> bool {
+    let is_worth_little = !shown.whence.in_clear || device.is_pinned();
+    device.admits(shown.whence.peer) && is_worth_little && !device.is_expired(shown.at)
 }
 
 /// Whether what was shown passes every lock: a token, or the right secret of a device, from a network that it is bound
@@ -94,7 +114,7 @@ pub fn passes_locks(account: Option<&Account>, evidence: Evidence) -> bool {
         Evidence::Right(Proof::Password) | Evidence::Wrong => return false,
     };
     let device = account.and_then(|account| account.device(shown.selector));
-    device.is_some_and(|device| !device.networks.is_empty() && device.admits(shown.peer))
+    device.is_some_and(|device| !device.networks.is_empty() && device.admits(shown.whence.peer))
 }
 
 /// Judges whether a credential may be used from there and then.
@@ -113,15 +133,25 @@ pub(super) fn usable(account: &Account, shown: &AppPassword, trail: &mut impl Tr
     trail.note("the device's credential has expired", expired, || {
         device.expires.map_or_else(String::new, |end| format!("{} ends {end}", device.name))
     });
-    let elsewhere = !device.admits(shown.peer);
+    let elsewhere = !device.admits(shown.whence.peer);
     trail.note("the device's credential is for other networks", elsewhere, || {
         let networks: Vec<String> = device.networks.iter().map(ToString::to_string).collect();
         match networks.is_empty() {
             true => String::new(),
-            false => format!("{} is for {}, and the client is {}", device.name, networks.join(", "), shown.peer),
+            false => format!("{} is for {}, and the client is {}", device.name, networks.join(", "), shown.whence.peer),
         }
     });
-    if expired || elsewhere { Err(Refusal::AuthenticationUnsuccessful) } else { Ok(()) }
+    if shown.whence.in_clear {
+        trail.note(
+            "the device's secret is shown without TLS, for which it is bound to too little",
+            !device.is_pinned(),
+            || match device.is_pinned() {
+                true => device.name.to_string(),
+                false => format!("{} is to be bound to private networks, senders and recipients", device.name),
+            },
+        );
+    }
+    if is_within_bounds(device, shown) { Ok(()) } else { Err(Refusal::AuthenticationUnsuccessful) }
 }
 
 /// The device on which an account is signed in; none when it showed something else, or when the credential has gone.

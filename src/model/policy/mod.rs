@@ -36,7 +36,7 @@ pub use admit::{Permit, Sender, admit, admit_any, awaits_author};
 pub use authorship::{Authored, author};
 pub use auto_reply::{Audience, AutomaticReply, History, NoReply, Occasion, auto_reply};
 pub use delivery::{Delivery, Destination, Expanded, Moderated, Passage, Route, Suppression};
-pub use device::AppPassword;
+pub use device::{AppPassword, Whence};
 pub use envelope::{BodyKind, DsnRequest, Envelope, MessageParameters, Notify, Origin, Ret};
 pub use expand::{Known, expand, expand_approved};
 pub use limits::{AccountLimits, Tallies, TooSoon, Uncounted};

@@ -72,6 +72,8 @@ pub enum Refusal {
     TlsNotAvailable,
     /// AUTH without TLS where TLS is needed (RFC 4954 section 4).
     EncryptionRequired,
+    /// AUTH without TLS with something that cannot be the secret of a device: it is not looked at.
+    DeviceSecretRequired,
     /// AUTH with credentials that are not right, or for an account that is blocked.
     AuthenticationUnsuccessful,
     /// AUTH with a mechanism that is not offered.
@@ -277,6 +279,9 @@ impl Refusal {
             Self::BadHelo(_) => row(550, (5, 7, 506), "Access Denied, Bad HELO"),
             Self::EncryptionRequired => {
                 row(538, (5, 7, 11), "Encryption required for requested authentication mechanism")
+            }
+            Self::DeviceSecretRequired => {
+                row(538, (5, 7, 11), "Encryption required; without it only the secret of a device is looked at")
             }
             Self::AuthenticationUnsuccessful => row(535, (5, 7, 3), "Authentication unsuccessful"),
             Self::UnrecognizedAuthenticationType => row(504, (5, 7, 4), "Unrecognized authentication type"),

@@ -183,6 +183,11 @@ impl Session {
         }
     }
 
+    /// Whether others can read what is said: there is no TLS, not ours and not that of a proxy.
+    pub const fn is_in_clear(&self) -> bool {
+        !matches!(self.options.tls, TlsState::Active(_))
+    }
+
     /// What the session waits for.
     pub const fn waits(&self) -> Waiting {
         self.waits

@@ -5,7 +5,6 @@
 //! whoever is locked out. A token costs a signature instead, before anybody looks whose it is, and its failures are
 //! answered as late. The log has the reason, which the reply conceals.
 
-use core::net::IpAddr;
 use core::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -20,7 +19,7 @@ use crate::model::policy::device::{device_of, passes_locks};
 use crate::model::policy::lockout::{Attempt, Claimed};
 use crate::model::policy::sign_in::find_account;
 use crate::model::policy::token::is_for;
-use crate::model::policy::{Evidence, Proof, Refusal, Rule, Settings, sign_in};
+use crate::model::policy::{Evidence, Proof, Refusal, Rule, Settings, Whence, sign_in};
 use crate::model::smtp::{Credentials, Presented, Verdict};
 use crate::store::sign_ins::{LastUses, LockoutStore};
 
@@ -33,18 +32,18 @@ pub(super) struct Gate<'services> {
 }
 
 impl Gate<'_> {
-    /// Checks `credentials` that were shown from `peer`; the verdict for the session, and how long it is held back.
+    /// Checks `credentials` that were shown `whence`; the verdict for the session, and how long it is held back.
     pub(super) async fn check(
         &self,
         snapshot: &Snapshot,
         settings: &Settings,
         credentials: Credentials,
-        peer: IpAddr,
+        whence: Whence,
     ) -> (Verdict, Duration) {
         let Credentials { login, presented } = credentials;
         match presented {
-            Presented::Password(password) => self.check_password(snapshot, settings, (&login, password), peer).await,
-            Presented::Token(token) => self.check_token(snapshot, settings, (&login, &token), peer).await,
+            Presented::Password(password) => self.check_password(snapshot, settings, (&login, password), whence).await,
+            Presented::Token(token) => self.check_token(snapshot, settings, (&login, &token), whence).await,
         }
     }
 
@@ -53,19 +52,19 @@ impl Gate<'_> {
         snapshot: &Snapshot,
         settings: &Settings,
         (login, password): (&str, Zeroizing<String>),
-        peer: IpAddr,
+        whence: Whence,
     ) -> (Verdict, Duration) {
         let rules = &settings.lockout;
         let account = find_account(snapshot, login);
         let attempt = Attempt {
             who: account.map_or_else(|| Claimed::Nobody(number_of(login)), |found| Claimed::Account(found.id)),
-            source: Network::of_client(peer),
+            source: Network::of_client(whence.peer),
             shown: self.authenticator.number_of(password.as_bytes()),
         };
         let is_locked = self.lockouts.is_locked(rules, &attempt);
         // A right secret that is refused all the same must not come back sooner than a wrong one.
         let memory = if is_locked { Memory::Ignored } else { Memory::Asked };
-        let verdict = self.authenticator.check(snapshot, (login, password), peer, memory).await;
+        let verdict = self.authenticator.check(snapshot, (login, password), whence, memory).await;
         let Verdict::Judged(evidence) = verdict else {
             tracing::warn!(login = %Visible(login), "credentials could not be checked");
             return (verdict, Duration::ZERO);
@@ -74,7 +73,7 @@ impl Gate<'_> {
         let is_locked = is_locked && !is_let_past;
         let evidence = if is_locked { Evidence::Wrong } else { evidence };
         let why = is_locked.then(|| "the account, or the client's address, is locked out".to_owned());
-        let ending = Ending { login, attempt, peer, evidence, why };
+        let ending = Ending { login, attempt, whence, evidence, why };
         (Verdict::Judged(evidence), self.conclude(snapshot, settings, &ending))
     }
 
@@ -83,7 +82,7 @@ impl Gate<'_> {
         snapshot: &Snapshot,
         settings: &Settings,
         (login, token): (&str, &str),
-        peer: IpAddr,
+        whence: Whence,
     ) -> (Verdict, Duration) {
         let named = match self.tokens.check(token).await {
             Ok(named) => Ok(named),
@@ -98,7 +97,7 @@ impl Gate<'_> {
             "" => Ok(named.to_string()),
             login => is_for(snapshot, login, &named).map(|()| login.to_owned()),
         });
-        let (source, shown) = (Network::of_client(peer), self.authenticator.number_of(token.as_bytes()));
+        let (source, shown) = (Network::of_client(whence.peer), self.authenticator.number_of(token.as_bytes()));
         let attempt = Attempt { who: Claimed::Token, source, shown };
         let (verdict, evidence, login, why) = match verified {
             Ok(login) => {
@@ -109,7 +108,7 @@ impl Gate<'_> {
                 (Verdict::Judged(Evidence::Wrong), Evidence::Wrong, login.to_owned(), Some(fault.to_string()))
             }
         };
-        let ending = Ending { login: &login, attempt, peer, evidence, why };
+        let ending = Ending { login: &login, attempt, whence, evidence, why };
         (verdict, self.conclude(snapshot, settings, &ending))
     }
 
@@ -126,9 +125,14 @@ impl Gate<'_> {
                 }
                 let device = device_of(snapshot, &signed_in).map(|device| &*device.name);
                 if let Some(device) = device {
-                    self.last_uses.note(signed_in.account(), device, ending.peer);
+                    self.last_uses.note(signed_in.account(), device, ending.whence.peer);
                 }
-                tracing::info!(%login, proof, device, "credentials checked");
+                match ending.whence.in_clear {
+                    false => tracing::info!(%login, proof, device, "credentials checked"),
+                    true => {
+                        tracing::warn!(%login, proof, device, "credentials checked; anybody between could read them")
+                    }
+                }
                 Duration::ZERO
             }
             Err(refusal) => {
@@ -156,7 +160,7 @@ impl Gate<'_> {
 struct Ending<'login> {
     login: &'login str,
     attempt: Attempt,
-    peer: IpAddr,
+    whence: Whence,
     evidence: Evidence,
     /// Why it is wrong, where no rule says so.
     why: Option<String>,

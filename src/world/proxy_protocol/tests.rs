@@ -174,6 +174,17 @@ fn a_checksum_is_checked_where_there_is_one() {
     assert_eq!(fed(&twice, 50), Err(Malformed("it has two checksums")));
 }
 
+/// As HAProxy 2.6 sends it (`send-proxy-v2-ssl proxy-v2-options ssl-cipher,crc32c`), for a client with TLS 1.0.
+#[test]
+fn a_real_proxy_is_understood() {
+    let mut octets = SIGNATURE.to_vec();
+    octets.extend(b"!\x11\0:\x7f\0\0\t\x7f\0\0\x01\x99\xdf`K\x03\0\x04\x80\xb4oW \0$\x01\0\0\0\0!\0\x05TLSv1#\0\x14");
+    octets.extend(b"ECDHE-RSA-AES256-SHA");
+    let header = fed(&octets, 3).unwrap().unwrap().0;
+    let tls = ClientTls::Active { version: "TLSv1".to_owned(), cipher: "ECDHE-RSA-AES256-SHA".to_owned() };
+    assert_eq!(header, Header { client: "127.0.0.9:39391".parse().ok(), tls });
+}
+
 #[test]
 fn what_the_proxy_says_of_tls_is_kept_apart() {
     let said = |flags: u8| {

@@ -35,6 +35,12 @@ fn one(page: &mut Page, own: &DeviceView) {
     page.line(&format!("networks: {}", or(&own.networks, "any")));
     page.line(&format!("senders: {}", or(&own.senders, "as its account")));
     page.line(&format!("recipients: {}", or(&own.recipients, "as its account")));
+    let without_tls = if own.without_tls {
+        "yes, on a listener with auth_without_tls"
+    } else {
+        "no; it would have to be bound to private networks, senders and recipients"
+    };
+    page.line(&format!("without TLS: {without_tls}"));
     let from = own.last_used_from.as_deref().map(|from| format!(" from {from}")).unwrap_or_default();
     page.line(&format!("last used: {}{from}", own.last_used.as_deref().unwrap_or("never")));
 }

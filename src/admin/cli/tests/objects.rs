@@ -134,6 +134,31 @@ fn authentication_policies_are_made_assigned_and_kept_while_somebody_has_them() 
 }
 
 #[test]
+fn explaining_a_sign_in_without_tls_names_what_a_device_lacks() {
+    let premises = InMemory::contoso();
+    let ask = |line: &str| {
+        let (code, out, _) = typed(&premises, &format!("franking explain sign-in {line} --without-tls --json"), "");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(json["accepted"], code == 0, "{out}");
+        json
+    };
+    let by_password = ask("alice");
+    assert!(by_password["reply"].as_str().unwrap().starts_with("538 5.7.11 "), "{by_password}");
+    assert!(by_password["cures"][0].as_str().unwrap().starts_with("franking device add alice@contoso.example NAME "));
+    for bounds in ["", "--network 192.168.10.0/24", "--sender alice@contoso.example --network 192.168.10.7,203.0.113.9"]
+    {
+        assert_eq!(typed(&premises, &format!("franking device add alice scan {bounds}"), "").0, 0);
+        let refused = ask("alice --device scan");
+        let decided = refused["decided_by"].as_str().unwrap();
+        assert!(decided.contains("scan is to be bound to private networks, senders and recipients"), "{decided}");
+        let cure = refused["cures"][0].as_str().unwrap().replace("NETWORK", "10.0.0.0/8");
+        assert_eq!(typed(&premises, &cure, "").0, 0, "{cure}");
+        assert_eq!(ask("alice --device scan")["accepted"], true, "{cure}");
+        assert_eq!(typed(&premises, "franking device revoke alice scan", "").0, 0);
+    }
+}
+
+#[test]
 fn explaining_a_sign_in_names_the_rule_that_decided_and_a_cure_that_cures() {
     let premises = InMemory::contoso();
     let ask = |line: &str| {

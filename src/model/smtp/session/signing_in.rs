@@ -2,13 +2,22 @@
 
 use super::super::grammar::Mechanism;
 use super::super::greeting::{offers_auth, offers_tokens};
-use super::super::interface::{Action, Role, TlsState, Verdict, Waiting};
+use super::super::interface::{Action, Presented, Role, TlsState, Verdict, Waiting};
 use super::super::line::Line;
 use super::super::replies::Answer;
 use super::super::sasl::{Bearer, Claim, Exchange, Step};
 use super::{Moment, Phase, Session};
+use crate::model::directory::device::Secret;
 use crate::model::policy::sign_in::find_account;
 use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
+
+/// Whether something may be shown where others listen, as far as its form says: as the secret of a device alone.
+fn may_be_overheard(presented: &Presented) -> bool {
+    match presented {
+        Presented::Password(text) => Secret::read(text).is_some(),
+        Presented::Token(_) => false,
+    }
+}
 
 /// What is being checked.
 #[derive(Debug)]
@@ -95,6 +104,12 @@ impl Session {
         let bearer = exchange.bearer();
         match exchange.respond(response) {
             Ok(Step::Continue(next)) => self.ask(next),
+            // Without TLS the password of an account is not looked at, whoever's and whether right or wrong.
+            Ok(Step::Complete(Claim { credentials, .. }))
+                if self.is_in_clear() && !may_be_overheard(&credentials.presented) =>
+            {
+                self.refuse_claim(moment, Refusal::DeviceSecretRequired);
+            }
             Ok(Step::Complete(Claim { credentials, authorization })) => {
                 self.claim = Some(PendingClaim { login: credentials.login.clone(), authorization, bearer });
                 self.outbox.push(Action::CheckCredentials(credentials));

@@ -103,7 +103,8 @@ impl Scene {
         let before = self.authenticator.verifications();
         let settings = Settings::of(crate::model::policy::Profile::ExchangeServer);
         let credentials = Credentials { login: login.to_owned(), presented };
-        let (verdict, delay) = gate.check(&self.snapshot, &settings, credentials, peer.parse().unwrap()).await;
+        let whence = Whence { peer: peer.parse().unwrap(), in_clear: false };
+        let (verdict, delay) = gate.check(&self.snapshot, &settings, credentials, whence).await;
         let (evidence, login) = match verdict {
             Verdict::Judged(evidence) => (evidence, login.to_owned()),
             Verdict::Identified { proof, login } => (Evidence::Right(proof), login),
