@@ -7,8 +7,8 @@ use clap::Parser as _;
 use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
 use franking::admin::office::{
-    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoContents, NoKeys, NoSignIns,
-    Office, Progress,
+    DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoCertificates, NoContents,
+    NoKeys, NoSignIns, Office, Progress,
 };
 use franking::admin::socket;
 use franking::config::{Config, IssuerConfig, TokenConfig};
@@ -51,6 +51,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         directory: Arc::clone(&directory) as Arc<dyn DirectoryDesk>,
         settings: Arc::default(),
         keys: Arc::new(NoKeys),
+        certificates: Arc::new(NoCertificates),
         queue: Arc::new(EmptyQueue),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),

@@ -247,7 +247,7 @@ fn notes(names: &Names, options: &Options) -> Vec<String> {
          franking organisation set --auto-forwarding on"
             .to_owned(),
         format!(
-            "Without certificates under [tls], clients see one that nobody trusts: get one for {}.",
+            "Clients see a certificate that nobody trusts until there is one for {}, by [acme] or under [tls].",
             names.hostname
         ),
     ];

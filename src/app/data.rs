@@ -12,6 +12,7 @@
 //! trace/           who sent what to whom, by day; may be deleted while the server is stopped
 //! keys/            secrets that this server made for itself
 //! mta-sts/         what other domains have promised about the way to them
+//! acme/            certificates that an authority gave by itself, with their keys and the account there
 //! tokens/          refresh tokens that providers gave in exchange for the configured ones
 //! admin.sock       where commands reach the running server
 //! ```

@@ -1,5 +1,6 @@
 //! Puts everything together, in sight and in order; decides nothing.
 
+mod certificates;
 mod contents;
 mod counts;
 pub mod data;

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::certificates::CertificateCounter;
 use super::data::DataDirectory;
 use super::desks::{DirectoryCounter, QueueAtRest, QueueCounter};
 use super::issuers;
@@ -60,6 +61,7 @@ impl Premises for Program {
         Ok(Office {
             directory: Arc::new(DirectoryCounter(directory)),
             keys: Arc::new(KeyCounter::new(&world, &data, &settings)),
+            certificates: Arc::new(CertificateCounter::at_rest(&world, config, &data)),
             settings,
             moderation: Arc::<QueueAtRest>::clone(&queue),
             queue,
@@ -201,7 +203,13 @@ fn unavailable(error: StoresError) -> Failure {
 }
 
 /// The office of a running server.
-pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: Option<&Path>) -> Office {
+pub(super) fn office(
+    world: &World,
+    stores: &Stores,
+    certificates: CertificateCounter,
+    home: &str,
+    configuration: Option<&Path>,
+) -> Office {
     let queue = Arc::new(QueueCounter {
         queue: Arc::clone(&stores.queue),
         settings: Arc::clone(&stores.settings),
@@ -218,6 +226,7 @@ pub(super) fn office(world: &World, stores: &Stores, home: &str, configuration: 
         directory: Arc::new(DirectoryCounter(Arc::clone(&stores.directory))),
         settings: Arc::clone(&stores.settings),
         keys: Arc::new(KeyCounter::new(world, &stores.data, &stores.settings)),
+        certificates: Arc::new(certificates),
         moderation: Arc::<QueueCounter>::clone(&queue),
         queue,
         contents: Arc::<MailboxCounter>::clone(&mailboxes),

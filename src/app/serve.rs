@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::thread::available_parallelism;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::UnixListener;
 
+use super::certificates::{self, CertificateCounter, Watch};
 use super::counts::Counters;
 use super::intake::Intake;
 use super::issuers;
@@ -27,13 +28,14 @@ use crate::delivery::mailbox_agent::MailboxAgent;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::outgoing::Outgoing;
 use crate::delivery::worker::{self, Agents};
+use crate::server::acme::{Keeper, Responder};
 use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
+use crate::world::Clock;
 use crate::world::network::NetworkError;
 use crate::world::tls::development::DevelopmentError;
 use crate::world::tls::{
-    CertificateError, CertificatePaths, CertificateStore, ClientAuthorities, TlsSetupError, asking_server_config,
-    ensure_development_certificates, server_config,
+    CertificateError, CertificateStore, ClientAuthorities, TlsSetupError, asking_server_config, server_config,
 };
 
 /// How often disk, certificates and address links are looked at.
@@ -114,7 +116,12 @@ pub struct Server {
     services: Arc<Services<Intake>>,
     intake: Arc<Intake>,
     /// What is shown to clients, and to hosts on the way out.
-    certificates: Vec<Arc<CertificateStore>>,
+    certificates: Arc<Watch>,
+    /// Who gets one of them from an authority; taken when the server runs.
+    acme: Option<(Arc<Keeper>, Responder)>,
+    /// Ends everything but deliveries, which come after the sessions.
+    handle: StopHandle,
+    stop: Stop,
     listeners: Vec<Listener>,
     agents: Arc<Agents>,
     socket: PathBuf,
@@ -133,7 +140,7 @@ impl Server {
     pub fn prepare(world: World, config: Config, options: &ServeOptions) -> Result<Self, ServeError> {
         // Before the certificates, which may be made within the data directory.
         let stores = Stores::open(&world, &config)?;
-        let certificates = certificates(&world, &config, &options.certificates)?;
+        let shown = certificates::open(&world, &config, &stores.data, &options.certificates)?;
         let intake = Arc::new(Intake::new(
             Arc::clone(&stores.queue),
             stores.directory.live(),
@@ -157,14 +164,14 @@ impl Server {
             tokens: Arc::new(issuers::verifier(&world.clock, &config)?),
             last_uses: Arc::clone(&stores.last_uses),
             lockouts: Arc::clone(&stores.lockouts),
-            tls: Some(server_config(Arc::clone(&certificates))?),
-            asking_tls: Some(asking_server_config(Arc::clone(&certificates))?),
+            tls: Some(server_config(Arc::clone(&shown.store))?),
+            asking_tls: Some(asking_server_config(Arc::clone(&shown.store))?),
         };
         let mut settings = server_settings(&config)?;
         settings.policy = Arc::clone(&stores.settings);
         let services = Arc::new(Services::new(parts, settings));
-        let (agents, shown) = agents(&world, &config, &stores, &options.way_out)?;
-        let certificates: Vec<_> = core::iter::once(certificates).chain(shown).collect();
+        let (agents, on_the_way) = agents(&world, &config, &stores, &options.way_out)?;
+        let watched = core::iter::once(Arc::clone(&shown.store)).chain(on_the_way).collect();
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
         // Before the listeners: whoever finds the server's ports open may send it commands, or ask it to stop.
         let signals = Signals::listen()?;
@@ -172,14 +179,19 @@ impl Server {
         let listeners: Vec<Listener> = config.listeners.iter().map(Listener::bind).collect::<Result<_, _>>()?;
         let configuration = options.configuration.clone();
         let home = config.hostname.to_string();
-        let office = Arc::new(premises::office(&world, &stores, &home, configuration.as_deref()));
+        let (handle, stop) = StopHandle::new();
+        let counter = CertificateCounter::running(&world, &config, &stores.data, &shown, stop.clone());
+        let office = Arc::new(premises::office(&world, &stores, counter, &home, configuration.as_deref()));
         Ok(Self {
             world,
             config,
             stores,
             services,
             intake,
-            certificates,
+            certificates: Arc::new(Watch::new(watched)),
+            acme: shown.acme,
+            handle,
+            stop,
             listeners,
             agents,
             socket,
@@ -222,7 +234,7 @@ impl Server {
                 None => Ok(()),
             }
         });
-        let (handle, stop) = StopHandle::new();
+        let stop = self.stop.clone();
         let drain = self.config.drain;
         let (delivery_handle, delivery_stop) = StopHandle::new();
         let sessions =
@@ -231,8 +243,9 @@ impl Server {
         let quotas = Arc::new(self.quota_keeper());
         let keeper = Arc::clone(&quotas);
         let lives = tokio::spawn(steward::run(Arc::clone(&self.office), stop.clone()));
-        let rounds =
-            tokio::spawn(rounds(Arc::clone(&self.intake), self.certificates.clone(), quotas, self.world.clone(), stop));
+        let mut keeping = certificates::keep(self.acme.take(), &stop);
+        let watch = Arc::clone(&self.certificates);
+        let rounds = tokio::spawn(rounds(Arc::clone(&self.intake), watch, quotas, Arc::clone(&self.world.clock), stop));
         let tokens = Arc::clone(&self.services.tokens);
         // Before the first token comes, and without holding anybody up.
         tokio::spawn(async move { tokens.refresh().await });
@@ -241,15 +254,15 @@ impl Server {
             match self.signals.next().await {
                 Asked::Stop => break,
                 Asked::Reload => {
-                    let (certificates, world) = (self.certificates.clone(), self.world.clone());
-                    let _ = tokio::task::spawn_blocking(move || reload_certificates(&certificates, &world)).await;
+                    let (certificates, now) = (Arc::clone(&self.certificates), self.world.clock.now());
+                    let _ = tokio::task::spawn_blocking(move || certificates.look(now)).await;
                     self.reload_settings();
                 }
             }
         }
         tracing::info!(seconds = drain.as_secs(), "stopping: sessions may finish their message");
         supervise(sd_notify::NotifyState::Stopping);
-        handle.stop();
+        self.handle.stop();
         self.stores.mailboxes.begin_stop();
         let draining = async {
             // Sessions first: what they still accept is delivered now or taken up at the next start.
@@ -258,6 +271,7 @@ impl Server {
             let _ = delivery.await;
             let _ = rounds.await;
             let _ = lives.await;
+            while keeping.join_next().await.is_some() {}
             let _ = tokio::task::spawn_blocking(move || keeper.close()).await;
         };
         tokio::select! {
@@ -331,9 +345,9 @@ async fn asked(mut stop: Stop) {
 /// and the service manager's watchdog.
 async fn rounds(
     intake: Arc<Intake>,
-    certificates: Vec<Arc<CertificateStore>>,
+    certificates: Arc<Watch>,
     quotas: Arc<QuotaKeeper>,
-    world: World,
+    clock: Arc<dyn Clock>,
     mut stop: Stop,
 ) {
     let mut round = 0_u32;
@@ -342,13 +356,14 @@ async fn rounds(
             () = stop.asked() => return,
             () = tokio::time::sleep(ROUND) => {
                 round = round.wrapping_add(1);
-                let (intake, certificates, world) = (Arc::clone(&intake), certificates.clone(), world.clone());
+                let (intake, certificates, now) = (Arc::clone(&intake), Arc::clone(&certificates), clock.now());
                 let quotas = Arc::clone(&quotas);
                 let looked = tokio::task::spawn_blocking(move || {
                     intake.look();
                     quotas.round();
-                    if round.is_multiple_of(ROUNDS_PER_CERTIFICATE_LOOK) {
-                        reload_certificates(&certificates, &world);
+                    // The first look is at once: what ends soon is told at the start.
+                    if round % ROUNDS_PER_CERTIFICATE_LOOK == 1 {
+                        certificates.look(now);
                     }
                 });
                 // A disk that hangs must hang no async worker, and must not feed the watchdog either.
@@ -365,31 +380,6 @@ fn supervise(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::debug!(%error, "the service manager was not told");
     }
-}
-
-/// Certificates that changed are shown to the next client; a bad new one keeps the old.
-fn reload_certificates(certificates: &[Arc<CertificateStore>], world: &World) {
-    for report in certificates.iter().map(|certificates| certificates.reload(world.clock.now())) {
-        for path in &report.replaced {
-            tracing::info!(path = %path.display(), "a new certificate is in use");
-        }
-        for error in &report.kept {
-            tracing::error!(%error, "a new certificate cannot be used; the old one stays");
-        }
-    }
-}
-
-fn certificates(world: &World, config: &Config, fallback: &Path) -> Result<Arc<CertificateStore>, ServeError> {
-    let configured: Vec<CertificatePaths> = if config.certificates.is_empty() {
-        let hosts = [config.hostname.clone()];
-        let (paths, outcome) = ensure_development_certificates(fallback, &hosts, world.clock.now(), &*world.random)?;
-        let directory = fallback.display();
-        tracing::warn!(?outcome, %directory, "no certificate is configured: a development one is used");
-        vec![paths]
-    } else {
-        config.certificates.clone()
-    };
-    Ok(Arc::new(CertificateStore::open(&configured)?))
 }
 
 /// What delivers, and the certificates that it shows to other hosts.

@@ -4,9 +4,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::Deserialize;
-
 use crate::model::mail::{Address, Domain};
+pub use crate::world::acme::AcmeChallenge;
 use crate::world::https::HttpsUrl;
 use crate::world::secret::SecretSource;
 
@@ -27,36 +26,6 @@ pub struct AcmeConfig {
     pub authorities: Option<PathBuf>,
     /// The account at the authority that a new one is bound to, where it demands one (RFC 8555 section 7.3.4).
     pub external_account: Option<ExternalAccount>,
-}
-
-/// How a name is proved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum AcmeChallenge {
-    /// A text under `/.well-known/acme-challenge/` on port 80 (RFC 8555 section 8.3).
-    #[default]
-    #[serde(rename = "http-01")]
-    Http01,
-    /// A certificate on port 443 (RFC 8737).
-    #[serde(rename = "tls-alpn-01")]
-    TlsAlpn01,
-}
-
-impl AcmeChallenge {
-    /// The port where an authority looks for the proof, whatever this server listens on.
-    pub const fn port(self) -> u16 {
-        match self {
-            Self::Http01 => 80,
-            Self::TlsAlpn01 => 443,
-        }
-    }
-
-    /// As the configuration and the RFCs name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Http01 => "http-01",
-            Self::TlsAlpn01 => "tls-alpn-01",
-        }
-    }
 }
 
 /// An account that somebody has at the authority already.

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
 mod acceptor;
+pub mod acme;
 mod admission;
 mod authenticator;
 mod body;

@@ -7,6 +7,7 @@
 
 mod get;
 mod post;
+mod send;
 mod url;
 
 use core::future::Future;

@@ -3,6 +3,7 @@
 //! Nothing in this ring decides about mail. It promises that whatever comes from outside (a file, an answer of a name
 //! server, a certificate) arrives either as a parsed value or as an error that names what was at fault and its cure.
 
+pub mod acme;
 pub mod clock;
 pub mod disk;
 pub mod https;

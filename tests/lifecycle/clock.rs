@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use franking::admin::office::{
-    Custody, EmptyMailboxes, EmptyQueue, EmptyTrace, LifeOrder, LifeQuestion, MemoryDirectory, NoContents, NoKeys,
-    NoSignIns, Office, Request, Response, Steward, handle, reconcile,
+    Custody, EmptyMailboxes, EmptyQueue, EmptyTrace, LifeOrder, LifeQuestion, MemoryDirectory, NoCertificates,
+    NoContents, NoKeys, NoSignIns, Office, Request, Response, Steward, handle, reconcile,
 };
 use franking::model::directory::document::Document;
 use franking::model::directory::{PasswordHash, RecipientId, Snapshot};
@@ -54,6 +54,7 @@ fn office(data: &Path, directory: &Arc<MemoryDirectory>, contents: &Arc<Contents
         directory: Arc::<MemoryDirectory>::clone(directory),
         settings: Arc::default(),
         keys: Arc::new(NoKeys),
+        certificates: Arc::new(NoCertificates),
         queue: Arc::new(EmptyQueue),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),

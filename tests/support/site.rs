@@ -67,6 +67,11 @@ impl Site {
         Server::serve(place, &self.config, self.ports)
     }
 
+    /// Where it listens: inbound, submission, submission with TLS from the first octet.
+    pub(crate) const fn ports(&self) -> [u16; 3] {
+        self.ports
+    }
+
     /// Where accounts hand mail in after STARTTLS.
     pub(crate) fn submission(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.ports[1]).into()

@@ -65,6 +65,8 @@ mod tests {
         assert_eq!(of("mailboxes/7/new/x.y"), Some(Pass::Mail));
         assert_eq!(of("mailboxes/7/tmp/x.y"), None);
         assert_eq!(of("keys/srs"), Some(Pass::Rest));
+        assert_eq!(of("acme/certificate.pem"), Some(Pass::Rest));
+        assert_eq!(of("acme/order.json.new"), None);
         assert_eq!(of("queue/spool/7"), None);
         assert_eq!(of("directory/index/sled/db"), None);
         assert_eq!(of("trace/0000000007-2026-01-05.trace"), Some(Pass::Rest));

@@ -9,6 +9,7 @@ mod address_policy;
 mod audit;
 mod authentication_policy;
 mod auto_reply;
+mod certificate;
 mod convert;
 mod device;
 mod domain;
@@ -162,6 +163,9 @@ pub enum Command {
     /// Settings of the whole organisation
     #[command(subcommand, visible_alias = "organization")]
     Organisation(domain::OrganisationCommand),
+    /// Certificates that the server shows
+    #[command(subcommand)]
+    Certificate(certificate::CertificateCommand),
     /// Keys that sign the reverse-paths of what is passed on
     #[command(subcommand)]
     Srs(srs::SrsCommand),

@@ -1,6 +1,7 @@
 //! Answers as text for people. Programs get the JSON form of the same values.
 
 mod address_policies;
+mod certificates;
 mod contents;
 mod devices;
 mod lives;
@@ -89,7 +90,7 @@ pub(super) fn response(response: &Response) -> String {
         | Response::Holds { .. }
         | Response::LicencePlans { .. }
         | Response::LifecycleTable { .. } => lives::answer(&mut page, response),
-        Response::SrsKeys(view) => mailbox::srs_keys(&mut page, view),
+        Response::Certificates(_) | Response::SrsKeys(_) => certificates::answer(&mut page, response),
         Response::Imported(report) => imported(&mut page, report),
         Response::Directory { document } => page.block(&fields(document)),
         Response::Queue { total, messages } => queue(&mut page, *total, messages),

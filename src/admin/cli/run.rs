@@ -191,6 +191,7 @@ impl Desk<'_> {
             Command::Hold(own) => own.request(),
             Command::Lifecycle(own) => own.request(),
             Command::Organisation(own) => own.request(),
+            Command::Certificate(own) => own.request(),
             Command::Srs(own) => own.request(),
             Command::Queue(own) => own.request(),
             Command::Moderation(own) => own.request(),
@@ -415,8 +416,11 @@ impl Bar {
     }
 
     fn show(&self, step: &Progress) {
-        let template =
-            if step.total > 0 { "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta} left" } else { "{msg} {bytes}" };
+        let template = match (step.done, step.total) {
+            (0, 0) => "{msg}",
+            (_, 0) => "{msg} {bytes}",
+            (_, _) => "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta} left",
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.0.set_style(style);
         }

@@ -8,6 +8,7 @@ mod accounts;
 mod address_policies;
 mod audit;
 mod authentication_policies;
+mod certificates;
 mod contents;
 mod desk;
 mod devices;
@@ -47,6 +48,9 @@ use std::sync::Arc;
 
 pub use address_policies::{AddressPolicyOrder, AddressPolicyView, AlteredAddresses, AppliedPolicies};
 pub use audit::{ChangeAudit, ChangePlace, ChangeQuery};
+pub use certificates::{
+    AcmeView, CertificateDesk, CertificateOrder, CertificateView, CertificatesView, NoCertificates,
+};
 pub use contents::{ContentsDesk, ContentsOrder, CopyReport, NoContents};
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub use devices::{DeviceEdit, DeviceOrder, DeviceQuery, DeviceView};
@@ -91,6 +95,8 @@ pub struct Office {
     pub settings: Arc<LiveSettings>,
     /// This server's own secrets.
     pub keys: Arc<dyn KeyDesk>,
+    /// The certificates that it shows.
+    pub certificates: Arc<dyn CertificateDesk>,
     /// The queue.
     pub queue: Arc<dyn QueueDesk>,
     /// What of it waits for moderators.
@@ -220,8 +226,8 @@ fn respond(
         Request::Trace(query) => trace::search(office, *query, progress),
         Request::TraceMessage { id, recipient } => trace::history(office, id, recipient.as_ref(), progress),
         Request::Explain(query) => explained(office, query),
-        Request::SrsShow => keys::show(office),
-        Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
+        Request::Certificate(order) => certificates::obey(office, actor, order, progress),
+        asked @ (Request::SrsShow | Request::SrsRotate(_)) => srs(office, actor, asked),
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
     }
 }
@@ -236,6 +242,14 @@ fn imported(office: &Office, actor: Actor<'_>, request: Request) -> Result<Respo
             import::import_exchange(office, actor, &files, &options)
         }
         _ => Err(Failure::refused("That brings nothing in.")),
+    }
+}
+
+fn srs(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
+    match request {
+        Request::SrsShow => keys::show(office),
+        Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
+        _ => Err(Failure::refused("That is no question about keys.")),
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address_policies::AddressPolicyOrder;
 use super::audit::ChangeQuery;
+use super::certificates::CertificateOrder;
 use super::contents::ContentsOrder;
 use super::devices::DeviceOrder;
 use super::edit::RecipientEdit;
@@ -326,6 +327,8 @@ pub enum Request {
     Explain(Query),
     /// May this login sign in?
     ExplainSignIn(SignInQuery),
+    /// Shows certificates, or renews one.
+    Certificate(CertificateOrder),
     /// Which keys sign and verify rewritten reverse-paths?
     SrsShow,
     /// Makes a new key that signs them.
@@ -375,6 +378,7 @@ impl Request {
                 | Self::TraceMessage { .. }
                 | Self::Explain(_)
                 | Self::ExplainSignIn(_)
+                | Self::Certificate(CertificateOrder::Show)
                 | Self::SrsShow
                 | Self::Backup { .. }
         )

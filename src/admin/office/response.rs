@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address_policies::{AddressPolicyView, AppliedPolicies};
 use super::audit::ChangeAudit;
+use super::certificates::CertificatesView;
 use super::contents::CopyReport;
 use super::devices::DeviceView;
 use super::failure::Failure;
@@ -175,6 +176,8 @@ pub enum Response {
         /// In Markdown, with a diagram.
         text: String,
     },
+    /// The certificates that the server shows.
+    Certificates(CertificatesView),
     /// The keys that sign rewritten reverse-paths.
     SrsKeys(SrsKeysView),
     /// What an import did.

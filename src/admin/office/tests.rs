@@ -138,6 +138,7 @@ pub(in crate::admin) fn office() -> Office {
         directory: Arc::new(MemoryDirectory::new(contoso())),
         settings: Arc::default(),
         keys: Arc::new(NoKeys),
+        certificates: Arc::new(NoCertificates),
         queue: Arc::new(OneMessage::default()),
         moderation: Arc::new(EmptyQueue),
         mailboxes: Arc::new(EmptyMailboxes),

@@ -8,10 +8,13 @@
 //! (Let's Encrypt refuses names that failed five times within an hour), from one minute to one hour where it could not
 //! be reached. What it demands itself, within reason, is waited for.
 //!
-//! Clocks are wrong at times. Nothing here waits longer than [`LONGEST_WAIT`] from now, whatever was written down in a
-//! future that turned out to be none, and no two attempts come within a minute.
+//! Clocks are wrong at times. What was written down in a future that turned out to be none counts for nothing, or it
+//! would be waited for until that future comes; nothing is waited for longer than [`LONGEST_WAIT`], and no two attempts
+//! come within a minute.
 
 use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::mail::Timestamp;
 
@@ -77,7 +80,8 @@ pub fn renewal(validity: Validity, window: Option<Window>, chance: Chance) -> Ti
 }
 
 /// Why there is no certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refused {
     /// The authority gave none.
     ByAuthority,
@@ -97,7 +101,7 @@ pub fn back_off(failures: u32, refused: Refused, chance: Chance) -> Duration {
 }
 
 /// What is remembered of attempts that failed since the last that did not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
     /// How many.
     pub failures: u32,
@@ -110,15 +114,18 @@ pub struct Attempts {
 }
 
 /// When to ask for a certificate: `due` is when it is needed (in the past where there is none). The answer never lies
-/// in the past, and never more than [`LONGEST_WAIT`] after whichever is later, `due` or `now`.
+/// in the past, and never more than [`LONGEST_WAIT`] after whichever is later, `due` or `now`. As time passes it stays
+/// where it is, until it has come.
 pub fn attempt(due: Timestamp, attempts: Option<Attempts>, chance: Chance, now: Timestamp) -> Timestamp {
     let earliest = due.max(now);
     let Some(Attempts { failures, refused, last, not_before }) = attempts else { return earliest };
-    let wait = back_off(failures, refused, chance);
-    // A clock that was set back since: as if the last attempt were now.
-    let again = last.min(now).plus(wait);
-    let demanded = not_before.map_or(again, |demanded| demanded.min(now.plus(LONGEST_WAIT)));
-    earliest.max(again).max(demanded)
+    // A clock that was set back since. The next attempt writes down when it was, so this is no loop.
+    if last > now {
+        return earliest;
+    }
+    let again = last.plus(back_off(failures, refused, chance));
+    let demanded = not_before.filter(|demanded| *demanded <= now.plus(LONGEST_WAIT));
+    earliest.max(again).max(demanded.unwrap_or(again))
 }
 
 /// How near its end a certificate is.

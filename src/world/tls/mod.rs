@@ -18,6 +18,8 @@ mod pair;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::sign::SigningKey;
+use rustls_pki_types::PrivateKeyDer;
 
 pub use authorities::Authorities;
 pub use chain::{Chain, chain};
@@ -25,8 +27,10 @@ pub use client::{Identity, Roots, opportunistic, server_name, verified};
 pub use client_certificate::{ClientAuthorities, Shown};
 pub use dane::{DaneNames, dane};
 pub use development::{DevelopmentOutcome, ensure_development_certificates};
-pub use server::{asking_server_config, server_config};
-pub use store::{CertificateError, CertificateInfo, CertificatePaths, CertificateStore, ReloadReport};
+pub use server::{asking_server_config, challenge_server, server_config};
+pub use store::{
+    CertificateError, CertificateInfo, CertificatePaths, CertificateStore, PairFacts, ReloadReport, inspect,
+};
 
 /// Why a TLS configuration cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,14 @@ pub enum TlsSetupError {
     /// The system has no certificate authorities.
     #[error("this system has no certificate authorities: install the package ca-certificates, or give a file of them")]
     NoSystemAuthorities,
+}
+
+/// A private key as handshakes need it.
+///
+/// # Errors
+/// When the provider cannot use such a key.
+pub fn usable_key(key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    provider().key_provider.load_private_key(key)
 }
 
 /// The one cryptography provider of the process.

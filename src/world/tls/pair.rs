@@ -15,6 +15,7 @@ use x509_parser::prelude::FromDer as _;
 
 use super::provider;
 use crate::model::mail::Timestamp;
+use crate::model::transport_security::certificate::Validity;
 use crate::world::disk::read_regular;
 
 /// PEM files longer than this are not certificates or keys of anybody.
@@ -173,6 +174,26 @@ impl Pair {
 pub(super) fn facts_of_der(certificate: &CertificateDer<'_>) -> Result<Facts, String> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
     Ok(facts_of(&parsed))
+}
+
+/// What one file with a certificate chain and its key says. `path` is for errors only.
+///
+/// # Errors
+/// When there is no chain or no key in it, or they do not belong together. Dates are not judged.
+pub fn inspect(octets: &[u8], path: &Path) -> Result<PairFacts, CertificateError> {
+    let paths = CertificatePaths { certificate: path.to_owned(), key: path.to_owned() };
+    let pair = RawPair { certificate: octets.to_vec(), key: octets.to_vec() }.parse(&paths)?;
+    let Facts { names, not_before, not_after, .. } = pair.facts;
+    Ok(PairFacts { names, validity: Validity { not_before, not_after } })
+}
+
+/// What a certificate is for, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairFacts {
+    /// The host names and addresses it is for, in small letters.
+    pub names: Vec<String>,
+    /// From when to when it is good.
+    pub validity: Validity,
 }
 
 /// What the first certificate of the PEM text says about itself.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 
 use super::client_certificate::AnyClient;
@@ -40,6 +40,23 @@ fn with_verifier(
     // Devices that send every few minutes resume instead of paying for a whole handshake; the ticket key lives in
     // memory only and rotates, so a restart costs one handshake each.
     config.ticketer = Ticketer::new()?;
+    Ok(Arc::new(config))
+}
+
+/// The configuration for a listener that speaks one protocol of its own, named by `protocol` (RFC 7301), and shows what
+/// `resolver` gives.
+///
+/// # Errors
+/// `Provider`, which does not happen with the provider that is built in.
+pub fn challenge_server(
+    resolver: Arc<dyn ResolvesServerCert>,
+    protocol: &[u8],
+) -> Result<Arc<ServerConfig>, TlsSetupError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }
 

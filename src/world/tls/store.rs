@@ -5,7 +5,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::SignatureScheme;
@@ -13,7 +13,7 @@ use rustls::client::ResolvesClientCert;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-pub use super::pair::{CertificateError, CertificatePaths};
+pub use super::pair::{CertificateError, CertificatePaths, PairFacts, inspect};
 use super::pair::{Pair, RawPair};
 use crate::model::mail::Timestamp;
 use crate::model::transport_security::certificate::{covers, days_left};
@@ -22,6 +22,8 @@ use crate::model::transport_security::certificate::{covers, days_left};
 #[derive(Debug)]
 pub struct CertificateStore {
     pairs: ArcSwap<Vec<Arc<Pair>>>,
+    /// Whoever replaces some of them.
+    turn: Mutex<()>,
 }
 
 /// What a reload did.
@@ -63,11 +65,12 @@ impl CertificateStore {
             return Err(CertificateError::NonePresent);
         }
         let pairs = paths.iter().map(|paths| RawPair::read(paths)?.parse(paths).map(Arc::new));
-        Ok(Self { pairs: ArcSwap::from_pointee(pairs.collect::<Result<Vec<_>, _>>()?) })
+        Ok(Self { pairs: ArcSwap::from_pointee(pairs.collect::<Result<Vec<_>, _>>()?), turn: Mutex::default() })
     }
 
     /// Reads the files again and shows what changed, from the next handshake on. Reads files: not for an async task.
     pub fn reload(&self, now: Timestamp) -> ReloadReport {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut report = ReloadReport::default();
         let current = self.pairs.load_full();
         let mut next = Vec::with_capacity(current.len());
@@ -88,6 +91,25 @@ impl CertificateStore {
             self.pairs.store(Arc::new(next));
         }
         report
+    }
+
+    /// Shows the pair in `paths` from the next handshake on, whatever its dates: in the place of what those files held,
+    /// else as the last, and instead of `stand_in` where that is shown. Reads files: not for an async task.
+    ///
+    /// # Errors
+    /// What is wrong with the files; then everything stays as it was.
+    pub fn adopt(&self, paths: &CertificatePaths, stand_in: Option<&CertificatePaths>) -> Result<(), CertificateError> {
+        let fresh = Arc::new(RawPair::read(paths)?.parse(paths)?);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.pairs.load_full();
+        let others = current.iter().filter(|pair| Some(&pair.paths) != stand_in);
+        let mut next: Vec<Arc<Pair>> = others.cloned().collect();
+        match next.iter_mut().find(|pair| pair.paths == *paths) {
+            Some(place) => *place = fresh,
+            None => next.push(fresh),
+        }
+        self.pairs.store(Arc::new(next));
+        Ok(())
     }
 
     /// Every certificate that is shown, with its dates, for `check` and for warnings at start.
@@ -267,6 +289,26 @@ mod tests {
         assert_eq!(info.names, ["a.example", "192.0.2.1"]);
         assert_eq!((info.days_left, info.key_is_open), (360, true));
         assert_eq!(store.inventory(info.not_after.plus(Duration::from_millis(1))).remove(0).days_left, -1);
+    }
+
+    #[test]
+    fn a_certificate_that_came_later_takes_the_place_of_its_stand_in() {
+        let directory = TempDir::new().unwrap();
+        let own = write(directory.path(), "own", &["own.example"]);
+        let stand_in = write(directory.path(), "stand-in", &["a.example"]);
+        let given = write(directory.path(), "given", &["a.example"]);
+        let store = CertificateStore::open(&[own.clone(), stand_in.clone()]).unwrap();
+        let before = shown(&store, Some("a.example"));
+        for _ in 0..2 {
+            store.adopt(&given, Some(&stand_in)).unwrap();
+            let paths: Vec<_> = store.inventory(now()).into_iter().map(|info| info.paths).collect();
+            assert_eq!(paths, [own.clone(), given.clone()]);
+        }
+        assert_ne!(shown(&store, Some("a.example")), before);
+        fs::write(&given.certificate, "").unwrap();
+        let shown_before = shown(&store, Some("a.example"));
+        assert!(store.adopt(&given, None).is_err());
+        assert_eq!(shown(&store, Some("a.example")), shown_before);
     }
 
     #[test]

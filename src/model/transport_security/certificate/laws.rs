@@ -66,6 +66,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_waited_for_comes(attempts in attempts(), chance in any::<u32>(), now in instant()) {
+        let within_reach = attempts.not_before.is_none_or(|demanded| demanded <= now.plus(LONGEST_WAIT));
+        prop_assume!(within_reach);
+        let next = attempt(Timestamp::EPOCH, Some(attempts), Chance(chance), now);
+        prop_assert_eq!(attempt(Timestamp::EPOCH, Some(attempts), Chance(chance), next), next);
+    }
+
+    #[test]
     fn what_the_authority_demands_is_waited_for(
         failures in 1..100_u32, chance in any::<u32>(), start in 0..1_000_000_000_000_u64, seconds in 0..604_800_u64,
     ) {
