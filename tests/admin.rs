@@ -45,7 +45,7 @@ impl Premises for Locked {
 
 fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
     let document: Document = toml::from_str(include_str!("../fixtures/directories/contoso.toml")).unwrap();
-    let plan = document.plan(&Snapshot::default(), &|_| Ok(PasswordHash::from_phc("$argon2id$sample")));
+    let plan = document.plan(&Snapshot::default(), &|_, _| Ok(PasswordHash::from_phc("$argon2id$sample")));
     let directory = Arc::new(MemoryDirectory::new(Snapshot::default().apply(&plan.changes).unwrap()));
     let office = Office {
         directory: Arc::clone(&directory) as Arc<dyn DirectoryDesk>,

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use franking::model::directory::Snapshot;
 use franking::model::mail::Timestamp;
+use franking::model::policy::scram::ScramSecrets;
 use franking::model::policy::{Evidence, Proof, Settings, SubmitAs, Uncounted};
 use franking::model::smtp::{
     Action, Input, Limits, QueuedAs, Role, Session, SessionOptions, Submission, TlsFacts, TlsState, Verdict,
@@ -41,6 +42,7 @@ fn session(settings: &Settings) -> Session {
         tls: TlsState::Active(facts),
         auth_without_tls: false,
         emulate_exchange_online: false,
+        scram: ScramSecrets { salts: [1; 32], nonces: [2; 32] },
         settings: Arc::new(settings.clone()),
         limits: Limits::default(),
     };

@@ -14,7 +14,7 @@ use franking::model::directory::document::Hasher;
 use franking::model::directory::{Document, PasswordHash, Snapshot};
 
 /// Stands in for password hashing, so that a dialogue can show passwords as they are typed.
-pub(crate) const CLEAR: Hasher<'static> = &|password| Ok(PasswordHash::from_phc(format!("clear:{password}")));
+pub(crate) const CLEAR: Hasher<'static> = &|password, _| Ok(PasswordHash::from_phc(format!("clear:{password}")));
 
 /// A directory of `fixtures/directories`.
 pub(crate) fn directory(name: &str) -> Snapshot {

@@ -18,7 +18,7 @@ pub(crate) fn fixture(name: &str) -> Document {
 }
 
 /// Stands in for a hash function: fast, and what it made can be told from what it was given.
-pub(crate) const FAKE_HASH: Hasher<'static> = &|password| Ok(PasswordHash::from_phc(format!("$fake${password}")));
+pub(crate) const FAKE_HASH: Hasher<'static> = &|password, _| Ok(PasswordHash::from_phc(format!("$fake${password}")));
 
 pub(crate) fn plan(document: &Document, snapshot: &Snapshot) -> Plan {
     document.plan(snapshot, FAKE_HASH)

@@ -30,6 +30,7 @@ mod simulation;
 mod srs;
 mod support;
 mod tidy;
+mod tokens;
 mod trace;
 mod transport;
 mod uplink;

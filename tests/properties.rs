@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use franking::model::directory::Snapshot;
 use franking::model::mail::Timestamp;
+use franking::model::policy::scram::ScramSecrets;
 use franking::model::policy::{Evidence, Proof, Settings, Uncounted};
 use franking::model::smtp::data::DotReader;
 use franking::model::smtp::grammar::{self, Command};
@@ -48,6 +49,7 @@ impl Stage {
             tls: if role == Role::Inbound { TlsState::Unavailable } else { TlsState::Active(facts) },
             auth_without_tls: false,
             emulate_exchange_online: false,
+            scram: ScramSecrets { salts: [1; 32], nonces: [2; 32] },
             settings: Arc::new(settings),
             limits: Limits { header_bytes_max: 500, ..Limits::default() },
         };

@@ -3,7 +3,7 @@
 //!
 //! Whatever happens, no secret and no token stands in the log, in a list or in an answer of the command line.
 
-mod certificates;
+pub(crate) mod certificates;
 mod graph;
 mod provider;
 mod routes;

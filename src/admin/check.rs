@@ -8,6 +8,7 @@ mod lifecycle;
 mod listeners;
 mod names;
 mod routes;
+mod scram;
 mod tokens;
 mod transport;
 
@@ -104,6 +105,7 @@ pub fn check(
     disk(&config.data, &config.queue, &mut report);
     directory(path, config, at, running, premises, &mut report);
     lifecycle::lifecycle(path, config, at, running, premises, &mut report);
+    scram::scram(path, config, at, running, premises, &mut report);
     report
 }
 

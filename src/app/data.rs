@@ -59,7 +59,10 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A key file is not what it should be.
-    #[error("{path} must hold 32 octets. Restore it from a backup; without it, reports to forwarded mail get lost")]
+    #[error(
+        "{path} must hold 32 octets. Restore it from a backup; without it, reports to forwarded mail get lost (srs), \
+         or clients can find out which accounts there are (scram)"
+    )]
     Key {
         /// The key file.
         path: PathBuf,

@@ -11,7 +11,7 @@ use super::{guide, logging, runtime};
 use crate::admin::transfer::{self, Form};
 use crate::config::{Config, ConfigErrors, LogConfig};
 use crate::model::directory::document::Plan;
-use crate::model::directory::{Change, Lifecycle};
+use crate::model::directory::{Account, Change, Lifecycle};
 use crate::store::directory::DirectoryStore;
 use crate::world::password;
 
@@ -149,7 +149,7 @@ fn populate(directory: &DirectoryStore, world: &World) -> Result<(), DemoError> 
     }
     let document =
         transfer::parse(Form::Toml, ORGANISATION.as_bytes(), ORGANISATION_FILE).map_err(|error| failed(&error))?;
-    let hasher = |text: &str| password::hash(text, random).map_err(|error| error.to_string().into());
+    let hasher = |text: &str, _: &Account| password::hash(text, random).map_err(|error| error.to_string().into());
     let changed = directory.change("demo", &mut |snapshot| {
         let plan: Plan = document.plan(snapshot, &hasher);
         let mut changes = plan.strict().map_err(|rejected| format!("{rejected:?}"))?;

@@ -71,6 +71,21 @@ pub(super) fn srs_keys(data: &DataDirectory, random: &dyn Random, now: Timestamp
     Ok(found)
 }
 
+/// What the salts are made by that SCRAM tells of logins which have none (see `policy::scram`). It is made when there
+/// is none; another one would tell those who remember such a salt that it was none.
+///
+/// # Errors
+/// `Io` and `Key`.
+pub(super) fn scram_salts(data: &DataDirectory, random: &dyn Random) -> Result<[u8; 32], DataError> {
+    let keys = data.keys();
+    DirBuilder::new().recursive(true).mode(0o700).create(&keys).map_err(|source| failed(&keys, source))?;
+    let path = keys.join("scram");
+    if !path.exists() {
+        write_new(&path, random)?;
+    }
+    read(&path).map(|key| key.0)
+}
+
 fn failed(path: &Path, source: io::Error) -> DataError {
     DataError::Io { path: path.to_owned(), source }
 }
@@ -223,6 +238,16 @@ mod tests {
         let first = keys(&data, NOW);
         assert_eq!(srs_keys(&data, &SeededRandom::new(2), at(NOW)).unwrap(), first);
         assert_eq!(first.len(), 1);
+    }
+
+    #[test]
+    fn the_salts_of_nobody_outlast_a_restart() {
+        let (_place, data) = place();
+        let first = scram_salts(&data, &SeededRandom::new(1)).unwrap();
+        assert_eq!(scram_salts(&data, &SeededRandom::new(2)).unwrap(), first);
+        fs::write(data.keys().join("scram"), "short").unwrap();
+        assert!(matches!(scram_salts(&data, &SeededRandom::new(2)), Err(DataError::Key { .. })));
+        assert_eq!(keys(&data, NOW).len(), 1, "it is no key of the Sender Rewriting Scheme");
     }
 
     #[test]

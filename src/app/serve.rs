@@ -14,6 +14,7 @@ use super::certificates::{self, CertificateCounter, Watch};
 use super::counts::Counters;
 use super::intake::Intake;
 use super::issuers;
+use super::keys;
 use super::outbound;
 use super::premises;
 use super::quotas::QuotaKeeper;
@@ -153,7 +154,8 @@ impl Server {
             SpoolLimits::new(stores.settings.current().message_bytes_max),
         )?;
         let cores = available_parallelism().map_or(1, usize::from);
-        let authenticator = Authenticator::new(Arc::clone(&world.clock), &*world.random, cores);
+        let salts = keys::scram_salts(&stores.data, &*world.random).map_err(StoresError::from)?;
+        let authenticator = Authenticator::new(Arc::clone(&world.clock), &*world.random, cores).with_salts(salts);
         let parts = ServiceParts {
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),

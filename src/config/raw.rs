@@ -13,7 +13,7 @@ use super::{
     AcmeChallenge, Emulate, ListenerRole, ListenerTls, LogFormat, LogLevel, RelayAuth, RelayTls, RouteTls, RouteVia,
 };
 use crate::model::mail::recipient_fields::OtherRecipients;
-use crate::model::policy::settings::Wording;
+use crate::model::policy::settings::{Scram, Wording};
 use crate::model::policy::{NoMailboxStep, Profile, SharedSignIn, TooSoon};
 pub(super) use connector::{RawConnector, RawConnectorType, RawScope};
 
@@ -50,6 +50,7 @@ pub(super) struct RawPolicy {
     pub(super) mailbox_required: Option<bool>,
     pub(super) no_mailbox_step: Option<NoMailboxStep>,
     pub(super) shared_sign_in: Option<SharedSignIn>,
+    pub(super) scram_sha_256: Option<Scram>,
     pub(super) send_as_denied: Option<Wording>,
     pub(super) unknown_recipient: Option<Wording>,
     pub(super) relay_refused: Option<Wording>,

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 mod acme;
 mod connectors;
+mod issuers;
 mod listeners;
 mod uplink;
 

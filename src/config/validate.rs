@@ -186,6 +186,7 @@ impl Judge<'_> {
             too_soon,
             quota: self.quota(own.quota, quota),
             lockout: own.lockout,
+            scram: raw.scram_sha_256.unwrap_or(own.scram),
             issuers: own.issuers,
             periods: own.periods,
             srs_keys: own.srs_keys,

@@ -19,10 +19,11 @@ use zeroize::Zeroizing;
 
 use super::visible::Visible;
 use crate::model::directory::device::Secret;
-use crate::model::directory::{PasswordHash, Snapshot};
+use crate::model::directory::{Account, PasswordHash, Snapshot};
 use crate::model::policy::device::Checked;
+use crate::model::policy::scram::{self, Proven, ScramProof, ScramSecrets};
 use crate::model::policy::sign_in::find_account;
-use crate::model::policy::{Evidence, Whence};
+use crate::model::policy::{AppPassword, Evidence, Proof, Whence};
 use crate::model::smtp::Verdict;
 use crate::world::password::{self, PASSWORD_BYTES_MAX, PasswordError};
 use crate::world::{Clock, Random};
@@ -53,6 +54,8 @@ pub struct Authenticator {
     waiting: AtomicUsize,
     /// Made at start, known to nobody.
     key: Zeroizing<[u8; 32]>,
+    /// Makes the salts that SCRAM tells of logins that have none.
+    salts: [u8; 32],
     /// Right passwords, and when each is forgotten.
     verdicts: Mutex<HashMap<Digest, Duration>>,
     verifications: Arc<AtomicU64>,
@@ -64,14 +67,43 @@ impl Authenticator {
         let cores = cores.clamp(1, Semaphore::MAX_PERMITS / WAITING_PER_CORE_MAX);
         let mut key = Zeroizing::new([0; 32]);
         random.fill(&mut *key);
+        let mut salts = [0; 32];
+        random.fill(&mut salts);
         Self {
             clock,
             cores: Arc::new(Semaphore::new(cores)),
             waiting_max: cores * WAITING_PER_CORE_MAX,
             waiting: AtomicUsize::new(0),
             key,
+            salts,
             verdicts: Mutex::default(),
             verifications: Arc::default(),
+        }
+    }
+
+    /// The same with a secret for SCRAM that outlasts restarts, as the salts of accounts do.
+    #[must_use]
+    pub fn with_salts(self, salts: [u8; 32]) -> Self {
+        Self { salts, ..self }
+    }
+
+    /// What a session needs to challenge clients of SCRAM.
+    pub fn scram_secrets(&self, random: &dyn Random) -> ScramSecrets {
+        let mut nonces = [0; 32];
+        random.fill(&mut nonces);
+        ScramSecrets { salts: self.salts, nonces }
+    }
+
+    /// What a proof of SCRAM comes to, by the directory of this moment: microseconds of work, the same for a login that
+    /// nobody has. It proves a password, or the secret of a device, and policy takes it for that. Without TLS a password
+    /// is never right: whoever listens could try passwords on the proof.
+    pub fn prove(&self, account: Option<&Account>, shown: &ScramProof, whence: Whence) -> Evidence {
+        match scram::verify(account, shown) {
+            Some(Proven::Password) if !whence.in_clear => Evidence::Right(Proof::Password),
+            Some(Proven::Device(selector)) => {
+                Evidence::Right(Proof::AppPassword(AppPassword { selector, whence, at: self.clock.now() }))
+            }
+            Some(Proven::Password) | None => Evidence::Wrong,
         }
     }
 
@@ -80,8 +112,8 @@ impl Authenticator {
         self.verifications.load(Ordering::Relaxed)
     }
 
-    /// Judges the `password` of `login`, shown `whence`, by the directory of this moment. Whether the account, or the device,
-    /// may sign in is for policy to say.
+    /// Judges the `password` of `login`, shown `whence`, by the directory of this moment. Whether the account, or the
+    /// device, may sign in is for policy to say.
     pub async fn check(
         &self,
         snapshot: &Snapshot,
@@ -225,7 +257,6 @@ mod tests {
     use crate::model::directory::device::Verifier;
     use crate::model::directory::{AcceptedDomain, Change, Device, DomainType, Recipient, RecipientType, Selector};
     use crate::model::mail::{Address, Domain, Timestamp};
-    use crate::model::policy::Proof;
     use crate::world::{ManualClock, SeededRandom};
 
     const RIGHT: Verdict = Verdict::Judged(Evidence::Right(Proof::Password));

@@ -185,6 +185,7 @@ impl<A: Acceptor> Connection<A> {
             tls,
             auth_without_tls,
             emulate_exchange_online: settings.emulate_exchange_online,
+            scram: services.authenticator.scram_secrets(&*services.random),
             settings: settings.policy.current(),
             limits: settings.session.clone(),
         };

@@ -90,8 +90,8 @@ impl<'text> Token<'text> {
     }
 }
 
-/// The algorithm and the key's name. Where to find a key (`jku`, `x5u`) or the key itself (`jwk`, `x5c`) is nothing that
-/// a token may say: such fields are passed over.
+/// The algorithm and the key's name. Where to find a key (`jku`, `x5u`) or the key itself (`jwk`, `x5c`) is nothing
+/// that a token may say: such fields are passed over.
 fn judge_header(header: &Json) -> Result<(Algorithm, Option<String>), Fault> {
     if header.get("crit").is_some() {
         return Err(Fault::Critical);

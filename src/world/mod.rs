@@ -14,6 +14,7 @@ pub mod password;
 pub mod proxy_protocol;
 pub mod random;
 pub mod resolver;
+pub mod scram;
 pub mod secret;
 pub mod tls;
 

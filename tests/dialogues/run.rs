@@ -14,11 +14,13 @@ use franking::model::policy::connector::{Authorities, ClientCertificate, Connect
 use franking::model::policy::device::Checked;
 use franking::model::policy::limits::Received;
 use franking::model::policy::quota::{self, Usage};
+use franking::model::policy::scram::{self, Proven, ScramSecrets};
+use franking::model::policy::settings::Scram;
 use franking::model::policy::sign_in::find_account;
 use franking::model::policy::token::{Algorithm, Issuer, is_for};
 use franking::model::policy::{
-    Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof, Refusal,
-    Resolution, Settings, SharedSignIn, Tallies, Unrecorded, Whence, expand,
+    AppPassword, Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof,
+    Refusal, Resolution, Settings, SharedSignIn, Tallies, Unrecorded, Whence, expand,
 };
 use franking::model::smtp::{
     Action, CommitFailure, Credentials, Input, Limits, Presented, QueuedAs, Role, Session, SessionOptions, Submission,
@@ -219,6 +221,16 @@ impl Stage {
         let password = match &credentials.presented {
             Presented::Password(password) => password,
             Presented::Token(token) => return self.check_token(&credentials.login, token),
+            Presented::Scram(shown) => {
+                let (at, whence) = (self.now, Whence { peer: self.peer, in_clear: self.session.is_in_clear() });
+                return Verdict::Judged(match scram::verify(account, shown) {
+                    Some(Proven::Password) if !whence.in_clear => Evidence::Right(Proof::Password),
+                    Some(Proven::Device(selector)) => {
+                        Evidence::Right(Proof::AppPassword(AppPassword { selector, whence, at }))
+                    }
+                    Some(Proven::Password) | None => Evidence::Wrong,
+                });
+            }
         };
         let secret = Secret::read(password);
         let whence = Whence { peer: self.peer, in_clear: self.session.is_in_clear() };
@@ -371,6 +383,7 @@ fn options(script: &Script) -> SessionOptions {
         tls,
         auth_without_tls: false,
         emulate_exchange_online: false,
+        scram: ScramSecrets { salts: [1; 32], nonces: [2; 32] },
         settings: Arc::new(Settings::of(profile)),
         limits: Limits::default(),
     };
@@ -411,6 +424,8 @@ fn set(options: &mut SessionOptions, key: &str, value: &str) {
         "recipient_validation" => settings.recipient_validation = yes(),
         "repair_from" => settings.repair_from = yes(),
         "no_mailbox_step" if value == "mail-from" => settings.no_mailbox_step = NoMailboxStep::MailFrom,
+        "scram" if value == "on" => settings.scram = Scram::On,
+        "scram" if value == "prepare" => settings.scram = Scram::Prepare,
         "issuer" => settings.issuers = vec![issuer(value)],
         "shared_sign_in" if value == "unblocked" => settings.shared_sign_in = SharedSignIn::Unblocked,
         "message_bytes_max" => settings.message_bytes_max = value.parse().unwrap(),

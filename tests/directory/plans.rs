@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use franking::model::directory::document::{Counts, Entry, Reason, RecipientEntry};
-use franking::model::directory::{Document, Right, Snapshot};
+use franking::model::directory::{Account, Document, Right, Snapshot};
 
 use super::{FAKE_HASH, address, directory, fixture, plan};
 
@@ -201,14 +201,15 @@ fn what_a_document_says_cannot_break_a_report_line() {
 #[test]
 fn a_password_is_hashed_once_even_when_entries_are_judged_again() {
     let calls = Cell::new(0);
-    let hash = |password: &str| {
+    let hash = |password: &str, account: &Account| {
         calls.set(calls.get() + 1);
-        FAKE_HASH(password)
+        FAKE_HASH(password, account)
     };
     let bad = user("alice", "password = \"x\"") + &user("bob", "send_as = [\"ghost@contoso.example\"]");
     document(&bad).plan(&Snapshot::default(), &hash);
     assert_eq!(calls.get(), 1);
-    let refused = document(&user("alice", "password = \"x\"")).plan(&Snapshot::default(), &|_| Err("too short".into()));
+    let refused =
+        document(&user("alice", "password = \"x\"")).plan(&Snapshot::default(), &|_, _| Err("too short".into()));
     assert_eq!(refused.rejected[0].reason.to_string(), "password: too short");
 }
 

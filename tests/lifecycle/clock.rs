@@ -74,7 +74,7 @@ fn office(data: &Path, directory: &Arc<MemoryDirectory>, contents: &Arc<Contents
 fn no_mailbox_goes_before_its_server_has_seen_thirty_days_whatever_clocks_say() {
     let place = tempfile::tempdir().unwrap();
     let document: Document = toml::from_str(include_str!("../../fixtures/directories/contoso.toml")).unwrap();
-    let plan = document.plan(&Snapshot::default(), &|_| Ok(PasswordHash::from_phc("$argon2id$sample")));
+    let plan = document.plan(&Snapshot::default(), &|_, _| Ok(PasswordHash::from_phc("$argon2id$sample")));
     let directory = Arc::new(MemoryDirectory::new(Snapshot::default().apply(&plan.changes).unwrap()));
     let start = Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap();
     let clock = Arc::new(ManualClock::new(start));

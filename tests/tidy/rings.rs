@@ -65,6 +65,7 @@ const MODEL_CRATES: &[&str] = &[
     "subtle",
     "postcard",
     "lz4_flex",
+    "stringprep",
 ];
 
 /// What the tests inside `model` may use besides.

@@ -10,7 +10,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
 /// The only authority that server and stand-in trust.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
@@ -24,7 +24,7 @@ fn params(names: &[&str]) -> CertificateParams {
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = params(&[]);
         params.distinguished_name.push(DnType::CommonName, "Authority of the uplink's tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,7 +35,7 @@ impl Authority {
     }
 
     /// Writes `ca.pem`, and `client.pem` with `client.key` for a host of contoso.
-    pub(super) fn write(&self, place: &Path) {
+    pub(crate) fn write(&self, place: &Path) {
         std::fs::write(place.join("ca.pem"), &self.pem).unwrap();
         let key = KeyPair::generate().unwrap();
         let own = params(&["mx.contoso.example"]).signed_by(&key, &self.issuer).unwrap();
@@ -44,7 +44,7 @@ impl Authority {
     }
 
     /// What a server on 127.0.0.1 shows. It looks at the certificate of a client that has one.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let own = params(&["127.0.0.1"]).signed_by(&key, &self.issuer).unwrap();
         let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));

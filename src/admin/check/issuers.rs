@@ -3,6 +3,7 @@
 use super::super::cli::Premises;
 use super::names::resolve;
 use super::{CheckReport, Verdict};
+use crate::admin::office::counted;
 use crate::config::{Config, IssuerConfig, KeySource, ListenerRole, ListenerTls};
 use crate::world::disk::read_regular;
 use crate::world::https::HttpsUrl;
@@ -50,10 +51,11 @@ fn judge(issuer: &IssuerConfig, keys: Result<KeySet, String>, cure: &str, report
         rules.algorithms.iter().filter(|own| keys.serves(**own)).map(|algorithm| algorithm.name()).collect();
     if served.is_empty() {
         let names: Vec<&str> = rules.algorithms.iter().map(|algorithm| algorithm.name()).collect();
-        let detail = format!("{}: none of its {} keys is for {}", rules.name, keys.count(), names.join(", "));
+        let detail =
+            format!("{}: of its {} none is for {}", rules.name, counted(keys.count(), "key"), names.join(", "));
         report.put(SUBJECT, Verdict::Fail, detail, "set algorithms to what the issuer signs with");
     } else {
-        let detail = format!("{} has {} keys, for {}", rules.name, keys.count(), served.join(", "));
+        let detail = format!("{} has {}, for {}", rules.name, counted(keys.count(), "key"), served.join(", "));
         report.put(SUBJECT, Verdict::Ok, detail, "");
     }
 }

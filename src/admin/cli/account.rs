@@ -33,6 +33,15 @@ Exchange: Set-MsolUser -BlockCredential $false, Set-User -AccountDisabled $false
 Examples:
   franking account unblock info@contoso.example")]
     Unblock(IdentityArgs),
+    /// List secrets that SCRAM-SHA-256 cannot use yet
+    #[command(after_help = "\
+Keys for it are made when a password is set, or a device gets its secret, with scram_sha_256 = \"prepare\" or \"on\".
+
+Exchange: none of its cmdlets, it has no SCRAM
+
+Examples:
+  franking account scram")]
+    Scram,
 }
 
 /// `account password`.
@@ -57,6 +66,7 @@ impl AccountCommand {
             Self::Password(args) => Request::AccountPassword { identity: args.identity, password },
             Self::Block(args) => Request::AccountBlock { identity: args.identity, blocked: true },
             Self::Unblock(args) => Request::AccountBlock { identity: args.identity, blocked: false },
+            Self::Scram => Request::ScramUnready,
         }
     }
 }

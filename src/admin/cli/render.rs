@@ -71,6 +71,7 @@ pub(super) fn response(response: &Response) -> String {
         }
         Response::Devices { devices } => devices::list(&mut page, devices),
         Response::Lockouts { lockouts } => devices::lockouts(&mut page, lockouts),
+        Response::ScramUnready { secrets, total } => devices::unready(&mut page, secrets, *total),
         Response::Limits(view) => mailbox::limits(&mut page, view),
         Response::Mailboxes { mailboxes } => mailbox::list(&mut page, mailboxes),
         Response::Recounted { counted, mailboxes } => {

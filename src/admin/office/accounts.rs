@@ -6,9 +6,9 @@ use super::mailboxes::beyond_unlicensed;
 use super::request::{PermissionEdit, Secret};
 use super::response::{PermissionView, Response};
 use super::steward::{Moment, around};
-use super::{Office, change, doubts, identity, licences, life};
-use crate::model::directory::{Change, Grant, PasswordHash, Recipient, Right, Snapshot};
-use crate::world::password::{self, PASSWORD_BYTES_MAX};
+use super::{Office, change, doubts, identity, licences, life, secrets};
+use crate::model::directory::{Account, Change, Grant, PasswordHash, Recipient, Right, Snapshot};
+use crate::world::password::PASSWORD_BYTES_MAX;
 use crate::world::random::{self, PASSWORD_ENTROPY_BITS_MIN};
 
 /// Shorter passwords than this are refused: they are tried in seconds.
@@ -20,8 +20,8 @@ pub(super) struct Hashed {
     pub(super) generated: Option<Secret>,
 }
 
-/// Hashes a given password, or a new one that devices can type.
-pub(super) fn hashed(office: &Office, given: Option<Secret>) -> Result<Hashed, Failure> {
+/// Hashes a given password, or a new one that devices can type, for an account, if there is one already.
+pub(super) fn hashed(office: &Office, given: Option<Secret>, account: Option<&Account>) -> Result<Hashed, Failure> {
     if let Some(given) = &given {
         let characters = given.reveal().chars().count();
         if characters < PASSWORD_CHARACTERS_MIN || given.reveal().len() > PASSWORD_BYTES_MAX {
@@ -36,7 +36,7 @@ pub(super) fn hashed(office: &Office, given: Option<Secret>) -> Result<Hashed, F
     }
     let generated = given.is_none().then(|| Secret::new(random::password(&*office.random, PASSWORD_ENTROPY_BITS_MIN)));
     let text = given.as_ref().or(generated.as_ref()).map_or("", Secret::reveal);
-    let hash = password::hash(text, &*office.random)
+    let hash = secrets::hashed(office, (text, text), account)
         .map_err(|error| Failure::unavailable(format!("The password could not be hashed: {error}")))?;
     Ok(Hashed { hash, generated })
 }
@@ -48,8 +48,8 @@ pub(super) fn password(
     given: Option<Secret>,
 ) -> Result<Response, Failure> {
     // Asked first, so that a misspelt name is not answered after the work of hashing.
-    identity::find(&office.directory.snapshot(), identity)?;
-    let made = hashed(office, given)?;
+    let snapshot = office.directory.snapshot();
+    let made = hashed(office, given, identity::find(&snapshot, identity)?.account.as_deref())?;
     let (_, (login, blocked)) = change(office, actor, |snapshot| {
         let mut recipient = Recipient::clone(identity::find(snapshot, identity)?);
         let account = account_of(&mut recipient)?;

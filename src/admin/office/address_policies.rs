@@ -160,7 +160,7 @@ fn put(
             let failure = Failure::refused(format!("There is an email address policy \"{}\" already.", policy.name));
             return Err(failure.cured_by(format!("franking address-policy set \"{}\"", policy.name)));
         }
-        let plan = document.plan(snapshot, &|_| Err("no passwords here".into()));
+        let plan = document.plan(snapshot, &|_, _| Err("no passwords here".into()));
         if let Some(rejected) = plan.rejected.first() {
             return Err(Failure::refused(rejected.reason.to_string()));
         }

@@ -37,7 +37,7 @@ pub(super) fn put(
             (None, false) => return Err(unknown(snapshot, name)),
             (Some(_), false) | (None, true) => {}
         }
-        let plan = document.plan(snapshot, &|_| Err("no passwords here".into()));
+        let plan = document.plan(snapshot, &|_, _| Err("no passwords here".into()));
         let refused = plan.rejected.first().map(|rejected| rejected.reason.to_string());
         refused.map_or(Ok((plan.changes, ())), |reason| Err(Failure::refused(reason)))
     })?;

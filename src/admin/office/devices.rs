@@ -8,14 +8,13 @@ use super::edit::account_of;
 use super::failure::Failure;
 use super::request::Secret;
 use super::response::Response;
-use super::{Office, change, identity};
+use super::{Office, change, identity, secrets};
 use crate::model::directory::device::{self, DEVICES_MAX, Verifier};
 use crate::model::directory::{
     Account, Change, ChangeError, Device, DeviceError, DeviceRecipient, Recipient, Selector, Snapshot,
 };
 use crate::model::mail::{Address, Network, Timestamp};
 use crate::model::policy::{Evidence, Proof, Refusal, SubmitAs, Unrecorded, sign_in, submit_as};
-use crate::world::password;
 use crate::world::random;
 
 /// Of a secret with its selector, which says which secret it is and protects nothing: what is left has 99 bits.
@@ -203,7 +202,8 @@ struct Made {
 }
 
 /// Hashes outside of the directory's lock: it takes tens of milliseconds.
-fn made(office: &Office, taken: &[Selector]) -> Result<Made, Failure> {
+fn made(office: &Office, account: Option<&Account>) -> Result<Made, Failure> {
+    let taken = selectors(account);
     let unavailable =
         |error: &dyn core::fmt::Display| Failure::unavailable(format!("A secret could not be made: {error}"));
     // There are some 900,000 selectors for at most 500 devices, so a few draws find one that is free.
@@ -213,7 +213,8 @@ fn made(office: &Office, taken: &[Selector]) -> Result<Made, Failure> {
         if taken.contains(&secret.selector()) {
             continue;
         }
-        let hash = password::hash(secret.text(), &*office.random).map_err(|error| unavailable(&error))?;
+        // With SCRAM a client makes its keys of what is typed, which is the secret as it is shown.
+        let hash = secrets::hashed(office, (secret.text(), &text), account).map_err(|error| unavailable(&error))?;
         return Ok(Made { verifier: Verifier { selector: secret.selector(), hash }, secret: Secret::new(text) });
     }
     Err(unavailable(&"every one that was drawn is in use"))
@@ -236,7 +237,7 @@ fn named<'account>(account: &'account mut Account, name: &str) -> Result<&'accou
 
 fn add(office: &Office, actor: &str, whose: &str, name: &str, edit: &DeviceEdit) -> Result<Response, Failure> {
     let now = office.clock.now();
-    let made = made(office, &selectors(identity::find(&office.directory.snapshot(), whose)?.account.as_deref()))?;
+    let made = made(office, identity::find(&office.directory.snapshot(), whose)?.account.as_deref())?;
     let (_, (login, notes)) = change(office, actor, |snapshot| {
         let mut recipient = Recipient::clone(identity::find(snapshot, whose)?);
         let account = account_of(&mut recipient)?;
@@ -283,7 +284,7 @@ fn set(office: &Office, actor: &str, whose: &str, name: &str, edit: &DeviceEdit)
 }
 
 fn renew(office: &Office, actor: &str, whose: &str, name: &str) -> Result<Response, Failure> {
-    let made = made(office, &selectors(identity::find(&office.directory.snapshot(), whose)?.account.as_deref()))?;
+    let made = made(office, identity::find(&office.directory.snapshot(), whose)?.account.as_deref())?;
     let (_, message) = change(office, actor, |snapshot| {
         let mut recipient = Recipient::clone(identity::find(snapshot, whose)?);
         let account = account_of(&mut recipient)?;

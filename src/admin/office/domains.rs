@@ -83,7 +83,7 @@ pub(super) fn set_organisation(office: &Office, actor: &str, entry: &Organisatio
     }
     let document = Document { organisation: Some(entry.clone()), ..Document::default() };
     let (_, changed) = change(office, actor, |snapshot| {
-        let plan = document.plan(snapshot, &|_| Err("no passwords here".into()));
+        let plan = document.plan(snapshot, &|_, _| Err("no passwords here".into()));
         if let Some(rejected) = plan.rejected.first() {
             return Err(Failure::refused(rejected.reason.to_string()));
         }

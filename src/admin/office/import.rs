@@ -7,11 +7,11 @@ use super::failure::Failure;
 use super::request::ExchangeFile;
 use super::response::{ImportReport, RejectedRow, Response};
 use super::steward::{Moment, around};
-use super::{Office, change_freely, doubts};
+use super::{Office, change_freely, doubts, secrets};
 use crate::admin::exchange;
 use crate::admin::transfer::{self, Form};
 use crate::model::directory::document::{Document, Entry, Plan, Secrets};
-use crate::model::directory::{Change, Snapshot};
+use crate::model::directory::{Account, Change, Snapshot};
 use crate::world::password;
 
 /// A document as text.
@@ -31,10 +31,12 @@ pub(super) fn import(
     let form = if source.form.eq_ignore_ascii_case("json") { Form::Json } else { Form::Toml };
     let document = transfer::parse(form, source.text.as_bytes(), &source.name)
         .map_err(|error| Failure::refused(error.to_string()))?;
-    let hash = |text: &str| password::hash(text, &*office.random).map_err(|error| error.to_string().into());
+    let hash = |text: &str, account: &Account| {
+        secrets::hashed(office, (text, text), Some(account)).map_err(|error| error.to_string().into())
+    };
     if dry_run {
         // Hashing a thousand passwords takes a minute and would tell nothing.
-        let unhashed = |_: &str| Ok(password::decoy().clone());
+        let unhashed = |_: &str, _: &Account| Ok(password::decoy().clone());
         let snapshot = office.directory.snapshot();
         let plan = document.plan(&snapshot, &unhashed);
         let mut report = report(&plan, &document, false, true);
@@ -121,7 +123,7 @@ pub(super) fn import_exchange(
         now: office.clock.now(),
     };
     // Exports hold no passwords.
-    let hash = |_: &str| Err("an Exchange export holds no passwords".into());
+    let hash = |_: &str, _: &Account| Err("an Exchange export holds no passwords".into());
     let judge = |snapshot: &Snapshot| exchange::read(&sources, snapshot, &reading).plan(snapshot, &hash);
     if options.dry_run {
         let snapshot = office.directory.snapshot();

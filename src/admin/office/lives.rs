@@ -162,7 +162,7 @@ fn migrated(office: &Office, actor: &str, identity: &str, clear_guid: bool) -> R
 /// T15). Its former addresses stay with it, but for those that somebody else has by now.
 fn recover(office: &Office, actor: &str, identity: &str, new: (&str, &str)) -> Result<Response, Failure> {
     let (address, label) = (identity::address("--as", new.0)?, new.1);
-    let made = accounts::hashed(office, None)?;
+    let made = accounts::hashed(office, None, None)?;
     let done = one_of(office, actor, (identity::find_deleted_first, identity), |snapshot, former, around| {
         let primary = former.primary();
         let has_another = |id| id != former.id;

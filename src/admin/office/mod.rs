@@ -36,6 +36,7 @@ mod recoverable;
 mod remote_domains;
 mod request;
 mod response;
+mod secrets;
 mod sign_ins;
 mod steward;
 #[cfg(test)]
@@ -181,7 +182,9 @@ fn respond(
         Request::RecipientRestore { identity } => recipients::restore(office, actor, &identity),
         Request::AccountPassword { identity, password } => accounts::password(office, actor, &identity, password),
         Request::AccountBlock { identity, blocked } => accounts::block(office, actor, &identity, blocked),
-        asked @ (Request::Device(_) | Request::Lockout(_) | Request::ExplainSignIn(_)) => sign_in(office, actor, asked),
+        asked @ (Request::Device(_) | Request::Lockout(_) | Request::ExplainSignIn(_) | Request::ScramUnready) => {
+            sign_in(office, actor, asked)
+        }
         Request::Licence { identity, licence, assign } => accounts::licence(office, actor, &identity, &licence, assign),
         Request::Life(order) => lives::obey(office, actor, order),
         Request::LifeQuestion(question) => outlook::answer(office, &question),
@@ -271,6 +274,7 @@ fn sign_in(office: &Office, actor: Actor<'_>, request: Request) -> Result<Respon
         Request::Lockout(LockoutOrder::List { all }) => Ok(lockouts::list(office, all)),
         Request::Lockout(LockoutOrder::Clear { whom }) => lockouts::clear(office, actor, &whom),
         Request::ExplainSignIn(query) => Ok(signed_in(office, &query)),
+        Request::ScramUnready => Ok(secrets::unready(&office.directory.snapshot())),
         _ => Err(Failure::refused("That is no question about signing in.")),
     }
 }

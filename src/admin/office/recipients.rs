@@ -28,7 +28,7 @@ pub(super) fn create(
     // Shared, room and equipment mailboxes are born without a password that anyone knows (spec S3-3).
     let wanted = password.is_some() || (kind.may_have_account() && !kind.is_born_blocked());
     // Hashed before the directory is locked: it takes tens of milliseconds.
-    let made = wanted.then(|| accounts::hashed(office, password)).transpose()?;
+    let made = wanted.then(|| accounts::hashed(office, password, None)).transpose()?;
     let (hash, shown) = made.map_or((None, None), |made| (Some(made.hash), made.generated));
     let moment = Moment::of(office);
     let settings = &moment.settings;

@@ -36,7 +36,7 @@ pub(super) fn put(office: &Office, actor: &str, entry: &RemoteDomainEntry, new: 
             }
             (true, false) | (false, true | false) => {}
         }
-        let plan = document.plan(snapshot, &|_| Err("no passwords here".into()));
+        let plan = document.plan(snapshot, &|_, _| Err("no passwords here".into()));
         let changed = !plan.changes.is_empty();
         Ok((plan.changes, changed))
     })?;

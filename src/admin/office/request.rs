@@ -112,6 +112,8 @@ pub enum Request {
     Device(DeviceOrder),
     /// Lists who is locked out, or forgets failures to sign in.
     Lockout(LockoutOrder),
+    /// Lists secrets that have no keys for SCRAM-SHA-256.
+    ScramUnready,
     /// Assigns or removes a licence.
     Licence {
         /// Whose.

@@ -118,6 +118,13 @@ pub enum Response {
         /// They.
         lockouts: Vec<LockoutView>,
     },
+    /// Secrets that have no keys for SCRAM-SHA-256, some of them by name.
+    ScramUnready {
+        /// Logins, and devices as `login: name`.
+        secrets: Vec<String>,
+        /// How many there are.
+        total: usize,
+    },
     /// What a recipient may do and has done.
     Limits(LimitsView),
     /// How full mailboxes are.

@@ -15,7 +15,7 @@ use crate::world::{ManualClock, SeededRandom};
 pub(in crate::admin) fn contoso() -> Snapshot {
     let text = include_str!("../../../fixtures/directories/contoso.toml");
     let document: Document = toml::from_str(text).unwrap();
-    let plan = document.plan(&Snapshot::default(), &|_| Ok(PasswordHash::from_phc("$argon2id$sample")));
+    let plan = document.plan(&Snapshot::default(), &|_, _| Ok(PasswordHash::from_phc("$argon2id$sample")));
     assert!(plan.rejected.is_empty(), "{:?}", plan.rejected);
     Snapshot::default().apply(&plan.changes).unwrap()
 }

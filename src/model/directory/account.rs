@@ -5,10 +5,12 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::device::{Device, Selector};
+use super::scram::{self, ScramKeys};
 use super::seldom::Seldom;
 use crate::model::mail::Address;
 
-/// An argon2id hash in PHC form. It never shows in logs or debug output; only storage and the verifier see it.
+/// An argon2id hash in PHC form, and behind it the SCRAM keys of the same password, where there are any. It never shows
+/// in logs or debug output; only storage and the verifiers see it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(Box<str>);
@@ -19,9 +21,20 @@ impl PasswordHash {
         Self(text.into())
     }
 
-    /// The PHC string, for the verifier and for storage.
+    /// The PHC string, for the verifier.
     pub fn phc(&self) -> &str {
-        &self.0
+        scram::divide(&self.0).0
+    }
+
+    /// The SCRAM keys; none where they were never made, or cannot be used.
+    pub fn scram(&self) -> Option<ScramKeys> {
+        ScramKeys::parse(scram::divide(&self.0).1?)
+    }
+
+    /// The same hash with these SCRAM keys.
+    #[must_use]
+    pub fn with_scram(&self, keys: &ScramKeys) -> Self {
+        Self(format!("{} {}", self.phc(), keys.text()).into())
     }
 }
 

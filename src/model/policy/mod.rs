@@ -23,6 +23,7 @@ mod reserved;
 pub mod resolve;
 pub mod restrictions;
 pub mod routes;
+pub mod scram;
 pub mod sent_items;
 pub mod settings;
 pub mod sign_in;

@@ -46,6 +46,23 @@ pub enum SharedSignIn {
     Unblocked,
 }
 
+/// Whether SCRAM-SHA-256 is spoken, and prepared for (RFC 5802, RFC 7677).
+///
+/// Off unless an operator wants it, for two reasons. Clients that see it prefer it and try nothing else: whoever has no
+/// keys yet, since the password was set before or came as a hash, would be locked out by the mere offer. And its keys
+/// are easier to guess a password from, for who steals them, than the hash they stand beside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scram {
+    /// It is not offered, and passwords that are set get no keys.
+    #[default]
+    Off,
+    /// It is not offered yet; passwords and secrets of devices get keys when they are set.
+    Prepare,
+    /// It is offered, too.
+    On,
+}
+
 /// Which words a refusal uses where the two systems differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -105,6 +122,8 @@ pub struct Settings {
     pub quota: Option<Thresholds>,
     /// When failures to sign in lock out.
     pub lockout: lockout::Rules,
+    /// Whether SCRAM-SHA-256 is spoken.
+    pub scram: Scram,
     /// Whose tokens are as good as a password.
     pub issuers: Vec<Issuer>,
     /// How long what was taken away is kept (spec section 7.3).
@@ -161,6 +180,7 @@ impl Settings {
             // Spec section 2.4: licences in the cloud, the defaults of the database on premises.
             quota: if cloud { None } else { Some(quota::DATABASE) },
             lockout: lockout::Rules::USUAL,
+            scram: Scram::Off,
             issuers: Vec::new(),
             periods: Periods::USUAL,
             srs_keys: Vec::new(),

@@ -69,14 +69,18 @@ impl SignedIn {
 
 /// Finds the account that a login names: an address, or a local part in the default domain.
 pub fn find_account<'snapshot>(snapshot: &'snapshot Snapshot, login: &str) -> Option<&'snapshot Recipient> {
-    let address = Address::parse(login).ok().or_else(|| {
+    let found = snapshot.find_by_login(&address_of(snapshot, login)?)?;
+    found.account.is_some().then_some(&**found)
+}
+
+/// What a login means, whether or not anybody has it.
+pub(super) fn address_of(snapshot: &Snapshot, login: &str) -> Option<Address> {
+    Address::parse(login).ok().or_else(|| {
         let domain = snapshot.default_domain()?;
         // CONTOSO\alice and alice both mean alice in the default domain.
         let local = login.rsplit_once('\\').map_or(login, |(_, local)| local);
         Address::parse(&format!("{local}@{domain}")).ok()
-    })?;
-    let found = snapshot.find_by_login(&address)?;
-    found.account.is_some().then_some(&**found)
+    })
 }
 
 /// Judges whether `login` may sign in, given how its credentials turned out (decision D2).

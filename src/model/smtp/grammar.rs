@@ -102,6 +102,8 @@ pub enum Mechanism {
     Xoauth2,
     /// RFC 7628: a bearer token.
     OauthBearer,
+    /// RFC 7677.
+    ScramSha256,
     /// Anything else.
     Other,
 }
@@ -117,6 +119,8 @@ impl Mechanism {
             Self::Xoauth2
         } else if named("OAUTHBEARER") {
             Self::OauthBearer
+        } else if named("SCRAM-SHA-256") {
+            Self::ScramSha256
         } else {
             Self::Other
         }

@@ -1,6 +1,7 @@
 //! What EHLO lists, in the order of the cloud (spec section 1.2). AUTH takes the slot that STARTTLS had.
 
 use super::interface::{Role, SessionOptions, TlsState};
+use crate::model::policy::scram::is_offered;
 
 /// The lines after the greeting. Nothing is listed that would be refused when used.
 pub fn keywords(options: &SessionOptions) -> Vec<String> {
@@ -39,12 +40,25 @@ pub fn offers_tokens(options: &SessionOptions) -> bool {
     is_known && offers_auth(options) && matches!(options.tls, TlsState::Active(_))
 }
 
+/// Whether SCRAM-SHA-256 is taken: wherever a password is. No password goes over the network with it, so a device that
+/// signs in without TLS does better by it.
+pub fn offers_scram(options: &SessionOptions) -> bool {
+    is_offered(options.settings.scram) && offers_auth(options) && !options.emulate_exchange_online
+}
+
 /// Clients prefer what they know best; only what can be verified is offered (decision D10).
 fn mechanisms(options: &SessionOptions) -> Vec<&'static str> {
     let tokens = offers_tokens(options);
-    let all: [(&'static str, bool); 4] = match options.emulate_exchange_online {
-        true => [("LOGIN", true), ("XOAUTH2", tokens), ("", false), ("", false)],
-        false => [("PLAIN", true), ("LOGIN", true), ("XOAUTH2", tokens), ("OAUTHBEARER", tokens)],
+    let all = match options.emulate_exchange_online {
+        true => vec![("LOGIN", true), ("XOAUTH2", tokens)],
+        // Where it is offered, it comes first: there are clients that take the first they know.
+        false => vec![
+            ("SCRAM-SHA-256", offers_scram(options)),
+            ("PLAIN", true),
+            ("LOGIN", true),
+            ("XOAUTH2", tokens),
+            ("OAUTHBEARER", tokens),
+        ],
     };
     all.into_iter().filter(|(_, is_offered)| *is_offered).map(|(name, _)| name).collect()
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::limits::Limits;
 use crate::model::mail::Domain;
 use crate::model::policy::connector::{Client, ClientCertificate};
+use crate::model::policy::scram::{ScramProof, ScramSecrets};
 use crate::model::policy::{Envelope, Evidence, Proof, Refusal, Settings, SubmitAs};
 
 /// What a listener is for.
@@ -67,6 +68,8 @@ pub struct SessionOptions {
     pub auth_without_tls: bool,
     /// Banner, EHLO list and mechanisms are those of Exchange Online (decision D8).
     pub emulate_exchange_online: bool,
+    /// What SCRAM needs of this server.
+    pub scram: ScramSecrets,
     /// The semantics profile with its overrides.
     pub settings: Arc<Settings>,
     /// Bounds of one session.
@@ -100,6 +103,8 @@ pub enum Presented {
     Password(Zeroizing<String>),
     /// A bearer token (RFC 6750), without its scheme.
     Token(Zeroizing<String>),
+    /// The proof of SCRAM-SHA-256, from which no password can be read.
+    Scram(ScramProof),
 }
 
 impl fmt::Debug for Presented {
@@ -107,6 +112,7 @@ impl fmt::Debug for Presented {
         formatter.write_str(match self {
             Self::Password(_) => "Password(hidden)",
             Self::Token(_) => "Token(hidden)",
+            Self::Scram(_) => "Scram(hidden)",
         })
     }
 }
@@ -194,8 +200,8 @@ pub enum Action {
     Send(Vec<u8>),
     /// Begin the TLS handshake as server, then [`Input::TlsEstablished`]. Whatever was read before is void.
     StartTls,
-    /// Check a password, a device's secret or a token, then [`Input::CredentialsJudged`]. Takes the same time whether or not the
-    /// account exists.
+    /// Check a password, a device's secret or a token, then [`Input::CredentialsJudged`]. Takes the same time whether
+    /// or not the account exists.
     CheckCredentials(Credentials),
     /// Append to the spooled body of the current message.
     Body(Vec<u8>),

@@ -1,17 +1,19 @@
-//! AUTH PLAIN (RFC 4616), AUTH LOGIN and tokens as a small state machine over base64 responses.
+//! AUTH PLAIN (RFC 4616), AUTH LOGIN, tokens and SCRAM as a small state machine over base64 responses.
 //!
 //! Promises: strict base64, bounded lengths, and no copy of a password or a token that is not cleared when it is
 //! dropped.
 
 mod bearer;
+mod scram;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 pub(super) use self::bearer::Bearer;
+pub(super) use self::scram::{Challenged, ClientFirst};
 use super::interface::{Credentials, Presented};
-use crate::model::policy::Refusal;
+use crate::model::policy::{Refusal, SignedIn};
 
 /// Octets of a login: a local part, an `@` and a domain.
 const LOGIN_BYTES_MAX: usize = 320;
@@ -34,6 +36,12 @@ pub(super) enum Exchange {
     Token(Bearer),
     /// A token was refused, and the client is to take note of it with whatever it answers.
     TokenRefused,
+    /// SCRAM: who it is.
+    ScramFirst,
+    /// SCRAM: the proof.
+    ScramFinal(Box<Challenged>),
+    /// SCRAM: this server has proved itself in its turn, and the client is to take note of it.
+    Proven(Box<SignedIn>),
 }
 
 /// What a response leads to.
@@ -41,6 +49,10 @@ pub(super) enum Exchange {
 pub(super) enum Step {
     /// Another response is needed.
     Continue(Exchange),
+    /// SCRAM: the client is to be challenged.
+    Challenge(ClientFirst),
+    /// SCRAM: the client has verified that this is its server.
+    Acknowledged(Box<SignedIn>),
     /// Everything was said.
     Complete(Claim),
 }
@@ -79,6 +91,14 @@ impl Exchange {
                 let credentials = bearer.read(&decoded)?;
                 Ok(Step::Complete(Claim { credentials, authorization: None }))
             }
+            Self::ScramFirst => ClientFirst::read(&decoded).map(Step::Challenge),
+            Self::ScramFinal(challenged) => {
+                let presented = Presented::Scram(challenged.read(&decoded)?);
+                let Challenged { login, authorization, .. } = *challenged;
+                Ok(Step::Complete(Claim { credentials: Credentials { login, presented }, authorization }))
+            }
+            Self::Proven(signed_in) if decoded.is_empty() => Ok(Step::Acknowledged(signed_in)),
+            Self::Proven(_) => Err(Refusal::AuthenticationNotDecodable),
             Self::TokenRefused => Err(Refusal::AuthenticationUnsuccessful),
         }
     }
@@ -87,7 +107,13 @@ impl Exchange {
     pub(super) const fn bearer(&self) -> Option<Bearer> {
         match self {
             Self::Token(bearer) => Some(*bearer),
-            Self::Plain | Self::LoginName | Self::LoginPassword { .. } | Self::TokenRefused => None,
+            Self::Plain
+            | Self::LoginName
+            | Self::LoginPassword { .. }
+            | Self::TokenRefused
+            | Self::ScramFirst
+            | Self::ScramFinal(_)
+            | Self::Proven(_) => None,
         }
     }
 }

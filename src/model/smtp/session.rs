@@ -83,6 +83,8 @@ struct Counts {
     auth_failures: u32,
     refused_recipients: u32,
     messages: u64,
+    /// Challenges of SCRAM, so that no two have the same nonce.
+    challenges: u32,
 }
 
 /// What a decision depends on besides the session.

@@ -3,7 +3,8 @@
 //! Whatever the reason, an attempt that fails costs one verification and its answer comes late by the same rule: a
 //! wrong secret, a login that nobody has, a right secret of a blocked account, of a device in the wrong network, or of
 //! whoever is locked out. A token costs a signature instead, before anybody looks whose it is, and its failures are
-//! answered as late. The log has the reason, which the reply conceals.
+//! answered as late; a proof of SCRAM some microseconds, whoever it is. The log has the reason, which the reply
+//! conceals.
 
 use core::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::model::directory::Snapshot;
 use crate::model::mail::Network;
 use crate::model::policy::device::{device_of, passes_locks};
 use crate::model::policy::lockout::{Attempt, Claimed};
+use crate::model::policy::scram::ScramProof;
 use crate::model::policy::sign_in::find_account;
 use crate::model::policy::token::is_for;
 use crate::model::policy::{Evidence, Proof, Refusal, Rule, Settings, Whence, sign_in};
@@ -44,6 +46,7 @@ impl Gate<'_> {
         match presented {
             Presented::Password(password) => self.check_password(snapshot, settings, (&login, password), whence).await,
             Presented::Token(token) => self.check_token(snapshot, settings, (&login, &token), whence).await,
+            Presented::Scram(shown) => self.check_proof(snapshot, settings, (&login, &shown), whence),
         }
     }
 
@@ -54,14 +57,8 @@ impl Gate<'_> {
         (login, password): (&str, Zeroizing<String>),
         whence: Whence,
     ) -> (Verdict, Duration) {
-        let rules = &settings.lockout;
-        let account = find_account(snapshot, login);
-        let attempt = Attempt {
-            who: account.map_or_else(|| Claimed::Nobody(number_of(login)), |found| Claimed::Account(found.id)),
-            source: Network::of_client(whence.peer),
-            shown: self.authenticator.number_of(password.as_bytes()),
-        };
-        let is_locked = self.lockouts.is_locked(rules, &attempt);
+        let attempt = self.attempt(snapshot, login, password.as_bytes(), whence);
+        let is_locked = self.lockouts.is_locked(&settings.lockout, &attempt);
         // A right secret that is refused all the same must not come back sooner than a wrong one.
         let memory = if is_locked { Memory::Ignored } else { Memory::Asked };
         let verdict = self.authenticator.check(snapshot, (login, password), whence, memory).await;
@@ -69,12 +66,47 @@ impl Gate<'_> {
             tracing::warn!(login = %Visible(login), "credentials could not be checked");
             return (verdict, Duration::ZERO);
         };
-        let is_let_past = passes_locks(account.and_then(|found| found.account.as_deref()), evidence);
-        let is_locked = is_locked && !is_let_past;
-        let evidence = if is_locked { Evidence::Wrong } else { evidence };
-        let why = is_locked.then(|| "the account, or the client's address, is locked out".to_owned());
-        let ending = Ending { login, attempt, whence, evidence, why };
-        (Verdict::Judged(evidence), self.conclude(snapshot, settings, &ending))
+        self.weigh(snapshot, settings, is_locked, Ending { login, attempt, whence, evidence, why: None })
+    }
+
+    /// A proof of SCRAM is another one each time, so a wrong password that is shown again is not known to be the same.
+    fn check_proof(
+        &self,
+        snapshot: &Snapshot,
+        settings: &Settings,
+        (login, shown): (&str, &ScramProof),
+        whence: Whence,
+    ) -> (Verdict, Duration) {
+        let attempt = self.attempt(snapshot, login, &shown.proof, whence);
+        let is_locked = self.lockouts.is_locked(&settings.lockout, &attempt);
+        let account = find_account(snapshot, login).and_then(|found| found.account.as_deref());
+        let evidence = self.authenticator.prove(account, shown, whence);
+        self.weigh(snapshot, settings, is_locked, Ending { login, attempt, whence, evidence, why: None })
+    }
+
+    fn attempt(&self, snapshot: &Snapshot, login: &str, shown: &[u8], whence: Whence) -> Attempt {
+        let account = find_account(snapshot, login);
+        Attempt {
+            who: account.map_or_else(|| Claimed::Nobody(number_of(login)), |found| Claimed::Account(found.id)),
+            source: Network::of_client(whence.peer),
+            shown: self.authenticator.number_of(shown),
+        }
+    }
+
+    /// What is shown while a lock lasts is wrong, whatever it is, but for what passes every lock.
+    fn weigh(
+        &self,
+        snapshot: &Snapshot,
+        settings: &Settings,
+        is_locked: bool,
+        mut ending: Ending<'_>,
+    ) -> (Verdict, Duration) {
+        let account = find_account(snapshot, ending.login).and_then(|found| found.account.as_deref());
+        if is_locked && !passes_locks(account, ending.evidence) {
+            ending.evidence = Evidence::Wrong;
+            ending.why = Some("the account, or the client's address, is locked out".to_owned());
+        }
+        (Verdict::Judged(ending.evidence), self.conclude(snapshot, settings, &ending))
     }
 
     async fn check_token(

@@ -1,3 +1,5 @@
+//! Tokens of an issuer that the tests have the keys of, of another program, and of nobody.
+
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 
@@ -85,11 +87,13 @@ fn tokens_that_another_program_signed_with_rsa_are_verified() {
     }
 }
 
-/// RFC 8037 appendix A.4: the key, and a signature by it.
+/// RFC 8037 appendix A.2.
+const ED25519: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// RFC 8037 appendix A.4.
 #[test]
 fn ed25519_is_verified_as_its_standard_shows() {
-    let set = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-    let keys = KeySet::read(set.as_bytes()).unwrap();
+    let keys = KeySet::read(ED25519.as_bytes()).unwrap();
     let key = keys.find(None, Algorithm::EdDsa).next().unwrap();
     let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
@@ -240,8 +244,8 @@ proptest! {
     ) {
         let token = format!("{}.{}.AAAA", encoded(&header), encoded(&claims));
         if let Ok(token) = Token::read(&token) {
-            let keys = KeySet::read(br#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
-            prop_assert!(token.verify(&keys.unwrap(), &Algorithm::ALL).is_err());
+            let keys = KeySet::read(ED25519.as_bytes()).unwrap();
+            prop_assert!(token.verify(&keys, &Algorithm::ALL).is_err());
         }
     }
 }

@@ -45,6 +45,15 @@ fn one(page: &mut Page, own: &DeviceView) {
     page.line(&format!("last used: {}{from}", own.last_used.as_deref().unwrap_or("never")));
 }
 
+/// Secrets that SCRAM cannot use.
+pub(super) fn unready(page: &mut Page, secrets: &[String], total: usize) {
+    secrets.iter().for_each(|own| page.line(own));
+    match total {
+        0 => page.line("Every password and every device can be used with SCRAM-SHA-256."),
+        _ => page.line(&format!("{total} cannot be used with SCRAM-SHA-256: set the password, or renew the device.")),
+    }
+}
+
 /// Who is locked out.
 pub(super) fn lockouts(page: &mut Page, lockouts: &[LockoutView]) {
     if lockouts.is_empty() {

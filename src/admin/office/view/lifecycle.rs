@@ -161,7 +161,7 @@ mod tests {
         let text = include_str!("../../../../fixtures/directories/lifecycle.toml");
         let document: Document = toml::from_str(text).unwrap();
         let changes: Vec<Change> =
-            document.plan(&Snapshot::default(), &|_| Err("no passwords".into())).strict().unwrap();
+            document.plan(&Snapshot::default(), &|_, _| Err("no passwords".into())).strict().unwrap();
         let snapshot = Snapshot::default().apply(&changes).unwrap();
         let address = format!("{local}@contoso.example");
         let gone = snapshot.find_deleted(&address).next().cloned();

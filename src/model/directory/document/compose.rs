@@ -296,7 +296,7 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
     }
     match (&entry.password, &entry.password_hash) {
         (Some(_), Some(_)) => return Err(Reason::TwoPasswords),
-        (Some(password), None) => account.password = Some(hash(&password.0).map_err(Reason::Password)?),
+        (Some(password), None) => account.password = Some(hash(&password.0, account).map_err(Reason::Password)?),
         (None, Some(hashed)) => account.password = Some(hashed.clone()),
         (None, None) => {}
     }

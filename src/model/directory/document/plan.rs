@@ -12,7 +12,7 @@ use super::{
     AutoReplyError, DeviceEntryError, Document, ProvisioningEntryError, RecipientEntry, TemplatesError, address_policy,
     compose,
 };
-use crate::model::directory::account::PasswordHash;
+use crate::model::directory::account::{Account, PasswordHash};
 use crate::model::directory::change::{Change, ChangeError};
 use crate::model::directory::lifecycle::Lifecycle;
 use crate::model::directory::provisioning::Provisioning;
@@ -20,8 +20,8 @@ use crate::model::directory::recipient::{Recipient, RecipientId};
 use crate::model::directory::snapshot::Snapshot;
 use crate::model::mail::{Address, AddressError};
 
-/// Hashes a password in clear text, or says why it cannot.
-pub type Hasher<'a> = &'a dyn Fn(&str) -> Result<PasswordHash, Box<str>>;
+/// Hashes a password in clear text for an account that may have other secrets, or says why it cannot.
+pub type Hasher<'a> = &'a dyn Fn(&str, &Account) -> Result<PasswordHash, Box<str>>;
 
 /// Refusals of one round can undo what another entry relied on; a document that needs more rounds is contrived.
 const ROUNDS_MAX: usize = 8;

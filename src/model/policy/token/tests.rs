@@ -1,3 +1,5 @@
+//! What a token must say, one thing after the other, and whose account it opens.
+
 use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientType};
 use crate::model::mail::Domain;

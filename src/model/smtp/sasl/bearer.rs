@@ -179,7 +179,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_response_makes_them_panic(octets in prop::collection::vec(any::<u8>(), 0..200), text in "[nyp],(a=)?[a=,2C]{0,9},?\u{1}(auth=(Bearer )?[a-z. ]{0,5}\u{1}?)?\u{1}?") {
+        fn no_response_makes_them_panic(
+            octets in prop::collection::vec(any::<u8>(), 0..200),
+            text in "[nyp],(a=)?[a=,2C]{0,9},?\u{1}(auth=(Bearer )?[a-z. ]{0,5}\u{1}?)?\u{1}?",
+        ) {
             for bearer in [Bearer::Xoauth2, Bearer::OauthBearer] {
                 let _ = bearer.read(&octets);
                 let _ = bearer.read(text.as_bytes());

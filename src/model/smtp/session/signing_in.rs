@@ -1,13 +1,17 @@
 //! AUTH: which mechanisms there are, what is asked, and what the verdict means.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::super::grammar::Mechanism;
-use super::super::greeting::{offers_auth, offers_tokens};
+use super::super::greeting::{offers_auth, offers_scram, offers_tokens};
 use super::super::interface::{Action, Presented, Role, TlsState, Verdict, Waiting};
 use super::super::line::Line;
 use super::super::replies::Answer;
-use super::super::sasl::{Bearer, Claim, Exchange, Step};
+use super::super::sasl::{Bearer, Claim, ClientFirst, Exchange, Step};
 use super::{Moment, Phase, Session};
 use crate::model::directory::device::Secret;
+use crate::model::policy::scram::{self, Proven};
 use crate::model::policy::sign_in::find_account;
 use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
 
@@ -15,6 +19,8 @@ use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
 fn may_be_overheard(presented: &Presented) -> bool {
     match presented {
         Presented::Password(text) => Secret::read(text).is_some(),
+        // It shows no secret, and nobody's password passes by it there (`Authenticator::prove`).
+        Presented::Scram(_) => true,
         Presented::Token(_) => false,
     }
 }
@@ -26,6 +32,8 @@ pub(super) struct PendingClaim {
     authorization: Option<String>,
     /// How the token was sent, if it was one.
     bearer: Option<Bearer>,
+    /// What was said in SCRAM, which this server's own proof is about.
+    said: Option<String>,
 }
 
 impl Session {
@@ -63,9 +71,10 @@ impl Session {
         let bearer = match (mechanism, self.options.emulate_exchange_online) {
             (Mechanism::Login, _) => return Ok(Exchange::LoginName),
             (Mechanism::Plain, false) => return Ok(Exchange::Plain),
+            (Mechanism::ScramSha256, false) if offers_scram(&self.options) => return Ok(Exchange::ScramFirst),
             (Mechanism::Xoauth2, _) => Bearer::Xoauth2,
             (Mechanism::OauthBearer, false) => Bearer::OauthBearer,
-            (Mechanism::Plain | Mechanism::OauthBearer, true) | (Mechanism::Other, _) => {
+            (Mechanism::Plain | Mechanism::OauthBearer, true) | (Mechanism::ScramSha256 | Mechanism::Other, _) => {
                 return Err(Refusal::UnrecognizedAuthenticationType);
             }
         };
@@ -95,7 +104,12 @@ impl Session {
         self.say(&match exchange {
             Exchange::LoginName => Answer::UserName,
             Exchange::LoginPassword { .. } => Answer::Password,
-            Exchange::Plain | Exchange::Token(_) | Exchange::TokenRefused => Answer::GoOn,
+            Exchange::Plain
+            | Exchange::Token(_)
+            | Exchange::TokenRefused
+            | Exchange::ScramFirst
+            | Exchange::ScramFinal(_)
+            | Exchange::Proven(_) => Answer::GoOn,
         });
         self.phase = Phase::Authentication(exchange);
     }
@@ -110,8 +124,14 @@ impl Session {
             {
                 self.refuse_claim(moment, Refusal::DeviceSecretRequired);
             }
+            Ok(Step::Challenge(first)) => self.challenge(moment, first),
+            Ok(Step::Acknowledged(signed_in)) => self.enter(*signed_in),
             Ok(Step::Complete(Claim { credentials, authorization })) => {
-                self.claim = Some(PendingClaim { login: credentials.login.clone(), authorization, bearer });
+                let said = match &credentials.presented {
+                    Presented::Scram(shown) => Some(shown.said.clone()),
+                    Presented::Password(_) | Presented::Token(_) => None,
+                };
+                self.claim = Some(PendingClaim { login: credentials.login.clone(), authorization, bearer, said });
                 self.outbox.push(Action::CheckCredentials(credentials));
                 self.waits = Waiting::Verdict;
                 self.progressed = moment.now;
@@ -152,14 +172,44 @@ impl Session {
             Verdict::TemporaryFailure => return self.refuse(moment, Refusal::TemporaryAuthenticationFailure),
         };
         match self.judge_claim(moment, &claim, evidence) {
-            Ok(signed_in) => {
-                self.signed_in = Some(signed_in);
-                self.last_auth_refusal = None;
-                self.counts.errors = 0;
-                self.say(&Answer::SignedIn);
-            }
+            Ok(signed_in) => match claim.said {
+                Some(said) => self.prove(moment, signed_in, &said),
+                None => self.enter(signed_in),
+            },
             Err(refusal) => self.fail(moment, claim.bearer, refusal),
         }
+    }
+
+    fn enter(&mut self, signed_in: SignedIn) {
+        self.signed_in = Some(signed_in);
+        self.last_auth_refusal = None;
+        self.counts.errors = 0;
+        self.say(&Answer::SignedIn);
+    }
+
+    /// Tells a client of SCRAM its salt. Whoever it is, there is one.
+    fn challenge(&mut self, moment: Moment<'_>, first: ClientFirst) {
+        let secrets = &self.options.scram;
+        let salt = scram::salt(moment.snapshot, secrets, &first.login);
+        let nonce = scram::nonce(secrets, self.counts.challenges);
+        self.counts.challenges = self.counts.challenges.wrapping_add(1);
+        let (challenge, challenged) = first.challenged(salt, &nonce);
+        self.say(&Answer::Challenge(challenge.as_bytes()));
+        self.phase = Phase::Authentication(Exchange::ScramFinal(Box::new(challenged)));
+    }
+
+    /// SMTP's success carries no data, so this server's own proof is one more challenge (RFC 4954 section 4).
+    fn prove(&mut self, moment: Moment<'_>, signed_in: SignedIn, said: &str) {
+        let account = moment.snapshot.recipient(signed_in.account()).and_then(|found| found.account.as_deref());
+        let proven = signed_in.selector().map_or(Proven::Password, Proven::Device);
+        let signature = account.and_then(|account| scram::signature(account, proven, said));
+        // The password was changed between the two steps.
+        let Some(signature) = signature else {
+            return self.refuse(moment, Refusal::TemporaryAuthenticationFailure);
+        };
+        let text = format!("v={}", STANDARD.encode(signature));
+        self.say(&Answer::Challenge(text.as_bytes()));
+        self.phase = Phase::Authentication(Exchange::Proven(Box::new(signed_in)));
     }
 
     fn judge_claim(&self, moment: Moment<'_>, claim: &PendingClaim, evidence: Evidence) -> Result<SignedIn, Refusal> {

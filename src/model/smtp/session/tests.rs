@@ -8,6 +8,7 @@ use super::super::limits::Limits;
 use super::*;
 use crate::model::directory::{AcceptedDomain, Change, DomainType, Recipient, RecipientId, RecipientType};
 use crate::model::mail::Address;
+use crate::model::policy::scram::ScramSecrets;
 use crate::model::policy::{Evidence, Proof, Settings, Uncounted};
 
 const NOW: Timestamp = Timestamp::EPOCH;
@@ -36,6 +37,7 @@ fn session(role: Role) -> Session {
         tls: if role == Role::Submission { TlsState::Active(facts) } else { TlsState::Offered },
         auth_without_tls: false,
         emulate_exchange_online: false,
+        scram: ScramSecrets { salts: [1; 32], nonces: [2; 32] },
         settings: Arc::new(Settings::default()),
         limits: Limits::default(),
     };
