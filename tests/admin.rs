@@ -63,6 +63,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         random: Arc::new(SeededRandom::new(7)),
         data: data.to_owned(),
         configuration: None,
+        rehearsal: None,
     };
     (office, directory)
 }

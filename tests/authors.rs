@@ -71,7 +71,12 @@ fn submit(snapshot: &Snapshot, settings: &Settings, content: &[u8]) -> Outcome {
                     queued = Some(submission);
                     Input::Committed(Ok(QueuedAs { queue_id: "1".to_owned() }))
                 }
-                Action::StartTls | Action::Body(_) | Action::DiscardBody | Action::Delay(_) | Action::Close => continue,
+                Action::StartTls
+                | Action::Body(_)
+                | Action::DiscardBody
+                | Action::Delay(_)
+                | Action::Misbehave(_)
+                | Action::Close => continue,
             };
             session.handle(Timestamp::EPOCH, snapshot, &Uncounted, answer);
         }

@@ -14,5 +14,6 @@ mod old_tls;
 mod openssl;
 mod postfix;
 mod relay;
+mod senders;
 mod steering;
 mod swaks;

@@ -23,6 +23,7 @@ mod policy;
 mod power_cut;
 mod properties;
 mod queue;
+mod rehearsal;
 mod reports;
 mod shared_mailbox;
 mod sign_ins;

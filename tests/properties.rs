@@ -1,8 +1,11 @@
 //! Laws of the session and its parts, for input that nobody chose.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use franking::config::fault_script;
 use franking::model::directory::Snapshot;
+use franking::model::faults::{Deed, Door, Rule, STEPS};
 use franking::model::mail::Timestamp;
 use franking::model::policy::scram::ScramSecrets;
 use franking::model::policy::{Evidence, Proof, Settings, Uncounted};
@@ -11,6 +14,7 @@ use franking::model::smtp::grammar::{self, Command};
 use franking::model::smtp::{
     Action, Input, Limits, QueuedAs, Role, Session, SessionOptions, TlsFacts, TlsState, Verdict, Waiting,
 };
+use franking::store::rehearsal::Rehearsal;
 use proptest::prelude::*;
 
 use crate::dialogues::directory;
@@ -34,26 +38,38 @@ struct Stage {
 
 const NOW: Timestamp = Timestamp::EPOCH;
 
+fn options(role: Role) -> SessionOptions {
+    let mut settings = Settings { message_bytes_max: 2_000, recipients_max: 5, ..Settings::default() };
+    settings.hops_max = 3;
+    let facts = TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None, client: None };
+    SessionOptions {
+        role,
+        hostname: "mx.contoso.example".into(),
+        session_id: "08DE4C0000000001".into(),
+        peer: "192.0.2.7".parse().unwrap(),
+        peer_name: None,
+        tls: if role == Role::Inbound { TlsState::Unavailable } else { TlsState::Active(facts) },
+        auth_without_tls: false,
+        emulate_exchange_online: false,
+        scram: ScramSecrets { salts: [1; 32], nonces: [2; 32] },
+        settings: Arc::new(settings),
+        limits: Limits { header_bytes_max: 500, ..Limits::default() },
+    }
+}
+
 impl Stage {
     fn new(role: Role, snapshot: &Snapshot) -> Self {
-        let mut settings = Settings { message_bytes_max: 2_000, recipients_max: 5, ..Settings::default() };
-        settings.hops_max = 3;
-        let facts =
-            TlsFacts { version: "TLS1_3".into(), cipher: "TLS_AES_256_GCM_SHA384".into(), sni: None, client: None };
-        let options = SessionOptions {
-            role,
-            hostname: "mx.contoso.example".into(),
-            session_id: "08DE4C0000000001".into(),
-            peer: "192.0.2.7".parse().unwrap(),
-            peer_name: None,
-            tls: if role == Role::Inbound { TlsState::Unavailable } else { TlsState::Active(facts) },
-            auth_without_tls: false,
-            emulate_exchange_online: false,
-            scram: ScramSecrets { salts: [1; 32], nonces: [2; 32] },
-            settings: Arc::new(settings),
-            limits: Limits { header_bytes_max: 500, ..Limits::default() },
-        };
-        let session = Session::new(options, NOW);
+        Self::of(Session::new(options(role), NOW), snapshot)
+    }
+
+    /// A session that obeys these rules.
+    fn scripted(role: Role, snapshot: &Snapshot, rules: Vec<Rule>) -> Self {
+        let rehearsal = Arc::new(Rehearsal::new(rules));
+        let visit = rehearsal.visit("192.0.2.7".parse().unwrap(), 25, Door::Inbound);
+        Self::of(Session::scripted(options(role), NOW, rehearsal, visit), snapshot)
+    }
+
+    fn of(session: Session, snapshot: &Snapshot) -> Self {
         let mut stage =
             Self { session, snapshot: snapshot.clone(), seen: Seen::default(), body: Vec::new(), held_max: 0 };
         stage.feed(b"");
@@ -78,7 +94,7 @@ impl Stage {
                     self.tell(Input::Committed(Ok(QueuedAs { queue_id: "1".to_owned() })));
                 }
                 Action::Close => self.seen.closed = true,
-                Action::StartTls | Action::Delay(_) => {}
+                Action::StartTls | Action::Delay(_) | Action::Misbehave(_) => {}
             }
         }
         self.held_max = self.held_max.max(self.session.held());
@@ -152,6 +168,34 @@ fn conversation() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(opening, lines)| [opening.as_bytes().to_vec(), lines.concat()].concat())
 }
 
+/// Rules that a script may have, of any kind and at any step.
+fn rules() -> impl Strategy<Value = Vec<Rule>> {
+    let steps: Vec<&str> = STEPS.iter().map(|step| step.name()).collect();
+    let deeds = vec![
+        "reply = \"451 4.7.500 busy\"",
+        "reply = [\"421 4.3.2 one\", \"two\"]",
+        "reply = \"554\"",
+        "refuse = \"SendAsDenied\"",
+        "refuse = \"RecipientNotFound\"",
+        "refuse = \"NotAuthenticated\"",
+        "drop = \"close\"",
+        "drop = \"reset\"",
+        "stall_seconds = 5",
+        "delay_milliseconds = 5",
+        "trickle_milliseconds = 5",
+        "hide = [\"AUTH\", \"SIZE\"]",
+        "discard = true",
+    ];
+    let turn = ["", "times = 1", "skip = 1", "every = 2", "recipient = \"bob@*\"", "every_octets = 7", "message = 1"];
+    let rule = (prop::sample::select(steps), prop::sample::select(deeds), prop::sample::select(turn.to_vec()));
+    let rule = rule.prop_map(|(step, deed, turn)| format!("[[fault]]\nstep = \"{step}\"\n{deed}\n{turn}\n"));
+    prop::collection::vec(rule, 0..6).prop_map(|rules| {
+        // What does nothing at its step is no rule.
+        let read = |text: &String| fault_script(text, Path::new("faults.toml")).ok();
+        rules.iter().filter_map(read).flatten().collect()
+    })
+}
+
 fn role() -> impl Strategy<Value = Role> {
     prop_oneof![Just(Role::Inbound), Just(Role::Submission)]
 }
@@ -204,6 +248,28 @@ proptest! {
         let ends = String::from_utf8_lossy(&octets);
         let ends = ends.matches(".\r\n").count() + ends.matches("LAST\r\n").count();
         prop_assert!(seen.messages.len() <= ends);
+    }
+
+    #[test]
+    fn a_script_without_rules_changes_nothing(role in role(), octets in conversation()) {
+        let snapshot = directory("contoso");
+        let mut scripted = Stage::scripted(role, &snapshot, Vec::new());
+        scripted.feed(&octets);
+        prop_assert_eq!(&scripted.seen, &whole(role, &snapshot, &octets));
+    }
+
+    #[test]
+    fn whatever_a_script_says_nothing_is_acknowledged_but_what_is_stored_or_discarded_by_name(
+        role in role(), octets in conversation(), rules in rules()
+    ) {
+        let discards = rules.iter().any(|rule| rule.deed == Deed::Discard);
+        let mut scripted = Stage::scripted(role, &directory("contoso"), rules);
+        scripted.feed(&octets);
+        let said = String::from_utf8(scripted.seen.said).unwrap();
+        let acknowledged = said.matches("Queued mail for delivery").count() + said.matches("250 2.0.0 OK <").count();
+        prop_assert!(discards || acknowledged <= scripted.seen.messages.len(), "{}", said);
+        prop_assert!(said.lines().all(|line| line.len() <= 510 && line.get(..3).is_some_and(|code| code.parse::<u16>().is_ok())));
+        prop_assert!(scripted.held_max <= 12_288 + 500 + octets.len());
     }
 
     #[test]

@@ -2,15 +2,44 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
 
+use super::ready::Ready;
 use super::serve::Bound;
 use crate::config::{ListenerRole, ListenerTls};
 use crate::model::mail::Address;
 use crate::model::policy::{Refusal, Settings};
 
-/// The whole text.
-pub(super) fn text(address: IpAddr, bound: &[Bound], mailboxes: &Path, outbox: &Path, authority: &Path) -> String {
+/// What a server says that a run of tests started by hand.
+pub(super) fn of_ephemeral(ready: &Ready<'_>) -> String {
+    let mut text = "Franking is running for tests; nothing leaves this machine, and nothing is kept.\n\n".to_owned();
+    for Bound { role, tls, address } in ready.listeners {
+        let what = match (role, tls) {
+            (ListenerRole::Inbound, _) => "mail from other servers",
+            (ListenerRole::Submission, ListenerTls::Starttls) => "submission (STARTTLS)",
+            (ListenerRole::Submission, ListenerTls::Implicit) => "submission (TLS from the first byte)",
+            (ListenerRole::Submission, ListenerTls::None) => "submission (no TLS)",
+        };
+        // Writing to a String never fails.
+        let _ = writeln!(text, "  {address:<22} {what}");
+    }
+    let socket = ready.socket.display();
+    let _ = write!(
+        text,
+        "\n  mailboxes   {}\n  sent out    {}\n  trust this  {}\n\n\
+         # what came in, and what shall go wrong\n\
+         franking --socket {socket} captured list\n\
+         franking --socket {socket} faults add refuse=ServerBusy times=2\n\n",
+        ready.mailboxes.display(),
+        ready.outbox.unwrap_or(ready.data).display(),
+        ready.authority.display(),
+    );
+    text
+}
+
+/// The whole text of the demonstration.
+pub(super) fn text(address: IpAddr, ready: &Ready<'_>) -> String {
+    let Ready { listeners: bound, mailboxes, authority, .. } = ready;
+    let outbox = ready.outbox.unwrap_or(ready.data);
     let port = |role, tls| {
         let found = bound.iter().find(|bound| bound.role == role && bound.tls == tls);
         found.map_or(0, |bound| bound.address.port())
@@ -42,7 +71,10 @@ pub(super) fn text(address: IpAddr, bound: &[Bound], mailboxes: &Path, outbox: &
     let _ = write!(
         text,
         "\n# why is that refused, and what would help?\n\
-         franking --data {data} explain --as bob --from info --to alice\n\n"
+         franking --data {data} explain --as bob --from info --to alice\n\n\
+         # what came in, and what shall go wrong next\n\
+         franking --data {data} captured list\n\
+         franking --data {data} faults add refuse=ServerBusy times=2\n\n"
     );
     text
 }

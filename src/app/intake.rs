@@ -1,5 +1,7 @@
 //! Leads accepted messages from a session into the queue, past what can only be counted.
 
+mod captured;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -11,6 +13,7 @@ use crate::model::smtp::{CommitFailure, QueuedAs, Submission};
 use crate::server::Acceptor;
 use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::queue::{CommitFailure as QueueFailure, Queue};
+use crate::store::rehearsal::Rehearsal;
 use crate::store::spool::SpooledBody;
 use crate::store::tally::{Hold, Turn};
 
@@ -23,6 +26,8 @@ pub(super) struct Intake {
     room: AtomicBool,
     /// Looks since there was room.
     looks_in_vain: AtomicU32,
+    /// Where what comes in is remembered, in a rehearsal alone.
+    rehearsal: Option<Arc<Rehearsal>>,
 }
 
 /// An operator who missed the first line of the log sees one of the next.
@@ -37,9 +42,15 @@ impl Intake {
     ) -> Self {
         // As if there were room, so that the first look tells when there is none.
         let (room, looks_in_vain) = (AtomicBool::new(true), AtomicU32::new(0));
-        let intake = Self { queue, directory, settings, counters, room, looks_in_vain };
+        let intake = Self { queue, directory, settings, counters, room, looks_in_vain, rehearsal: None };
         intake.look();
         intake
+    }
+
+    /// The same, which remembers what comes in where there is a rehearsal.
+    pub(super) fn rehearsing(mut self, rehearsal: Option<Arc<Rehearsal>>) -> Self {
+        self.rehearsal = rehearsal;
+        self
     }
 
     /// Asks the disk again. Sessions read the answer with each command, so they must not ask themselves.
@@ -179,6 +190,13 @@ impl Acceptor for Intake {
         submission: Submission,
         body: SpooledBody,
     ) -> Result<QueuedAs, CommitFailure> {
+        let (body, draft) = match &self.rehearsal {
+            Some(_) => {
+                let (body, draft) = captured::draft(&submission, body, &self.directory.current()).await;
+                (body, Some(draft))
+            }
+            None => (body, None),
+        };
         let Submission { envelope, head, message_id, .. } = submission;
         let id = self.queue.reserve_id();
         if let Some(hold) = &admitted.hold {
@@ -190,6 +208,9 @@ impl Acceptor for Intake {
                     turn.keep();
                 }
                 tracing::info!(queue_id = %id, %message_id, "accepted");
+                if let (Some(rehearsal), Some(draft)) = (&self.rehearsal, draft) {
+                    rehearsal.captured().keep(id.given_at(), id.to_string(), draft);
+                }
                 Ok(QueuedAs { queue_id: id.to_string() })
             }
             Err(error @ QueueFailure::NoRoom) => {

@@ -6,6 +6,7 @@ mod counts;
 pub mod data;
 pub mod demo;
 mod desks;
+pub mod ephemeral;
 mod guide;
 mod intake;
 mod issuers;
@@ -16,6 +17,7 @@ mod outbound;
 mod premises;
 mod quotas;
 mod ready;
+pub mod rehearse;
 pub mod routes;
 pub mod serve;
 mod sign_ins;
@@ -24,6 +26,7 @@ mod steward;
 pub mod stores;
 mod trace;
 mod transport;
+mod way_out;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::admin::cli::{Cli, Outcome, Settled, run};
 use demo::DemoOptions;
+use ephemeral::EphemeralOptions;
 use ready::Ready;
 use serve::{ServeError, ServeOptions, Server, WayOut};
 use stores::World;
@@ -47,6 +51,19 @@ pub fn main() -> ExitCode {
     let ended = match outcome {
         Outcome::Exit(code) => return ExitCode::from(code),
         Outcome::Serve(_, settled) => serve_settled(*settled).map_err(|error| error.to_string()),
+        Outcome::Ephemeral(args, global) => {
+            let options = EphemeralOptions {
+                config: global.config,
+                socket: global.socket,
+                directory: args.directory,
+                faults: args.faults,
+                certificates: args.certs,
+                anywhere: args.anywhere,
+                until_stdin_closes: args.until_stdin_closes,
+                json: global.json,
+            };
+            ephemeral::run(&options).map_err(|error| error.to_string())
+        }
         Outcome::Demo(args, global) => {
             let options = DemoOptions {
                 address: args.listen,
@@ -55,6 +72,8 @@ pub fn main() -> ExitCode {
                 submissions_port: args.submissions_port,
                 data: global.data,
                 certificates: args.certs,
+                faults: args.faults,
+                until_stdin_closes: args.until_stdin_closes,
                 json: global.json,
             };
             demo::run(&options).map_err(|error| error.to_string())
@@ -89,7 +108,8 @@ fn serve_settled(settled: Settled) -> Result<(), ServeError> {
         let data = server.stores().data.root();
         let mailboxes = server.stores().mailboxes.root();
         let authority = data.join("certs").join("ca.pem");
-        ready::announce(&Ready { listeners: &listeners, data, mailboxes, outbox: None, authority })?;
+        let socket = server.socket();
+        ready::announce(&Ready { listeners: &listeners, data, mailboxes, outbox: None, socket, authority })?;
     }
     runtime.block_on(server.run());
     Ok(())

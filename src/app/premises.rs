@@ -77,6 +77,7 @@ impl Premises for Program {
             random: world.random,
             data: data.root().to_owned(),
             configuration: path.map(Path::to_owned),
+            rehearsal: None,
         })
     }
 
@@ -248,6 +249,7 @@ pub(super) fn office(
         random: Arc::clone(&world.random),
         data: stores.data.root().to_owned(),
         configuration: configuration.map(Path::to_owned),
+        rehearsal: None,
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Ready<'a> {
     pub(super) mailboxes: &'a Path,
     /// Where mail goes that leaves, in a demonstration.
     pub(super) outbox: Option<&'a Path>,
+    /// The administrators' socket.
+    pub(super) socket: &'a Path,
     /// The development authority's certificate, should it be in use.
     pub(super) authority: PathBuf,
 }
@@ -31,6 +33,7 @@ struct Line<'a> {
     mailboxes: &'a Path,
     #[serde(skip_serializing_if = "Option::is_none")]
     outbox: Option<&'a Path>,
+    socket: &'a Path,
     authority: &'a Path,
 }
 
@@ -49,6 +52,7 @@ pub(super) fn announce(ready: &Ready<'_>) -> std::io::Result<()> {
         data: ready.data,
         mailboxes: ready.mailboxes,
         outbox: ready.outbox,
+        socket: ready.socket,
         authority: &ready.authority,
     };
     let mut output = std::io::stdout().lock();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::thread::available_parallelism;
@@ -22,6 +22,8 @@ use super::routes::PasswordError;
 use super::signals::{Asked, Signals};
 use super::steward;
 use super::stores::{Stores, StoresError, World};
+pub use super::way_out::WayOut;
+use super::way_out::rehearsing;
 use crate::admin::office::Office;
 use crate::admin::socket::{self, SocketError};
 use crate::config::{Config, ListenerRole, ListenerTls};
@@ -35,6 +37,7 @@ use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::Clock;
 use crate::world::network::NetworkError;
 use crate::world::tls::development::DevelopmentError;
+use crate::world::tls::spoilt::SpoiltError;
 use crate::world::tls::{
     CertificateError, CertificateStore, ClientAuthorities, TlsSetupError, asking_server_config, server_config,
 };
@@ -59,6 +62,9 @@ pub enum ServeError {
     /// TLS as a whole.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
+    /// Certificates that a script of faults shows.
+    #[error(transparent)]
+    Spoilt(#[from] SpoiltError),
     /// A listener.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -74,15 +80,6 @@ pub enum ServeError {
     /// The system.
     #[error(transparent)]
     Io(#[from] io::Error),
-}
-
-/// Where mail for other systems goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WayOut {
-    /// To the smart host of the configuration, or by mail exchangers.
-    Relay,
-    /// Into a directory, for demonstrations.
-    Outbox(PathBuf),
 }
 
 /// What differs between a server in service and a demonstration.
@@ -142,12 +139,14 @@ impl Server {
         // Before the certificates, which may be made within the data directory.
         let stores = Stores::open(&world, &config)?;
         let shown = certificates::open(&world, &config, &stores.data, &options.certificates)?;
-        let intake = Arc::new(Intake::new(
+        let rehearsal = options.way_out.rehearsal();
+        let intake = Intake::new(
             Arc::clone(&stores.queue),
             stores.directory.live(),
             Arc::clone(&stores.settings),
             Counters { mailboxes: Arc::clone(&stores.mailboxes), tally: Arc::clone(&stores.tally) },
-        ));
+        );
+        let intake = Arc::new(intake.rehearsing(rehearsal.clone()));
         let spool = SpoolDirectory::open(
             Arc::clone(&world.disk),
             &stores.data.spool(),
@@ -171,7 +170,11 @@ impl Server {
         };
         let mut settings = server_settings(&config)?;
         settings.policy = Arc::clone(&stores.settings);
-        let services = Arc::new(Services::new(parts, settings));
+        let mut services = Services::new(parts, settings);
+        if let Some(rehearsal) = &rehearsal {
+            services = services.rehearsing(rehearsing(&world, &config, &stores, &options.certificates, rehearsal)?);
+        }
+        let services = Arc::new(services);
         let (agents, on_the_way) = agents(&world, &config, &stores, &options.way_out)?;
         let watched = core::iter::once(Arc::clone(&shown.store)).chain(on_the_way).collect();
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
@@ -183,7 +186,9 @@ impl Server {
         let home = config.hostname.to_string();
         let (handle, stop) = StopHandle::new();
         let counter = CertificateCounter::running(&world, &config, &stores.data, &shown, stop.clone());
-        let office = Arc::new(premises::office(&world, &stores, counter, &home, configuration.as_deref()));
+        let mut office = premises::office(&world, &stores, counter, &home, configuration.as_deref());
+        office.rehearsal = rehearsal;
+        let office = Arc::new(office);
         Ok(Self {
             world,
             config,
@@ -207,6 +212,19 @@ impl Server {
     /// What is open.
     pub const fn stores(&self) -> &Stores {
         &self.stores
+    }
+
+    /// Where administrators' commands reach it.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Ends it when standard input ends, as a signal would.
+    ///
+    /// # Errors
+    /// The system's, when there is no standard input.
+    pub fn end_with_standard_input(&mut self) -> io::Result<()> {
+        self.signals.watch_standard_input()
     }
 
     /// The world it runs in.
@@ -392,7 +410,9 @@ fn agents(
     way_out: &WayOut,
 ) -> Result<(Arc<Agents>, Vec<Arc<CertificateStore>>), ServeError> {
     let (outgoing, shown): (Arc<dyn Outgoing>, _) = match way_out {
-        WayOut::Outbox(directory) => (Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?), Vec::new()),
+        WayOut::Outbox(directory) | WayOut::Rehearsal(directory, _) => {
+            (Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?), Vec::new())
+        }
         WayOut::Relay => {
             let (relay, shown) = outbound::relay(world, config, stores)?;
             (Arc::new(relay), shown)
@@ -412,6 +432,7 @@ fn agents(
         clock: Arc::clone(&world.clock),
         random: Arc::clone(&world.random),
         host: config.hostname.to_string().into(),
+        rehearsal: way_out.rehearsal(),
     };
     Ok((Arc::new(agents), shown))
 }

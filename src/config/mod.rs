@@ -30,6 +30,7 @@ pub use outbound::{
 pub use report::{ConfigError, ConfigErrors};
 pub use token::{TokenConfig, TokenFlow};
 pub use transport::TransportConfig;
+pub use validate::{SCRIPT_BYTES_MAX, fault_script};
 
 use crate::model::mail::Domain;
 use crate::model::policy::{Profile, RouteTable, Settings};

@@ -155,7 +155,7 @@ fn misspelt(message: &str) -> Option<(String, String)> {
 }
 
 /// How many characters must be added, removed or changed to make `left` into `right`; long words are far from all.
-fn distance(left: &str, right: &str) -> usize {
+pub(super) fn distance(left: &str, right: &str) -> usize {
     const WORD_CHARACTERS_MAX: usize = 64;
     let (left, right): (Vec<char>, Vec<char>) =
         (left.chars().take(WORD_CHARACTERS_MAX + 1).collect(), right.chars().collect());

@@ -17,6 +17,7 @@ use crate::world::tls::CertificatePaths;
 
 mod acme;
 mod connectors;
+mod faults;
 mod graph;
 mod issuers;
 mod limits;
@@ -26,6 +27,8 @@ mod quota;
 mod relay;
 mod tokens;
 mod transport;
+
+pub use faults::{SCRIPT_BYTES_MAX, fault_script};
 
 const DATA_DEFAULT: &str = "/var/lib/franking";
 const HOUR_SECONDS: u64 = 3_600;

@@ -9,6 +9,7 @@ pub mod mailbox_agent;
 mod moderation;
 pub mod outbox;
 pub mod outgoing;
+mod rehearsed;
 pub mod relay_agent;
 mod replying;
 mod reporting;

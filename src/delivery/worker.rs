@@ -16,7 +16,7 @@ use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
 use super::outgoing::{Outgoing, Parcel};
 use super::throttle::throttle;
-use super::{answering, moderation, replying, reporting};
+use super::{answering, moderation, rehearsed, replying, reporting};
 use crate::model::directory::Snapshot;
 use crate::model::policy::{Expanded, Posting, Unrecorded, expand};
 use crate::model::queue::{
@@ -25,6 +25,7 @@ use crate::model::queue::{
 use crate::store::answered::AnsweredSenders;
 use crate::store::live::LiveSettings;
 use crate::store::queue::{Queue, StoredMessage, Unsettled, Work};
+use crate::store::rehearsal::Rehearsal;
 use crate::store::tally::Tally;
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -69,6 +70,8 @@ pub struct Agents {
     pub random: Arc<dyn Random>,
     /// This server's name.
     pub host: Box<str>,
+    /// A script of faults, where applications are tested against this server.
+    pub rehearsal: Option<Arc<Rehearsal>>,
 }
 
 /// Expansions and reports at once: each may hold a message of ten megabytes.
@@ -231,8 +234,17 @@ async fn attempt(agents: &Arc<Agents>, job: Job) {
     let message = agents.queue.message(job.id).await;
     let session = message.as_ref().map(|message| session_of(message)).unwrap_or_default();
     let outcomes = match message {
-        Ok(message) if job.lane.is_local() => to_mailboxes(agents, &job, &message).await,
-        Ok(message) => outside(agents, &job, message).await,
+        Ok(message) => {
+            let (left, mut outcomes) = rehearsed::struck(agents, &job, &message).await;
+            if left.targets.is_empty() {
+                // The script has answered for all.
+            } else if job.lane.is_local() {
+                outcomes.extend(to_mailboxes(agents, &left, &message).await);
+            } else {
+                outcomes.extend(outside(agents, &left, message).await);
+            }
+            outcomes
+        }
         Err(error) => {
             tracing::error!(queue_id = %job.id, %error, "a message cannot be read and is not delivered");
             let reply = Finding::MessageUnreadable.reply();

@@ -3,6 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod directory;
+pub mod faults;
 pub mod mail;
 pub mod policy;
 pub mod queue;

@@ -6,6 +6,7 @@
 //! its end was never there.
 
 mod message;
+mod rehearsed;
 mod signing_in;
 
 use std::io;
@@ -20,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use super::admission::{Occupant, Seat};
 use super::body::BodyIntake;
 use super::stop::Stop;
-use super::stream::{Stream, handshake};
+use super::stream::Stream;
 use super::visible::Visible;
 use super::visit::Proxied;
 use super::{Acceptor, ServerSettings, Services};
@@ -29,6 +30,7 @@ use crate::model::mail::Timestamp;
 use crate::model::policy::Whence;
 use crate::model::smtp::{Action, Credentials, Input, Role, Session, SessionOptions, TlsState, Verdict, Waiting};
 use crate::world::Clock;
+use rehearsed::{Visitor, shake};
 use signing_in::Gate;
 
 /// The read buffer of a session that is idle, and of one that sends as fast as it can. Under TLS a record is no larger.
@@ -104,10 +106,16 @@ impl SessionTime {
 }
 
 /// Leads `client` through its session and returns when the connection is closed.
-pub(super) async fn converse<A: Acceptor>(services: Arc<Services<A>>, client: Client, stop: Stop) {
+pub(super) async fn converse<A: Acceptor>(services: Arc<Services<A>>, mut client: Client, stop: Stop) {
     let time = SessionTime::new(Arc::clone(&services.clock));
     let settings = services.settings.load_full();
-    let (end, tally, time) = match Connection::open(services, settings, client, time, stop).await {
+    let visitor = Visitor::of(&services, &client.stream, client.peer, &client.listener);
+    if let Some(visitor) = &visitor
+        && visitor.is_turned_away(&mut client.stream, time.now(), &stop).await
+    {
+        return;
+    }
+    let (end, tally, time) = match Connection::open(services, settings, client, (time, visitor), stop).await {
         Ok(mut connection) => {
             let end = connection.run().await;
             connection.close(&end).await;
@@ -140,6 +148,10 @@ struct Connection<A: Acceptor> {
     has_room: bool,
     drains: bool,
     tally: Tally,
+    /// Only in a rehearsal.
+    visitor: Option<Visitor>,
+    /// The pause between two octets of what is written next.
+    trickle: Option<Duration>,
 }
 
 impl<A: Acceptor> Connection<A> {
@@ -147,7 +159,7 @@ impl<A: Acceptor> Connection<A> {
         services: Arc<Services<A>>,
         settings: Arc<ServerSettings>,
         client: Client,
-        time: SessionTime,
+        (time, visitor): (SessionTime, Option<Visitor>),
         stop: Stop,
     ) -> Result<Self, (End, SessionTime)> {
         let auth_without_tls = client.is_in_clear_text_network();
@@ -161,7 +173,8 @@ impl<A: Acceptor> Connection<A> {
             (ListenerTls::Starttls, Some(_)) => (Stream::Plain(stream), TlsState::Offered),
             (ListenerTls::Implicit, Some(config)) => {
                 let judges = (&*settings.client_authorities, services.clock.now());
-                match handshake(stream, config, settings.handshake_timeout, judges).await {
+                let terms = (settings.handshake_timeout, judges);
+                match shake(visitor.as_ref(), stream, config, terms, &stop).await {
                     Ok((stream, facts)) => (stream, TlsState::Active(facts)),
                     Err(error) => return Err((End::Handshake(error), time)),
                 }
@@ -189,7 +202,10 @@ impl<A: Acceptor> Connection<A> {
             settings: settings.policy.current(),
             limits: settings.session.clone(),
         };
-        let session = Session::new(options, time.now());
+        let session = match &visitor {
+            Some(visitor) => visitor.session(options, time.now()),
+            None => Session::new(options, time.now()),
+        };
         let body = BodyIntake::new(services.bodies.clone());
         Ok(Self {
             services,
@@ -208,6 +224,8 @@ impl<A: Acceptor> Connection<A> {
             has_room: true,
             drains: false,
             tally: Tally::default(),
+            visitor,
+            trickle: None,
         })
     }
 
@@ -256,6 +274,7 @@ impl<A: Acceptor> Connection<A> {
                 self.write_out().await?;
                 sleep(duration).await;
             }
+            Action::Misbehave(misbehaviour) => self.misbehave(misbehaviour).await?,
             Action::Close => return Err(End::Closed),
         }
         Ok(())
@@ -286,7 +305,8 @@ impl<A: Acceptor> Connection<A> {
         };
         // What was read so far went to the session, which has thrown it away: nothing said before counts after.
         let judges = (&*self.settings.client_authorities, self.services.clock.now());
-        let handshaken = handshake(stream, config, self.settings.handshake_timeout, judges).await;
+        let terms = (self.settings.handshake_timeout, judges);
+        let handshaken = shake(self.visitor.as_ref(), stream, config, terms, &self.stop).await;
         let (stream, facts) = handshaken.map_err(End::Handshake)?;
         self.stream = Some(stream);
         self.tell(Input::TlsEstablished(facts));
@@ -361,6 +381,9 @@ impl<A: Acceptor> Connection<A> {
             return Ok(());
         }
         let output = core::mem::take(&mut self.output);
+        if let Some(pause) = self.trickle.take() {
+            return self.write_slowly(&output, pause).await;
+        }
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let writing = async {
             stream.write_all(&output).await?;

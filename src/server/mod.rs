@@ -34,9 +34,10 @@ pub use tokens::{TokenRefused, TokenVerifier};
 use crate::config::{Config, Emulate};
 use crate::model::smtp;
 use crate::store::live::{LiveDirectory, LiveSettings};
+use crate::store::rehearsal::Rehearsal;
 use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::spool::SpoolDirectory;
-use crate::world::tls::ClientAuthorities;
+use crate::world::tls::{ClientAuthorities, SpoiltTls};
 use crate::world::{Clock, Random};
 use body::Bodies;
 
@@ -122,6 +123,17 @@ pub struct Services<A: Acceptor> {
     /// Who is in.
     pub admission: Arc<Admission>,
     bodies: Bodies,
+    /// Only in a rehearsal.
+    rehearsing: Option<Arc<Rehearsing>>,
+}
+
+/// What a server obeys that applications are tested against.
+#[derive(Debug)]
+pub struct Rehearsing {
+    /// The script of faults.
+    pub rehearsal: Arc<Rehearsal>,
+    /// Handshakes that go wrong.
+    pub spoilt: SpoiltTls,
 }
 
 impl<A: Acceptor> Services<A> {
@@ -156,6 +168,7 @@ impl<A: Acceptor> Services<A> {
             settings,
             admission,
             bodies,
+            rehearsing: None,
         }
     }
 
@@ -163,6 +176,12 @@ impl<A: Acceptor> Services<A> {
     fn tls_for(&self, role: smtp::Role, settings: &ServerSettings) -> Option<Arc<ServerConfig>> {
         let asks = role == smtp::Role::Inbound && settings.policy.current().connectors.want_certificates();
         if asks { self.asking_tls.clone() } else { self.tls.clone() }
+    }
+
+    /// The same for a server that obeys a script of faults.
+    pub fn rehearsing(mut self, rehearsing: Rehearsing) -> Self {
+        self.rehearsing = Some(Arc::new(rehearsing));
+        self
     }
 }
 

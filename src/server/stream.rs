@@ -27,6 +27,16 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    /// The socket underneath.
+    pub(super) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
 /// Makes the handshake as server within `timeout`, and judges the certificate that the client may have shown at `now`.
 ///
 /// # Errors

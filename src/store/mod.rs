@@ -15,6 +15,7 @@ pub mod journal;
 pub mod live;
 pub mod mailbox;
 pub mod queue;
+pub mod rehearsal;
 pub mod sign_ins;
 mod slip;
 pub mod spool;

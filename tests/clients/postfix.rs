@@ -9,6 +9,7 @@ use super::swaks::Swaks;
 use crate::support::maildir::{Stored, messages};
 use crate::support::process::{Running, run};
 use crate::support::server::Server;
+use crate::support::smtp::Client;
 use crate::support::{Place, free_port, parts, wait_for, wait_for_port};
 
 /// One Postfix at a time: each is a dozen processes.
@@ -235,6 +236,46 @@ fn another_server_delivers_over_tls_and_hears_why_not() {
     let log = postfix.log();
     assert!(log.contains("Untrusted TLS connection established to 127.0.0.1"), "{log}");
     assert!(log.contains("dsn=2.6.0, status=sent (250 2.6.0") || log.contains("status=sent (250 2."), "{log}");
+    postfix.stop();
+    server.stop();
+}
+
+#[test]
+fn another_server_signs_in_and_hands_its_mail_on() {
+    let place = Place::new();
+    let server = Server::demo(&place);
+    let extras = Extras {
+        main: format!(
+            "relayhost = [localhost]:{port}\n\
+             relay_domains =\n\
+             smtp_sasl_auth_enable = yes\n\
+             smtp_sasl_password_maps = inline:{{ {{ [localhost]:{port} = alice@contoso.example:demo-alice }} }}\n\
+             smtp_sasl_security_options = noanonymous\n\
+             smtp_host_lookup = native\n\
+             smtp_tls_security_level = verify\n\
+             smtp_tls_CAfile = {}\n",
+            server.authority().display(),
+            port = server.submission().port(),
+        ),
+        ports: Vec::new(),
+    };
+    let Some(postfix) = Postfix::start_with(&place, None, &extras) else { return };
+    let hand_over = |from: &str, subject: &str| {
+        let mut client = Client::connect(([127, 0, 0, 1], postfix.port()).into()).unwrap();
+        let content = format!("From: {from}\r\nTo: bob@contoso.example\r\nSubject: {subject}\r\n\r\nx\r\n");
+        client.send(from, &["bob@contoso.example"], &content).unwrap();
+    };
+    hand_over("alice@contoso.example", "signed-in-by-postfix");
+    let stored = server.mailbox("bob").wait_for("signed-in-by-postfix");
+    assert!(stored.header("Received")[0].contains("ESMTPSA"), "{}", stored.text());
+    // Who it does not sign in as comes back to its own user.
+    hand_over("carol@fabrikam.example", "not-as-carol");
+    let report = wait_for("the other server's report", || {
+        postfix.messages("carol").into_iter().find(|report| report.contains("not-as-carol"))
+    });
+    assert!(report.contains("554 5.2.252 SendAsDenied; alice@contoso.example not"), "{}", report.text());
+    let log = postfix.log();
+    assert!(log.contains("Verified TLS connection established to localhost"), "{log}");
     postfix.stop();
     server.stop();
 }

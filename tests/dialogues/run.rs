@@ -6,9 +6,10 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use franking::config::Config;
+use franking::config::{Config, fault_script};
 use franking::model::directory::device::Secret;
 use franking::model::directory::{Document, Recipient, RecipientId, Snapshot};
+use franking::model::faults::Door;
 use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
 use franking::model::policy::connector::{Authorities, ClientCertificate, Connectors, Fingerprint};
 use franking::model::policy::device::Checked;
@@ -23,9 +24,11 @@ use franking::model::policy::{
     Refusal, Resolution, Settings, SharedSignIn, Tallies, Unrecorded, Whence, expand,
 };
 use franking::model::smtp::{
-    Action, CommitFailure, Credentials, Input, Limits, Presented, QueuedAs, Role, Session, SessionOptions, Submission,
-    TlsFacts, TlsState, Verdict,
+    Action, CommitFailure, Credentials, Input, Limits, Misbehaviour, Presented, QueuedAs, Role, Session,
+    SessionOptions, Submission, TlsFacts, TlsState, Verdict,
 };
+
+use franking::store::rehearsal::Rehearsal;
 
 use super::script::{Script, Step};
 use super::{CLEAR, directory, root};
@@ -33,6 +36,8 @@ use super::{CLEAR, directory, root};
 /// Everything around the session.
 struct Stage {
     session: Session,
+    /// What a script does besides talking is written down.
+    is_rehearsal: bool,
     snapshot: Snapshot,
     settings: Arc<Settings>,
     now: Timestamp,
@@ -81,8 +86,18 @@ pub(super) fn hold(script: &Script) -> String {
     text.push('\n');
     let options = options(script);
     let (settings, peer) = (Arc::clone(&options.settings), options.peer);
+    let rehearsal = script.key("faults").map(rehearsal);
+    let session = match &rehearsal {
+        None => Session::new(options, now),
+        Some(rehearsal) => {
+            let door = if options.role == Role::Inbound { Door::Inbound } else { Door::Submission };
+            let visit = rehearsal.visit(peer, 2587, door);
+            Session::scripted(options, now, Arc::<Rehearsal>::clone(rehearsal), visit)
+        }
+    };
     let mut stage = Stage {
-        session: Session::new(options, now),
+        session,
+        is_rehearsal: rehearsal.is_some(),
         snapshot,
         settings,
         now,
@@ -197,6 +212,16 @@ impl Stage {
                     self.tell(Input::Committed(outcome));
                 }
                 // The handshake is an event of its own; bodies and delays are looked at elsewhere.
+                Action::Delay(pause) if self.is_rehearsal => {
+                    let _ = writeln!(self.text, "S: <{} ms later>", pause.as_millis());
+                }
+                Action::Misbehave(Misbehaviour::Trickle(pause)) => {
+                    let _ = writeln!(self.text, "S: <{} ms between two octets>", pause.as_millis());
+                }
+                Action::Misbehave(Misbehaviour::Stall(longest)) => {
+                    let _ = writeln!(self.text, "S: <silence for {} s>", longest.as_secs());
+                }
+                Action::Misbehave(Misbehaviour::Reset) => self.text.push_str("S: <reset>\n"),
                 Action::StartTls | Action::Body(_) | Action::DiscardBody | Action::Delay(_) => {}
             }
         }
@@ -320,6 +345,13 @@ impl Stage {
             Resolution::Unknown(address) => format!("Unknown {address}"),
         }
     }
+}
+
+/// The script of this name, which lies beside the dialogues about it.
+fn rehearsal(name: &str) -> Arc<Rehearsal> {
+    let file = root().join("dialogues/faults").join(name);
+    let text = std::fs::read_to_string(&file).unwrap();
+    Arc::new(Rehearsal::new(fault_script(&text, &file).unwrap_or_else(|errors| panic!("{errors}"))))
 }
 
 /// What only the stores can count.

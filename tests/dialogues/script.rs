@@ -15,6 +15,7 @@
 //! The token `for.alice` is right for alice where `set: issuer=SCOPE` says that tokens are believed.
 //! `S:` is what the server said and `Q:` what it queued; those two are rewritten by `BLESS=1`. `# set: key=value,…` and
 //! `connectors: NAME` of a file in `fixtures/connectors` may follow.
+//! `faults: FILE.toml` names a script of faults in `dialogues/faults`.
 
 use base64::Engine as _;
 

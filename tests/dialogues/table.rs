@@ -2,7 +2,8 @@
 
 use core::fmt::Write as _;
 
-use franking::model::mail::{Address, Timestamp};
+use franking::model::faults::{Circumstances, NAMED, named, named_reply};
+use franking::model::mail::{Address, ReversePath, Timestamp};
 use franking::model::policy::{Profile, Refusal, Settings};
 use franking::model::smtp::replies::Answer;
 
@@ -25,6 +26,24 @@ fn every_line_of_the_table_is_short_and_printable() {
     }
 }
 
+#[test]
+fn every_refusal_can_be_the_fault_of_a_script_by_its_name() {
+    let (bob, eve) = (Address::parse("bob@contoso.example").unwrap(), Address::parse("eve@fabrikam.example").unwrap());
+    let sender = ReversePath::Mailbox(eve.clone());
+    let found = Circumstances {
+        login: Some(&bob),
+        sender: Some(&sender),
+        recipient: Some(&eve),
+        client: Some("192.0.2.7".parse().unwrap()),
+    };
+    for refusal in refusals() {
+        let name = name(&refusal);
+        let named = named(&name).unwrap_or_else(|| panic!("{name} has no row in src/model/faults/named.rs: add one"));
+        let worded = named_reply(named, &Settings::default(), &found, None);
+        assert_eq!(worded.refusal.map(|refusal| self::name(&refusal)), Some(name));
+    }
+}
+
 fn table() -> String {
     let (cloud, premises) = (Settings::of(Profile::ExchangeOnline), Settings::of(Profile::ExchangeServer));
     let mut text =
@@ -36,6 +55,16 @@ fn table() -> String {
         let _ = writeln!(text, "{name}: {online}");
         if online != server {
             let _ = writeln!(text, "{name} (exchange-server): {server}");
+        }
+    }
+    text.push_str(
+        "\n# What Exchange says besides: only where a script of faults says so; the trailer follows as well.\n",
+    );
+    let nobody = Circumstances { login: None, sender: None, recipient: None, client: None };
+    for named in NAMED {
+        let worded = named_reply(named, &cloud, &nobody, None);
+        if worded.refusal.is_none() {
+            let _ = writeln!(text, "{}: {}", named.name, worded.reply);
         }
     }
     text.push_str("\n# Everything else.\n");

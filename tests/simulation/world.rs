@@ -160,6 +160,7 @@ impl House {
             clock,
             random,
             host: HOST.into(),
+            rehearsal: None,
         };
         Ok((Self { queue, mailboxes, spool, agents: Arc::new(agents) }, opened))
     }

@@ -18,6 +18,16 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     path
 }
 
+/// A file of a package, or `None` after saying that the test is left out.
+pub(crate) fn find_file(path: &Path) -> Option<()> {
+    if path.exists() {
+        return Some(());
+    }
+    assert!(!are_required(), "{} is not installed (run tests/run)", path.display());
+    say(&format!("left out: {} is not installed (run tests/run)", path.display()));
+    None
+}
+
 /// Whether this process may do what only root may; says that the test is left out otherwise. No program is missing
 /// then, so this is no failure even where all of them are required.
 pub(crate) fn may_act_as_root(why: &str) -> bool {

@@ -43,6 +43,11 @@ impl Server {
         Self::start(command.arg("--json"), place)
     }
 
+    /// Starts a server for one run of tests, which keeps nothing, with these options.
+    pub(crate) fn ephemeral(place: &Place, options: &[&str]) -> Self {
+        Self::start(Command::new(PROGRAM).args(["serve", "--ephemeral", "--json"]).args(options), place)
+    }
+
     /// Starts the server proper with a configuration file that says where it listens, in the order inbound, submission,
     /// submission with TLS from the first octet.
     pub(crate) fn serve(place: &Place, config: &Path, ports: [u16; 3]) -> Self {
@@ -108,7 +113,8 @@ impl Server {
         self.listener("submission", "implicit")
     }
 
-    fn path(&self, key: &str) -> PathBuf {
+    /// A place that it named when it was ready.
+    pub(crate) fn path(&self, key: &str) -> PathBuf {
         PathBuf::from(self.ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.ready)))
     }
 

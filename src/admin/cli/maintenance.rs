@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use super::Global;
 use super::values::ProfileName;
 use crate::admin::explain::{Query, Shown, SignInQuery};
-use crate::admin::office::Request;
+use crate::admin::office::{Failure, Request};
 use crate::model::directory::document::Limit;
 
 /// `demo`.
@@ -19,7 +20,8 @@ when it ends, unless --data names a directory to keep it in. Certificates stay i
 
 Examples:
   franking demo
-  franking demo --data ./demo --submission-port 587")]
+  franking demo --data ./demo --submission-port 587
+  franking demo --faults faults.toml")]
 pub struct DemoArgs {
     /// The address to listen on; loopback only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
@@ -36,6 +38,12 @@ pub struct DemoArgs {
     /// Where the development certificates are, or are made
     #[arg(long, value_name = "DIR", default_value = "certs", value_hint = ValueHint::DirPath)]
     pub certs: PathBuf,
+    /// A script of faults; `franking faults set --help` shows one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub faults: Option<PathBuf>,
+    /// End when standard input does
+    #[arg(long)]
+    pub until_stdin_closes: bool,
 }
 
 /// `serve`.
@@ -43,10 +51,62 @@ pub struct DemoArgs {
 #[command(after_help = "\
 Ends on SIGTERM or SIGINT after open sessions have finished. A second signal ends at once; nothing accepted is lost.
 
+With --ephemeral it is a server for tests: its state is in a temporary directory and gone when it ends, it listens on \
+loopback at ports that the system chooses (or as --config says), mail for outside goes into a directory, and with \
+--json one line tells where everything is. Its organisation is the sample, or that of --directory. It obeys a script \
+of faults, which a server in service never does.
+
 Examples:
   franking serve
-  franking --config /etc/franking/franking.toml serve")]
-pub struct ServeArgs {}
+  franking --config /etc/franking/franking.toml serve
+  franking serve --ephemeral --json --until-stdin-closes
+  franking serve --ephemeral --directory organisation.toml --faults faults.toml")]
+pub struct ServeArgs {
+    /// Run for tests: keep nothing, send nothing outside
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// The organisation of an ephemeral server, as TOML or JSON [default: the sample, contoso.example]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub directory: Option<PathBuf>,
+    /// A script of faults for an ephemeral server; `franking faults set --help` shows one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub faults: Option<PathBuf>,
+    /// Where an ephemeral server keeps its development certificates [default: in its temporary directory]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub certs: Option<PathBuf>,
+    /// An ephemeral server may listen where its configuration says, and not on loopback only
+    #[arg(long)]
+    pub anywhere: bool,
+    /// End an ephemeral server when standard input ends
+    #[arg(long)]
+    pub until_stdin_closes: bool,
+}
+
+impl ServeArgs {
+    /// What these options cannot mean together.
+    pub(super) fn refused(&self, global: &Global) -> Option<Failure> {
+        let of_tests = [
+            ("--faults", self.faults.is_some()),
+            ("--directory", self.directory.is_some()),
+            ("--certs", self.certs.is_some()),
+            ("--anywhere", self.anywhere),
+            ("--until-stdin-closes", self.until_stdin_closes),
+        ];
+        let named = of_tests.into_iter().find(|(_, is_given)| *is_given);
+        match (self.ephemeral, named) {
+            (false, Some((option, _))) => {
+                let message =
+                    format!("{option} is for servers for tests: a server in service never misbehaves on purpose.");
+                Some(Failure::refused(message).cured_by("say so: franking serve --ephemeral"))
+            }
+            (true, _) if global.data.is_some() => {
+                let message = "An ephemeral server keeps nothing, so it takes no data directory.";
+                Some(Failure::refused(message).cured_by("leave --data out, or use franking demo --data DIR"))
+            }
+            (true | false, _) => None,
+        }
+    }
+}
 
 /// `init`.
 #[derive(Debug, Args)]

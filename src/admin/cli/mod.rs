@@ -28,6 +28,7 @@ mod precanned;
 mod queue;
 mod recipient;
 mod recoverable;
+mod rehearsal;
 mod remote_domain;
 mod render;
 mod run;
@@ -181,6 +182,12 @@ pub enum Command {
     Moderation(moderation::ModerationCommand),
     /// Who sent what to whom, when, and what became of it
     Trace(trace::TraceArgs),
+    /// What a server for tests does wrong on purpose
+    #[command(subcommand)]
+    Faults(rehearsal::FaultsCommand),
+    /// What came in at a server for tests
+    #[command(subcommand)]
+    Captured(rehearsal::CapturedCommand),
     /// Lists for auditors
     #[command(subcommand)]
     Audit(audit::AuditCommand),

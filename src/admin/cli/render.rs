@@ -7,6 +7,7 @@ mod devices;
 mod lives;
 mod mailbox;
 mod moderation;
+mod rehearsal;
 mod trace;
 
 use std::collections::HashSet;
@@ -17,8 +18,8 @@ use crate::admin::check::{CheckReport, Verdict};
 use crate::admin::explain::{Explanation, RuleView, SignInExplanation};
 use crate::admin::init::InitReport;
 use crate::admin::office::{
-    AuthenticationPolicyView, Failure, ImportReport, PermissionView, QueueDestination, QueueDetail, QueueSummary,
-    RecipientSummary, RecipientView, Response, Secret, SuspendedSender,
+    AuthenticationPolicyView, Failure, ImportReport, MailboxView, PermissionView, QueueDestination, QueueDetail,
+    QueueSummary, RecipientSummary, RecipientView, Response, Secret, SuspendedSender,
 };
 use crate::model::directory::document::{DomainEntry, RemoteDomainEntry};
 
@@ -74,13 +75,7 @@ pub(super) fn response(response: &Response) -> String {
         Response::ScramUnready { secrets, total } => devices::unready(&mut page, secrets, *total),
         Response::Limits(view) => mailbox::limits(&mut page, view),
         Response::Mailboxes { mailboxes } => mailbox::list(&mut page, mailboxes),
-        Response::Recounted { counted, mailboxes } => {
-            if !mailboxes.is_empty() {
-                mailbox::list(&mut page, mailboxes);
-            }
-            let others = mailboxes.iter().filter(|view| view.was.is_some()).count();
-            page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
-        }
+        Response::Recounted { counted, mailboxes } => recounted(&mut page, *counted, mailboxes),
         Response::Copied(_)
         | Response::Recoverable(_)
         | Response::RecoverableMessage(_)
@@ -106,10 +101,22 @@ pub(super) fn response(response: &Response) -> String {
         Response::TraceMessage(history) => trace::message(&mut page, history),
         Response::Explanation(explanation) => explained(&mut page, explanation),
         Response::SignIn(explanation) => sign_in(&mut page, explanation),
+        Response::Faults { .. }
+        | Response::Strikes { .. }
+        | Response::Captured { .. }
+        | Response::CapturedMessage(_) => rehearsal::answer(&mut page, response),
         Response::BackedUp(report) => backed_up(&mut page, report),
         Response::Failed(failure) => return self::failure(failure),
     }
     page.0
+}
+
+fn recounted(page: &mut Page, counted: u64, mailboxes: &[MailboxView]) {
+    if !mailboxes.is_empty() {
+        mailbox::list(page, mailboxes);
+    }
+    let others = mailboxes.iter().filter(|view| view.was.is_some()).count();
+    page.line(&format!("{counted} mailboxes were counted; of {others} something else was known."));
 }
 
 fn done(page: &mut Page, message: &str, notes: &[String], password: Option<&Secret>) {

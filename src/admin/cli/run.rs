@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::mailbox::MailboxCommand;
 use super::maintenance::{DemoArgs, InitArgs, ServeArgs};
 use super::output::printable_json;
+use super::rehearsal::{CapturedCommand, FaultsCommand};
 use super::transfer::ExportArgs;
 use super::{Cli, Command, Global, Premises, render};
 use crate::admin::check::{self, Verdict};
@@ -33,6 +34,8 @@ pub enum Outcome {
     Exit(u8),
     /// Run the server.
     Serve(ServeArgs, Box<Settled>),
+    /// Run a server for one run of tests.
+    Ephemeral(ServeArgs, Global),
     /// Run the demonstration.
     Demo(DemoArgs, Global),
 }
@@ -73,8 +76,12 @@ pub fn run(
     let mut desk = Desk { premises, office: None, stdin, stdout, stderr, json: global.json };
     match command {
         Command::Demo(args) => Outcome::Demo(args, global),
-        Command::Serve(args) => match settle(&global) {
-            Ok(settled) => Outcome::Serve(args, Box::new(settled)),
+        Command::Serve(args) => match args.refused(&global).map_or_else(|| Ok(args.ephemeral), Err) {
+            Ok(true) => Outcome::Ephemeral(args, global),
+            Ok(false) => match settle(&global) {
+                Ok(settled) => Outcome::Serve(args, Box::new(settled)),
+                Err(failure) => Outcome::Exit(desk.failed(&failure)),
+            },
             Err(failure) => Outcome::Exit(desk.failed(&failure)),
         },
         other => Outcome::Exit(desk.command(&global, other).unwrap_or_else(|failure| desk.failed(&failure))),
@@ -96,6 +103,10 @@ fn settle(global: &Global) -> Result<Settled, Failure> {
         }
         (None, Some(_)) => Config::parse("hostname = \"localhost\"\n", Path::new("franking.toml"))
             .map_err(|errors| Failure::unavailable(errors.to_string()))?,
+        (None, None) if global.socket.is_some() => {
+            Config::parse("hostname = \"localhost\"\n", Path::new("franking.toml"))
+                .map_err(|errors| Failure::unavailable(errors.to_string()))?
+        }
         (None, None) => {
             let failure =
                 Failure::unavailable(format!("There is no configuration at {}.", CONFIG_PATHS.join(" or ./")));
@@ -134,6 +145,11 @@ impl Desk<'_> {
                 self.show(&report, &render::restore(&report));
                 Ok(0)
             }
+            Command::Faults(FaultsCommand::Names(_)) => {
+                self.fault_names();
+                Ok(0)
+            }
+            Command::Captured(CapturedCommand::Wait(args)) => self.wait_for_captured(global, &args),
             Command::Check(args) => self.check(global, args.online),
             Command::Audit(own) => self.audit(global, own),
             Command::Mailbox(MailboxCommand::Recoverable(own)) => self.recoverable(global, own),
@@ -197,6 +213,8 @@ impl Desk<'_> {
             Command::Moderation(own) => own.request(),
             Command::Trace(own) => own.request(),
             Command::Explain(own) => own.request(),
+            Command::Faults(own) => own.request(self.stdin)?,
+            Command::Captured(own) => own.request(),
             Command::Backup(own) => Request::Backup {
                 // The server writes it, and has another directory to start from.
                 to: std::path::absolute(&own.to).unwrap_or(own.to),
@@ -235,6 +253,12 @@ impl Desk<'_> {
         let bar = Bar::new();
         let response = match socket::ask(&settled.socket, request.clone(), &mut |step| bar.show(&step)) {
             Ok(response) => response,
+            Err(error @ SocketError::NotRunning(_)) if request.needs_rehearsal() => {
+                let failure = Failure::unavailable(format!("No server for tests answers: {error}."));
+                return Err(failure
+                    .cured_by("start one: franking serve --ephemeral, or franking demo")
+                    .cured_by("name its socket, which it prints when it starts: --socket FILE"));
+            }
             Err(SocketError::NotRunning(_))
                 if global.data.is_some() && request.only_looks() && !settled.config.data.exists() =>
             {
@@ -371,7 +395,7 @@ impl Desk<'_> {
     }
 
     /// Shows a value: as JSON or as the text made of it.
-    fn show(&mut self, value: &impl Serialize, text: &str) {
+    pub(super) fn show(&mut self, value: &impl Serialize, text: &str) {
         if !self.json {
             return self.print(text);
         }

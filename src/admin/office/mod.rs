@@ -33,6 +33,7 @@ mod outlook;
 mod queue;
 mod recipients;
 mod recoverable;
+pub mod rehearsal;
 mod remote_domains;
 mod request;
 mod response;
@@ -72,6 +73,7 @@ pub use queue::{
 pub use recoverable::{
     AccessAudit, RecoverableExport, RecoverableItem, RecoverablePage, RecoverableQuestion, RecoverableText,
 };
+pub use rehearsal::{CapturedOrder, CapturedView, FaultOrder, FaultView};
 pub use request::{
     DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,
 };
@@ -85,6 +87,7 @@ use crate::admin::{backup, explain};
 use crate::model::directory::{Change, Snapshot};
 use crate::model::policy::Settings;
 use crate::store::live::LiveSettings;
+use crate::store::rehearsal::Rehearsal;
 use crate::world::{Clock, Random};
 
 /// What the office works with.
@@ -120,6 +123,8 @@ pub struct Office {
     pub data: PathBuf,
     /// The configuration file, which a backup includes; `None` when there is none.
     pub configuration: Option<PathBuf>,
+    /// The script of faults and what came in; `None` for every server in service, and where none runs.
+    pub rehearsal: Option<Arc<Rehearsal>>,
 }
 
 impl core::fmt::Debug for Office {
@@ -231,6 +236,8 @@ fn respond(
         Request::Explain(query) => explained(office, query),
         Request::Certificate(order) => certificates::obey(office, actor, order, progress),
         asked @ (Request::SrsShow | Request::SrsRotate(_)) => srs(office, actor, asked),
+        Request::Faults(order) => rehearsal::faults(office, order),
+        Request::Captured(order) => rehearsal::captured(office, &order),
         Request::Backup { to } => backup::take(office, &to, progress).map(Response::BackedUp),
     }
 }
@@ -250,8 +257,7 @@ fn imported(office: &Office, actor: Actor<'_>, request: Request) -> Result<Respo
 
 fn srs(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
     match request {
-        Request::SrsShow => keys::show(office),
-        Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
+        asked @ (Request::SrsShow | Request::SrsRotate(_)) => srs(office, actor, asked),
         _ => Err(Failure::refused("That is no question about keys.")),
     }
 }

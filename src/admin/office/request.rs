@@ -14,6 +14,7 @@ use super::keys::Rotation;
 use super::lockouts::LockoutOrder;
 use super::orders::{LifeOrder, LifeQuestion};
 use super::queue::QueueOrder;
+use super::rehearsal::{CapturedOrder, FaultOrder};
 use super::trace::TraceQuery;
 use crate::admin::explain::{Query, SignInQuery};
 use crate::model::directory::document::{AuthenticationPolicyEntry, OrganisationEntry, RemoteDomainEntry};
@@ -335,6 +336,10 @@ pub enum Request {
     SrsShow,
     /// Makes a new key that signs them.
     SrsRotate(Rotation),
+    /// Scripted faults of a test double.
+    Faults(FaultOrder),
+    /// Messages that came in there.
+    Captured(CapturedOrder),
     /// Copies everything that matters to a new directory.
     Backup {
         /// Where; it must not exist, or be empty.
@@ -383,7 +388,14 @@ impl Request {
                 | Self::Certificate(CertificateOrder::Show)
                 | Self::SrsShow
                 | Self::Backup { .. }
+                | Self::Faults(_)
+                | Self::Captured(_)
         )
+    }
+
+    /// Whether only a test double can answer, while it runs.
+    pub const fn needs_rehearsal(&self) -> bool {
+        matches!(self, Self::Faults(_) | Self::Captured(_))
     }
 }
 

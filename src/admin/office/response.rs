@@ -16,12 +16,14 @@ use super::moderation::ModerationView;
 use super::orders::{DoubtView, HoldView, LifeView, PlanView};
 use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender};
 use super::recoverable::{AccessAudit, RecoverableExport, RecoverablePage, RecoverableText};
+use super::rehearsal::{CapturedView, FaultView};
 use super::request::Secret;
 use super::view::{RecipientSummary, RecipientView};
 use crate::admin::backup::BackupReport;
 use crate::admin::explain::{Explanation, SignInExplanation};
 use crate::model::directory::document::{Document, DomainEntry, OrganisationEntry, RemoteDomainEntry};
 use crate::model::directory::{AutoForwardingMode, RecipientType, Right};
+use crate::model::faults::Struck;
 use crate::model::policy::ways_out::{Place, WayOut};
 use crate::store::trace::{History, Page};
 
@@ -240,6 +242,29 @@ pub enum Response {
     SignIn(SignInExplanation),
     /// A backup was taken.
     BackedUp(BackupReport),
+    /// A script of faults.
+    Faults {
+        /// Its rules, in their order.
+        rules: Vec<FaultView>,
+        /// Strikes since the server began.
+        strikes: u64,
+    },
+    /// What has struck.
+    Strikes {
+        /// The strikes that were asked for, the oldest first.
+        strikes: Vec<Struck>,
+        /// Strikes since the server began, remembered or not.
+        total: u64,
+    },
+    /// Messages that came in.
+    Captured {
+        /// How many match.
+        total: u64,
+        /// The latest of them, the oldest first.
+        messages: Vec<CapturedView>,
+    },
+    /// One of them.
+    CapturedMessage(Box<CapturedView>),
     /// The request was not carried out.
     Failed(Failure),
 }

@@ -112,6 +112,7 @@ impl House {
             clock: own,
             random: Arc::new(SeededRandom::new(1)),
             host: "mx.contoso.example".into(),
+            rehearsal: None,
         };
         Self { disk, clock, agents: Arc::new(agents) }
     }

@@ -72,8 +72,8 @@ impl AddressBookProperty {
     }
 
     /// How many characters it may have: the upper ranges of the attributes that Exchange keeps them in (`l`, `company`,
-    /// `co`, `department`, `givenName`, `initials`, `sn`, `info`, `physicalDeliveryOfficeName`, `telephoneNumber`, `postalCode`,
-    /// `st` and `title` of Active Directory's schema, MS-ADA1 to MS-ADA3).
+    /// `co`, `department`, `givenName`, `initials`, `sn`, `info`, `physicalDeliveryOfficeName`, `telephoneNumber`,
+    /// `postalCode`, `st` and `title` of Active Directory's schema, MS-ADA1 to MS-ADA3).
     pub const fn characters_max(self) -> usize {
         match self {
             Self::Initials => 6,

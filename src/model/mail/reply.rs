@@ -50,6 +50,11 @@ impl Reply {
         Self { code, enhanced: None, lines: lines.into_iter().map(Into::into).collect() }
     }
 
+    /// A reply of several lines that share a status, should there be one. `lines` must not be empty.
+    pub fn of_lines(code: u16, enhanced: Option<EnhancedStatus>, lines: Vec<String>) -> Self {
+        Self { code, enhanced, lines: lines.into_iter().map(Into::into).collect() }
+    }
+
     /// The three-digit code.
     pub const fn code(&self) -> u16 {
         self.code

@@ -213,6 +213,19 @@ pub enum Action {
     Delay(Duration),
     /// Write what is pending and end the connection.
     Close,
+    /// Do what a script of faults wants; only in a rehearsal.
+    Misbehave(Misbehaviour),
+}
+
+/// What a shell does for a script of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misbehaviour {
+    /// The next [`Action::Send`] goes out an octet at a time, with this pause between two.
+    Trickle(Duration),
+    /// Say nothing and hear nothing until the client leaves, this long at most.
+    Stall(Duration),
+    /// End the connection by a TCP reset; what is pending is lost.
+    Reset,
 }
 
 /// What a session waits for.

@@ -18,8 +18,8 @@ pub mod trace;
 mod transaction;
 
 pub use interface::{
-    Action, CommitFailure, Credentials, Input, Presented, QueuedAs, Role, SessionOptions, Submission, TlsFacts,
-    TlsState, Verdict, Waiting,
+    Action, CommitFailure, Credentials, Input, Misbehaviour, Presented, QueuedAs, Role, SessionOptions, Submission,
+    TlsFacts, TlsState, Verdict, Waiting,
 };
 pub use limits::Limits;
 pub use session::Session;

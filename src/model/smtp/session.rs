@@ -6,6 +6,7 @@
 
 mod commands;
 mod message;
+mod scripted;
 mod signing_in;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::replies::Answer;
 use super::sasl;
 use super::transaction::Transaction;
 use crate::model::directory::{RecipientId, Snapshot};
+use crate::model::faults::Step;
 use crate::model::mail::{Domain, Timestamp};
 use crate::model::policy::settings::SrsKey;
 use crate::model::policy::{Refusal, SignedIn, Tallies, Trailer};
@@ -46,6 +48,8 @@ pub struct Session {
     began: Timestamp,
     /// The last moment at which the client got somewhere.
     progressed: Timestamp,
+    /// Only in a rehearsal.
+    script: Option<Box<scripted::Scripted>>,
 }
 
 /// What the next octets are.
@@ -98,7 +102,14 @@ struct Moment<'a> {
 impl Session {
     /// Begins a session; the banner is its first action.
     pub fn new(options: SessionOptions, now: Timestamp) -> Self {
-        let mut session = Self {
+        let mut session = Self::silent(options, now);
+        session.greet(now);
+        session.outbox.flush();
+        session
+    }
+
+    fn silent(options: SessionOptions, now: Timestamp) -> Self {
+        Self {
             options,
             outbox: Outbox::default(),
             input: LineBuffer::default(),
@@ -116,16 +127,18 @@ impl Session {
             counts: Counts::default(),
             began: now,
             progressed: now,
-        };
+            script: None,
+        }
+    }
+
+    fn greet(&mut self, now: Timestamp) {
         let banner = Answer::Banner {
-            hostname: &session.options.hostname,
+            hostname: &self.options.hostname,
             at: now,
-            session_id: &session.options.session_id,
-            emulated: session.options.emulate_exchange_online,
+            session_id: &self.options.session_id,
+            emulated: self.options.emulate_exchange_online,
         };
-        session.outbox.say(&banner.reply());
-        session.outbox.flush();
-        session
+        self.outbox.say(&banner.reply());
     }
 
     /// Takes one input; what follows from it is then drained with [`poll_action`](Self::poll_action). An input that the
@@ -267,13 +280,13 @@ impl Session {
 
     fn obey(&mut self, moment: Moment<'_>, command: Command) -> Result<(), Refusal> {
         match command {
-            Command::Ehlo(name) => return self.hello(name.domain().clone(), true),
-            Command::Helo(name) => return self.hello(name.domain().clone(), false),
+            Command::Ehlo(name) => return self.hello(moment, name.domain().clone(), true),
+            Command::Helo(name) => return self.hello(moment, name.domain().clone(), false),
             Command::Mail(mail) => return self.mail(moment, mail),
             Command::Rcpt(rcpt) => return self.rcpt(moment, rcpt),
-            Command::Data => return self.data(),
+            Command::Data => return self.data(moment),
             Command::Bdat { bytes, last } => self.bdat(moment, bytes, last),
-            Command::StartTls => return self.start_tls(),
+            Command::StartTls => return self.start_tls(moment),
             Command::Auth { mechanism, initial } => return self.auth(moment, mechanism, initial.as_deref()),
             Command::Rset => {
                 self.end_transaction();
@@ -283,7 +296,9 @@ impl Session {
             Command::Vrfy => self.say(&Answer::CannotVerify),
             Command::Help => self.say(&Answer::Help),
             Command::Quit => {
-                self.say(&Answer::Closing);
+                if !self.is_struck(moment.now, Step::Quit, |_| {}) {
+                    self.say(&Answer::Closing);
+                }
                 self.close();
             }
         }

@@ -184,6 +184,17 @@ fn authority_for_signing(
     Ok((Issuer::new(params, key), true))
 }
 
+/// The authority of `directory`, which is there.
+pub(super) fn authority_of(
+    directory: &Path,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<Issuer<'static, KeyPair>, DevelopmentError> {
+    let paths = Files::within(directory).authority;
+    let present = facts_if_present(&paths.certificate)?;
+    authority_for_signing(&paths, present.as_ref(), now, random).map(|(issuer, _)| issuer)
+}
+
 fn authority_params(now: Timestamp, random: &dyn Random) -> CertificateParams {
     let mut params = common_params(AUTHORITY_NAME, AUTHORITY_DAYS, now, random);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -191,7 +202,11 @@ fn authority_params(now: Timestamp, random: &dyn Random) -> CertificateParams {
     params
 }
 
-fn leaf_params(names: &[String], now: Timestamp, random: &dyn Random) -> Result<CertificateParams, rcgen::Error> {
+pub(super) fn leaf_params(
+    names: &[String],
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<CertificateParams, rcgen::Error> {
     let subject = names.first().map_or("localhost", String::as_str);
     // A common name has at most 64 characters; the alternative names are what counts.
     let subject = if subject.len() <= 64 { subject } else { "localhost" };
@@ -223,7 +238,7 @@ fn common_params(common_name: &str, days: u32, now: Timestamp, random: &dyn Rand
 }
 
 /// Year, month and day (UTC) of `instant`.
-fn date(instant: Timestamp) -> (i32, u8, u8) {
+pub(super) fn date(instant: Timestamp) -> (i32, u8, u8) {
     let milliseconds = i64::try_from(instant.unix_milliseconds()).unwrap_or(0);
     let day = jiff::Timestamp::from_millisecond(milliseconds)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
@@ -234,7 +249,7 @@ fn date(instant: Timestamp) -> (i32, u8, u8) {
 }
 
 /// The key in `path`, or a new one written there. A key that exists is never replaced.
-fn load_or_make_key(path: &Path) -> Result<KeyPair, DevelopmentError> {
+pub(super) fn load_or_make_key(path: &Path) -> Result<KeyPair, DevelopmentError> {
     match pair::read(path) {
         Ok(pem) => {
             let reason = |text: String| DevelopmentError::Key { path: path.to_owned(), reason: text };
@@ -250,7 +265,7 @@ fn load_or_make_key(path: &Path) -> Result<KeyPair, DevelopmentError> {
     }
 }
 
-fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), DevelopmentError> {
+pub(super) fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), DevelopmentError> {
     write_whole(path, certificate.pem().as_bytes(), 0o644, Existing::Replace)
 }
 

@@ -10,6 +10,7 @@ pub mod client_certificate;
 pub mod dane;
 pub mod development;
 pub mod server;
+pub mod spoilt;
 pub mod store;
 
 mod judged;
@@ -28,6 +29,7 @@ pub use client_certificate::{ClientAuthorities, Shown};
 pub use dane::{DaneNames, dane};
 pub use development::{DevelopmentOutcome, ensure_development_certificates};
 pub use server::{asking_server_config, challenge_server, server_config};
+pub use spoilt::SpoiltTls;
 pub use store::{
     CertificateError, CertificateInfo, CertificatePaths, CertificateStore, PairFacts, ReloadReport, inspect,
 };

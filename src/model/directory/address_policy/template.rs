@@ -86,8 +86,8 @@ impl AddressTemplate {
         &self.domain
     }
 
-    /// What is before the `@` for a recipient: ASCII, at most 64 octets, and either empty or a dot-atom. What an address
-    /// cannot have without quotes is left out, as are periods that have nothing before or behind them.
+    /// What is before the `@` for a recipient: ASCII, at most 64 octets, and either empty or a dot-atom. What an
+    /// address cannot have without quotes is left out, as are periods that have nothing before or behind them.
     pub(super) fn local_text(&self, recipient: &Recipient) -> String {
         let mut press = Press::default();
         for token in &self.tokens {

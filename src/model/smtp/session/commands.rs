@@ -8,6 +8,7 @@ use super::super::replies::Answer;
 use super::super::transaction::Transaction;
 use super::{Chunk, Greeting, Moment, Phase, Session};
 use crate::model::directory::Snapshot;
+use crate::model::faults::Step;
 use crate::model::mail::{Domain, ReversePath};
 use crate::model::policy::{
     BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, connector, limits, sign_in,
@@ -15,16 +16,20 @@ use crate::model::policy::{
 
 impl Session {
     /// EHLO and HELO begin afresh; a second one is no error (decision D10).
-    pub(super) fn hello(&mut self, name: Domain, extended: bool) -> Result<(), Refusal> {
+    pub(super) fn hello(&mut self, moment: Moment<'_>, name: Domain, extended: bool) -> Result<(), Refusal> {
         let peer = self.options.peer;
         let claims_our_name = name.name().is_some_and(|name| name.eq_ignore_ascii_case(&self.options.hostname));
         if self.options.role == Role::Inbound && claims_our_name && !peer.to_canonical().is_loopback() {
             return Err(Refusal::BadHelo(peer));
         }
         self.end_transaction();
+        let mut keywords = greeting::keywords(&self.options);
+        if self.is_struck_at_hello(moment.now, &mut keywords) {
+            return Ok(());
+        }
         let hostname = &self.options.hostname;
         let reply = if extended {
-            Answer::Extensions { hostname, peer, keywords: &greeting::keywords(&self.options) }.reply()
+            Answer::Extensions { hostname, peer, keywords: &keywords }.reply()
         } else {
             Answer::Hello { hostname, peer }.reply()
         };
@@ -35,11 +40,14 @@ impl Session {
 
     /// After the reply nothing that came in clear text counts: not what is buffered, not what was said (RFC 3207
     /// section 4.2).
-    pub(super) fn start_tls(&mut self) -> Result<(), Refusal> {
+    pub(super) fn start_tls(&mut self, moment: Moment<'_>) -> Result<(), Refusal> {
         match self.options.tls {
             TlsState::Active(_) => return Err(Refusal::TlsAlreadyActive),
             TlsState::Unavailable => return Err(Refusal::TlsNotAvailable),
             TlsState::Offered => {}
+        }
+        if self.is_struck(moment.now, Step::Starttls, |_| {}) {
+            return Ok(());
         }
         self.end_transaction();
         self.greeting = None;
@@ -73,6 +81,9 @@ impl Session {
             && settings.refuse_early
         {
             authorship::envelope(moment.snapshot, settings, signed_in, &mail.path, &mut Unrecorded)?;
+        }
+        if self.is_struck(moment.now, Step::Mail, |about| about.sender = Some(mail.path.clone())) {
+            return Ok(());
         }
         self.connector = sender.vouched().map(|vouched| vouched.connector().name.clone());
         self.transaction = Some(Transaction {
@@ -141,7 +152,11 @@ impl Session {
         match counted {
             Ok(permit) => {
                 let alone = awaits_author(moment.snapshot, &posting, &permit);
-                transaction.add(permit, alone)?;
+                let path = permit.path().clone();
+                if self.is_struck(moment.now, Step::Rcpt, |about| about.recipients = vec![path]) {
+                    return Ok(());
+                }
+                self.transaction.as_mut().ok_or(Refusal::NeedMailCommand)?.add(permit, alone)?;
                 self.say(&Answer::RecipientOk);
             }
             Err(refusal) if transaction.sender == Sender::Anonymous => self.refuse_stranger(moment, refusal),
@@ -159,7 +174,7 @@ impl Session {
         }
     }
 
-    pub(super) fn data(&mut self) -> Result<(), Refusal> {
+    pub(super) fn data(&mut self, moment: Moment<'_>) -> Result<(), Refusal> {
         let transaction = self.transaction.as_mut().ok_or(Refusal::NeedMailCommand)?;
         if transaction.has_content() {
             return Err(Refusal::BadSequence);
@@ -173,7 +188,10 @@ impl Session {
         if !self.has_room {
             return Err(Refusal::InsufficientSystemResources);
         }
-        transaction.content(&self.options);
+        if self.is_struck(moment.now, Step::Data, |_| {}) {
+            return Ok(());
+        }
+        self.transaction.as_mut().ok_or(Refusal::NeedMailCommand)?.content(&self.options);
         self.say(&Answer::StartMailInput);
         self.phase = Phase::Data(DotReader::default());
         Ok(())

@@ -4,6 +4,7 @@ use super::super::data::Fed;
 use super::super::interface::{Action, CommitFailure, QueuedAs, Role, Waiting};
 use super::super::replies::Answer;
 use super::super::transaction::{Ending, Transaction};
+use super::scripted::Fate;
 use super::{Chunk, Moment, Phase, Session};
 use crate::model::policy::Refusal;
 
@@ -22,7 +23,7 @@ impl Session {
         self.input.consume(progress.consumed);
         self.progressed = moment.now;
         self.feed(content);
-        if self.give_up_if_endless(moment) {
+        if self.give_up_if_endless(moment) || self.is_struck_in_content(moment.now, progress.consumed) {
             return false;
         }
         if progress.ended {
@@ -50,7 +51,7 @@ impl Session {
         self.progressed = moment.now;
         if !swallowed {
             self.feed(content);
-            if self.give_up_if_endless(moment) {
+            if self.give_up_if_endless(moment) || self.is_struck_in_content(moment.now, taken) {
                 return false;
             }
         }
@@ -118,18 +119,29 @@ impl Session {
 
     /// The message has ended: judge all of it, then let it be made durable.
     fn finish_message(&mut self, moment: Moment<'_>) {
+        let about = self.about_message();
         let Some(transaction) = self.transaction.take() else {
             return;
         };
         self.counts.messages += 1;
         let body_begun = transaction.body_begun;
         match self.judge_message(moment, transaction) {
-            Ok((message_id, commit)) => {
-                self.committing = Some(message_id);
-                self.outbox.push(commit);
-                self.waits = Waiting::Commit;
-                self.progressed = moment.now;
-            }
+            Ok((message_id, commit)) => match self.fate(moment.now, about) {
+                Fate::Stored => {
+                    self.committing = Some(message_id);
+                    self.outbox.push(commit);
+                    self.waits = Waiting::Commit;
+                    self.progressed = moment.now;
+                }
+                Fate::Refused if body_begun => self.outbox.push(Action::DiscardBody),
+                Fate::Refused => {}
+                Fate::Discarded => {
+                    if body_begun {
+                        self.outbox.push(Action::DiscardBody);
+                    }
+                    self.acknowledge(&message_id, "discarded");
+                }
+            },
             Err(refusal) => {
                 if body_begun {
                     self.outbox.push(Action::DiscardBody);
@@ -156,7 +168,7 @@ impl Session {
         Ok((submission.message_id.clone(), Action::Commit(Box::new(submission))))
     }
 
-    /// The only place that says 250 after a message (law 5).
+    /// What became of the message: the only place that says 250 after one (law 5), but for a script that discards it.
     pub(super) fn committed(&mut self, moment: Moment<'_>, outcome: Result<QueuedAs, CommitFailure>) {
         if self.waits != Waiting::Commit {
             return;
@@ -165,14 +177,10 @@ impl Session {
         let message_id = self.committing.take().unwrap_or_default();
         let refusal = match outcome {
             Ok(QueuedAs { queue_id }) => {
-                self.counts.commands = 0;
-                self.counts.errors = 0;
-                let (message_id, hostname) = (message_id.as_str(), &*self.options.hostname);
-                let reply = match self.options.role {
-                    Role::Submission => Answer::Submitted { message_id, hostname }.reply(),
-                    Role::Inbound => Answer::Queued { message_id, queue_id: &queue_id, hostname }.reply(),
-                };
-                return self.outbox.say(&reply);
+                if !self.is_struck_after_commit(moment.now) {
+                    self.acknowledge(&message_id, &queue_id);
+                }
+                return;
             }
             Err(CommitFailure::Temporary) => Refusal::TemporaryServerError,
             Err(CommitFailure::NoRoom) => Refusal::InsufficientSystemResources,
@@ -180,6 +188,17 @@ impl Session {
         };
         self.outbox.push(Action::DiscardBody);
         self.refuse(moment, refusal);
+    }
+
+    fn acknowledge(&mut self, message_id: &str, queue_id: &str) {
+        self.counts.commands = 0;
+        self.counts.errors = 0;
+        let hostname = &*self.options.hostname;
+        let reply = match self.options.role {
+            Role::Submission => Answer::Submitted { message_id, hostname }.reply(),
+            Role::Inbound => Answer::Queued { message_id, queue_id, hostname }.reply(),
+        };
+        self.outbox.say(&reply);
     }
 
     /// The spool is full. The message is refused at its end, or now when its end has come and its commit has not begun.

@@ -11,6 +11,7 @@ use super::super::replies::Answer;
 use super::super::sasl::{Bearer, Claim, ClientFirst, Exchange, Step};
 use super::{Moment, Phase, Session};
 use crate::model::directory::device::Secret;
+use crate::model::faults;
 use crate::model::policy::scram::{self, Proven};
 use crate::model::policy::sign_in::find_account;
 use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
@@ -172,10 +173,16 @@ impl Session {
             Verdict::TemporaryFailure => return self.refuse(moment, Refusal::TemporaryAuthenticationFailure),
         };
         match self.judge_claim(moment, &claim, evidence) {
-            Ok(signed_in) => match claim.said {
-                Some(said) => self.prove(moment, signed_in, &said),
-                None => self.enter(signed_in),
-            },
+            Ok(signed_in) => {
+                let login = signed_in.login();
+                if self.is_struck(moment.now, faults::Step::Auth, |about| about.login = Some(login.clone())) {
+                    return;
+                }
+                match claim.said {
+                    Some(said) => self.prove(moment, signed_in, &said),
+                    None => self.enter(signed_in),
+                }
+            }
             Err(refusal) => self.fail(moment, claim.bearer, refusal),
         }
     }

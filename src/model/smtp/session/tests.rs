@@ -68,6 +68,7 @@ fn kinds(actions: &[Action]) -> String {
         Action::DiscardBody => "discard".to_owned(),
         Action::Commit(_) => "commit".to_owned(),
         Action::Delay(_) => "delay".to_owned(),
+        Action::Misbehave(what) => format!("{what:?}"),
         Action::Close => "close".to_owned(),
     };
     actions.iter().map(kind).collect::<Vec<_>>().join(" ")
