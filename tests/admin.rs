@@ -8,7 +8,7 @@ use franking::admin::backup::Defect;
 use franking::admin::cli::{Cli, Outcome, Premises, run};
 use franking::admin::office::{
     DirectoryDesk, EmptyMailboxes, EmptyQueue, EmptyTrace, Failure, MemoryDirectory, NoCertificates, NoContents,
-    NoKeys, NoSignIns, Office, Progress,
+    NoKeys, NoRestrictions, NoSignIns, Office, Progress,
 };
 use franking::admin::socket;
 use franking::config::{Config, IssuerConfig, TokenConfig};
@@ -58,6 +58,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         contents: Arc::new(NoContents),
         steward: Arc::default(),
         sign_ins: Arc::new(NoSignIns),
+        restrictions: Arc::new(NoRestrictions),
         trace: Arc::new(EmptyTrace),
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SeededRandom::new(7)),

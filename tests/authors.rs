@@ -76,7 +76,8 @@ fn submit(snapshot: &Snapshot, settings: &Settings, content: &[u8]) -> Outcome {
                 | Action::DiscardBody
                 | Action::Delay(_)
                 | Action::Misbehave(_)
-                | Action::Close => continue,
+                | Action::Close
+                | Action::NoteRefusedRecipient => continue,
             };
             session.handle(Timestamp::EPOCH, snapshot, &Uncounted, answer);
         }

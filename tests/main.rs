@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+mod abuse;
 mod acme;
 mod addresses;
 mod admin;
@@ -15,6 +16,7 @@ mod dialogues;
 mod directory;
 mod disk;
 mod engine_laws;
+mod fuzzing;
 mod import;
 mod journal_crash;
 mod lifecycle;

@@ -99,7 +99,7 @@ fn the_second_model_knows_nothing_of_the_product() {
 }
 
 /// Refusals that policy can give and the matrix has no cell for, each with the reason.
-const NOT_IN_THE_MATRIX: [(&str, &str); 11] = [
+const NOT_IN_THE_MATRIX: [(&str, &str); 12] = [
     ("DeviceRecipientNotPermitted", "devices have a table of their own; policy::devices"),
     ("TlsRequired", "connectors have a table of their own; policy::connectors"),
     ("PartnerRestricted", "connectors have a table of their own; policy::connectors"),
@@ -112,6 +112,7 @@ const NOT_IN_THE_MATRIX: [(&str, &str); 11] = [
     ("ExRecipientNotFound", "its addresses are of another system; addresses/legacy-inbound-online.smtp"),
     ("DailyLimitReached", "it depends on what was counted; recipients/daily-limit-refuse-early.smtp"),
     ("MessageRateExceeded", "it depends on what was counted; profiles/too-soon-server.smtp"),
+    ("BadOutboundSender", "it depends on what was counted; recipients/restricted-submission.smtp"),
     ("SenderToRecipientRateExceeded", "it depends on what was counted; recipients/received-too-much.smtp"),
     ("RecipientRateExceeded", "it depends on what was counted; recipients/received-too-much.smtp"),
 ];

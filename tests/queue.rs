@@ -16,6 +16,7 @@ use franking::model::queue::{
 mod deadlines;
 mod endings;
 mod moderation;
+mod restricted;
 mod selection;
 mod walk;
 
@@ -44,6 +45,7 @@ fn facts(id: u64, at: Timestamp) -> EntryFacts {
         reverse_path: ReversePath::Mailbox(address("bob@fabrikam.example")),
         parameters: MessageParameters::default(),
         bytes: 1000,
+        submitter: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod automatic_reply;
 mod moderation;
+mod restriction;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ fn message() -> EntryFacts {
         reverse_path: ReversePath::Mailbox(address("alice@contoso.example")),
         parameters: MessageParameters::default(),
         bytes: (HEAD.len() + BODY.len()) as u64,
+        submitter: None,
     }
 }
 

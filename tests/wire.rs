@@ -10,6 +10,7 @@ mod dialogue;
 mod ending;
 mod hostile;
 mod injection;
+mod late;
 mod log;
 mod openssl;
 mod proxied;

@@ -6,6 +6,7 @@
 //! lifecycle.json   what the reconciler of mailboxes remembers from one start to the next
 //! queue/           the journal of accepted messages, their large bodies, the spool
 //! mailboxes/       one Maildir++ for each mailbox, and .occupancy: what each of them holds
+//! sign-ins/        who failed to sign in, when devices were last used, who is restricted
 //! limits/          what accounts and mailboxes have used up of their hours and days
 //! replies/         whom each mailbox has answered by itself
 //! audit/           which administrator has read or copied what is in whose mailbox

@@ -5,6 +5,8 @@ mod captured;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+mod outbound;
+
 use super::counts::Counters;
 use crate::model::directory::{Organisation, Recipient, RecipientId};
 use crate::model::policy::limits::limits_of;
@@ -15,7 +17,8 @@ use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::queue::{CommitFailure as QueueFailure, Queue};
 use crate::store::rehearsal::Rehearsal;
 use crate::store::spool::SpooledBody;
-use crate::store::tally::{Hold, Turn};
+use crate::store::tally::{Hold, OutboundHold, Turn};
+use crate::world::Clock;
 
 /// The queue as sessions see it.
 pub(super) struct Intake {
@@ -23,6 +26,9 @@ pub(super) struct Intake {
     directory: Arc<LiveDirectory>,
     settings: Arc<LiveSettings>,
     counters: Counters,
+    clock: Arc<dyn Clock>,
+    /// This server's name.
+    host: Box<str>,
     room: AtomicBool,
     /// Looks since there was room.
     looks_in_vain: AtomicU32,
@@ -39,10 +45,13 @@ impl Intake {
         directory: Arc<LiveDirectory>,
         settings: Arc<LiveSettings>,
         counters: Counters,
+        clock: Arc<dyn Clock>,
+        host: &str,
     ) -> Self {
         // As if there were room, so that the first look tells when there is none.
         let (room, looks_in_vain) = (AtomicBool::new(true), AtomicU32::new(0));
-        let intake = Self { queue, directory, settings, counters, room, looks_in_vain, rehearsal: None };
+        let host = host.into();
+        let intake = Self { queue, directory, settings, counters, clock, host, room, looks_in_vain, rehearsal: None };
         intake.look();
         intake
     }
@@ -141,7 +150,7 @@ async fn wait_for(turn: &Turn, too_soon: TooSoon) -> Result<(), Refusal> {
 #[derive(Default)]
 pub(super) struct Admitted {
     /// None for mail from other servers.
-    hold: Option<Hold>,
+    hold: Option<(Hold, OutboundHold)>,
     /// None for mail from other servers that no connector vouches for.
     turn: Option<Turn>,
 }
@@ -179,9 +188,10 @@ impl Acceptor for Intake {
             tracing::info!(recipients, left, "the account has used up its recipients of the day");
             Refusal::DailyRecipientsExceeded
         })?;
+        let outbound = self.hold_outbound(submission, &limits, recipient).await?;
         let turn = tally.turn(account, limits.messages_per_minute).map_err(|_| Refusal::MessageRateExceeded)?;
         wait_for(&turn, settings.too_soon).await?;
-        Ok(Admitted { hold: Some(hold), turn: Some(turn) })
+        Ok(Admitted { hold: Some((hold, outbound)), turn: Some(turn) })
     }
 
     async fn commit(
@@ -199,8 +209,9 @@ impl Acceptor for Intake {
         };
         let Submission { envelope, head, message_id, .. } = submission;
         let id = self.queue.reserve_id();
-        if let Some(hold) = &admitted.hold {
+        if let Some((hold, outbound)) = &admitted.hold {
             hold.bind(id);
+            outbound.bind(id);
         }
         match self.queue.commit(id, envelope, head, body).await {
             Ok(id) => {

@@ -8,6 +8,7 @@ use crate::admin::office::{Custody, MailboxDesk, Used};
 use crate::model::directory::RecipientId;
 use crate::model::mail::ReversePath;
 use crate::model::policy::quota::Usage;
+use crate::model::policy::restricted::Submitter;
 use crate::store::accesses::AccessLog;
 use crate::store::answered::AnsweredSenders;
 use crate::store::mailbox::{MailboxName, MailboxStore};
@@ -49,7 +50,14 @@ impl MailboxDesk for MailboxCounter {
     fn used(&self, recipient: RecipientId) -> Result<Used, String> {
         let Sent { messages_of_minute, recipients_of_day } = self.tally.sent(recipient);
         let received = self.tally.received(recipient, &ReversePath::Null, self.clock.now());
-        Ok(Used { messages_of_minute, recipients_of_day, received_of_hour: received.of_all })
+        let outside = self.tally.sent_outside(&Submitter::Account(recipient));
+        Ok(Used {
+            messages_of_minute,
+            recipients_of_day,
+            received_of_hour: received.of_all,
+            external_of_hour: outside.of_hour,
+            external_of_day: outside.of_day,
+        })
     }
 }
 

@@ -11,8 +11,10 @@ use super::issuers;
 use super::keys::{self, KeyCounter};
 use super::mailboxes::{MailboxCounter, MailboxesAtRest};
 use super::outbound;
-use super::sign_ins::SignInCounter;
-use super::stores::{Stores, StoresError, World, open_directory, open_queue, open_tally, open_trace};
+use super::sign_ins::{RestrictionCounter, SignInCounter};
+use super::stores::{
+    Stores, StoresError, World, open_directory, open_queue, open_restrictions, open_tally, open_trace,
+};
 use super::trace::TraceCounter;
 use crate::admin::backup::Defect;
 use crate::admin::cli::Premises;
@@ -26,6 +28,7 @@ use crate::store::journal::{Journal, JournalError, JournalOptions, Skipped, repa
 use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
 use crate::store::sign_ins::{LastUses, LockoutStore};
+use crate::store::traffic::TrafficStore;
 use crate::world::disk::{Disk, RealDisk, runs_as_root};
 use crate::world::jws::KeySet;
 
@@ -71,7 +74,19 @@ impl Premises for Program {
                 Arc::new(Steward::new(home, custody).remembering(Arc::clone(&world.disk), data.root()))
             },
             mailboxes,
-            sign_ins: Arc::new(SignInCounter { last_uses: Arc::new(last_uses), lockouts: Arc::new(lockouts) }),
+            sign_ins: Arc::new(SignInCounter {
+                last_uses: Arc::new(last_uses),
+                lockouts: Arc::new(lockouts),
+                traffic: Arc::new(TrafficStore::new(Arc::clone(&world.clock))),
+            }),
+            restrictions: Arc::new(RestrictionCounter {
+                restrictions: open_restrictions(&world, &data).map_err(unavailable)?,
+                tally: {
+                    let (world, data) = (world.clone(), data.clone());
+                    Box::new(move || open_tally(&world, &data))
+                },
+                queue: None,
+            }),
             trace: Arc::new(TraceCounter { disk: world.disk, directory: data.trace(), writer: None }),
             clock: world.clock,
             random: world.random,
@@ -239,6 +254,15 @@ pub(super) fn office(
         sign_ins: Arc::new(SignInCounter {
             last_uses: Arc::clone(&stores.last_uses),
             lockouts: Arc::clone(&stores.lockouts),
+            traffic: Arc::clone(&stores.traffic),
+        }),
+        restrictions: Arc::new(RestrictionCounter {
+            restrictions: Arc::clone(&stores.restrictions),
+            tally: {
+                let tally = Arc::clone(&stores.tally);
+                Box::new(move || Arc::clone(&tally))
+            },
+            queue: Some(Arc::clone(&stores.queue)),
         }),
         trace: Arc::new(TraceCounter {
             disk: Arc::clone(&world.disk),

@@ -144,7 +144,9 @@ impl Server {
             Arc::clone(&stores.queue),
             stores.directory.live(),
             Arc::clone(&stores.settings),
-            Counters { mailboxes: Arc::clone(&stores.mailboxes), tally: Arc::clone(&stores.tally) },
+            Counters::of(&stores),
+            Arc::clone(&world.clock),
+            &config.hostname.to_string(),
         );
         let intake = Arc::new(intake.rehearsing(rehearsal.clone()));
         let spool = SpoolDirectory::open(
@@ -165,6 +167,7 @@ impl Server {
             tokens: Arc::new(issuers::verifier(&world.clock, &config)?),
             last_uses: Arc::clone(&stores.last_uses),
             lockouts: Arc::clone(&stores.lockouts),
+            traffic: Arc::clone(&stores.traffic),
             tls: Some(server_config(Arc::clone(&shown.store))?),
             asking_tls: Some(asking_server_config(Arc::clone(&shown.store))?),
         };
@@ -377,7 +380,7 @@ async fn rounds(
             () = tokio::time::sleep(ROUND) => {
                 round = round.wrapping_add(1);
                 let (intake, certificates, now) = (Arc::clone(&intake), Arc::clone(&certificates), clock.now());
-                let quotas = Arc::clone(&quotas);
+                let (quotas, told) = (Arc::clone(&quotas), Arc::clone(&intake));
                 let looked = tokio::task::spawn_blocking(move || {
                     intake.look();
                     quotas.round();
@@ -387,7 +390,9 @@ async fn rounds(
                     }
                 });
                 // A disk that hangs must hang no async worker, and must not feed the watchdog either.
-                if looked.await.is_ok() {
+                let looked = looked.await;
+                told.tell_administrators().await;
+                if looked.is_ok() {
                     supervise(sd_notify::NotifyState::Watchdog);
                 }
             }

@@ -19,9 +19,11 @@ use crate::store::journal::{JournalOptions, Recovery};
 use crate::store::live::LiveSettings;
 use crate::store::mailbox::MailboxStore;
 use crate::store::queue::{OpenError as QueueOpenError, Queue, QueueOptions, Witness, Witnesses};
+use crate::store::restrictions::RestrictionStore;
 use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::tally::Tally;
 use crate::store::trace::{self, Trace, TraceOptions};
+use crate::store::traffic::TrafficStore;
 use crate::world::disk::{Disk, RealDisk};
 use crate::world::{Clock, Random, SystemClock, SystemRandom};
 
@@ -43,6 +45,9 @@ pub enum StoresError {
     /// The message trace.
     #[error("the message trace cannot be opened: {0}")]
     Trace(std::io::Error),
+    /// Who is restricted.
+    #[error("who is restricted cannot be read: {0}")]
+    Restrictions(std::io::Error),
     /// Mailboxes or the spool.
     #[error("the mailboxes cannot be opened: {0}")]
     Io(#[from] std::io::Error),
@@ -89,6 +94,10 @@ pub struct Stores {
     pub last_uses: Arc<LastUses>,
     /// Who failed to sign in.
     pub lockouts: Arc<LockoutStore>,
+    /// Who sent too much outside.
+    pub restrictions: Arc<RestrictionStore>,
+    /// What networks have done lately.
+    pub traffic: Arc<TrafficStore>,
     /// What was delivered.
     pub mailboxes: Arc<MailboxStore>,
     /// Whom mailboxes have answered by themselves.
@@ -143,6 +152,9 @@ impl Stores {
         let mailboxes = MailboxStore::open(Arc::clone(&world.disk), &data.mailboxes(), &hostname, MAILBOX_WRITERS)?;
         let last_uses = Arc::new(LastUses::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock)));
         let lockouts = LockoutStore::open(Arc::clone(&world.disk), &data.sign_ins(), Arc::clone(&world.clock));
+        let restrictions = open_restrictions(world, &data)?;
+        // Before anything is delivered.
+        queue.restrict(|| restrictions.submitters());
         let answered = AnsweredSenders::open(Arc::clone(&world.disk), &data.replies())?;
         mailboxes.keep_free(config.queue.free_bytes_min / 2);
         Ok(Self {
@@ -153,6 +165,8 @@ impl Stores {
             tally,
             last_uses,
             lockouts: Arc::new(lockouts),
+            restrictions,
+            traffic: Arc::new(TrafficStore::new(Arc::clone(&world.clock))),
             mailboxes: Arc::new(mailboxes),
             answered: Arc::new(answered),
             settings: Arc::new(LiveSettings::new(settings)),
@@ -186,6 +200,15 @@ pub fn open_trace(
     };
     let opened = Trace::open(Arc::clone(&world.disk), &data.trace(), options, Arc::clone(&world.clock));
     opened.map(|trace| Some(Arc::new(trace))).map_err(StoresError::Trace)
+}
+
+/// Reads who is restricted. Blocks.
+///
+/// # Errors
+/// `Restrictions`: a server that cannot see who is restricted does not start.
+pub fn open_restrictions(world: &World, data: &DataDirectory) -> Result<Arc<RestrictionStore>, StoresError> {
+    let opened = RestrictionStore::open(Arc::clone(&world.disk), &data.sign_ins());
+    opened.map(Arc::new).map_err(StoresError::Restrictions)
 }
 
 /// Opens the counts of what accounts and mailboxes have used up. A disk that fails is no error.

@@ -124,6 +124,8 @@ pub(super) struct RawLimits {
     pub(super) recipients_per_day: Option<Spanned<u64>>,
     pub(super) received_per_hour: Option<Spanned<u64>>,
     pub(super) received_from_one_per_hour: Option<Spanned<u64>>,
+    pub(super) external_recipients_per_hour: Option<Spanned<u64>>,
+    pub(super) external_recipients_per_day: Option<Spanned<u64>>,
     pub(super) lockout_failures: Option<Spanned<u64>>,
     pub(super) lockout_source_failures: Option<Spanned<u64>>,
     pub(super) lockout_window_seconds: Option<Spanned<u64>>,
@@ -132,6 +134,10 @@ pub(super) struct RawLimits {
     pub(super) lockout_delay_seconds: Option<Spanned<u64>>,
     pub(super) lockout_exempt: Vec<Spanned<String>>,
     pub(super) refused_recipients_max: Option<Spanned<u64>>,
+    pub(super) refused_recipients_per_hour: Option<Spanned<u64>>,
+    pub(super) connections_per_minute: Option<Spanned<u64>>,
+    pub(super) inbound_messages_per_minute: Option<Spanned<u64>>,
+    pub(super) network_exempt: Option<Vec<Spanned<String>>>,
 }
 
 /// What a mailbox may hold that has no values of its own.

@@ -4,6 +4,7 @@ use super::*;
 use crate::model::directory::lifecycle::life::Periods;
 use crate::model::policy::lockout::Rules;
 use crate::model::policy::settings::Wording;
+use crate::model::policy::traffic;
 use crate::world::secret::SecretSource;
 use proptest::prelude::*;
 
@@ -99,6 +100,12 @@ lockout_seconds_max = 40
 lockout_delay_seconds = 2
 lockout_exempt = ["192.0.2.0/24"]
 refused_recipients_max = 7
+refused_recipients_per_hour = 11
+connections_per_minute = 12
+inbound_messages_per_minute = 0
+network_exempt = ["192.0.2.0/24"]
+external_recipients_per_hour = 13
+external_recipients_per_day = 14
 sessions_max = 100
 sessions_per_address_max = 5
 command_timeout_seconds = 10
@@ -235,6 +242,16 @@ fn every_key_reaches_the_configuration() {
     assert_eq!((failures, source_failures, exempt.len()), (Some(3), None, 1));
     assert_eq!([window, first, longest, delay].map(|own| own.as_secs()), [60, 10, 40, 2]);
     assert_eq!(config.limits.refused_recipients_max, 7);
+    let exempt = Some(vec!["192.0.2.0/24".parse().unwrap()]);
+    let traffic = traffic::Rules {
+        refused_recipients_per_hour: Some(11),
+        connections_per_minute: Some(12),
+        messages_per_minute: None,
+        exempt,
+    };
+    assert_eq!(config.settings.traffic, traffic);
+    let accounts = config.settings.limits;
+    assert_eq!((accounts.external_recipients_per_hour, accounts.external_recipients_per_day), (Some(13), Some(14)));
     let Patience { connect, greeting, command, tls, data_start, data_block, data_end } = config.timeouts;
     let timeouts = [connect, greeting, command, tls, data_start, data_block, data_end];
     assert_eq!(timeouts, [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs));

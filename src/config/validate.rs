@@ -70,6 +70,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let issuers = judge.issuers(raw.issuer);
     let profile = Settings::of(raw.profile);
     let lockout = judge.lockout(&mut raw.limits);
+    let traffic = judge.traffic(&mut raw.limits);
     let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
     let hostname = judge.hostname(raw.hostname);
     let listeners = judge.listeners(raw.listener);
@@ -83,6 +84,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
             lockout,
             connectors,
             issuers: issuers.iter().map(|issuer| issuer.rules.clone()).collect(),
+            traffic,
             ..judge.settings(raw.profile, raw.policy, raw.quota, accounts, &routes)
         },
         emulate: raw.emulate,
@@ -191,6 +193,7 @@ impl Judge<'_> {
             lockout: own.lockout,
             scram: raw.scram_sha_256.unwrap_or(own.scram),
             issuers: own.issuers,
+            traffic: own.traffic,
             periods: own.periods,
             srs_keys: own.srs_keys,
             routes: routes.map(|way| way.to_string().into()),

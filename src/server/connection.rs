@@ -8,6 +8,7 @@
 mod message;
 mod rehearsed;
 mod signing_in;
+mod waiting;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -26,8 +27,9 @@ use super::visible::Visible;
 use super::visit::Proxied;
 use super::{Acceptor, ServerSettings, Services};
 use crate::config::{ListenerConfig, ListenerRole, ListenerTls};
-use crate::model::mail::Timestamp;
+use crate::model::mail::{Network, Timestamp};
 use crate::model::policy::Whence;
+use crate::model::policy::traffic::Kind;
 use crate::model::smtp::{Action, Credentials, Input, Role, Session, SessionOptions, TlsState, Verdict, Waiting};
 use crate::world::Clock;
 use rehearsed::{Visitor, shake};
@@ -142,7 +144,7 @@ struct Connection<A: Acceptor> {
     body: BodyIntake,
     /// The place among the sessions of the account that is signed in, or of the connector.
     seat: Option<Seat>,
-    /// What the client sent while its message waited to be admitted.
+    /// What the client sent while its message waited to be admitted, or an answer to it was held back.
     ahead: Vec<u8>,
     stop: Stop,
     has_room: bool,
@@ -261,7 +263,7 @@ impl<A: Acceptor> Connection<A> {
                 }
             }
             Action::StartTls => self.start_tls().await?,
-            Action::CheckCredentials(credentials) => self.check(credentials).await,
+            Action::CheckCredentials(credentials) => self.check(credentials).await?,
             Action::Body(piece) => {
                 if let Err(error) = self.body.append(piece).await {
                     tracing::error!(%error, "the body cannot be spooled");
@@ -270,14 +272,20 @@ impl<A: Acceptor> Connection<A> {
             }
             Action::DiscardBody => self.body.discard().await,
             Action::Commit(submission) => self.commit(*submission).await?,
-            Action::Delay(duration) => {
-                self.write_out().await?;
-                sleep(duration).await;
-            }
+            Action::Delay(duration) => self.linger(duration).await?,
             Action::Misbehave(misbehaviour) => self.misbehave(misbehaviour).await?,
             Action::Close => return Err(End::Closed),
+            Action::NoteRefusedRecipient => self.count(Kind::RefusedRecipient),
         }
         Ok(())
+    }
+
+    /// Takes a piece of what the client's network may do.
+    fn count(&self, kind: Kind) {
+        if self.services.traffic.take(&self.settings.policy.current().traffic, kind, self.peer) {
+            let network = Network::of_client(self.peer);
+            tracing::warn!(%network, "the network has used up its {} for now", kind.words());
+        }
     }
 
     fn tell(&mut self, input: Input<'_>) {
@@ -303,7 +311,9 @@ impl<A: Acceptor> Connection<A> {
         let (Some(Stream::Plain(stream)), Some(config)) = (self.stream.take(), config) else {
             return Err(End::Handshake(io::Error::other("there is no clear-text stream or no certificate")));
         };
-        // What was read so far went to the session, which has thrown it away: nothing said before counts after.
+        // What was read so far went to the session, which has thrown it away, or came while an answer was held back:
+        // nothing said before counts after.
+        self.ahead.clear();
         let judges = (&*self.settings.client_authorities, self.services.clock.now());
         let terms = (self.settings.handshake_timeout, judges);
         let handshaken = shake(self.visitor.as_ref(), stream, config, terms, &self.stop).await;
@@ -313,7 +323,7 @@ impl<A: Acceptor> Connection<A> {
         Ok(())
     }
 
-    async fn check(&mut self, credentials: Credentials) {
+    async fn check(&mut self, credentials: Credentials) -> Result<(), End> {
         let (services, snapshot) = (Arc::clone(&self.services), self.services.directory.current());
         let gate = Gate {
             authenticator: &services.authenticator,
@@ -325,14 +335,9 @@ impl<A: Acceptor> Connection<A> {
         let settings = self.settings.policy.current();
         let judged = timeout(self.patience(), gate.check(&snapshot, &settings, credentials, whence)).await;
         let (verdict, delay) = judged.unwrap_or((Verdict::TemporaryFailure, Duration::ZERO));
-        if !delay.is_zero() {
-            // Nobody works meanwhile; a server that stops does not wait for guessers.
-            tokio::select! {
-                () = sleep(delay) => {}
-                () = self.stop.asked() => {}
-            }
-        }
+        self.linger(delay).await?;
         self.tell(Input::CredentialsJudged(verdict));
+        Ok(())
     }
 
     /// Waits for the client, for the session's deadline, or for the end of the server.

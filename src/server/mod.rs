@@ -37,6 +37,7 @@ use crate::store::live::{LiveDirectory, LiveSettings};
 use crate::store::rehearsal::Rehearsal;
 use crate::store::sign_ins::{LastUses, LockoutStore};
 use crate::store::spool::SpoolDirectory;
+use crate::store::traffic::TrafficStore;
 use crate::world::tls::{ClientAuthorities, SpoiltTls};
 use crate::world::{Clock, Random};
 use body::Bodies;
@@ -114,6 +115,8 @@ pub struct Services<A: Acceptor> {
     pub last_uses: Arc<LastUses>,
     /// Who failed to sign in.
     pub lockouts: Arc<LockoutStore>,
+    /// What networks have done lately.
+    pub traffic: Arc<TrafficStore>,
     /// How we speak TLS; `None` when there is no certificate, then STARTTLS is not offered.
     pub tls: Option<Arc<ServerConfig>>,
     /// The same, where clients are asked for certificates.
@@ -149,6 +152,7 @@ impl<A: Acceptor> Services<A> {
             tokens,
             last_uses,
             lockouts,
+            traffic,
             tls,
             asking_tls,
         } = parts;
@@ -163,6 +167,7 @@ impl<A: Acceptor> Services<A> {
             tokens,
             last_uses,
             lockouts,
+            traffic,
             tls,
             asking_tls,
             settings,
@@ -212,6 +217,8 @@ pub struct ServiceParts<A: Acceptor> {
     pub last_uses: Arc<LastUses>,
     /// Who failed to sign in.
     pub lockouts: Arc<LockoutStore>,
+    /// What networks have done lately.
+    pub traffic: Arc<TrafficStore>,
     /// How we speak TLS.
     pub tls: Option<Arc<ServerConfig>>,
     /// The same, where clients are asked for certificates.

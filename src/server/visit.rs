@@ -19,6 +19,8 @@ use super::connection::{Client, converse};
 use super::stop::Stop;
 use super::{Acceptor, ServerSettings, Services};
 use crate::config::{ListenerConfig, ListenerTls};
+use crate::model::mail::Network;
+use crate::model::policy::traffic::Kind;
 use crate::model::policy::{Refusal, Trailer};
 use crate::model::smtp::TlsFacts;
 use crate::world::proxy_protocol::{self, ClientTls, Header, Reading};
@@ -41,6 +43,8 @@ pub(super) enum Unwelcome {
     NoProxy,
     /// The listener is for networks that the client is not in.
     OtherNetwork,
+    /// The client's network connected too often within a minute.
+    TooSoon,
 }
 
 /// What a proxy said of its client, as far as it counts.
@@ -73,8 +77,22 @@ impl<A: Acceptor> Visit<A> {
         if !self.listener.serves(peer) {
             return Err(Unwelcome::OtherNetwork);
         }
+        self.count(peer)?;
         let (all, own) = (self.settings.sessions_max, self.settings.sessions_per_address_max);
         self.services.admission.admit(peer, all, own).map_err(Unwelcome::Full)
+    }
+
+    /// Takes a connection of what the client's network may make within a minute.
+    fn count(&self, peer: IpAddr) -> Result<(), Unwelcome> {
+        let (traffic, policy) = (&self.services.traffic, self.settings.policy.current());
+        if traffic.is_used_up(&policy.traffic, Kind::Connection, peer) {
+            return Err(Unwelcome::TooSoon);
+        }
+        if traffic.take(&policy.traffic, Kind::Connection, peer) {
+            let network = Network::of_client(peer);
+            tracing::warn!(%network, "the network has used up its {} for now", Kind::Connection.words());
+        }
+        Ok(())
     }
 
     /// Leads the client through its session. The place is held until the very end, also when the session panics.
@@ -98,6 +116,11 @@ impl<A: Acceptor> Visit<A> {
         // A proxy that looks whether we are well belongs to no network of clients; it cannot sign in either.
         if !proxied.names_nobody && !self.listener.serves(client.ip()) {
             return self.turn_away(stream, Unwelcome::OtherNetwork);
+        }
+        if !proxied.names_nobody
+            && let Err(too_soon) = self.count(client.ip())
+        {
+            return self.turn_away(stream, too_soon);
         }
         if let Err(full) = slot.announce(client.ip(), self.settings.sessions_per_address_max) {
             return self.turn_away(stream, Unwelcome::Full(full));
@@ -137,6 +160,10 @@ impl<A: Acceptor> Visit<A> {
             Unwelcome::Full(full) => {
                 tracing::info!(?full, "too many connections");
                 Refusal::TooManyConnections
+            }
+            Unwelcome::TooSoon => {
+                tracing::info!("turned away: too many connections from its network within a minute");
+                Refusal::ConnectionRateExceeded
             }
             Unwelcome::NoProxy => {
                 tracing::info!("turned away: the listener is for proxies, and proxy_from does not name this one");

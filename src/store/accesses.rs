@@ -31,6 +31,8 @@ pub enum AccessKind {
     RecoverableExported,
     /// Copied what it holds into another mailbox.
     Copied,
+    /// Let its account, or a device of it, send again that was restricted.
+    RestrictionReleased,
 }
 
 impl AccessKind {
@@ -41,6 +43,7 @@ impl AccessKind {
             Self::RecoverableShown => "read a deleted message",
             Self::RecoverableExported => "exported deleted messages",
             Self::Copied => "copied into another mailbox",
+            Self::RestrictionReleased => "released a sender that was restricted",
         }
     }
 }

@@ -91,7 +91,8 @@ fn every_dialogue_of_the_cloud_comes_out_on_premises_as_reviewed() {
 }
 
 /// Refusals that no session gives, each with where it has its golden.
-const NOT_IN_A_DIALOGUE: [(&str, &str); 5] = [
+const NOT_IN_A_DIALOGUE: [(&str, &str); 6] = [
+    ("ConnectionRateExceeded", "it is said before there is a session; abuse::networks"),
     ("TooManyConnections", "the listener says it: tests/wire"),
     ("NetworkNotServed", "the listener says it: tests/wire"),
     ("ForwardingLoop", "a report says it: fixtures/matrix.md, loops"),
@@ -100,9 +101,8 @@ const NOT_IN_A_DIALOGUE: [(&str, &str); 5] = [
 ];
 
 /// Refusals that only one of the profiles gives.
-const OF_ONE_PROFILE: [(&str, &str, &str); 3] = [
+const OF_ONE_PROFILE: [(&str, &str, &str); 2] = [
     ("MailboxCannotBeAccessed", "exchange-online", "an account is enough on premises (decision D1)"),
-    ("MessageRateExceeded", "exchange-server", "the cloud delays (decision D6)"),
     ("SenderToRecipientRateExceeded", "exchange-online", "nobody counts on premises unless told to (spec section 2.1)"),
 ];
 

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use core::net::IpAddr;
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use franking::config::{Config, fault_script};
@@ -15,10 +15,12 @@ use franking::model::policy::connector::{Authorities, ClientCertificate, Connect
 use franking::model::policy::device::Checked;
 use franking::model::policy::limits::Received;
 use franking::model::policy::quota::{self, Usage};
+use franking::model::policy::restricted::Submitter;
 use franking::model::policy::scram::{self, Proven, ScramSecrets};
 use franking::model::policy::settings::Scram;
 use franking::model::policy::sign_in::find_account;
 use franking::model::policy::token::{Algorithm, Issuer, is_for};
+use franking::model::policy::traffic::{Kind, Rules};
 use franking::model::policy::{
     AppPassword, Delivery, Destination, Evidence, Expanded, NoMailboxStep, Origin, Permit, Posting, Profile, Proof,
     Refusal, Resolution, Settings, SharedSignIn, Tallies, Unrecorded, Whence, expand,
@@ -58,6 +60,8 @@ struct Told {
     received: HashMap<RecipientId, Received>,
     submitted: HashMap<RecipientId, u32>,
     addressed: HashMap<RecipientId, u32>,
+    restricted: HashSet<Submitter>,
+    used_up: HashSet<Kind>,
 }
 
 impl Tallies for Told {
@@ -75,6 +79,14 @@ impl Tallies for Told {
 
     fn addressed(&self, account: RecipientId) -> u32 {
         self.addressed.get(&account).copied().unwrap_or(0)
+    }
+
+    fn is_restricted(&self, submitter: &Submitter) -> bool {
+        self.restricted.contains(submitter)
+    }
+
+    fn is_used_up(&self, _: &Rules, kind: Kind, _: IpAddr) -> bool {
+        self.used_up.contains(&kind)
     }
 }
 
@@ -168,6 +180,17 @@ impl Stage {
             ["submitted", account, count] => {
                 self.counts.submitted.insert(self.named(account), count.parse().unwrap());
             }
+            ["restricted", account] => {
+                self.counts.restricted.insert(Submitter::Account(self.named(account)));
+            }
+            ["restricted", account, device] => {
+                self.counts.restricted.insert(Submitter::Device(self.named(account), (*device).into()));
+            }
+            ["released", account] => {
+                self.counts.restricted.remove(&Submitter::Account(self.named(account)));
+            }
+            ["used-up", "recipients"] => drop(self.counts.used_up.insert(Kind::RefusedRecipient)),
+            ["used-up", "messages"] => drop(self.counts.used_up.insert(Kind::Message)),
             ["addressed", account, count] => {
                 self.counts.addressed.insert(self.named(account), count.parse().unwrap());
             }
@@ -222,7 +245,11 @@ impl Stage {
                     let _ = writeln!(self.text, "S: <silence for {} s>", longest.as_secs());
                 }
                 Action::Misbehave(Misbehaviour::Reset) => self.text.push_str("S: <reset>\n"),
-                Action::StartTls | Action::Body(_) | Action::DiscardBody | Action::Delay(_) => {}
+                Action::StartTls
+                | Action::Body(_)
+                | Action::DiscardBody
+                | Action::Delay(_)
+                | Action::NoteRefusedRecipient => {}
             }
         }
     }

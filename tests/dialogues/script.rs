@@ -11,10 +11,11 @@
 //! `C:` is a line of the client; lines without another kind between them arrive as one piece. `R:` is the same without
 //! CRLF. Both know `\r \n \0 \\ \xNN`, and `{base64 …}`. `X:` changes the directory, `E:` is an event: `handshake`,
 //! `silence SECONDS`, `drain`, `room BOOL`, `body-fails`, `next-check fails`, `holds MAILBOX OCTETS`, `received
-//! MAILBOX COUNT FROM-SENDER`, `submitted ACCOUNT COUNT`, `next-commit temporary|no-room|sessions|quota|recipients`.
-//! The token `for.alice` is right for alice where `set: issuer=SCOPE` says that tokens are believed.
-//! `S:` is what the server said and `Q:` what it queued; those two are rewritten by `BLESS=1`. `# set: key=value,…` and
-//! `connectors: NAME` of a file in `fixtures/connectors` may follow.
+//! MAILBOX COUNT FROM-SENDER`, `submitted ACCOUNT COUNT`, `restricted ACCOUNT [DEVICE]`, `released ACCOUNT`,
+//! `used-up recipients|messages`, `next-commit temporary|no-room|sessions|quota|recipients`. The token `for.alice` is
+//! right for alice where `set: issuer=SCOPE` says that tokens are believed. `S:` is what the server said and `Q:` what it
+//! queued; those two are rewritten by `BLESS=1`. `# set: key=value,…` and `connectors: NAME` of a file in
+//! `fixtures/connectors` may follow.
 //! `faults: FILE.toml` names a script of faults in `dialogues/faults`.
 
 use base64::Engine as _;

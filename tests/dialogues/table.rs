@@ -182,7 +182,10 @@ fn after(refusal: &Refusal) -> Option<Refusal> {
         R::DailyLimitReached => R::ConcurrentSessionsExceeded,
         R::ConcurrentSessionsExceeded => R::MessageExpired,
         R::MessageExpired => R::GivenUpByAdministrator,
-        R::GivenUpByAdministrator => return None,
+        R::GivenUpByAdministrator => R::BadOutboundSender,
+        R::BadOutboundSender => R::ServerBusy("192.0.2.7".parse().unwrap()),
+        R::ServerBusy(_) => R::ConnectionRateExceeded,
+        R::ConnectionRateExceeded => return None,
     })
 }
 

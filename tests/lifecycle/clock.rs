@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use franking::admin::office::{
     Custody, EmptyMailboxes, EmptyQueue, EmptyTrace, LifeOrder, LifeQuestion, MemoryDirectory, NoCertificates,
-    NoContents, NoKeys, NoSignIns, Office, Request, Response, Steward, handle, reconcile,
+    NoContents, NoKeys, NoRestrictions, NoSignIns, Office, Request, Response, Steward, handle, reconcile,
 };
 use franking::model::directory::document::Document;
 use franking::model::directory::{PasswordHash, RecipientId, Snapshot};
@@ -60,6 +60,7 @@ fn office(data: &Path, directory: &Arc<MemoryDirectory>, contents: &Arc<Contents
         mailboxes: Arc::new(EmptyMailboxes),
         contents: Arc::new(NoContents),
         sign_ins: Arc::new(NoSignIns),
+        restrictions: Arc::new(NoRestrictions),
         steward: Arc::new(steward.remembering(Arc::new(RealDisk), data)),
         trace: Arc::new(EmptyTrace),
         clock: Arc::<ManualClock>::clone(&contents.clock),

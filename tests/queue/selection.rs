@@ -53,6 +53,7 @@ proptest! {
             destination: destination.map(|text| text.parse().unwrap()),
             older_than_seconds: older,
             state: held.then_some(State::Held),
+            submitter: None,
         };
         let by_hand = (ids.is_empty() || ids.contains(&2))
             && sender.is_none_or(|party| is(party, from))

@@ -21,6 +21,7 @@ use franking::server::{
 use franking::store::live::LiveDirectory;
 use franking::store::sign_ins::{LastUses, LockoutStore};
 use franking::store::spool::{SpoolDirectory, SpoolLimits, SpooledBody};
+use franking::store::traffic::TrafficStore;
 use franking::world::disk::RealDisk;
 use franking::world::tls::{CertificateStore, ensure_development_certificates, server_config};
 use franking::world::{Clock as _, SeededRandom, SystemClock, SystemRandom, password};
@@ -144,6 +145,7 @@ impl Rig {
             tokens: Arc::new(TokenVerifier::new(clock.clone(), &[], None)),
             last_uses: Arc::new(LastUses::unkept(clock.clone())),
             lockouts: Arc::new(LockoutStore::unkept(clock.clone())),
+            traffic: Arc::new(TrafficStore::new(clock.clone())),
             tls: Some(server_config(Arc::clone(&certificates)).unwrap()),
             asking_tls: None,
             clock,

@@ -205,6 +205,10 @@ pub struct OrganisationArgs {
     /// `recipient remove` deletes the user as well, not the mailbox alone
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     remove_mailbox_deletes_user: Option<Toggle>,
+    /// Who is told that somebody was restricted for sending too much outside; "" for the postmaster
+    /// (`NotifyOutboundSpamRecipients`)
+    #[arg(long, value_name = "ADDRESS")]
+    notify_outbound_spam_recipient: Option<String>,
 }
 
 impl OrganisationCommand {
@@ -239,6 +243,7 @@ impl OrganisationCommand {
             delayed_delicensing_enabled: on(args.delayed_delicensing),
             remove_mailbox_deletes_user: on(args.remove_mailbox_deletes_user),
             licence_plans: None,
+            notify_outbound_spam_recipient: args.notify_outbound_spam_recipient.map(Into::into),
         })
     }
 }

@@ -61,6 +61,13 @@ pub(super) struct LimitProperties {
     /// The same from one sender
     #[arg(long, value_name = "COUNT")]
     received_from_one_per_hour: Option<OwnCap>,
+    /// Recipients outside of all that it submits in an hour; with more it is restricted
+    /// (`RecipientLimitExternalPerHour`)
+    #[arg(long, value_name = "COUNT")]
+    external_recipients_per_hour: Option<OwnCap>,
+    /// The same in a day
+    #[arg(long, value_name = "COUNT")]
+    external_recipients_per_day: Option<OwnCap>,
 }
 
 impl LimitProperties {
@@ -72,6 +79,8 @@ impl LimitProperties {
             sessions: self.sessions,
             received_per_hour: self.received_per_hour,
             received_from_one_per_hour: self.received_from_one_per_hour,
+            external_recipients_per_hour: self.external_recipients_per_hour,
+            external_recipients_per_day: self.external_recipients_per_day,
         }
     }
 }

@@ -12,7 +12,9 @@ pub enum LockoutCommand {
     #[command(after_help = "\
 A lock is for one account from one address (an IPv6 network of 64 bits), so nobody is locked out by what others guess \
 elsewhere; an address that fails for many accounts is locked for all of them. Whoever is locked out is answered as if \
-the password were wrong. Bounds and exempt networks: [limits] of the configuration, lockout_failures and those after it.
+the password were wrong. Networks that have used up their refused recipients, connections or messages on port 25 are \
+shown as well, as long as the server runs. Bounds and exempt networks: [limits] of the configuration, lockout_failures \
+and those after it.
 
 Exchange: Get-MgAuditLogSignIn (smart lockout), Get-ADUser -Properties LockedOut
 

@@ -31,6 +31,7 @@ mod recoverable;
 mod rehearsal;
 mod remote_domain;
 mod render;
+mod restricted;
 mod run;
 mod srs;
 #[cfg(test)]
@@ -125,6 +126,9 @@ pub enum Command {
     /// Who is locked out after too many failures to sign in
     #[command(subcommand)]
     Lockout(lockout::LockoutCommand),
+    /// Who sent too much outside, and is restricted until released
+    #[command(subcommand)]
+    Restricted(restricted::RestrictedCommand),
     /// Licences, by which user mailboxes live
     #[command(subcommand, visible_alias = "license")]
     Licence(licence::LicenceCommand),

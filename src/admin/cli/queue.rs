@@ -131,7 +131,8 @@ struct SelectionArgs {
 impl From<SelectionArgs> for Box<Selection> {
     fn from(args: SelectionArgs) -> Self {
         let SelectionArgs { ids, sender, recipient, destination, older_than, state } = args;
-        Self::new(Selection { ids, sender, recipient, destination, older_than_seconds: older_than, state })
+        let (older_than_seconds, submitter) = (older_than, None);
+        Self::new(Selection { ids, sender, recipient, destination, older_than_seconds, state, submitter })
     }
 }
 

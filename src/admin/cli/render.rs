@@ -71,8 +71,9 @@ pub(super) fn response(response: &Response) -> String {
             summaries(&mut page, members);
         }
         Response::Devices { devices } => devices::list(&mut page, devices),
-        Response::Lockouts { lockouts } => devices::lockouts(&mut page, lockouts),
+        Response::Lockouts { lockouts, networks } => devices::lockouts(&mut page, lockouts, networks),
         Response::ScramUnready { secrets, total } => devices::unready(&mut page, secrets, *total),
+        Response::Restrictions { restrictions } => devices::restrictions(&mut page, restrictions),
         Response::Limits(view) => mailbox::limits(&mut page, view),
         Response::Mailboxes { mailboxes } => mailbox::list(&mut page, mailboxes),
         Response::Recounted { counted, mailboxes } => recounted(&mut page, *counted, mailboxes),

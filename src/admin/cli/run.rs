@@ -196,6 +196,7 @@ impl Desk<'_> {
             Command::Permission(own) => own.request(),
             Command::Device(own) => own.request(),
             Command::Lockout(own) => own.request(),
+            Command::Restricted(own) => own.request(),
             Command::Domain(own) => own.request(),
             Command::AuthenticationPolicy(own) => own.request(),
             Command::AddressPolicy(own) => own.request()?,

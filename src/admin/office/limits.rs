@@ -18,6 +18,10 @@ pub struct Used {
     pub recipients_of_day: u32,
     /// Messages that its mailbox has taken in the last hour.
     pub received_of_hour: u32,
+    /// Recipients outside of what it submitted within the last hour, but for its devices.
+    pub external_of_hour: u32,
+    /// The same within the last day.
+    pub external_of_day: u32,
 }
 
 /// An amount and its bound.
@@ -55,6 +59,10 @@ pub struct LimitsView {
     pub received_per_hour: Measure,
     /// Messages that its mailbox may take in an hour from one sender; none without bound.
     pub received_from_one_per_hour: Option<u32>,
+    /// Recipients outside of what was submitted in the last hour, with a password or token; devices count apart.
+    pub external_recipients_per_hour: Measure,
+    /// The same in the last day.
+    pub external_recipients_per_day: Measure,
 }
 
 impl LimitsView {
@@ -69,6 +77,14 @@ impl LimitsView {
             recipients_per_day: Measure { used: used.recipients_of_day, bound: limits.recipients_per_day },
             received_per_hour: Measure { used: used.received_of_hour, bound: limits.received_per_hour },
             received_from_one_per_hour: limits.received_from_one_per_hour,
+            external_recipients_per_hour: Measure {
+                used: used.external_of_hour,
+                bound: limits.external_recipients_per_hour,
+            },
+            external_recipients_per_day: Measure {
+                used: used.external_of_day,
+                bound: limits.external_recipients_per_day,
+            },
         }
     }
 }

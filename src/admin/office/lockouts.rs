@@ -1,4 +1,4 @@
-//! Who is locked out after too many failures to sign in, and letting them in again.
+//! Who is locked out after too many failures to sign in, what networks have used up, and letting them in again.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use super::{Office, identity};
 use crate::model::directory::Snapshot;
 use crate::model::mail::Network;
 use crate::model::policy::lockout::{Claimed, Entry};
+use crate::model::policy::traffic;
 
 /// What is asked about failures to sign in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,33 @@ impl LockoutView {
     }
 }
 
+/// What a network has used of a budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkView {
+    /// An address, or an IPv6 network of 64 bits.
+    pub network: String,
+    /// Of what: `refused recipients` an hour, `connections` or `messages` a minute.
+    pub of: String,
+    /// How many count at this moment.
+    pub used: u32,
+    /// How many there may be.
+    pub bound: u32,
+    /// Seconds until one more is let pass; none when it is now.
+    pub waits_seconds: Option<u64>,
+}
+
+impl NetworkView {
+    fn of(entry: &traffic::Entry) -> Self {
+        Self {
+            network: entry.network.to_string(),
+            of: entry.kind.words().to_owned(),
+            used: entry.used,
+            bound: entry.bound,
+            waits_seconds: entry.waits.map(|wait| wait.as_secs().saturating_add(1)),
+        }
+    }
+}
+
 /// Entries of one answer; locks come first.
 const SHOWN_MAX: usize = 10_000;
 
@@ -74,7 +102,12 @@ pub(super) fn list(office: &Office, all: bool) -> Response {
     let (snapshot, settings) = (office.directory.snapshot(), office.settings());
     let entries = office.sign_ins.lockouts(&settings.lockout);
     let shown = entries.iter().filter(|entry| all || entry.is_locked).take(SHOWN_MAX);
-    Response::Lockouts { lockouts: shown.map(|entry| LockoutView::of(entry, &snapshot)).collect() }
+    let used = office.sign_ins.traffic(&settings.traffic);
+    let networks = used.iter().filter(|entry| all || entry.waits.is_some()).take(SHOWN_MAX);
+    Response::Lockouts {
+        lockouts: shown.map(|entry| LockoutView::of(entry, &snapshot)).collect(),
+        networks: networks.map(NetworkView::of).collect(),
+    }
 }
 
 /// `whom` is an account, or an address or network of clients.
@@ -90,7 +123,7 @@ pub(super) fn clear(office: &Office, actor: &str, whom: &str) -> Result<Response
     tracing::info!(actor, whom = %shown, cleared, "failures to sign in are forgotten");
     let message = match cleared {
         0 => format!("Nothing was remembered of {shown}."),
-        _ => format!("What {shown} failed is forgotten; nothing of it locks or slows down any more."),
+        _ => format!("What {shown} failed, and has used up, is forgotten; nothing of it locks or slows down any more."),
     };
     Ok(Response::Done { message, notes: Vec::new(), password: None })
 }

@@ -37,6 +37,7 @@ pub mod rehearsal;
 mod remote_domains;
 mod request;
 mod response;
+mod restrictions;
 mod secrets;
 mod sign_ins;
 mod steward;
@@ -61,7 +62,7 @@ pub use edit::{MembershipEdit, ModerationEdit, RecipientEdit, Switch};
 pub use failure::{Failure, FailureKind};
 pub use keys::{FormerKey, KeyDesk, NoKeys, Rotation, SrsKeysView};
 pub use limits::{LimitsView, Measure, Used};
-pub use lockouts::{LockoutOrder, LockoutView};
+pub use lockouts::{LockoutOrder, LockoutView, NetworkView};
 pub use mailboxes::{ArchiveView, EmptyMailboxes, MailboxDesk, MailboxView};
 pub use moderation::{ModerationDesk, ModerationView};
 pub use orders::{
@@ -78,6 +79,7 @@ pub use request::{
     DomainEdit, ExchangeFile, ListQuery, MembershipOrder, MembershipStep, PermissionEdit, Request, Secret,
 };
 pub use response::{AuthenticationPolicyView, ForwardingAudit, ImportReport, PermissionView, RejectedRow, Response};
+pub use restrictions::{KeptMail, NoRestrictions, RestrictionDesk, RestrictionOrder, RestrictionView};
 pub use sign_ins::{LastUse, NoSignIns, SignInDesk};
 pub use steward::{ACTOR as LIFECYCLE_ACTOR, Cause, Custody, Moved, NoCustody, Steward, next_due, reconcile};
 pub use trace::{EmptyTrace, LINES_MAX, Moment, MomentError, TraceDesk, TraceQuery};
@@ -111,6 +113,8 @@ pub struct Office {
     pub contents: Arc<dyn ContentsDesk>,
     /// What is remembered about signing in.
     pub sign_ins: Arc<dyn SignInDesk>,
+    /// Who is restricted.
+    pub restrictions: Arc<dyn RestrictionDesk>,
     /// What makes mailboxes follow their users, and time.
     pub steward: Arc<Steward>,
     /// The message trace.
@@ -211,6 +215,7 @@ fn respond(
         Request::GroupMembership(order) => groups::membership(office, actor, &order),
         Request::GroupRequests { group } => groups::requests(&snapshot(), &office.settings(), &group),
         Request::GroupList { group } => groups::list(&snapshot(), &office.settings(), &group),
+        Request::Restriction(order) => restrictions::obey(office, actor, order, progress),
         Request::LimitsShow { identity } => limits::show(office, &identity),
         Request::MailboxShow { identity } => mailboxes::show(office, &identity),
         Request::MailboxRecount { identity } => mailboxes::recount(office, identity.as_deref(), progress),
@@ -297,7 +302,9 @@ fn signed_in(office: &Office, query: &explain::SignInQuery) -> Response {
 fn explained(office: &Office, query: explain::Query) -> Result<Response, Failure> {
     let snapshot = office.directory.snapshot();
     let query = identity::complete(&snapshot, query)?;
-    Ok(Response::Explanation(explain::explain(&snapshot, &office.settings(), &query, office.clock.now())))
+    let mut explanation = explain::explain(&snapshot, &office.settings(), &query, office.clock.now());
+    restrictions::explained(office, &query, &mut explanation);
+    Ok(Response::Explanation(explanation))
 }
 
 /// Plans and makes a change while nobody else can. What `plan` gives besides the changes comes back. Objects that an

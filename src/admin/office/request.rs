@@ -15,6 +15,7 @@ use super::lockouts::LockoutOrder;
 use super::orders::{LifeOrder, LifeQuestion};
 use super::queue::QueueOrder;
 use super::rehearsal::{CapturedOrder, FaultOrder};
+use super::restrictions::RestrictionOrder;
 use super::trace::TraceQuery;
 use crate::admin::explain::{Query, SignInQuery};
 use crate::model::directory::document::{AuthenticationPolicyEntry, OrganisationEntry, RemoteDomainEntry};
@@ -115,6 +116,8 @@ pub enum Request {
     Lockout(LockoutOrder),
     /// Lists secrets that have no keys for SCRAM-SHA-256.
     ScramUnready,
+    /// Who is restricted for sending too much outside.
+    Restriction(RestrictionOrder),
     /// Assigns or removes a licence.
     Licence {
         /// Whose.
@@ -363,6 +366,7 @@ impl Request {
                 | Self::RecipientList(_)
                 | Self::Device(DeviceOrder::List(_))
                 | Self::Lockout(LockoutOrder::List { .. })
+                | Self::Restriction(RestrictionOrder::List | RestrictionOrder::Show { .. })
                 | Self::LifeQuestion(_)
                 | Self::PermissionList { .. }
                 | Self::DomainList

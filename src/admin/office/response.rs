@@ -10,7 +10,7 @@ use super::devices::DeviceView;
 use super::failure::Failure;
 use super::keys::SrsKeysView;
 use super::limits::LimitsView;
-use super::lockouts::LockoutView;
+use super::lockouts::{LockoutView, NetworkView};
 use super::mailboxes::MailboxView;
 use super::moderation::ModerationView;
 use super::orders::{DoubtView, HoldView, LifeView, PlanView};
@@ -18,6 +18,7 @@ use super::queue::{QueueDestination, QueueDetail, QueueSummary, SuspendedSender}
 use super::recoverable::{AccessAudit, RecoverableExport, RecoverablePage, RecoverableText};
 use super::rehearsal::{CapturedView, FaultView};
 use super::request::Secret;
+use super::restrictions::RestrictionView;
 use super::view::{RecipientSummary, RecipientView};
 use crate::admin::backup::BackupReport;
 use crate::admin::explain::{Explanation, SignInExplanation};
@@ -119,6 +120,14 @@ pub enum Response {
     Lockouts {
         /// They.
         lockouts: Vec<LockoutView>,
+        /// What networks have used of their budgets, what is used up first.
+        #[serde(default)]
+        networks: Vec<NetworkView>,
+    },
+    /// Who is restricted.
+    Restrictions {
+        /// They.
+        restrictions: Vec<RestrictionView>,
     },
     /// Secrets that have no keys for SCRAM-SHA-256, some of them by name.
     ScramUnready {

@@ -3,6 +3,7 @@
 use crate::model::directory::RecipientId;
 use crate::model::mail::Network;
 use crate::model::policy::lockout::{Entry, Rules};
+use crate::model::policy::traffic;
 
 pub use crate::store::sign_ins::LastUse;
 
@@ -17,8 +18,11 @@ pub trait SignInDesk: Send + Sync {
     /// Forgets the failures of an account; how many entries that were. Durable when it returns. Blocks.
     fn clear_account(&self, account: RecipientId) -> usize;
 
-    /// The same for clients within a network.
+    /// The same for clients within a network, and what they have used of their budgets.
     fn clear_sources(&self, network: &Network) -> usize;
+
+    /// What networks have used of their budgets, what is used up first; nothing where no server runs.
+    fn traffic(&self, rules: &traffic::Rules) -> Vec<traffic::Entry>;
 }
 
 /// A server on which nobody ever signed in.
@@ -40,5 +44,9 @@ impl SignInDesk for NoSignIns {
 
     fn clear_sources(&self, _: &Network) -> usize {
         0
+    }
+
+    fn traffic(&self, _: &traffic::Rules) -> Vec<traffic::Entry> {
+        Vec::new()
     }
 }

@@ -145,6 +145,7 @@ pub(in crate::admin) fn office() -> Office {
         contents: Arc::new(NoContents),
         steward: Arc::default(),
         sign_ins: Arc::new(NoSignIns),
+        restrictions: Arc::new(NoRestrictions),
         trace: Arc::new(OneTraced),
         clock: Arc::new(ManualClock::new(Timestamp::parse_iso8601("2026-01-05T09:00:00Z").unwrap())),
         random: Arc::new(SeededRandom::new(1)),
@@ -442,7 +443,7 @@ impl MailboxDesk for Grown {
     }
 
     fn used(&self, _: RecipientId) -> Result<Used, String> {
-        Ok(Used { messages_of_minute: 3, recipients_of_day: 9_990, received_of_hour: 7 })
+        Ok(Used { messages_of_minute: 3, recipients_of_day: 9_990, received_of_hour: 7, ..Used::default() })
     }
 }
 

@@ -17,7 +17,9 @@ use crate::model::queue::{Limits, Schedule};
 use crate::store::journal::JournalOptions;
 use crate::store::mailbox::{Delivery, DeliveryName, Flags, Folder, MailboxName, MailboxStore, Message, Repeat};
 use crate::store::queue::QueueOptions;
+use crate::store::restrictions::RestrictionStore;
 use crate::store::tally::Tally;
+use crate::store::traffic::TrafficStore;
 use crate::world::ManualClock;
 use crate::world::disk::{Disk, SimulatedDisk};
 
@@ -47,6 +49,8 @@ fn contoso(change: impl FnOnce(&mut Recipient)) -> Snapshot {
     Snapshot::default().apply(&[Change::PutDomain(domain), put(alice), put(user(2, "bob")), put(info)]).unwrap()
 }
 
+mod outbound;
+
 /// An intake that survives a kill.
 struct Scene {
     disk: SimulatedDisk,
@@ -69,12 +73,16 @@ fn intake(disk: &SimulatedDisk, clock: &Arc<ManualClock>, snapshot: &Arc<Snapsho
     };
     let opened = Queue::open(Arc::clone(&shared), Path::new("/queue"), options, Arc::<ManualClock>::clone(clock));
     let mailboxes = Arc::new(MailboxStore::open(shared, Path::new("/mail"), "mx.contoso.example", 1).unwrap());
+    let restrictions = Arc::new(RestrictionStore::open(Arc::new(disk.clone()), Path::new("/sign-ins")).unwrap());
     let directory = Arc::new(LiveDirectory::new(Arc::clone(snapshot)));
+    let traffic = Arc::new(TrafficStore::new(Arc::<ManualClock>::clone(clock)));
     Intake::new(
         Arc::new(opened.unwrap().0),
         directory,
         Arc::new(LiveSettings::new(Settings::clone(own))),
-        Counters { mailboxes, tally },
+        Counters { mailboxes, tally, restrictions, traffic },
+        Arc::<ManualClock>::clone(clock),
+        "mx.contoso.example",
     )
 }
 
@@ -97,16 +105,20 @@ impl Scene {
 
     /// A message of alice's to so many recipients.
     fn submission(&self, recipients: usize) -> Submission {
+        self.submission_to((0..recipients).map(|number| format!("bob+{number}@contoso.example")))
+    }
+
+    fn submission_to(&self, recipients: impl Iterator<Item = String>) -> Submission {
         let evidence = Evidence::Right(Proof::Password);
         let signed_in = sign_in(&self.snapshot, &self.settings, "alice@contoso.example", evidence, &mut Unrecorded);
         let sender = Sender::Account(signed_in.unwrap());
         let reverse_path = ReversePath::Mailbox(address("alice@contoso.example"));
         let posting = Posting::announced(&self.snapshot, sender.origin(), &reverse_path, 0);
-        let permit = |number: usize| {
-            let path = ForwardPath::Mailbox(address(&format!("bob+{number}@contoso.example")));
+        let permit = |recipient: String| {
+            let path = ForwardPath::Mailbox(address(&recipient));
             admit(&self.snapshot, &self.settings, &posting, path, DsnRequest::default(), &mut Unrecorded).unwrap()
         };
-        let permits = (0..recipients).map(permit).collect();
+        let permits = recipients.map(permit).collect();
         let envelope = Envelope::new(&sender, reverse_path, MessageParameters::default(), permits).unwrap();
         let head = format!("From: alice@contoso.example\r\nTo: {BOB}\r\n\r\n").into_bytes();
         Submission { envelope, submit_as: None, head, body_bytes: 0, message_id: String::new() }
@@ -114,7 +126,10 @@ impl Scene {
 
     /// Admits a message and makes it durable.
     async fn accept(&self, recipients: usize) -> Result<(), Refusal> {
-        let submission = self.submission(recipients);
+        self.take(self.submission(recipients)).await
+    }
+
+    async fn take(&self, submission: Submission) -> Result<(), Refusal> {
         let admitted = self.intake.admit(&submission, 0).await?;
         self.intake.commit(admitted, submission, SpooledBody::Memory(Vec::new())).await.unwrap();
         Ok(())

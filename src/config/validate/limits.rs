@@ -4,7 +4,7 @@ use super::{COUNT_MAX, HOUR_SECONDS, Judge};
 use crate::config::Limits;
 use crate::config::raw::RawLimits;
 use crate::model::policy::lockout::Rules;
-use crate::model::policy::{AccountLimits, TooSoon};
+use crate::model::policy::{AccountLimits, TooSoon, traffic};
 use toml::Spanned;
 
 /// Longer locks are for administrators: franking account block.
@@ -33,6 +33,9 @@ impl Judge<'_> {
             sessions: self.bound(raw.sessions_per_account_max, own.sessions),
             received_per_hour: self.bound(raw.received_per_hour, own.received_per_hour),
             received_from_one_per_hour: self.bound(raw.received_from_one_per_hour, own.received_from_one_per_hour),
+            external_recipients_per_hour: self
+                .bound(raw.external_recipients_per_hour, own.external_recipients_per_hour),
+            external_recipients_per_day: self.bound(raw.external_recipients_per_day, own.external_recipients_per_day),
         };
         (limits, (accounts, raw.too_soon.unwrap_or(too_soon)))
     }
@@ -55,6 +58,19 @@ impl Judge<'_> {
             longest,
             delay: self.seconds(raw.lockout_delay_seconds.take(), own.delay.as_secs(), 0..=30),
             exempt: self.networks(&core::mem::take(&mut raw.lockout_exempt)),
+        }
+    }
+
+    /// What one network may do within a time; a bound of zero is none.
+    pub(super) fn traffic(&mut self, raw: &mut RawLimits) -> traffic::Rules {
+        let own = traffic::Rules::USUAL;
+        let exempt = raw.network_exempt.take();
+        traffic::Rules {
+            refused_recipients_per_hour: self
+                .bound(raw.refused_recipients_per_hour.take(), own.refused_recipients_per_hour),
+            connections_per_minute: self.bound(raw.connections_per_minute.take(), own.connections_per_minute),
+            messages_per_minute: self.bound(raw.inbound_messages_per_minute.take(), own.messages_per_minute),
+            exempt: exempt.map(|exempt| self.networks(&exempt)),
         }
     }
 

@@ -175,6 +175,13 @@ pub struct RecipientLimits {
     /// Messages that its mailbox takes in an hour from one sender.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_from_one_per_hour: Option<Cap>,
+    /// `RecipientLimitExternalPerHour`: recipients outside of all that it submits in an hour. With more it is
+    /// restricted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_recipients_per_hour: Option<Cap>,
+    /// The same in a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_recipients_per_day: Option<Cap>,
 }
 
 #[cfg(test)]

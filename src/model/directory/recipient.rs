@@ -392,6 +392,9 @@ pub struct Organisation {
     /// Licences of which anything is said, by label. Older data know seats alone.
     #[serde(skip_serializing_if = "Vec::is_empty", alias = "licence_seats")]
     pub licence_plans: Vec<LicencePlan>,
+    /// `NotifyOutboundSpamRecipients`: who is told that somebody was restricted; the postmaster without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_outbound_spam_recipient: Option<Address>,
 }
 
 /// Proxy addresses of one object, unless the organisation says otherwise (spec section 2.2).
@@ -446,6 +449,7 @@ impl Default for Organisation {
             retention_policies: Vec::new(),
             remove_mailbox_deletes_user: false,
             licence_plans: Vec::new(),
+            notify_outbound_spam_recipient: None,
         }
     }
 }

@@ -350,6 +350,8 @@ fn limits(recipient: &Recipient) -> Result<(), ChangeError> {
         limits.sessions,
         limits.received_per_hour,
         limits.received_from_one_per_hour,
+        limits.external_recipients_per_hour,
+        limits.external_recipients_per_day,
     ];
     let zero = others.into_iter().flatten().any(|cap| cap == Cap::Count(0));
     if per_message && !zero { Ok(()) } else { Err(ChangeError::LimitRange) }

@@ -5,11 +5,15 @@
 //! counted: they are this server's own. A group is one recipient of its sender's day, and each of its members is one
 //! receiver.
 
+use core::net::IpAddr;
+
 use super::admit::{Permit, Sender};
 use super::quota::{self, Usage};
 use super::refusal::Refusal;
 use super::resolve::Resolution;
+use super::restricted::Submitter;
 use super::settings::{Profile, Settings};
+use super::traffic;
 use crate::model::directory::{Cap, Recipient, RecipientId, Snapshot};
 use crate::model::mail::{ReversePath, Timestamp};
 
@@ -26,6 +30,10 @@ pub struct AccountLimits {
     pub received_per_hour: Option<u32>,
     /// The same from one sender.
     pub received_from_one_per_hour: Option<u32>,
+    /// Recipients outside of everything submitted in an hour, whenever it begins; with more the sender is restricted.
+    pub external_recipients_per_hour: Option<u32>,
+    /// The same in a day.
+    pub external_recipients_per_day: Option<u32>,
 }
 
 /// What becomes of a message that comes too soon.
@@ -40,7 +48,8 @@ pub enum TooSoon {
 }
 
 impl AccountLimits {
-    /// The bounds of a profile (spec section 2.1).
+    /// The bounds of a profile (spec section 2.1). For recipients outside the cloud names no numbers of its service:
+    /// 500 an hour is what its page recommends, 2,000 a day what was announced for every mailbox.
     pub const fn of(profile: Profile) -> Self {
         match profile {
             Profile::ExchangeOnline => Self {
@@ -49,6 +58,8 @@ impl AccountLimits {
                 sessions: Some(3),
                 received_per_hour: Some(3_600),
                 received_from_one_per_hour: Some(3_600),
+                external_recipients_per_hour: Some(500),
+                external_recipients_per_day: Some(2_000),
             },
             Profile::ExchangeServer => Self {
                 messages_per_minute: Some(5),
@@ -56,6 +67,8 @@ impl AccountLimits {
                 sessions: None,
                 received_per_hour: None,
                 received_from_one_per_hour: None,
+                external_recipients_per_hour: None,
+                external_recipients_per_day: None,
             },
         }
     }
@@ -74,6 +87,8 @@ pub fn limits_of(recipient: &Recipient, settings: &Settings) -> AccountLimits {
         sessions: of(own.sessions, usual.sessions),
         received_per_hour: of(own.received_per_hour, usual.received_per_hour),
         received_from_one_per_hour: of(own.received_from_one_per_hour, usual.received_from_one_per_hour),
+        external_recipients_per_hour: of(own.external_recipients_per_hour, usual.external_recipients_per_hour),
+        external_recipients_per_day: of(own.external_recipients_per_day, usual.external_recipients_per_day),
     }
 }
 
@@ -99,6 +114,12 @@ pub trait Tallies: Send + Sync {
 
     /// Recipients of what an account has submitted within the last day, and of what it is submitting.
     fn addressed(&self, account: RecipientId) -> u32;
+
+    /// Whether somebody sent too much outside and was not released.
+    fn is_restricted(&self, submitter: &Submitter) -> bool;
+
+    /// Whether a network has nothing left of what it may do within a time.
+    fn is_used_up(&self, rules: &traffic::Rules, kind: traffic::Kind, peer: IpAddr) -> bool;
 }
 
 /// Nothing was ever counted.
@@ -120,6 +141,14 @@ impl Tallies for Uncounted {
 
     fn addressed(&self, _: RecipientId) -> u32 {
         0
+    }
+
+    fn is_restricted(&self, _: &Submitter) -> bool {
+        false
+    }
+
+    fn is_used_up(&self, _: &traffic::Rules, _: traffic::Kind, _: IpAddr) -> bool {
+        false
     }
 }
 

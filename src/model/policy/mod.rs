@@ -21,6 +21,7 @@ pub mod quota;
 pub mod refusal;
 mod reserved;
 pub mod resolve;
+pub mod restricted;
 pub mod restrictions;
 pub mod routes;
 pub mod scram;
@@ -30,6 +31,7 @@ pub mod sign_in;
 pub mod srs;
 pub mod submit_as;
 pub mod token;
+pub mod traffic;
 pub mod trail;
 pub mod ways_out;
 

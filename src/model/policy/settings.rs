@@ -10,6 +10,7 @@ use super::lockout;
 use super::quota::{self, Thresholds};
 use super::routes::RouteTable;
 use super::token::Issuer;
+use super::traffic;
 use crate::model::directory::Licensing;
 use crate::model::directory::lifecycle::life::Periods;
 
@@ -126,6 +127,8 @@ pub struct Settings {
     pub scram: Scram,
     /// Whose tokens are as good as a password.
     pub issuers: Vec<Issuer>,
+    /// What one network may do within a time.
+    pub traffic: traffic::Rules,
     /// How long what was taken away is kept (spec section 7.3).
     pub periods: Periods,
     /// Keys of the Sender Rewriting Scheme, the signing one first; others still verify. Empty means none is rewritten.
@@ -182,6 +185,7 @@ impl Settings {
             lockout: lockout::Rules::USUAL,
             scram: Scram::Off,
             issuers: Vec::new(),
+            traffic: traffic::Rules::USUAL,
             periods: Periods::USUAL,
             srs_keys: Vec::new(),
             routes: RouteTable::new(),

@@ -12,9 +12,10 @@ mod book;
 mod endings;
 mod moderation;
 mod reports;
+mod restricted;
 mod steering;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +28,11 @@ use super::suspension::Suspensions;
 use super::target::{Attempt, Event, ReportKind, Target};
 use super::work::{Effect, Input, Lease};
 use crate::model::mail::{Reply, Timestamp};
+use crate::model::policy::restricted::Submitter;
 
 use book::{Book, Live};
 pub use moderation::Undecidable;
+use restricted::is_stopped;
 pub use steering::Destination;
 
 /// Whether a recipient is spoken for, in this run of the server.
@@ -75,6 +78,8 @@ pub struct Dispatcher {
     book: Book,
     lanes: Lanes,
     suspensions: Suspensions,
+    /// Whose mail to other systems waits.
+    restricted: BTreeSet<Submitter>,
     leases: BTreeMap<Lease, Running>,
     next_lease: u64,
     effects: VecDeque<Effect>,
@@ -90,6 +95,7 @@ impl Dispatcher {
             book: Book::default(),
             lanes: Lanes::default(),
             suspensions: Suspensions::default(),
+            restricted: BTreeSet::new(),
             leases: BTreeMap::new(),
             next_lease: 0,
             effects: VecDeque::new(),
@@ -228,13 +234,13 @@ impl Dispatcher {
         self.conclude(now, id, &places);
     }
 
-    /// Puts an idle recipient on its lane or on the clock, unless its sender is suspended.
+    /// Puts an idle recipient on its lane or on the clock, unless its sender is suspended, or restricted.
     fn enlist(&mut self, id: QueueId, place: u32) {
         let Some(live) = self.book.get_mut(id) else { return };
-        if self.suspensions.of_sender(&live.entry.facts).is_some() {
+        let Some(target) = live.entry.target(place) else { return };
+        if is_stopped(&self.suspensions, &self.restricted, &live.entry.facts, &target.addressee.hop) {
             return;
         }
-        let Some(target) = live.entry.target(place) else { return };
         let (state, next_attempt, lane) = (target.state, target.next_attempt, target.addressee.hop.lane());
         let Some(phase) = live.phase(place).filter(|phase| **phase == Phase::Idle) else { return };
         match state {

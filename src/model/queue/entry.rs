@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::state::TransitionError;
 use super::target::{Event, Target};
 use crate::model::mail::{LocalPart, ReversePath, Timestamp};
+use crate::model::policy::restricted::Submitter;
 use crate::model::policy::{Envelope, MessageParameters, Origin};
 
 /// Names an accepted message for ever: milliseconds since 1970 and a counter. Shown as 16 hexadecimal digits.
@@ -74,6 +75,8 @@ pub struct EntryFacts {
     pub parameters: MessageParameters,
     /// Its size in octets.
     pub bytes: u64,
+    /// Whose restriction holds it.
+    pub submitter: Option<Submitter>,
 }
 
 impl EntryFacts {
@@ -86,6 +89,7 @@ impl EntryFacts {
             reverse_path: envelope.reverse_path().clone(),
             parameters: envelope.parameters().clone(),
             bytes,
+            submitter: Submitter::of(envelope),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::state::State;
 use super::target::{Hop, Target};
 use crate::model::mail::{Address, Domain, ReversePath, Timestamp};
 use crate::model::policy::Route;
+use crate::model::policy::restricted::Submitter;
 
 /// An address, all addresses of a domain, or the null path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -172,6 +173,9 @@ pub struct Selection {
     pub older_than_seconds: Option<u64>,
     /// In this state.
     pub state: Option<State>,
+    /// What of the mail of this account, or of a device of it, goes to other systems and has not ended; the whole
+    /// message where it is not expanded yet.
+    pub submitter: Option<Submitter>,
 }
 
 impl Selection {
@@ -191,6 +195,7 @@ impl Selection {
         (self.ids.is_empty() || self.ids.contains(&facts.id))
             && self.sender.as_ref().is_none_or(|sender| sender.is_reverse_path(&facts.reverse_path))
             && self.older_than_seconds.is_none_or(age)
+            && self.submitter.as_ref().is_none_or(|own| facts.submitter.as_ref() == Some(own))
     }
 
     /// Whether a recipient of such a message is meant.
@@ -203,17 +208,25 @@ impl Selection {
         self.recipient.as_ref().is_none_or(|party| party.is_address(&addressee.address) || given(party))
             && self.destination.as_ref().is_none_or(|destination| destination.is_of(&addressee.hop))
             && self.state.is_none_or(|state| state == target.state)
+            && (self.submitter.is_none() || (addressee.hop.leaves() && target.state.is_open()))
     }
 
     /// Whether only the message decides, so that one that is not expanded yet can be meant, too.
     pub const fn is_about_messages(&self) -> bool {
-        self.recipient.is_none() && self.destination.is_none() && self.state.is_none()
+        self.recipient.is_none() && self.destination.is_none() && self.state.is_none() && self.submitter.is_none()
+    }
+
+    /// Whether a message that nobody has looked into yet may turn out to go where it is meant to.
+    const fn may_yet(&self, entry: &Entry) -> bool {
+        self.submitter.is_some() && !entry.is_expanded()
     }
 
     /// Whether a message or any of its recipients is meant.
     pub fn selects(&self, entry: &Entry, now: Timestamp) -> bool {
         self.admits(&entry.facts, now)
-            && (self.is_about_messages() || entry.targets().iter().any(|target| self.means(target)))
+            && (self.is_about_messages()
+                || self.may_yet(entry)
+                || entry.targets().iter().any(|target| self.means(target)))
     }
 }
 

@@ -56,6 +56,14 @@ impl Hop {
         }
     }
 
+    /// Whether copies on this hop go to other systems.
+    pub const fn leaves(&self) -> bool {
+        match self {
+            Self::Relay { .. } => true,
+            Self::Mailbox(_) | Self::SentItems(_) | Self::Postmaster | Self::Nowhere | Self::Approval(_) => false,
+        }
+    }
+
     /// Whether this hop waits on that lane.
     pub fn is_on(&self, lane: &LaneKey) -> bool {
         match (self, lane) {

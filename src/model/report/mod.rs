@@ -1,5 +1,5 @@
 //! Reports to senders: why a message could not be delivered, that it waits, or that it arrived (RFC 3461, 3464, 6522);
-//! and the request to moderators that something waits for them.
+//! the request to moderators that something waits for them; and notices, of quota and of restrictions.
 //!
 //! The form is Exchange's (spec section 6.2): for people as text and as HTML, for programs as delivery status, and the
 //! original or its header. Promises: the same facts make the same octets; whatever the original, the recipients and
@@ -12,6 +12,7 @@ mod markup;
 mod notice;
 mod people;
 mod request;
+mod restriction;
 mod status;
 mod words;
 
@@ -24,6 +25,7 @@ pub use automatic_reply::{AutomaticReplyFacts, compose_automatic_reply};
 pub use header::Original;
 pub use notice::{NoticeFacts, quota_notice};
 pub use request::{CARRIED_BYTES_MAX, RequestFacts, carries_body, compose_request};
+pub use restriction::{RestrictionFacts, restriction_notice};
 
 /// Originals up to this many octets are returned whole (spec section 6.2).
 pub const ORIGINAL_BYTES_MAX: u64 = 10 << 20;

@@ -213,6 +213,8 @@ pub enum Action {
     Delay(Duration),
     /// Write what is pending and end the connection.
     Close,
+    /// A recipient was refused to a stranger: it counts for the client's network.
+    NoteRefusedRecipient,
     /// Do what a script of faults wants; only in a rehearsal.
     Misbehave(Misbehaviour),
 }

@@ -5,18 +5,18 @@ use core::pin::pin;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
-use super::{BUSY_BUFFER_BYTES, Connection, End};
-use crate::model::policy::Refusal;
+use super::waiting::AHEAD_BYTES_MAX;
+use super::{Connection, End};
+use crate::model::policy::traffic::Kind;
+use crate::model::policy::{Origin, Refusal};
 use crate::model::smtp::{CommitFailure, Input, QueuedAs, Submission};
 use crate::server::Acceptor;
 use crate::server::visible::Visible;
 
-/// What a client may send ahead while its message waits; then it is not read from any more.
-const AHEAD_BYTES_MAX: usize = BUSY_BUFFER_BYTES;
-
 impl<A: Acceptor> Connection<A> {
     pub(super) async fn commit(&mut self, submission: Submission) -> Result<(), End> {
         let record = MessageRecord::of(&submission);
+        let from_stranger = submission.envelope.origin() == Origin::Anonymous;
         let admitted = match self.admit(&submission).await? {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -38,6 +38,9 @@ impl<A: Acceptor> Connection<A> {
             Err(CommitFailure::Temporary)
         });
         self.tally.messages += u32::from(outcome.is_ok());
+        if outcome.is_ok() && from_stranger {
+            self.count(Kind::Message);
+        }
         record.log(&outcome);
         self.tell(Input::Committed(outcome));
         Ok(())

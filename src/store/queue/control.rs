@@ -3,7 +3,7 @@
 //! Orders work through a selection in slices. The queue's lock is held for a slice at a time, and the next one begins
 //! when the one before is durable, so thousands of messages delay neither a new one nor each other's memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::list::{DestinationSummary, Summary};
@@ -12,6 +12,7 @@ use super::table::Table;
 use super::{CommitFailure, Queue};
 use crate::model::mail::Timestamp;
 use crate::model::policy::Route;
+use crate::model::policy::restricted::Submitter;
 use crate::model::queue::suspension::{REASON_CHARACTERS_MAX, SUSPENSIONS_MAX};
 use crate::model::queue::{
     Attempt, Command, Entry, LaneKey, QueueId, Seen, Selection, State, Suspendable, Suspension, Suspensions,
@@ -283,6 +284,16 @@ impl Queue {
             return Ok(false);
         }
         self.say_suspended(suspensions).map(|()| true)
+    }
+
+    /// Goes by who is restricted from now on: their mail to other systems waits. `restricted` is asked where nobody
+    /// else restricts or releases at the same time.
+    pub fn restrict(&self, restricted: impl FnOnce() -> BTreeSet<Submitter>) {
+        let mut table = locked(&self.shared.table);
+        table.dispatcher.restrict(restricted());
+        self.shared.route(&mut table);
+        drop(table);
+        self.shared.changed.notify_one();
     }
 
     fn say_suspended(&self, suspensions: Suspensions) -> Result<(), CommitFailure> {

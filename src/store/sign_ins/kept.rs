@@ -15,20 +15,20 @@ const MAGIC: &[u8; 8] = b"FRKSGN01";
 
 /// The file of a table.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(in crate::store) struct Kept {
     disk: Arc<dyn Disk>,
     path: PathBuf,
 }
 
 impl Kept {
     /// The file `name` in `directory`, which is made if it is not there.
-    pub(super) fn within(disk: Arc<dyn Disk>, directory: &Path, name: &str) -> io::Result<Self> {
+    pub(in crate::store) fn within(disk: Arc<dyn Disk>, directory: &Path, name: &str) -> io::Result<Self> {
         disk.create_directories(directory)?;
         Ok(Self { disk, path: directory.join(name) })
     }
 
     /// What was written last; the default when there is nothing that can be read.
-    pub(super) fn read<T: DeserializeOwned + Default>(&self) -> io::Result<T> {
+    pub(in crate::store) fn read<T: DeserializeOwned + Default>(&self) -> io::Result<T> {
         let octets = match self.disk.read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
             read => read?,
@@ -41,7 +41,7 @@ impl Kept {
     }
 
     /// Writes a table in place of the former one, durably.
-    pub(super) fn write(&self, table: &impl Serialize) -> io::Result<()> {
+    pub(in crate::store) fn write(&self, table: &impl Serialize) -> io::Result<()> {
         let body = postcard::to_stdvec(table).map_err(io::Error::other)?;
         let checksum = crc32fast::hash(&body).to_le_bytes();
         let content = [MAGIC.as_slice(), &checksum, &body];

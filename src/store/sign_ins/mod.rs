@@ -1,6 +1,6 @@
 //! What is remembered about signing in: small tables that may lose their last moments, and are written as wholes.
 
-mod kept;
+pub(super) mod kept;
 mod last_use;
 mod lockouts;
 

@@ -1,8 +1,8 @@
 //! The files of the counts: one for each hour and kind, slips that are appended (see `slip`).
 //!
 //! ```text
-//! sent-0000490880.log       a slip for each message that an account submitted in that hour since 1970
-//! sent-0000490879.sum       the same of an hour that is over, a slip for each account; its log means nothing any more
+//! sent-0000490880.log       slips for each message that an account submitted in that hour since 1970
+//! sent-0000490879.sum       the same of an hour that is over, summed up by account; its log means nothing any more
 //! sent-0000490879.late      what came for that hour after it was summed up
 //! received-0000490880.log   a slip for each message for a mailbox; of the present hour and the one before it
 //! ```
@@ -25,6 +25,8 @@ use crate::world::disk::{AppendFile, Disk, replace};
 const SENT: u32 = 1;
 const SUM: u32 = 2;
 const RECEIVED: u32 = 3;
+const OUTBOUND: u32 = 4;
+const PARDON: u32 = 5;
 /// An hour is summed up so long after its end: what was accepted in its last moments has been counted by then.
 const GRACE_SECONDS: u64 = 300;
 
@@ -37,6 +39,10 @@ pub(super) enum Record {
     Sum { account: RecipientId, recipients: u32 },
     /// A message was expanded to a mailbox. Older files do not say in which ten minutes of their hour.
     Received { id: QueueId, mailbox: RecipientId, pair: u64, slot: Option<Slot> },
+    /// An account or device submitted to so many recipients outside: with the message before it, or in all of a step.
+    Outbound { submitter: u64, recipients: u32, slot: Slot },
+    /// So many of them count no more, since an administrator released it.
+    Pardon { submitter: u64, recipients: u32, slot: Slot },
 }
 
 impl Record {
@@ -49,6 +55,12 @@ impl Record {
             Self::Received { id, mailbox, pair, slot } => {
                 Slip { kind: RECEIVED, numbers: [id.0, mailbox.0, *pair, slot.map_or(0, Slot::number)] }
             }
+            Self::Outbound { submitter, recipients, slot } => {
+                Slip { kind: OUTBOUND, numbers: [0, *submitter, u64::from(*recipients), slot.number()] }
+            }
+            Self::Pardon { submitter, recipients, slot } => {
+                Slip { kind: PARDON, numbers: [0, *submitter, u64::from(*recipients), slot.number()] }
+            }
         }
     }
 
@@ -59,6 +71,14 @@ impl Record {
             SENT => Some(Self::Sent { id, account: recipient, recipients: recipients.ok()? }),
             SUM => Some(Self::Sum { account: recipient, recipients: recipients.ok()? }),
             RECEIVED => Some(Self::Received { id, mailbox: recipient, pair: number, slot: Slot::stored(slot) }),
+            OUTBOUND => {
+                let (recipients, slot) = (recipients.ok()?, Slot::stored(slot)?);
+                Some(Self::Outbound { submitter: recipient.0, recipients, slot })
+            }
+            PARDON => {
+                let (recipients, slot) = (recipients.ok()?, Slot::stored(slot)?);
+                Some(Self::Pardon { submitter: recipient.0, recipients, slot })
+            }
             _ => None,
         }
     }
@@ -170,8 +190,11 @@ impl Files {
     pub(super) fn append(&mut self, hour: Hour, records: &[Record]) {
         let kind = match records.first() {
             Some(Record::Received { .. }) => Kind::Received,
-            Some(Record::Sent { .. }) if self.names.contains(&Name { kind: Kind::Sum, hour }) => Kind::Late,
-            Some(Record::Sent { .. } | Record::Sum { .. }) => Kind::Sent,
+            Some(Record::Sum { .. }) => Kind::Sent,
+            Some(Record::Sent { .. } | Record::Outbound { .. } | Record::Pardon { .. }) => {
+                let summed = self.names.contains(&Name { kind: Kind::Sum, hour });
+                if summed { Kind::Late } else { Kind::Sent }
+            }
             None => return,
         };
         let octets: Vec<u8> = records.iter().flat_map(|record| record.slip().encode()).collect();

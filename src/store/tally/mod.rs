@@ -20,10 +20,13 @@
 //! **A clock that was wrong** for a while, even by years, neither uses up a limit for good nor silences it: what it
 //! counted is as far from the present as if it were old.
 //!
+//! **What goes outside** is counted beside it, for the account and for each of its devices ([`Tally::hold_outbound`]).
+//!
 //! **A minute** is not kept over restarts: at most one more is had by it.
 
 mod files;
 mod hours;
+mod outbound;
 mod replay;
 mod slots;
 mod taken;
@@ -48,6 +51,8 @@ use crate::world::clock::Clock;
 use crate::world::disk::Disk;
 use files::{Files, Record};
 use hours::Hours;
+use outbound::{Key, Outbound};
+pub use outbound::{OutboundHold, SentOutside};
 use replay::Replay;
 use slots::{Slot, Slots};
 pub use taken::Taken;
@@ -97,6 +102,7 @@ struct Held {
 #[derive(Debug, Default)]
 struct Shard {
     senders: HashMap<RecipientId, Sender>,
+    outbound: HashMap<Key, Outbound>,
     mailboxes: HashMap<RecipientId, Slots>,
     pairs: HashMap<u64, Slots>,
 }
@@ -221,6 +227,14 @@ impl Tally {
             Record::Sent { account, recipients, .. } | Record::Sum { account, recipients } => {
                 self.shard(account.0).senders.entry(*account).or_default().recipients.add(hour, *recipients);
             }
+            Record::Outbound { submitter, recipients, slot } => {
+                self.shard(*submitter).outbound.entry(Key(*submitter)).or_default().add(*slot, *recipients);
+            }
+            Record::Pardon { submitter, recipients, slot } => {
+                if let Some(own) = self.shard(*submitter).outbound.get_mut(&Key(*submitter)) {
+                    own.take_back(*slot, *recipients);
+                }
+            }
             Record::Received { mailbox, pair, slot, .. } => {
                 // Older files say the hour only: all of it counts as long as its end would.
                 let slot = slot.unwrap_or_else(|| Slot::last_of(hour));
@@ -300,14 +314,18 @@ impl Tally {
         }
     }
 
-    /// What every account has submitted in an hour.
+    /// What every account has submitted in an hour, and to recipients outside in each step of it.
     fn sums(&self, hour: Hour) -> Vec<Record> {
         let of_shard = |shard: &Mutex<Shard>| -> Vec<Record> {
             let shard = locked(shard);
             let sums = shard.senders.iter().map(|(account, sender)| (*account, sender.recipients.of(hour)));
-            sums.filter(|(_, recipients)| *recipients > 0)
-                .map(|(account, recipients)| Record::Sum { account, recipients })
-                .collect()
+            let sums = sums.filter(|(_, recipients)| *recipients > 0);
+            let sums = sums.map(|(account, recipients)| Record::Sum { account, recipients });
+            let outbound = shard.outbound.iter().flat_map(|(key, own)| {
+                let of = |(slot, recipients)| Record::Outbound { submitter: key.0, recipients, slot };
+                own.of(hour).map(of)
+            });
+            sums.chain(outbound).collect()
         };
         self.shards.iter().flat_map(of_shard).collect()
     }
@@ -337,10 +355,15 @@ impl Shard {
             sender.recipients.forget(hour);
             !sender.recipients.is_empty() || !sender.held.is_empty() || sender.turns.within_minute(elapsed) > 0
         });
+        self.outbound.retain(|_, own| {
+            own.forget(hour);
+            !own.is_empty()
+        });
         self.mailboxes.retain(|_, count| !count.is_over(now));
         self.pairs.retain(|_, count| !count.is_over(now));
         // A burst need not be paid for for ever.
         self.senders.shrink_to(self.senders.len().saturating_mul(2));
+        self.outbound.shrink_to(self.outbound.len().saturating_mul(2));
         self.mailboxes.shrink_to(self.mailboxes.len().saturating_mul(2));
         self.pairs.shrink_to(self.pairs.len().saturating_mul(2));
     }

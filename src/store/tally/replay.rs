@@ -4,9 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::files::Record;
+use super::outbound::Key;
 use super::{Branch, Delivered, Hour, Slot, Tally, pair_of};
 use crate::model::directory::RecipientId;
 use crate::model::mail::Timestamp;
+use crate::model::policy::restricted::{Submitter, external_recipients};
 use crate::model::policy::{Envelope, Origin};
 use crate::model::queue::{EntryFacts, Event, Hop, QueueId, Target};
 use crate::store::intake::locked;
@@ -34,6 +36,8 @@ impl Replay {
             Record::Received { id, mailbox, .. } => {
                 self.received.insert((*id, *mailbox));
             }
+            // With the message before them, or with the hour.
+            Record::Outbound { .. } | Record::Pardon { .. } => {}
         }
     }
 
@@ -53,6 +57,18 @@ impl Tally {
             Hop::SentItems(_) | Hop::Postmaster | Hop::Relay { .. } | Hop::Nowhere | Hop::Approval(_) => None,
         });
         mailboxes.map(|(mailbox, pair)| Delivered { mailbox, pair, slot }).collect()
+    }
+
+    /// Counts the recipients outside of a message that was accepted; none when there are none.
+    fn count_outside(&self, facts: &EntryFacts, envelope: &Envelope) -> Option<Record> {
+        let (submitter, recipients) = (Submitter::of(envelope)?, external_recipients(envelope));
+        let (key, slot) = (Key::of(&submitter), Slot::of(facts.accepted_at));
+        if recipients == 0 {
+            return None;
+        }
+        let mut shard = self.shard(key.0);
+        shard.outbound.entry(key).or_default().accepted(facts.id, slot, recipients);
+        Some(Record::Outbound { submitter: key.0, recipients, slot })
     }
 
     /// Counts an expansion that was made at a time, unless that was done when it was made, or is over.
@@ -99,7 +115,9 @@ impl Witness for Tally {
         sender.held.retain(|held| held.id != Some(facts.id));
         sender.recipients.add(hour, recipients);
         drop(shard);
-        locked(&self.files).append(hour, &[Record::Sent { id: facts.id, account, recipients }]);
+        let mut records = vec![Record::Sent { id: facts.id, account, recipients }];
+        records.extend(self.count_outside(facts, envelope));
+        locked(&self.files).append(hour, &records);
     }
 
     fn expanded(&self, _: u64, facts: &EntryFacts, targets: &[Target]) {

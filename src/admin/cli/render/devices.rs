@@ -1,8 +1,8 @@
-//! Devices and lockouts as text.
+//! Devices, lockouts and restrictions as text.
 
 use super::Page;
 use crate::admin::cli::output::table;
-use crate::admin::office::{DeviceView, LockoutView};
+use crate::admin::office::{DeviceView, LockoutView, NetworkView, RestrictionView};
 
 /// One device in full, several as a table.
 pub(super) fn list(page: &mut Page, devices: &[DeviceView]) {
@@ -55,7 +55,10 @@ pub(super) fn unready(page: &mut Page, secrets: &[String], total: usize) {
 }
 
 /// Who is locked out.
-pub(super) fn lockouts(page: &mut Page, lockouts: &[LockoutView]) {
+pub(super) fn lockouts(page: &mut Page, lockouts: &[LockoutView], networks: &[NetworkView]) {
+    if !networks.is_empty() {
+        self::networks(page, networks);
+    }
     if lockouts.is_empty() {
         return page.line("Nobody is locked out.");
     }
@@ -72,4 +75,45 @@ pub(super) fn lockouts(page: &mut Page, lockouts: &[LockoutView]) {
     };
     let rows: Vec<Vec<String>> = lockouts.iter().map(row).collect();
     page.block(&table(&["SCOPE", "ACCOUNT", "SOURCE", "FAILURES", "LAST FAILURE", "LOCKED UNTIL"], &rows));
+}
+
+/// What networks have used up.
+fn networks(page: &mut Page, networks: &[NetworkView]) {
+    let row = |own: &NetworkView| {
+        let waits = own.waits_seconds.map_or_else(|| "now".to_owned(), |seconds| format!("in {seconds} s"));
+        vec![own.network.clone(), own.of.clone(), format!("{} of {}", own.used, own.bound), waits]
+    };
+    let rows: Vec<Vec<String>> = networks.iter().map(row).collect();
+    page.block(&table(&["NETWORK", "OF", "USED", "ONE MORE"], &rows));
+}
+
+/// Who is restricted; one in full.
+pub(super) fn restrictions(page: &mut Page, restrictions: &[RestrictionView]) {
+    let who = |own: &RestrictionView| match &own.device {
+        Some(device) => format!("{device} of {}", own.account),
+        None => own.account.clone(),
+    };
+    let counted = |count: Option<u32>| count.map_or_else(String::new, |count| count.to_string());
+    if let [own] = restrictions {
+        page.line(&who(own));
+        page.line(&format!("restricted since: {}", own.since.as_deref().unwrap_or("not restricted")));
+        if own.since.is_some() {
+            let (hour, day) = (counted(own.external_of_hour), counted(own.external_of_day));
+            page.line(&format!("recipients outside before that: {hour} within an hour, {day} within a day"));
+            page.line(&format!("administrators told: {}", if own.told { "yes" } else { "not yet" }));
+        }
+        page.line(&format!("recipients outside in the last hour: {}", own.external_recipients_per_hour));
+        page.line(&format!("recipients outside in the last day: {}", own.external_recipients_per_day));
+        return page.line(&format!("messages that wait to leave: {}", own.kept_messages));
+    }
+    if restrictions.is_empty() {
+        return page.line("Nobody is restricted.");
+    }
+    let row = |own: &RestrictionView| {
+        let or = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (hour, day) = (counted(own.external_of_hour), counted(own.external_of_day));
+        vec![own.account.clone(), or(&own.device), or(&own.since), hour, day, own.kept_messages.to_string()]
+    };
+    let rows: Vec<Vec<String>> = restrictions.iter().map(row).collect();
+    page.block(&table(&["ACCOUNT", "DEVICE", "SINCE", "IN AN HOUR", "IN A DAY", "WAITING"], &rows));
 }

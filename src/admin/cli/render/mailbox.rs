@@ -81,6 +81,8 @@ pub(super) fn limits(page: &mut Page, view: &LimitsView) {
         ("recipients of this day", view.recipients_per_day.to_string()),
         ("received in the last hour", view.received_per_hour.to_string()),
         ("received in an hour from one sender", bound(view.received_from_one_per_hour)),
+        ("recipients outside in the last hour", view.external_recipients_per_hour.to_string()),
+        ("recipients outside in the last day", view.external_recipients_per_day.to_string()),
     ];
     rows.iter().for_each(|(what, how)| page.line(&format!("  {what}: {how}")));
 }

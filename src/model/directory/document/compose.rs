@@ -84,6 +84,8 @@ pub(super) fn organisation(entry: &OrganisationEntry, former: &Organisation) -> 
     }
     let reports = entry.journaling_report_ndr_to.as_deref();
     set_address("journaling_report_ndr_to", &mut next.journaling_report_ndr_to, reports)?;
+    let told = entry.notify_outbound_spam_recipient.as_deref();
+    set_address("notify_outbound_spam_recipient", &mut next.notify_outbound_spam_recipient, told)?;
     Ok(next)
 }
 

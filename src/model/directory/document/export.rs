@@ -81,6 +81,10 @@ impl OrganisationEntry {
             delayed_delicensing_enabled: Some(organisation.delayed_delicensing_enabled),
             remove_mailbox_deletes_user: Some(organisation.remove_mailbox_deletes_user),
             licence_plans: Some(organisation.licence_plans.clone()).filter(|plans| !plans.is_empty()),
+            notify_outbound_spam_recipient: organisation
+                .notify_outbound_spam_recipient
+                .as_ref()
+                .map(|to| to.to_string().into()),
         }
     }
 }

@@ -68,6 +68,12 @@ pub struct LimitsEntry {
     /// Messages for its mailbox in an hour from one sender.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_from_one_per_hour: Option<OwnCap>,
+    /// `RecipientLimitExternalPerHour`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_recipients_per_hour: Option<OwnCap>,
+    /// The same in a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_recipients_per_day: Option<OwnCap>,
 }
 
 impl LimitsEntry {
@@ -86,6 +92,8 @@ impl LimitsEntry {
         set(&mut limits.sessions, self.sessions);
         set(&mut limits.received_per_hour, self.received_per_hour);
         set(&mut limits.received_from_one_per_hour, self.received_from_one_per_hour);
+        set(&mut limits.external_recipients_per_hour, self.external_recipients_per_hour);
+        set(&mut limits.external_recipients_per_day, self.external_recipients_per_day);
     }
 
     /// What is set; none when nothing is.
@@ -98,6 +106,8 @@ impl LimitsEntry {
             sessions: own(limits.sessions),
             received_per_hour: own(limits.received_per_hour),
             received_from_one_per_hour: own(limits.received_from_one_per_hour),
+            external_recipients_per_hour: own(limits.external_recipients_per_hour),
+            external_recipients_per_day: own(limits.external_recipients_per_day),
         };
         (entry != Self::default()).then(|| Box::new(entry))
     }

@@ -139,6 +139,9 @@ pub struct OrganisationEntry {
     /// Licences with seats or quotas of their own; the list replaces the former one.
     #[serde(skip_serializing_if = "Option::is_none", alias = "licence_seats")]
     pub licence_plans: Option<Vec<LicencePlan>>,
+    /// `NotifyOutboundSpamRecipients`; an empty text means the postmaster again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_outbound_spam_recipient: Option<Box<str>>,
 }
 
 /// One accepted domain; see [`AcceptedDomain`](super::AcceptedDomain).

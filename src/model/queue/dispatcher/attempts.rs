@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::book::Book;
-use super::{Dispatcher, Phase, Running, Timer, expiry};
+use super::{Dispatcher, Phase, Running, Timer, expiry, is_stopped};
 use crate::model::mail::Timestamp;
 use crate::model::queue::entry::QueueId;
 use crate::model::queue::finding::Finding;
@@ -134,11 +134,11 @@ impl Dispatcher {
     /// The time of a deferred recipient has come: it is due, which is written nowhere.
     pub(super) fn due(&mut self, id: QueueId, place: u32) {
         let Some(live) = self.book.get_mut(id) else { return };
-        if self.suspensions.of_sender(&live.entry.facts).is_some() {
-            return;
-        }
         let Some(target) = live.entry.target(place).filter(|target| target.state == State::Deferred) else { return };
         let lane = target.addressee.hop.lane();
+        if is_stopped(&self.suspensions, &self.restricted, &live.entry.facts, &target.addressee.hop) {
+            return;
+        }
         if let Some(phase) = live.phase(place).filter(|phase| **phase == Phase::Idle) {
             *phase = Phase::Queued;
             self.lanes.push(lane, (id, place), &self.limits, &self.suspensions);

@@ -10,8 +10,10 @@ use super::{Chunk, Greeting, Moment, Phase, Session};
 use crate::model::directory::Snapshot;
 use crate::model::faults::Step;
 use crate::model::mail::{Domain, ReversePath};
+use crate::model::policy::traffic::Kind;
 use crate::model::policy::{
-    BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, connector, limits, sign_in,
+    BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, connector, limits, restricted,
+    sign_in,
 };
 
 impl Session {
@@ -73,6 +75,13 @@ impl Session {
         }
         let settings = &self.options.settings;
         limits::may_begin(moment.snapshot, settings, moment.tallies, &sender)?;
+        if settings.refuse_early {
+            restricted::may_send(moment.snapshot, moment.tallies, &sender)?;
+        }
+        let peer = self.options.peer;
+        if sender == Sender::Anonymous && moment.tallies.is_used_up(&settings.traffic, Kind::Message, peer) {
+            return Err(Refusal::MessageRateExceeded);
+        }
         let bytes_max = bytes_max(settings, moment.snapshot, &sender);
         if mail.declared_bytes > bytes_max {
             return Err(Refusal::MessageTooLarge);
@@ -140,6 +149,12 @@ impl Session {
         if transaction.permits.len() >= limits::recipients_max(moment.snapshot, settings, &transaction.sender) {
             return Err(Refusal::TooManyRecipients);
         }
+        let (stranger, peer) = (transaction.sender == Sender::Anonymous, self.options.peer);
+        if stranger && moment.tallies.is_used_up(&settings.traffic, Kind::RefusedRecipient, peer) {
+            // Before the recipient is looked at: what exists and what does not is answered alike.
+            self.refuse_stranger(moment, Refusal::ServerBusy(peer));
+            return Ok(());
+        }
         let named = transaction.permits.len();
         limits::may_name(moment.snapshot, settings, moment.tallies, &transaction.sender, named)?;
         let posting = transaction.announced(moment.snapshot);
@@ -168,6 +183,10 @@ impl Session {
     /// Strangers who try many addresses are slowed down, then sent away.
     fn refuse_stranger(&mut self, moment: Moment<'_>, refusal: Refusal) {
         self.counts.refused_recipients = self.counts.refused_recipients.saturating_add(1);
+        // Before the delay, or many sessions at once would have many budgets. Nobody is kept out longer for going on.
+        if !matches!(refusal, Refusal::ServerBusy(_)) {
+            self.outbox.push(Action::NoteRefusedRecipient);
+        }
         self.refuse_late(moment, refusal);
         if self.counts.refused_recipients >= self.options.limits.refused_recipients_max {
             self.refuse(moment, Refusal::TooManyErrors);

@@ -6,7 +6,7 @@ use super::super::replies::Answer;
 use super::super::transaction::{Ending, Transaction};
 use super::scripted::Fate;
 use super::{Chunk, Moment, Phase, Session};
-use crate::model::policy::Refusal;
+use crate::model::policy::{Refusal, restricted};
 
 impl Session {
     /// Takes what has come of a message sent by DATA.
@@ -155,6 +155,7 @@ impl Session {
         // Judged again: the account may have been blocked while its message was under way, or a domain removed by which
         // a connector vouched for its client.
         transaction.sender = self.sender(moment, &transaction.reverse_path)?;
+        restricted::may_send(moment.snapshot, moment.tallies, &transaction.sender)?;
         let greeting = self.greeting.as_ref().ok_or(Refusal::SendHelloFirst)?;
         let id = format!("{}-{}", self.options.session_id, self.counts.messages);
         let submission = transaction.finish(&Ending {

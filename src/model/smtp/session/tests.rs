@@ -70,6 +70,7 @@ fn kinds(actions: &[Action]) -> String {
         Action::Delay(_) => "delay".to_owned(),
         Action::Misbehave(what) => format!("{what:?}"),
         Action::Close => "close".to_owned(),
+        Action::NoteRefusedRecipient => "note".to_owned(),
     };
     actions.iter().map(kind).collect::<Vec<_>>().join(" ")
 }

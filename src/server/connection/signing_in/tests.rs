@@ -64,12 +64,20 @@ impl Scene {
             ("elsewhere", false, vec![device("elsewhere", &["10.0.0.0/8"])]),
             ("pinned", false, vec![device("pinned", &["192.168.10.0/24"])]),
             ("free", false, vec![device("free", &[])]),
+            ("disabled", false, vec![]),
+            ("passwordless", false, vec![]),
+            ("remote", false, vec![]),
         ] {
             let address = Address::parse(&format!("{name}@contoso.example")).unwrap();
             let id = scene.snapshot.next_id();
-            let mut recipient = Recipient::new(id, RecipientType::UserMailbox, name, address);
+            let recipient_type = if name == "remote" { RecipientType::MailUser } else { RecipientType::UserMailbox };
+            let mut recipient = Recipient::new(id, recipient_type, name, address);
+            recipient.external_address =
+                (name == "remote").then(|| Box::new(Address::parse("remote@fabrikam.example").unwrap()));
             let account = recipient.account.as_mut().unwrap();
             (account.password, account.sign_in_blocked) = (Some(hashed("right")), blocked);
+            account.enabled = name != "disabled";
+            account.password.take_if(|_| name == "passwordless");
             account.devices = devices.into();
             scene.snapshot = scene.snapshot.apply(&[Change::PutRecipient(Box::new(recipient))]).unwrap();
         }
@@ -115,7 +123,7 @@ impl Scene {
     }
 }
 
-/// What stands in for a statistical test of equal times: equal work, and an equal delay on top of it.
+/// Equal work, and an equal delay on top of it. What is left of time is compared below.
 #[tokio::test]
 async fn every_failure_costs_the_same_work_and_is_answered_as_late_whatever_the_reason() {
     let mut seen = Vec::new();
@@ -127,6 +135,11 @@ async fn every_failure_costs_the_same_work_and_is_answered_as_late_whatever_the_
         ("blocked", "wrong"),
         ("elsewhere", SECRET),
         ("pinned", "k7mq-x2rt-abcd-efgh-jkmn-pqrt"),
+        ("pinned", "zzzz-x2rt-abcd-efgh-jkmn-pqrs"),
+        ("disabled", "right"),
+        ("passwordless", "right"),
+        ("remote", "wrong"),
+        ("", "wrong"),
     ] {
         let (scene, mut answers) = (Scene::new(), Vec::new());
         for number in 0..14 {
@@ -216,4 +229,130 @@ async fn a_token_opens_its_own_account_alone_and_wrong_ones_are_answered_alike()
         let second = scene.token(login, upn, (right, 1), PEER).await;
         assert_eq!((first, second), ((false, 0, Duration::ZERO), (false, 0, Duration::from_secs(1))), "{login} {upn}");
     }
+}
+
+impl Scene {
+    /// How long one failure takes that is not held back.
+    async fn timed(&self, login: &str, shown: &str, number: usize) -> Duration {
+        // From elsewhere each time, so that nothing is slowed down or locked.
+        let peer = format!("198.51.{}.{}", number / 250, number % 250);
+        let began = self.clock_of_the_machine();
+        let (signed_in, ..) = self.asked(login, shown, &peer).await;
+        assert!(!signed_in, "{login}");
+        self.clock_of_the_machine().saturating_sub(began)
+    }
+
+    /// The real one: this is about time as a stranger could measure it.
+    fn clock_of_the_machine(&self) -> Duration {
+        use crate::world::clock::Clock as _;
+        static CLOCK: std::sync::OnceLock<crate::world::SystemClock> = std::sync::OnceLock::new();
+        CLOCK.get_or_init(crate::world::SystemClock::new).elapsed()
+    }
+}
+
+/// In how many of a hundred pairs the first is longer, every one compared with every other: 50 where nobody can tell.
+fn longer_in_percent(first: &[Duration], second: &[Duration]) -> usize {
+    let pairs = first.iter().flat_map(|one| second.iter().map(move |other| (one, other)));
+    let longer: usize = pairs
+        .map(|(one, other)| match one.cmp(other) {
+            core::cmp::Ordering::Greater => 2,
+            core::cmp::Ordering::Equal => 1,
+            core::cmp::Ordering::Less => 0,
+        })
+        .sum();
+    longer * 50 / (first.len() * second.len()).max(1)
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
+}
+
+/// A wrong password of an account is measured against every other failure, one after the other in turn, so that what
+/// else the machine does hits both alike. Nothing is said of how long anything takes. It fails only where nearly every
+/// one of one kind is slower than nearly every one of the other, and by much, three times in a row: as it is when a
+/// verification is left out.
+#[tokio::test]
+async fn nobody_learns_from_the_time_of_a_failure_why_it_failed() {
+    const ROUNDS: usize = 9;
+    let scene = Scene::new();
+    let mut number = 0;
+    for (login, shown) in [
+        ("nobody", "wrong"),
+        ("nobody", SECRET),
+        ("blocked", "right"),
+        ("disabled", "right"),
+        ("passwordless", "wrong"),
+        ("remote", "wrong"),
+        ("elsewhere", SECRET),
+        ("pinned", "zzzz-x2rt-abcd-efgh-jkmn-pqrs"),
+    ] {
+        let mut told_apart = 0;
+        for _ in 0..3 {
+            let (mut usual, mut other) = (Vec::new(), Vec::new());
+            for _ in 0..ROUNDS {
+                number += 2;
+                usual.push(scene.timed("alice", "wrong", number).await);
+                other.push(scene.timed(login, shown, number + 1).await);
+            }
+            let (percent, [low, high]) = (longer_in_percent(&usual, &other), {
+                let mut medians = [median(&usual), median(&other)];
+                medians.sort_unstable();
+                medians
+            });
+            let grossly = !(5..=95).contains(&percent) && high > low * 2;
+            if !grossly {
+                break;
+            }
+            told_apart += 1;
+        }
+        assert!(told_apart < 3, "{login} with {shown} is told from a wrong password by its time");
+    }
+}
+
+/// What is remembered of a right password outlasts no change of its account: judged anew by policy each time, or
+/// checked anew.
+#[tokio::test]
+async fn no_change_of_an_account_leaves_a_remembered_password_in_force() {
+    type Alteration = fn(&mut Recipient);
+    let changes: [(&str, Alteration); 4] = [
+        ("another password", |own| own.account.as_mut().unwrap().password = Some(hashed("another"))),
+        ("blocked", |own| own.account.as_mut().unwrap().sign_in_blocked = true),
+        ("disabled", |own| own.account.as_mut().unwrap().enabled = false),
+        ("no password", |own| own.account.as_mut().unwrap().password = None),
+    ];
+    for (what, change) in changes {
+        let mut scene = Scene::new();
+        assert_eq!(scene.asked("alice", "right", PEER).await, (true, 1, Duration::ZERO));
+        assert_eq!(scene.asked("alice", "right", PEER).await, (true, 0, Duration::ZERO), "remembered");
+        let mut alice = Recipient::clone(scene.snapshot.find_by_name("alice").unwrap());
+        change(&mut alice);
+        scene.snapshot = scene.snapshot.apply(&[Change::PutRecipient(Box::new(alice))]).unwrap();
+        assert_eq!(scene.asked("alice", "right", PEER).await, (false, 1, Duration::ZERO), "{what}");
+        assert!(!scene.asked("alice", "right", PEER).await.0, "{what}, again");
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_password_opens_no_mailbox_that_has_lost_its_licence() {
+    let mut scene = Scene::new();
+    let cloud = Settings::of(crate::model::policy::Profile::ExchangeOnline);
+    let judged = |scene: &Scene| {
+        let evidence = Evidence::Right(Proof::Password);
+        sign_in(&scene.snapshot, &cloud, "alice", evidence, &mut crate::model::policy::Unrecorded).map(drop)
+    };
+    let put = |scene: &mut Scene, licences: &[&str]| {
+        let mut alice = Recipient::clone(scene.snapshot.find_by_name("alice").unwrap());
+        let account = alice.account.as_mut().unwrap();
+        account.licences = licences.iter().map(|name| (*name).into()).collect();
+        scene.snapshot = scene.snapshot.apply(&[Change::PutRecipient(Box::new(alice))]).unwrap();
+    };
+    put(&mut scene, &["ExchangeOnlinePlan1"]);
+    assert!(scene.asked("alice", "right", PEER).await.0);
+    assert_eq!(judged(&scene), Ok(()));
+    put(&mut scene, &[]);
+    // The password is right still, and need not be checked; policy says what follows from it.
+    assert_eq!(scene.asked("alice", "right", PEER).await.1, 0);
+    assert_eq!(judged(&scene), Err(Refusal::MailboxCannotBeAccessed));
 }

@@ -1,0 +1,85 @@
+//! `franking restricted`.
+
+use clap::{Args, Subcommand, ValueHint};
+
+use crate::admin::office::{KeptMail, Request, RestrictionOrder};
+
+/// Who sent to too many recipients outside, and is restricted until it is released.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  franking restricted list")]
+pub enum RestrictedCommand {
+    /// List accounts and devices that are restricted
+    #[command(after_help = "\
+An account, or one of its devices, that names more recipients outside in an hour or a day than it may is restricted: \
+its messages are refused as those of a bad outbound sender, and what of it waits to leave is kept back, until it is \
+released. Bounds: external_recipients_per_hour and external_recipients_per_day in [limits] of the configuration, and \
+for one account franking recipient set.
+
+Exchange: Get-BlockedSenderAddress
+
+Examples:
+  franking restricted list
+  franking restricted list --json")]
+    List,
+    /// Show one, or how far one is from it that is not restricted
+    #[command(after_help = "\
+Exchange: Get-BlockedSenderAddress -SenderAddress
+
+Examples:
+  franking restricted show alice@contoso.example
+  franking restricted show alice@contoso.example --device scanner-2")]
+    Show(WhoArgs),
+    /// Let one send again
+    #[command(after_help = "\
+Change the password, or renew the secret of the device, before: whoever knows it goes on otherwise. What was kept back \
+is held unless you say something else, so that nothing leaves before somebody has looked at it: franking queue list \
+--state held, then franking queue release or franking queue remove. The release is in franking audit access.
+
+Exchange: Remove-BlockedSenderAddress
+
+Examples:
+  franking restricted release alice@contoso.example
+  franking restricted release alice@contoso.example --device scanner-2 --discard")]
+    Release(ReleaseArgs),
+}
+
+/// Who is meant.
+#[derive(Debug, Args)]
+pub struct WhoArgs {
+    /// The account: an address, a login or a name
+    #[arg(value_name = "ACCOUNT", value_hint = ValueHint::EmailAddress)]
+    account: String,
+    /// One of its devices, instead of the account itself
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+}
+
+/// `restricted release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    who: WhoArgs,
+    /// Deliver what was kept back
+    #[arg(long, conflicts_with = "discard")]
+    deliver: bool,
+    /// Drop what was kept back, as far as it goes outside; nobody is told
+    #[arg(long)]
+    discard: bool,
+}
+
+impl RestrictedCommand {
+    pub(super) fn request(self) -> Request {
+        Request::Restriction(match self {
+            Self::List => RestrictionOrder::List,
+            Self::Show(WhoArgs { account, device }) => RestrictionOrder::Show { account, device },
+            Self::Release(ReleaseArgs { who: WhoArgs { account, device }, deliver, discard }) => {
+                let kept = match (deliver, discard) {
+                    (true, _) => KeptMail::Deliver,
+                    (false, true) => KeptMail::Discard,
+                    (false, false) => KeptMail::Hold,
+                };
+                RestrictionOrder::Release { account, device, kept }
+            }
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! What strangers and stolen credentials try on the whole server: sending en masse, trying addresses out, guessing.
+
+mod networks;
+mod outbound;
+mod outside;
