@@ -99,7 +99,9 @@ fn the_second_model_knows_nothing_of_the_product() {
 }
 
 /// Refusals that policy can give and the matrix has no cell for, each with the reason.
-const NOT_IN_THE_MATRIX: [(&str, &str); 12] = [
+const NOT_IN_THE_MATRIX: [(&str, &str); 14] = [
+    ("SendingFromDomainDisabled", "a switch about the name alone; addresses/domain-switches-submission.smtp"),
+    ("SendingToDomainDisabled", "a switch about the name alone; addresses/domain-switches-inbound.smtp"),
     ("DeviceRecipientNotPermitted", "devices have a table of their own; policy::devices"),
     ("TlsRequired", "connectors have a table of their own; policy::connectors"),
     ("PartnerRestricted", "connectors have a table of their own; policy::connectors"),

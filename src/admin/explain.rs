@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::device::device_of;
+use crate::model::policy::domain_switch;
 use crate::model::policy::moderation::Awaited;
 use crate::model::policy::sign_in::{find_account, may_submit};
 use crate::model::policy::{
@@ -245,7 +246,7 @@ impl Session<'_> {
             Sender::Account(signed_in) => self.may_use(signed_in, &path, &mut trail),
             Sender::Anonymous | Sender::System | Sender::Connector(_) => Ok(()),
         };
-        match judged {
+        match judged.and_then(|()| domain_switch::reverse_path(self.snapshot, &path, &mut trail)) {
             Ok(()) => {
                 self.close(command, trail, Some(Answer::SenderOk), Vec::new());
                 Some(path)
@@ -275,7 +276,7 @@ impl Session<'_> {
                 cures.extend(cure::sign_in(self.snapshot, refusal, account, &signed_in.login().to_string()));
                 cures
             }
-            Sender::Anonymous | Sender::System | Sender::Connector(_) => Vec::new(),
+            Sender::Anonymous | Sender::System | Sender::Connector(_) => cure::send_as(self.snapshot, refusal),
         }
     }
 

@@ -329,6 +329,8 @@ fn documents() -> impl Strategy<Value = Document> {
                 match_subdomains: Some(true),
                 default: Some(domain == "contoso.example"),
                 outbound_only: Some(domain != "contoso.example"),
+                sending_from_disabled: Some(domain == "contoso.example"),
+                sending_to_disabled: Some(domain != "contoso.example"),
                 next_host: None,
             })
             .into(),

@@ -266,3 +266,38 @@ fn moderation_is_read_from_its_columns() {
     assert_eq!(moderation.moderated_by, [alice.id, bob.id]);
     assert_eq!(moderation.notifications, ModerationNotifications::Internal);
 }
+
+#[test]
+fn email_address_policies_come_in_and_who_follows_them() {
+    let users = "\"Name\",\"PrimarySmtpAddress\",\"RecipientTypeDetails\",\"EmailAddressPolicyEnabled\"\n\
+                 \"erin\",\"erin@contoso.example\",\"UserMailbox\",\"True\"\n\
+                 \"frank\",\"frank@contoso.example\",\"UserMailbox\",\"False\"\n";
+    let domains = "\"DomainName\",\"DomainType\",\"Default\",\"SendingFromDomainDisabled\",\"SendingToDomainDisabled\"\n\
+                   \"contoso.example\",\"Authoritative\",\"True\",\"False\",\"False\"\n\
+                   \"relay.contoso.example\",\"InternalRelay\",\"False\",\"True\",\"True\"\n";
+    let policies = export("get-email-address-policy.csv");
+    let files: [(&str, &[u8]); 3] =
+        [("domains.csv", domains.as_bytes()), ("users.csv", users.as_bytes()), ("policies.csv", &policies)];
+    let report = import(&files, &Snapshot::default());
+    let refused = "email address policies, Elsewhere: The email address policy is wrong: fabrikam.example is no \
+                   accepted domain; add it first: franking domain add fabrikam.example.";
+    assert_eq!(lines(&report.refused), [refused]);
+    let note =
+        "policies.csv, row 3, Sales: only templates of SMTP addresses are kept, not X400:c=US;a= ;p=Contoso;o=Exchange";
+    assert_eq!(lines(&report.notes), [note]);
+    let snapshot = Snapshot::default().apply(&report.changes).unwrap();
+    let told: Vec<String> = snapshot
+        .address_policies()
+        .iter()
+        .map(|own| format!("{} {} {:?} {}", own.priority, own.name, own.recipient_filter, own.primary))
+        .collect();
+    let filter = "Some(\"((((Department -eq 'Sales') -and (Alias -ne $null))))\")";
+    assert_eq!(
+        told,
+        [format!("1 Sales {filter} %g.%s@contoso.example"), "Lowest Default Policy None @contoso.example".to_owned()]
+    );
+    let follows = |name| find(&snapshot, name).email_address_policy_enabled;
+    assert!(follows("erin") && !follows("frank"));
+    let closed: Vec<_> = snapshot.domains().map(|own| (own.sending_from_disabled, own.sending_to_disabled)).collect();
+    assert_eq!(closed, [(false, false), (true, true)]);
+}

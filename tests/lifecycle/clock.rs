@@ -113,7 +113,7 @@ fn no_mailbox_goes_before_its_server_has_seen_thirty_days_whatever_clocks_say() 
     days(&server, 9);
     assert_eq!(gone(), 0, "twenty-nine days and an hour");
     let question = Request::LifeQuestion(LifeQuestion::Preview { days: 2 });
-    let Response::Lives { lives, notes } = handle(&server, "root", question, &mut |_| {}) else { panic!("a list") };
+    let Response::Lives { lives, notes, .. } = handle(&server, "root", question, &mut |_| {}) else { panic!("a list") };
     assert_eq!((lives.len(), notes.len()), (2, 1), "alice, and dora of the sample: {lives:?}");
     days(&server, 1);
     assert_eq!(gone(), 2);

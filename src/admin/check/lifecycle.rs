@@ -93,7 +93,7 @@ mod tests {
         });
         let text = format!("[[domain]]\ndomain = \"contoso.example\"\n{}", users.collect::<String>());
         let (name, form) = ("contoso.toml".to_owned(), "TOML".to_owned());
-        let import = Request::Import { name, form, text, all_or_nothing: true, dry_run: false };
+        let import = Request::Import { name, form, text, licence: None, all_or_nothing: true, dry_run: false };
         assert!(matches!(handle(&office, "root", import, &mut |_| {}), Response::Imported(_)));
         let found = findings("exchange-online", &premises, place.path());
         assert_eq!(found.len(), 1);

@@ -84,6 +84,15 @@ pub struct SetArgs {
     device: DeviceArgs,
     #[command(flatten)]
     bounds: BoundArgs,
+    /// One more place where it may be used
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    add_network: Vec<String>,
+    /// One more address that it may use
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_hint = ValueHint::EmailAddress)]
+    add_sender: Vec<String>,
+    /// One more whom it may write to
+    #[arg(long, value_name = "RECIPIENT", value_delimiter = ',')]
+    add_recipient: Vec<String>,
 }
 
 /// `device list`.
@@ -120,6 +129,7 @@ impl BoundArgs {
             senders: list(self.sender),
             recipients: list(self.recipient),
             expires: self.expires,
+            ..DeviceEdit::default()
         }
     }
 }
@@ -130,8 +140,15 @@ impl DeviceCommand {
             Self::Add(AddArgs { device: DeviceArgs { account, name }, bounds }) => {
                 DeviceOrder::Add { account, name, edit: bounds.edit() }
             }
-            Self::Set(SetArgs { device: DeviceArgs { account, name }, bounds }) => {
-                DeviceOrder::Set { account, name, edit: bounds.edit() }
+            Self::Set(args) => {
+                let DeviceArgs { account, name } = args.device;
+                let edit = DeviceEdit {
+                    add_networks: args.add_network,
+                    add_senders: args.add_sender,
+                    add_recipients: args.add_recipient,
+                    ..args.bounds.edit()
+                };
+                DeviceOrder::Set { account, name, edit }
             }
             Self::Renew(DeviceArgs { account, name }) => DeviceOrder::Renew { account, name },
             Self::Revoke(DeviceArgs { account, name }) => DeviceOrder::Revoke { account, name },

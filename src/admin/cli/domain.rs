@@ -29,7 +29,8 @@ Exchange: Set-AcceptedDomain
 
 Examples:
   franking domain set contoso.example --match-subdomains on
-  franking domain set newsletter.example --outbound-only on")]
+  franking domain set newsletter.example --outbound-only on
+  franking domain set former.example --sending-from-disabled on --sending-to-disabled on")]
     Set(DomainArgs),
     /// Accept no more mail for a domain that no address uses
     #[command(after_help = "\
@@ -84,6 +85,12 @@ pub struct DomainArgs {
     /// Send from it only: its mail is received elsewhere
     #[arg(long, value_name = "on|off", hide_possible_values = true)]
     outbound_only: Option<Toggle>,
+    /// Nobody may send from it: not as reverse-path, and no account in From
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    sending_from_disabled: Option<Toggle>,
+    /// Nobody may send to it; postmaster and abuse are reached all the same
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
+    sending_to_disabled: Option<Toggle>,
     /// Where unknown recipients of a relay domain go: HOST or HOST:PORT
     #[arg(long, value_name = "HOST", value_hint = ValueHint::Hostname)]
     next_host: Option<String>,
@@ -101,6 +108,8 @@ impl DomainArgs {
             match_subdomains: self.match_subdomains.map(Toggle::is_on),
             default: self.default.then_some(true),
             outbound_only: self.outbound_only.map(Toggle::is_on),
+            sending_from_disabled: self.sending_from_disabled.map(Toggle::is_on),
+            sending_to_disabled: self.sending_to_disabled.map(Toggle::is_on),
             next_host: self.next_host,
         }
     }

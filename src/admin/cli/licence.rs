@@ -25,7 +25,10 @@ Examples:
   franking licence assign dora@contoso.example
   franking licence assign info@contoso.example ExchangeOnlinePlan2
   franking licence assign --file leavers.txt --licence ExchangeOnlinePlan1
-  franking licence assign --unlicensed")]
+  franking licence assign --unlicensed
+
+With --file the others go on after a name that nobody has; --json then prints a line of JSON for each name, with its \
+line in the file.")]
     Assign(AssignArgs),
     /// Take a licence away; without any, a user mailbox is disconnected and kept for 30 days
     #[command(after_help = "\
@@ -177,49 +180,51 @@ impl PlanCommand {
 }
 
 impl LicenceCommand {
-    /// What the command asks, one thing after the other.
+    /// What the command asks, one thing after the other, and the line of the file that asks for it.
     ///
     /// # Errors
     /// Those of a file that it names.
-    pub(super) fn requests(self) -> Result<Vec<Request>, Failure> {
+    pub(super) fn requests(self) -> Result<Vec<(Option<usize>, Request)>, Failure> {
+        let one = |request| Ok(vec![(None, request)]);
         let (args, assign) = match self {
             Self::Assign(AssignArgs { licence, unlicensed: true }) => {
                 let label = licence.licence.unwrap_or_else(|| USUAL.to_owned());
-                return Ok(vec![Request::Life(LifeOrder::LicenseAll { label })]);
+                return one(Request::Life(LifeOrder::LicenseAll { label }));
             }
             Self::Assign(AssignArgs { licence, unlicensed: false }) => (licence, true),
             Self::Remove(args) => (args, false),
-            Self::Plans => return Ok(vec![Request::LifeQuestion(LifeQuestion::Plans)]),
-            Self::Plan(own) => return Ok(vec![Request::Life(LifeOrder::Plan(own.edit()))]),
+            Self::Plans => return one(Request::LifeQuestion(LifeQuestion::Plans)),
+            Self::Plan(own) => return one(Request::Life(LifeOrder::Plan(own.edit()))),
             Self::Report(args) => {
-                let identities = args.file.as_deref().map(names).transpose()?.unwrap_or_default();
-                return Ok(vec![Request::LifeQuestion(LifeQuestion::Report { label: args.remove, identities })]);
+                let named = args.file.as_deref().map(names).transpose()?.unwrap_or_default();
+                let (lines, identities) = named.into_iter().unzip();
+                return one(Request::LifeQuestion(LifeQuestion::Report { label: args.remove, identities, lines }));
             }
-            Self::Pending => return Ok(vec![Request::LifeQuestion(LifeQuestion::Pending)]),
-            Self::Expedite(args) => return Ok(vec![Request::Life(LifeOrder::Expedite { identity: args.identity })]),
+            Self::Pending => return one(Request::LifeQuestion(LifeQuestion::Pending)),
+            Self::Expedite(args) => return one(Request::Life(LifeOrder::Expedite { identity: args.identity })),
         };
         let licence = args.label.or(args.licence).unwrap_or_else(|| USUAL.to_owned());
-        let identities = match (&args.file, args.identity) {
-            (Some(file), _) => names(file)?,
-            (None, Some(identity)) => vec![identity],
+        let of = |identity| Request::Licence { identity, licence: licence.clone(), assign };
+        match (&args.file, args.identity) {
+            (Some(file), _) => Ok(names(file)?.into_iter().map(|(line, name)| (Some(line), of(name))).collect()),
+            (None, Some(identity)) => one(of(identity)),
             (None, None) => {
                 let failure = Failure::refused("Name a recipient, or a file of them with --file.");
-                return Err(failure.cured_by("franking licence assign --help"));
+                Err(failure.cured_by("franking licence assign --help"))
             }
-        };
-        let one = |identity| Request::Licence { identity, licence: licence.clone(), assign };
-        Ok(identities.into_iter().map(one).collect())
+        }
     }
 }
 
-/// The lines of a file, without those that are empty or begin with `#`.
-fn names(path: &Path) -> Result<Vec<String>, Failure> {
+/// The lines of a file with their numbers, without those that are empty or begin with `#`.
+fn names(path: &Path) -> Result<Vec<(usize, String)>, Failure> {
     let cannot =
         |error: &dyn core::fmt::Display| Failure::not_found(format!("{} cannot be read: {error}", path.display()));
     let octets = read_regular(path, FILE_BYTES_MAX).map_err(|error| cannot(&error))?;
     let text = String::from_utf8(octets).map_err(|_| cannot(&"it is not UTF-8"))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let names: Vec<String> = lines.map(str::to_owned).collect();
+    let lines = (1..).zip(text.lines().map(str::trim));
+    let named = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let names: Vec<(usize, String)> = named.map(|(number, line)| (number, line.to_owned())).collect();
     if names.is_empty() {
         return Err(Failure::refused(format!("{} names nobody: give a recipient on each line.", path.display())));
     }

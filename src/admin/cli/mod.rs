@@ -10,6 +10,7 @@ mod audit;
 mod authentication_policy;
 mod auto_reply;
 mod certificate;
+mod cmdlets;
 mod convert;
 mod device;
 mod domain;
@@ -203,6 +204,10 @@ pub enum Command {
     Repair(maintenance::RepairArgs),
     /// Put a backup into an empty data directory
     Restore(maintenance::RestoreArgs),
+    /// Find the command for a cmdlet of Exchange
+    Cmdlets(cmdlets::CmdletsArgs),
+    /// Print the page of help of a command, or find the command for a cmdlet of Exchange
+    Help(cmdlets::HelpArgs),
     /// Print a completion script for a shell
     Completions(maintenance::CompletionsArgs),
 }

@@ -189,6 +189,8 @@ fn domains(domains: &[DomainEntry]) -> String {
             domain.default.unwrap_or(false).then_some("default"),
             domain.match_subdomains.unwrap_or(false).then_some("with subdomains"),
             domain.outbound_only.unwrap_or(false).then_some("outbound only"),
+            domain.sending_from_disabled.unwrap_or(false).then_some("nobody sends from it"),
+            domain.sending_to_disabled.unwrap_or(false).then_some("nobody sends to it"),
         ];
         let marks: Vec<&str> = marks.into_iter().flatten().collect();
         let next = domain.next_host.as_deref().unwrap_or_default().to_owned();

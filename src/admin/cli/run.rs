@@ -161,20 +161,15 @@ impl Desk<'_> {
                 }
                 Ok(worst)
             }
-            Command::Licence(own) => {
-                let mut worst = 0;
-                let requests = own.requests()?;
-                let many = requests.len() > 1;
-                for request in requests {
-                    worst = match self.ask_and_show(global, request) {
-                        // One that fails leaves the others alone; a server that is gone does not come back.
-                        Err(failure) if many && failure.kind != FailureKind::Unavailable => self.failed(&failure),
-                        other => other?,
-                    }
-                    .max(worst);
-                }
-                Ok(worst)
-            }
+            Command::Licence(own) => own.requests()?.into_iter().try_fold(0, |worst, (line, request)| {
+                let code = match line {
+                    None => self.ask_and_show(global, request)?,
+                    Some(line) => self.ask_for_line(global, line, request)?,
+                };
+                Ok(code.max(worst))
+            }),
+            Command::Cmdlets(args) => self.cmdlets(args.word.as_deref()),
+            Command::Help(args) => self.help(&args.words),
             other => {
                 let request = self.request(other)?;
                 self.ask_and_show(global, request)
@@ -231,6 +226,8 @@ impl Desk<'_> {
             | Command::Verify(_)
             | Command::Repair(_)
             | Command::Restore(_)
+            | Command::Cmdlets(_)
+            | Command::Help(_)
             | Command::Completions(_) => Request::Ping,
         })
     }
@@ -292,8 +289,37 @@ impl Desk<'_> {
             Response::Explanation(explanation) if !explanation.accepted => 1,
             Response::SignIn(explanation) if !explanation.accepted => 1,
             Response::Imported(report) if !report.rejected.is_empty() => 1,
+            Response::Lives { unknown, .. } if !unknown.is_empty() => 3,
             _ => 0,
         })
+    }
+
+    /// Asks what a line of a file asks. A failure is told with the line and leaves the others alone; a server that is
+    /// gone does not come back. In JSON each answer is a line of its own.
+    fn ask_for_line(&mut self, global: &Global, line: usize, request: Request) -> Result<u8, Failure> {
+        let (response, code) = match self.ask(global, request) {
+            Ok(response) => (response, 0),
+            Err(failure) if failure.kind == FailureKind::Unavailable => return Err(failure),
+            Err(failure) => {
+                let code = if failure.kind == FailureKind::NotFound { 3 } else { 1 };
+                (Response::Failed(Failure { message: format!("line {line}: {}", failure.message), ..failure }), code)
+            }
+        };
+        if self.json {
+            let answer = serde_json::to_value(&response).and_then(|mut answer| {
+                answer.as_object_mut().map(|fields| fields.insert("line".to_owned(), line.into()));
+                serde_json::to_string(&answer)
+            });
+            match answer {
+                Ok(json) => self.print(&format!("{}\n", printable_json(&json))),
+                Err(error) => self.complain(&format!("franking: the answer cannot be written as JSON: {error}\n")),
+            }
+        } else if code == 0 {
+            self.print(&render::response(&response));
+        } else {
+            self.complain(&render::response(&response));
+        }
+        Ok(code)
     }
 
     fn init(&mut self, global: &Global, args: InitArgs) -> Result<u8, Failure> {

@@ -11,6 +11,9 @@ use crate::admin::office::{ExchangeFile, Failure, Request};
 use crate::admin::transfer::{Form, read_bounded};
 use crate::world::disk::open_regular;
 
+/// Exchange shows a user without licence as no mailbox, so each that it shows had one.
+const USUAL: &str = "ExchangeOnlinePlan1";
+
 /// How a directory is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum FormName {
@@ -37,12 +40,12 @@ A directory in TOML or JSON, as `franking export` writes it; entries change what
 refused is listed with its reason; the others go in, unless --all-or-nothing.
 
 Exchange: Get-Recipient, Get-Mailbox, Get-CASMailbox, Get-User, Get-RecipientPermission, Get-MailboxPermission, \
-Get-MailboxAutoReplyConfiguration, Get-AcceptedDomain, Get-RemoteDomain and Get-AuthenticationPolicy, with -ResultSize \
-Unlimited and Export-Csv -Encoding UTF8
+Get-MailboxAutoReplyConfiguration, Get-AcceptedDomain, Get-RemoteDomain, Get-AuthenticationPolicy and \
+Get-EmailAddressPolicy, with -ResultSize Unlimited and Export-Csv -Encoding UTF8
 
 Examples:
   franking import contoso.toml --dry-run
-  franking import contoso.json --all-or-nothing
+  franking import contoso.json --all-or-nothing --licence ExchangeOnlinePlan1
   franking import --exchange mailboxes.csv permissions.csv domains.csv --add-domains")]
 pub struct ImportArgs {
     /// The files; - is standard input
@@ -54,9 +57,9 @@ pub struct ImportArgs {
     /// The form of standard input, or of files whose names do not tell
     #[arg(long, value_name = "FORM", conflicts_with = "exchange")]
     form: Option<FormName>,
-    /// The licence of user mailboxes whose rows name none; empty for none
-    #[arg(long, value_name = "LABEL", default_value = "ExchangeOnlinePlan1", requires = "exchange")]
-    licence: String,
+    /// The licence of new user mailboxes that name none [default: ExchangeOnlinePlan1 with --exchange, else none]
+    #[arg(long, visible_alias = "license", value_name = "LABEL")]
+    licence: Option<String>,
     /// Accept every domain that a mailbox or group has an address in
     #[arg(long, requires = "exchange")]
     add_domains: bool,
@@ -121,7 +124,7 @@ impl ImportArgs {
                 .collect();
             return Ok(vec![Request::ImportExchange {
                 files,
-                licence: Some(self.licence).filter(|label| !label.is_empty()),
+                licence: Some(self.licence.unwrap_or_else(|| USUAL.to_owned())).filter(|label| !label.is_empty()),
                 add_domains: self.add_domains,
                 all_or_nothing: self.all_or_nothing,
                 dry_run: self.dry_run,
@@ -139,6 +142,7 @@ impl ImportArgs {
                 name,
                 form: form.to_string(),
                 text,
+                licence: self.licence.clone(),
                 all_or_nothing: self.all_or_nothing,
                 dry_run: self.dry_run,
             })

@@ -70,6 +70,8 @@ fn plain_domain(domain: &str) -> DomainEntry {
         match_subdomains: None,
         default: None,
         outbound_only: None,
+        sending_from_disabled: None,
+        sending_to_disabled: None,
         next_host: None,
     }
 }
@@ -86,6 +88,8 @@ fn domain_entry(row: &Row<'_>, domain: &str) -> Result<DomainEntry, String> {
         match_subdomains: row.flag("MatchSubDomains")?,
         default: row.flag("Default")?,
         outbound_only: row.flag("OutboundOnly")?,
+        sending_from_disabled: row.flag("SendingFromDomainDisabled")?,
+        sending_to_disabled: row.flag("SendingToDomainDisabled")?,
         ..plain_domain(domain)
     })
 }

@@ -145,6 +145,9 @@ pub(super) fn send_as(snapshot: &Snapshot, refusal: &Refusal) -> Vec<String> {
     let Refusal::SendAsDenied { account, from } = refusal else {
         return match refusal {
             Refusal::FromNotCompliant => vec!["or in franking.toml, under [policy]: repair_from = true".to_owned()],
+            Refusal::SendingFromDomainDisabled(own) => {
+                vec![format!("franking domain set {own} --sending-from-disabled off")]
+            }
             _ => Vec::new(),
         };
     };
@@ -211,6 +214,7 @@ pub(super) fn recipient(snapshot: &Snapshot, refusal: &Refusal, to: &str, accoun
             "sign in on port 587, or make the source known: [[connector]] with networks = [\"192.0.2.7\"]".to_owned(),
             "franking organisation set --reject-direct-send off".to_owned(),
         ],
+        Refusal::SendingToDomainDisabled(own) => vec![format!("franking domain set {own} --sending-to-disabled off")],
         Refusal::ReservedTopLevelRecipientDomain => reserved("reserved-top-level"),
         Refusal::ReservedSecondLevelRecipientDomain => reserved("reserved-second-level"),
         Refusal::SingleLabelRecipientDomain => reserved("single-label"),

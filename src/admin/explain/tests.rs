@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::admin::office::tests::contoso;
-use crate::model::directory::{Change, Organisation};
+use crate::model::directory::{AcceptedDomain, Change, DomainType, Organisation};
 use crate::model::policy::Profile;
 use crate::model::policy::settings::SrsKey;
 
@@ -114,6 +114,26 @@ fn the_address_of_a_moderators_answer_is_told_for_what_it_is() {
     // Nobody makes such an address without the key.
     let forged = explain(&contoso(), &Settings::default(), &inbound(&address), Timestamp::EPOCH);
     assert!(!forged.steps.last().unwrap().cures.iter().any(|line| line.contains("moderators answer")));
+}
+
+#[test]
+fn a_domain_that_nobody_sends_from_or_to_is_told_with_its_switch() {
+    let domain = |name: &str| AcceptedDomain::new(name.parse().unwrap(), DomainType::Authoritative);
+    let changes = [
+        AcceptedDomain { sending_from_disabled: true, ..domain("former.example") },
+        AcceptedDomain { sending_to_disabled: true, ..domain("closed.example") },
+    ];
+    let snapshot = contoso().apply(&changes.map(Change::PutDomain)).unwrap();
+    let told = |query: Query| {
+        let last = explain(&snapshot, &Settings::default(), &query, Timestamp::EPOCH).steps.pop().unwrap();
+        (last.command, last.cures.concat())
+    };
+    let from = "franking domain set former.example --sending-from-disabled off".to_owned();
+    let by = Query { from: Some("eve@former.example".to_owned()), ..inbound("bob@contoso.example") };
+    assert_eq!(told(by), ("MAIL FROM:<eve@former.example>".to_owned(), from));
+    let to = "franking domain set closed.example --sending-to-disabled off".to_owned();
+    let command = "RCPT TO:<bob@closed.example>".to_owned();
+    assert_eq!(told(submission("alice@contoso.example", "", &["bob@closed.example"])), (command, to));
 }
 
 #[test]

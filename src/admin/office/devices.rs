@@ -75,6 +75,12 @@ pub struct DeviceEdit {
     pub recipients: Option<Vec<String>>,
     /// A day, a point in time, `90d` from now, or `never`.
     pub expires: Option<String>,
+    /// Networks besides those that it is bound to.
+    pub add_networks: Vec<String>,
+    /// Senders besides.
+    pub add_senders: Vec<String>,
+    /// Recipients besides.
+    pub add_recipients: Vec<String>,
 }
 
 /// Which credentials to show.
@@ -123,23 +129,45 @@ pub struct DeviceView {
 
 impl DeviceEdit {
     fn apply(&self, device: &mut Device, now: Timestamp) -> Result<(), Failure> {
-        if let Some(texts) = &self.networks {
-            device.networks = all(texts, "--network", "a network such as 192.168.10.0/24 or one address", |text| {
-                text.parse::<Network>().ok()
-            })?;
-        }
-        if let Some(texts) = &self.senders {
-            device.senders = all(texts, "--sender", "an address", |text| Address::parse(text).ok())?;
-        }
-        if let Some(texts) = &self.recipients {
-            let wanted = "\"inside\", a domain (@NAME when it is one word) or an address";
-            device.recipients = all(texts, "--recipient", wanted, DeviceRecipient::parse)?;
-        }
+        let network = |text: &str| text.parse::<Network>().ok();
+        let wanted = "a network such as 192.168.10.0/24 or one address";
+        bind(&mut device.networks, self.networks.as_deref(), &self.add_networks, "network", wanted, network)?;
+        let sender = |text: &str| Address::parse(text).ok();
+        bind(&mut device.senders, self.senders.as_deref(), &self.add_senders, "sender", "an address", sender)?;
+        let (given, more) = (self.recipients.as_deref(), &self.add_recipients);
+        let wanted = "\"inside\", a domain (@NAME when it is one word) or an address";
+        bind(&mut device.recipients, given, more, "recipient", wanted, DeviceRecipient::parse)?;
         if let Some(text) = &self.expires {
             device.expires = expiry(text, now)?;
         }
         Ok(())
     }
+}
+
+/// Replaces a list where another is given, and adds to it. A list that is not there permits everything, and one more
+/// would take that away: so nothing is added to it.
+fn bind<T: PartialEq>(
+    list: &mut Vec<T>,
+    given: Option<&[String]>,
+    more: &[String],
+    option: &str,
+    wanted: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<(), Failure> {
+    if let Some(texts) = given {
+        *list = all(texts, &format!("--{option}"), wanted, &parse)?;
+    }
+    let added = all(more, &format!("--add-{option}"), wanted, &parse)?;
+    if !added.is_empty() && list.is_empty() {
+        let failure = Failure::refused(format!("The device is not bound to any {option}: all are permitted already."));
+        return Err(failure.cured_by(format!("to permit nothing else from now on: --{option}")));
+    }
+    for value in added {
+        if !list.contains(&value) {
+            list.push(value);
+        }
+    }
+    Ok(())
 }
 
 /// Every text as a value, each once.

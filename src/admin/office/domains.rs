@@ -47,6 +47,8 @@ fn edited(edit: &DomainEdit, mut domain: AcceptedDomain) -> Result<AcceptedDomai
     domain.match_subdomains = edit.match_subdomains.unwrap_or(domain.match_subdomains);
     domain.default = edit.default.unwrap_or(domain.default);
     domain.outbound_only = edit.outbound_only.unwrap_or(domain.outbound_only);
+    domain.sending_from_disabled = edit.sending_from_disabled.unwrap_or(domain.sending_from_disabled);
+    domain.sending_to_disabled = edit.sending_to_disabled.unwrap_or(domain.sending_to_disabled);
     if let Some(host) = &edit.next_host {
         let host = host.trim();
         let well_formed = host.chars().all(|character| character.is_ascii_graphic()) && host.len() <= 260;

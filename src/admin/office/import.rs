@@ -1,5 +1,7 @@
 //! Directory documents in and out.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -7,11 +9,12 @@ use super::failure::Failure;
 use super::request::ExchangeFile;
 use super::response::{ImportReport, RejectedRow, Response};
 use super::steward::{Moment, around};
-use super::{Office, change_freely, doubts, secrets};
+use super::{Office, change_freely, doubts, licences, secrets};
 use crate::admin::exchange;
 use crate::admin::transfer::{self, Form};
 use crate::model::directory::document::{Document, Entry, Plan, Secrets};
-use crate::model::directory::{Account, Change, Snapshot};
+use crate::model::directory::{Account, Change, Recipient, RecipientType, Snapshot};
+use crate::model::mail::Address;
 use crate::world::password;
 
 /// A document as text.
@@ -19,6 +22,8 @@ pub(super) struct Source {
     pub(super) name: String,
     pub(super) form: String,
     pub(super) text: String,
+    /// Of new user mailboxes whose entries say nothing of licences.
+    pub(super) licence: Option<String>,
 }
 
 pub(super) fn import(
@@ -29,8 +34,12 @@ pub(super) fn import(
     dry_run: bool,
 ) -> Result<Response, Failure> {
     let form = if source.form.eq_ignore_ascii_case("json") { Form::Json } else { Form::Toml };
-    let document = transfer::parse(form, source.text.as_bytes(), &source.name)
+    let mut document = transfer::parse(form, source.text.as_bytes(), &source.name)
         .map_err(|error| Failure::refused(error.to_string()))?;
+    if let Some(label) = source.licence.as_deref().map(str::trim).filter(|label| !label.is_empty()) {
+        licences::judge_label(label)?;
+        license(&mut document, &office.directory.snapshot(), label);
+    }
     let hash = |text: &str, account: &Account| {
         secrets::hashed(office, (text, text), Some(account)).map_err(|error| error.to_string().into())
     };
@@ -52,6 +61,17 @@ pub(super) fn import(
         Ok((changes, report))
     })?;
     Ok(Response::Imported(report))
+}
+
+/// Gives new user mailboxes a licence whose entries say nothing of licences.
+fn license(document: &mut Document, snapshot: &Snapshot, label: &str) {
+    for entry in &mut document.recipients {
+        let user = entry.recipient_type == Some(RecipientType::UserMailbox) && entry.account != Some(false);
+        let known = || Address::parse(&entry.address).is_ok_and(|address| snapshot.find_by_address(&address).is_some());
+        if user && entry.licences.is_none() && !known() {
+            entry.licences = Some(vec![label.into()]);
+        }
+    }
 }
 
 fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> ImportReport {
@@ -88,7 +108,36 @@ fn report(plan: &Plan, document: &Document, applied: bool, dry_run: bool) -> Imp
 /// What follows from changes for the mailboxes that they bring.
 fn warnings(office: &Office, snapshot: &Snapshot, changes: &[Change]) -> Vec<String> {
     let moment = Moment::of(office);
-    doubts::warnings(office, snapshot, around(office, &moment, snapshot), changes)
+    let mut warnings = doubts::warnings(office, snapshot, around(office, &moment, snapshot), changes);
+    warnings.extend(without_password(snapshot, changes));
+    warnings
+}
+
+/// How many accounts come in that cannot sign in, since nobody gave them a password, and how they get one.
+fn without_password(snapshot: &Snapshot, changes: &[Change]) -> Option<String> {
+    let waits = |recipient: &Recipient| {
+        let account = recipient.account.as_deref().filter(|account| account.enabled && !account.sign_in_blocked);
+        account.is_some_and(|account| account.password.is_none() && account.devices.is_empty())
+    };
+    let mut waiting = BTreeSet::new();
+    for change in changes {
+        let Change::PutRecipient(recipient) = change else { continue };
+        if snapshot.recipient(recipient.id).is_none() && waits(recipient) {
+            waiting.insert(recipient.id);
+        }
+    }
+    let first = changes.iter().find_map(|change| match change {
+        Change::PutRecipient(recipient) if waiting.contains(&recipient.id) => Some(recipient.primary()),
+        _ => None,
+    })?;
+    let (count, have) = match waiting.len() {
+        1 => ("1 new account".to_owned(), "has"),
+        count => (format!("{count} new accounts"), "have"),
+    };
+    Some(format!(
+        "{count} {have} no password and cannot sign in yet: franking account password {first} makes one and shows it \
+         once; in TOML and JSON, password or password_hash bring one along"
+    ))
 }
 
 /// How exported files are to be read and judged.

@@ -249,7 +249,7 @@ pub(super) fn pending(office: &Office) -> Response {
         .map(|recipient| outlook::view(&snapshot, recipient, around))
         .collect();
     lives.sort_by(|left, right| left.address.cmp(&right.address));
-    Response::Lives { lives, notes: Vec::new() }
+    Response::Lives { lives, notes: Vec::new(), unknown: Vec::new() }
 }
 
 pub(super) fn expedite(office: &Office, actor: &str, identity: &str) -> Result<Response, Failure> {
@@ -266,13 +266,30 @@ pub(super) fn expedite(office: &Office, actor: &str, identity: &str) -> Result<R
 }
 
 /// Who would lose what, were a licence taken from everybody that has it, or from those named.
-pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Result<Response, Failure> {
+/// Names that nobody has are told with the lines that they stand on, and the others are reported on all the same.
+pub(super) fn report(
+    office: &Office,
+    label: &str,
+    identities: &[String],
+    lines: &[usize],
+) -> Result<Response, Failure> {
     let snapshot = office.directory.snapshot();
     let moment = Moment::of(office);
     let around = around(office, &moment, &snapshot);
+    let mut unknown = Vec::new();
     let named: Vec<_> = match identities {
         [] => snapshot.recipients().collect(),
-        some => some.iter().map(|text| identity::find(&snapshot, text)).collect::<Result<_, _>>()?,
+        some => {
+            let mut found = Vec::with_capacity(some.len());
+            for (place, text) in some.iter().enumerate() {
+                match (identity::find(&snapshot, text), lines.get(place)) {
+                    (Ok(recipient), _) => found.push(recipient),
+                    (Err(failure), Some(line)) => unknown.push(format!("line {line}: {}", failure.message)),
+                    (Err(failure), None) => unknown.push(failure.message),
+                }
+            }
+            found
+        }
     };
     if !is_known(&snapshot, label) {
         let failure = Failure::not_found(format!("There is no licence {label}."));
@@ -297,7 +314,7 @@ pub(super) fn report(office: &Office, label: &str, identities: &[String]) -> Res
         lives.push(LifeView { at: None, what: Some(what), ..outlook::view(&snapshot, recipient, around) });
     }
     lives.sort_by(|left, right| left.address.cmp(&right.address));
-    Ok(Response::Lives { lives, notes: Vec::new() })
+    Ok(Response::Lives { lives, notes: Vec::new(), unknown })
 }
 
 #[cfg(test)]
@@ -321,7 +338,8 @@ mod tests {
         let ask = |request| handle(&office, "root", request, &mut |_| {});
         let slip = assigned(&office, "ExchangeOnlinePaln1").unwrap_err();
         assert_eq!(slip.cures[0], "did you mean ExchangeOnlinePlan1?");
-        let report = |label: &str| LifeQuestion::Report { label: label.to_owned(), identities: Vec::new() };
+        let report =
+            |label: &str| LifeQuestion::Report { label: label.to_owned(), identities: Vec::new(), lines: Vec::new() };
         let Response::Failed(unknown) = ask(Request::LifeQuestion(report("ExchangeOnlinePaln1"))) else {
             panic!("nobody has it")
         };

@@ -249,8 +249,8 @@ fn respond(
 
 fn imported(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
     match request {
-        Request::Import { name, form, text, all_or_nothing, dry_run } => {
-            import::import(office, actor, &import::Source { name, form, text }, all_or_nothing, dry_run)
+        Request::Import { name, form, text, licence, all_or_nothing, dry_run } => {
+            import::import(office, actor, &import::Source { name, form, text, licence }, all_or_nothing, dry_run)
         }
         Request::ImportExchange { files, licence, add_domains, all_or_nothing, dry_run } => {
             let options = import::ExchangeOptions { licence, add_domains, all_or_nothing, dry_run };

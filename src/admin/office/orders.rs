@@ -179,6 +179,9 @@ pub enum LifeQuestion {
         label: String,
         /// From whom; empty means from everybody.
         identities: Vec<String>,
+        /// The lines of the file that names them, where they are from one.
+        #[serde(default)]
+        lines: Vec<usize>,
     },
     /// The holds of a mailbox.
     Holds {

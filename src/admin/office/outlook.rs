@@ -33,7 +33,7 @@ pub(super) fn answer(office: &Office, question: &LifeQuestion) -> Result<Respons
             Ok(list(office, &soon))
         }
         LifeQuestion::Errors => Ok(errors(office)),
-        LifeQuestion::Report { label, identities } => licences::report(office, label, identities),
+        LifeQuestion::Report { label, identities, lines } => licences::report(office, label, identities, lines),
         LifeQuestion::Holds { identity } => holds::list(office, identity),
         LifeQuestion::Policies => Ok(holds::policies(office)),
         LifeQuestion::Plans => Ok(licences::plans(&office.directory.snapshot())),
@@ -48,7 +48,7 @@ fn errors(office: &Office) -> Response {
         let error = recipient.provisioning.as_deref().is_some_and(|own| own.error.is_some());
         waits || error || matches!(recipient.state(), State::StaleAttributes | State::Purging)
     });
-    if let Response::Lives { lives, notes } = &mut answer {
+    if let Response::Lives { lives, notes, .. } = &mut answer {
         let snapshot = office.directory.snapshot();
         for view in lives.iter().filter(|view| view.error.is_some()).take(CURED_MAX) {
             let found = Address::parse(&view.address).ok().and_then(|address| snapshot.find_by_address(&address));
@@ -84,7 +84,7 @@ fn list(office: &Office, choose: &dyn Fn(&Recipient, Surroundings<'_>, bool) -> 
     });
     let mut lives: Vec<LifeView> = seen.collect();
     lives.sort_by(|left, right| (&left.at, &left.address).cmp(&(&right.at, &right.address)));
-    Response::Lives { lives, notes: doubts::unseen_in_words(around).into_iter().collect() }
+    Response::Lives { lives, notes: doubts::unseen_in_words(around).into_iter().collect(), unknown: Vec::new() }
 }
 
 /// One object as lists show it.

@@ -239,6 +239,9 @@ pub enum Request {
         form: String,
         /// The file's content.
         text: String,
+        /// The licence of new user mailboxes whose entries say nothing of licences; none leaves them without.
+        #[serde(default)]
+        licence: Option<String>,
         /// One refused entry refuses all.
         all_or_nothing: bool,
         /// Only say what would happen.
@@ -494,6 +497,10 @@ pub struct DomainEdit {
     pub default: Option<bool>,
     /// The organisation sends from it, and its mail is received elsewhere.
     pub outbound_only: Option<bool>,
+    /// Nobody may send from it.
+    pub sending_from_disabled: Option<bool>,
+    /// Nobody may send to it.
+    pub sending_to_disabled: Option<bool>,
     /// `host` or `host:port` for unknown recipients of a relay; empty goes by MX.
     pub next_host: Option<String>,
 }

@@ -167,6 +167,9 @@ pub enum Response {
         /// What makes something happen later than it would.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
+        /// Names that nobody has, with their lines where they are from a file.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unknown: Vec<String>,
     },
     /// Licences with their seats.
     LicencePlans {

@@ -340,6 +340,7 @@ fn an_import_reports_what_it_refused_and_a_dry_run_changes_nothing() {
         name: name("new.toml"),
         form: name("toml"),
         text: text.to_owned(),
+        licence: None,
         all_or_nothing,
         dry_run,
     };

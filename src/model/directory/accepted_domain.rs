@@ -43,6 +43,12 @@ pub struct AcceptedDomain {
     /// The organisation only sends from it (`OutboundOnly`): its mail is received elsewhere, and goes there by MX.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub outbound_only: bool,
+    /// Nobody may send from it (`SendingFromDomainDisabled`).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub sending_from_disabled: bool,
+    /// Nobody may send to it (`SendingToDomainDisabled`).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub sending_to_disabled: bool,
     /// Where a relay domain's unknown recipients go, `host` or `host:port`; `None` means by MX.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_host: Option<Box<str>>,
@@ -51,7 +57,16 @@ pub struct AcceptedDomain {
 impl AcceptedDomain {
     /// A domain by itself: without subdomains, not the default one, unknown recipients of a relay going by MX.
     pub const fn new(domain: Domain, domain_type: DomainType) -> Self {
-        Self { domain, domain_type, match_subdomains: false, default: false, outbound_only: false, next_host: None }
+        Self {
+            domain,
+            domain_type,
+            match_subdomains: false,
+            default: false,
+            outbound_only: false,
+            sending_from_disabled: false,
+            sending_to_disabled: false,
+            next_host: None,
+        }
     }
 
     /// The same as the organisation's default domain.

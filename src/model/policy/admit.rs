@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connector::Vouched;
 use super::device;
+use super::domain_switch;
 use super::envelope::{DsnRequest, Origin};
 use super::forwarding::{self, Exit, exit};
 use super::moderation::Awaited;
@@ -96,6 +97,7 @@ pub fn admit(
 ) -> Result<Permit, Refusal> {
     let resolution = resolve(snapshot, settings, &path, trail);
     reserved::judge(snapshot, &path, trail)?;
+    domain_switch::recipient(snapshot, posting, &path, trail)?;
     relay(snapshot, posting, &path, trail)?;
     if let Some(device) = posting.device() {
         // At once, for every profile: what a device may do is no restriction of the recipient that a report would tell.

@@ -13,6 +13,7 @@ mod claims;
 mod rewriting;
 
 use super::device;
+use super::domain_switch;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::sign_in::SignedIn;
@@ -64,6 +65,7 @@ pub fn author(
             if device::is_bound_to_others(snapshot, signed_in, own, trail) {
                 return Err(Refusal::SendAsDenied { account: signed_in.login().clone(), from: own.clone() });
             }
+            domain_switch::author(snapshot, own, trail)?;
             return Ok(repaired(snapshot, account, reverse_path, head));
         }
     };
@@ -116,7 +118,10 @@ fn permitted(
     }
     match submit_as(snapshot, settings, signed_in.account(), address, trail) {
         SubmitAs::Denied => Err(Refusal::SendAsDenied { account: signed_in.login().clone(), from: address.clone() }),
-        permitted @ (SubmitAs::Own | SubmitAs::As(_) | SubmitAs::OnBehalf(_)) => Ok(permitted),
+        permitted @ (SubmitAs::Own | SubmitAs::As(_) | SubmitAs::OnBehalf(_)) => {
+            domain_switch::author(snapshot, address, trail)?;
+            Ok(permitted)
+        }
     }
 }
 
@@ -172,9 +177,11 @@ fn reverse_path_of(
     }
 }
 
-/// The address under which mail of `owner` leaves: the primary one, unless that lies in a domain that is not ours.
+/// The address under which mail of `owner` leaves: the primary one, unless that lies in a domain that is not ours, or
+/// from which nobody sends.
 fn outward<'owner>(snapshot: &Snapshot, owner: &'owner Recipient) -> Option<&'owner Address> {
-    owner.addresses.smtp().find(|address| snapshot.accepted_domain(address.domain()).is_some())
+    let may_leave = |own| domain_switch::may_send_from(own);
+    owner.addresses.smtp().find(|address| snapshot.accepted_domain(address.domain()).is_some_and(may_leave))
 }
 
 /// The operator chose repair: whatever names an author goes, and the account's own address takes its place.

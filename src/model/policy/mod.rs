@@ -10,6 +10,7 @@ pub mod auto_reply;
 pub mod connector;
 pub mod delivery;
 pub mod device;
+pub mod domain_switch;
 pub mod envelope;
 pub mod expand;
 pub mod forwarding;

@@ -4,6 +4,7 @@
 //! two systems differ the wording is chosen by [`Settings`]. `fixtures/replies.txt` prints the whole table.
 
 mod reason;
+mod texts;
 mod trailer;
 
 use std::borrow::Cow;
@@ -12,7 +13,7 @@ pub use reason::Refusal;
 pub use trailer::Trailer;
 
 use super::settings::{Settings, Wording};
-use crate::model::mail::{Address, EnhancedStatus, Reply};
+use crate::model::mail::{EnhancedStatus, Reply};
 
 /// The classic text for a sender who did not sign in.
 const AUTHENTICATION_REQUIRED: &str = "RESOLVER.RST.AuthRequired; authentication required [Stage: CreateMessage]";
@@ -192,7 +193,7 @@ impl Refusal {
             ),
             Self::SendAsDenied { account, from } => by(
                 settings.send_as_denied,
-                Row(554, EnhancedStatus(5, 2, 252), send_as_denied(account, from).into()),
+                Row(554, EnhancedStatus(5, 2, 252), texts::send_as_denied(account, from).into()),
                 row(550, (5, 7, 60), "SMTP; Client does not have permissions to send as this sender"),
             ),
             Self::MultipleFromAddresses => {
@@ -317,15 +318,8 @@ impl Refusal {
                  recipient domain. The connector had either the RestrictDomainsToIPAddresses or \
                  RestrictDomainsToCertificate set",
             ),
+            Self::SendingFromDomainDisabled(domain) => texts::sending_from(domain),
+            Self::SendingToDomainDisabled(domain) => texts::sending_to(domain),
         }
     }
-}
-
-/// The cloud's text for a send-as denial, without the diagnostic data that follows it there.
-fn send_as_denied(account: &Address, from: &Address) -> String {
-    format!(
-        "SendAsDenied; {account} not allowed to send as {from}; \
-         STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied; Failed to process message due \
-         to a permanent exception with message Cannot submit message."
-    )
 }

@@ -28,10 +28,8 @@ pub(super) fn list(page: &mut Page, policies: &[AddressPolicyView], notes: &[Str
 /// What applying them did.
 pub(super) fn applied(page: &mut Page, report: &AppliedPolicies) {
     let AppliedPolicies { governed, altered, refused, .. } = report;
-    let verb = if report.preview { "would be given others" } else { "were given others" };
-    page.line(&format!(
-        "Of {governed} recipients that follow email address policies {altered} {verb}, and {refused} could not be."
-    ));
+    let verb = if report.preview { "would be given other addresses" } else { "given other addresses" };
+    page.line(&format!("follow email address policies: {governed}; {verb}: {altered}; refused: {refused}"));
     if !report.rows.is_empty() {
         let row = |own: &AlteredAddresses| {
             vec![own.former.clone(), own.primary.clone(), own.added.join(" "), own.policy.clone()]

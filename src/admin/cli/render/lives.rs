@@ -7,8 +7,9 @@ use crate::admin::office::{DoubtView, HoldView, LifeView, PlanView, RecipientVie
 /// An answer about lives, holds or licences.
 pub(super) fn answer(page: &mut Page, response: &Response) {
     match response {
-        Response::Lives { lives, notes } => {
+        Response::Lives { lives, notes, unknown } => {
             list(page, lives);
+            unknown.iter().for_each(|name| page.line(&format!("not found: {name}")));
             notes.iter().for_each(|note| page.line(&format!("note: {note}")));
         }
         Response::Doubts { doubts, .. } => self::doubts(page, doubts),

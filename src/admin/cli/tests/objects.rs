@@ -249,7 +249,7 @@ fn email_address_policies_are_made_shown_exported_and_seen_in_the_history_of_nam
     let line = "franking address-policy set Groups --template SMTP:group.%m@contoso.example";
     assert_eq!(typed(&premises, line, "").0, 0);
     let (_, out, _) = typed(&premises, "franking address-policy apply --preview", "");
-    let told = "Of 1 recipients that follow email address policies 1 would be given others, and 0 could not be.\n\n\
+    let told = "follow email address policies: 1; would be given other addresses: 1; refused: 0\n\n\
                 PRIMARY BEFORE           PRIMARY AFTER                NEW SECONDARY ADDRESSES  POLICY\n\
                 g-walks@contoso.example  group.walks@contoso.example                           Groups\n\
                 Nothing was changed. Do it: franking address-policy apply\n";
@@ -276,4 +276,129 @@ fn conditions_of_a_dynamic_group_become_its_filter() {
     assert!(out.contains("bob@") && !out.contains("alice@"), "{out}");
     let both = "franking recipient set sales-people --recipient-filter x --conditional-company y";
     assert!(Cli::try_parse_from(words(both)).is_err());
+}
+
+#[test]
+fn a_cmdlet_of_exchange_is_found_in_the_pages_of_help() {
+    let premises = InMemory::contoso();
+    for (line, told) in [
+        ("franking help Set-AcceptedDomain", "franking domain set"),
+        ("franking help get-emailaddresspolicy", "franking address-policy list"),
+        ("franking cmdlets disable-mailbox", "franking mailbox disable"),
+        ("franking help recipient set", "Usage: franking recipient set [OPTIONS] <RECIPIENT>"),
+        ("franking help", "Print the page of help of a command"),
+    ] {
+        let (code, out, err) = typed(&premises, line, "");
+        assert_eq!(code, 0, "{line}: {err}");
+        assert!(out.contains(told), "{line}\n{out}");
+    }
+    let (code, _, err) = typed(&premises, "franking help New-ThrottlingPolicy", "");
+    assert_eq!(code, 3);
+    assert!(err.contains("try: franking cmdlets"), "{err}");
+    assert_eq!(typed(&premises, "franking help recipient shown", "").0, 3);
+    let (_, out, _) = typed(&premises, "franking cmdlets --json", "");
+    let all: serde_json::Value = serde_json::from_str(&out).unwrap();
+    // What an administrator types most (spec section 9.1), each with a command that can be typed.
+    for cmdlet in [
+        "New-Mailbox",
+        "Set-Mailbox",
+        "Get-Mailbox",
+        "Remove-Mailbox",
+        "Disable-Mailbox",
+        "Enable-Mailbox",
+        "Undo-SoftDeletedMailbox",
+        "Set-CASMailbox",
+        "New-MailContact",
+        "Add-DistributionGroupMember",
+        "Add-RecipientPermission",
+        "Add-MailboxPermission",
+        "Set-MailboxAutoReplyConfiguration",
+        "New-AcceptedDomain",
+        "Set-RemoteDomain",
+        "Get-MessageTraceV2",
+        "Get-Queue",
+        "Set-OrganizationConfig",
+        "Update-EmailAddressPolicy",
+    ] {
+        let found = all.as_array().unwrap().iter().find(|own| own["cmdlet"] == cmdlet);
+        let found = found.unwrap_or_else(|| panic!("{cmdlet} is on no page"));
+        let path = found["command"].as_str().unwrap().split(' ').skip(1);
+        let mut command = Cli::command();
+        for word in path {
+            command = command.find_subcommand(word).unwrap_or_else(|| panic!("{found}")).clone();
+        }
+    }
+}
+
+#[test]
+fn a_file_of_names_goes_on_after_one_that_nobody_has() {
+    let premises = InMemory::contoso();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("names.txt");
+    std::fs::write(&file, "# leavers\nalice\n\nalcie@contoso.example\nbob\n").unwrap();
+    let line = format!("franking licence remove --file {} --licence ExchangeOnlinePlan1", file.display());
+    let report = format!("franking licence report --remove ExchangeOnlinePlan1 --file {}", file.display());
+    let (code, out, _) = typed(&premises, &report, "");
+    assert_eq!(code, 3);
+    assert!(out.contains("alice@contoso.example") && out.contains("bob@contoso.example"), "{out}");
+    assert!(out.contains("not found: line 4: There is no recipient"), "{out}");
+    let (code, out, _) = typed(&premises, &format!("{line} --json"), "");
+    assert_eq!(code, 3);
+    let answers: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = answers.iter().map(|own| (own["line"].as_u64(), own["result"].as_str())).collect();
+    assert_eq!(told, [(Some(2), Some("done")), (Some(4), Some("failed")), (Some(5), Some("done"))]);
+    let (code, out, err) = typed(&premises, &line.replace("remove", "assign"), "");
+    assert_eq!((code, out.lines().filter(|line| line.contains("is assigned to")).count()), (3, 2));
+    assert!(err.contains("franking: line 4: There is no recipient"), "{err}");
+    // One name in a file is told like several.
+    std::fs::write(&file, "alice\n").unwrap();
+    assert_eq!(typed(&premises, &format!("{line} --json"), "").1.lines().count(), 1);
+}
+
+#[test]
+fn an_import_says_who_has_no_password_and_takes_a_licence() {
+    let premises = InMemory::contoso();
+    let user = |name: &str, more: &str| {
+        format!("[[recipient]]\ntype = \"UserMailbox\"\naddress = \"{name}@contoso.example\"\n{more}\n")
+    };
+    let text = [
+        user("new1", ""),
+        user("new2", "password = \"correct horse battery\""),
+        user("new3", "licence = \"ExchangeOnlineKiosk\""),
+        user("new4", "licences = []"),
+        "[[recipient]]\ntype = \"SharedMailbox\"\naddress = \"new5@contoso.example\"\n".to_owned(),
+    ]
+    .concat();
+    let line = "franking import - --form toml --licence ExchangeOnlinePlan2";
+    for end in [" --dry-run", ""] {
+        let (code, out, err) = typed(&premises, &format!("{line}{end}"), &text);
+        assert_eq!(code, 0, "{out}{err}");
+        let told = "warning: 3 new accounts have no password and cannot sign in yet: franking account password \
+                    new1@contoso.example makes one and shows it once";
+        assert!(out.contains(told), "{out}");
+    }
+    let licences = |name: &str| {
+        let (_, out, _) = typed(&premises, &format!("franking recipient show {name} --json"), "");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        json["properties"]["licences"].to_string()
+    };
+    assert_eq!(licences("new1"), "[\"ExchangeOnlinePlan2\"]");
+    assert_eq!(licences("new3"), "[\"ExchangeOnlineKiosk\"]");
+    assert_eq!([licences("new4"), licences("new5")], ["null", "null"]);
+}
+
+#[test]
+fn what_a_device_is_bound_to_grows_by_one_more() {
+    let premises = InMemory::contoso();
+    let add = "franking device add alice scan --network 192.168.10.0/24 --sender alice@contoso.example";
+    assert_eq!(typed(&premises, add, "").0, 0);
+    let set = "franking device set alice scan --add-network 10.0.0.7 --add-sender info@contoso.example";
+    assert_eq!(typed(&premises, set, "").0, 0);
+    let (_, out, _) = typed(&premises, "franking device show alice scan", "");
+    assert!(out.contains("networks: 192.168.10.0/24, 10.0.0.7"), "{out}");
+    assert!(out.contains("senders: alice@contoso.example, info@contoso.example"), "{out}");
+    // One more than everybody would be one alone.
+    let (code, _, err) = typed(&premises, "franking device set alice scan --add-recipient inside", "");
+    assert_eq!(code, 1);
+    assert!(err.contains("not bound to any recipient"), "{err}");
 }

@@ -186,7 +186,7 @@ fn in_the_cloud_only_microsoft_365_groups_follow() {
     // What an import says of others is kept, and without effect.
     let text = "[[recipient]]\naddress = \"bob@contoso.example\"\nemail_address_policy_enabled = true\n".to_owned();
     let (name, form) = ("x.toml".to_owned(), "toml".to_owned());
-    ask(&office, Request::Import { name, form, text, all_or_nothing: true, dry_run: false });
+    ask(&office, Request::Import { name, form, text, licence: None, all_or_nothing: true, dry_run: false });
     assert_eq!((apply(&office, false).governed, apply(&office, false).altered), (1, 0));
     said(ask(&office, set("bob", RecipientEdit { primary: Some("b@contoso.example".into()), ..Default::default() })))
         .unwrap();

@@ -14,7 +14,7 @@ fn ask(office: &Office, request: Request) -> Response {
 
 fn bring(office: &Office, text: &str, all_or_nothing: bool) -> ImportReport {
     let (name, form, text) = ("contoso.toml".to_owned(), "TOML".to_owned(), text.to_owned());
-    match ask(office, Request::Import { name, form, text, all_or_nothing, dry_run: false }) {
+    match ask(office, Request::Import { name, form, text, licence: None, all_or_nothing, dry_run: false }) {
         Response::Imported(report) => report,
         other => panic!("{other:?}"),
     }

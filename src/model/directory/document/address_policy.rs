@@ -18,9 +18,9 @@ pub struct AddressPolicyEntry {
     /// `RecipientFilter`; an empty text makes it for all recipients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient_filter: Option<Box<str>>,
-    /// `EnabledEmailAddressTemplates`: `SMTP:%m@contoso.example` makes the primary address,
-    /// `smtp:%g.%s@contoso.example` a secondary one. Without any in capitals the first one is primary. The list
-    /// replaces the former one.
+    /// `EnabledEmailAddressTemplates`: `SMTP:%m@contoso.example` makes the primary address, and a secondary one is made
+    /// by `smtp:%g.%s@contoso.example`. Without any in capitals the first one is primary. The list replaces the former
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub templates: Option<Vec<Box<str>>>,
 }

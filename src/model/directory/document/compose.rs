@@ -102,6 +102,8 @@ pub(super) fn domain(entry: &DomainEntry, snapshot: &Snapshot) -> Result<Accepte
     set(&mut next.match_subdomains, entry.match_subdomains);
     set(&mut next.default, entry.default);
     set(&mut next.outbound_only, entry.outbound_only);
+    set(&mut next.sending_from_disabled, entry.sending_from_disabled);
+    set(&mut next.sending_to_disabled, entry.sending_to_disabled);
     set_text(&mut next.next_host, entry.next_host.as_deref());
     Ok(next)
 }

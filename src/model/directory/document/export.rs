@@ -124,6 +124,8 @@ fn domain(domain: &AcceptedDomain) -> DomainEntry {
         match_subdomains: domain.match_subdomains.then_some(true),
         default: domain.default.then_some(true),
         outbound_only: domain.outbound_only.then_some(true),
+        sending_from_disabled: domain.sending_from_disabled.then_some(true),
+        sending_to_disabled: domain.sending_to_disabled.then_some(true),
         next_host: domain.next_host.clone(),
     }
 }

@@ -162,6 +162,12 @@ pub struct DomainEntry {
     /// `OutboundOnly`: the organisation sends from it, and its mail is received elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbound_only: Option<bool>,
+    /// `SendingFromDomainDisabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending_from_disabled: Option<bool>,
+    /// `SendingToDomainDisabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending_to_disabled: Option<bool>,
     /// Where unknown recipients of a relay domain go, `host` or `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_host: Option<Box<str>>,
@@ -258,8 +264,8 @@ pub struct RecipientEntry {
     /// A password hash in PHC form. Exported only on explicit request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<super::PasswordHash>,
-    /// Labels of licences that include a mailbox.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Labels of licences that include a mailbox; one alone may stand without brackets, as `licence`.
+    #[serde(alias = "licence", deserialize_with = "slot::one_or_many", skip_serializing_if = "Option::is_none")]
     pub licences: Option<Vec<Box<str>>>,
     /// `AccountDisabled` false.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::shown::printable;
+use super::shown::{printable, seats_taken};
 use super::{
     AutoReplyError, DeviceEntryError, Document, ProvisioningEntryError, RecipientEntry, TemplatesError, address_policy,
     compose,
@@ -130,8 +130,9 @@ pub enum Reason {
     Change(#[from] ChangeError),
     /// Another account cannot have the licence.
     #[error(
-        "licences: there is no seat left of {label}: {taken} of {seats} are taken; after buying more: franking licence \
-         plan set {label} --seats, or licence_plans under [organisation]"
+        "licences: there is no seat left of {label}: {}; after buying more: franking licence plan set {label} --seats, \
+         or licence_plans under [organisation]",
+        seats_taken(*taken, *seats)
     )]
     NoSeat {
         /// Which licence.

@@ -14,3 +14,8 @@ pub fn printable(text: &str) -> Box<str> {
     }
     plain.into()
 }
+
+/// How many seats are taken: "1 of 1 is taken".
+pub(super) fn seats_taken(taken: u32, seats: u32) -> String {
+    format!("{taken} of {seats} {} taken", if taken == 1 { "is" } else { "are" })
+}

@@ -48,3 +48,20 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SlotVisitor<T> {
         T::deserialize(MapAccessDeserializer::new(map)).map(Slot::Given)
     }
 }
+
+/// A list, or one text that stands for a list of it; an empty one is an empty list.
+pub(super) fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Box<str>>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        One(Box<str>),
+        Many(Vec<Box<str>>),
+    }
+    Option::<Form>::deserialize(deserializer).map(|form| {
+        form.map(|form| match form {
+            Form::One(one) if one.is_empty() => Vec::new(),
+            Form::One(one) => vec![one],
+            Form::Many(many) => many,
+        })
+    })
+}

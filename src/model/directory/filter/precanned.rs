@@ -153,8 +153,8 @@ mod tests {
         assert_eq!(
             shown(&own).unwrap(),
             "(RecipientTypeDetails -eq 'UserMailbox' -or RecipientTypeDetails -eq 'SharedMailbox' -or RecipientType \
-             -eq 'MailContact') -and (Department -eq 'Sales' -or Department -eq 'R''n''D') -and \
-             CustomAttribute3 -eq 'x'"
+             -eq 'MailContact') -and (Department -eq 'Sales' -or Department -eq 'R''n''D') -and CustomAttribute3 -eq \
+             'x'"
         );
         own.company = vec!["x".repeat(5000)];
         assert!(own.filter().is_err());

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::model::mail::Address;
+use crate::model::mail::{Address, Domain};
 
 /// A reason to refuse. The documentation of each variant says when it arises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +139,10 @@ pub enum Refusal {
     DirectSendNotAllowed,
     /// MAIL FROM in a partner's domain from anywhere but the partner's servers.
     PartnerRestricted,
+    /// MAIL FROM, or From of an account, in a domain of ours from which nobody sends.
+    SendingFromDomainDisabled(Domain),
+    /// RCPT in a domain of ours to which nobody does.
+    SendingToDomainDisabled(Domain),
     /// A mailbox at its receive quota.
     RecipientMailboxFull,
     /// A message that passed too many servers.

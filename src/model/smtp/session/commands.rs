@@ -10,6 +10,7 @@ use super::{Chunk, Greeting, Moment, Phase, Session};
 use crate::model::directory::Snapshot;
 use crate::model::faults::Step;
 use crate::model::mail::{Domain, ReversePath};
+use crate::model::policy::domain_switch;
 use crate::model::policy::traffic::Kind;
 use crate::model::policy::{
     BodyKind, Refusal, Sender, Settings, Unrecorded, admit, authorship, awaits_author, connector, limits, restricted,
@@ -70,6 +71,7 @@ impl Session {
             return Err(Refusal::SenderAlreadySpecified);
         }
         let sender = self.sender(moment, &mail.path)?;
+        domain_switch::reverse_path(moment.snapshot, &mail.path, &mut Unrecorded)?;
         if !self.has_room {
             return Err(Refusal::InsufficientSystemResources);
         }

@@ -98,18 +98,20 @@ pub(super) struct Ledger {
     others: BTreeMap<Subject, Map<String, Value>>,
     /// Recipients that were removed before the next change.
     removed: BTreeSet<RecipientId>,
-    /// What recipients are called that are gone by now.
-    gone: BTreeMap<RecipientId, Box<str>>,
+    /// What recipients are called that have another name now, or are gone.
+    then: BTreeMap<RecipientId, Box<str>>,
 }
 
-/// More recipients that are gone are not called by their addresses, but by their identities.
-const GONE_MAX: usize = 100_000;
+/// More recipients with another name than now are called as now, and by their identities where they are gone.
+const THEN_MAX: usize = 100_000;
 
 impl Ledger {
-    /// Remembers what a recipient is called that is gone by now.
-    pub(super) fn call(&mut self, id: RecipientId, address: &str) {
-        if self.gone.len() < GONE_MAX || self.gone.contains_key(&id) {
-            self.gone.insert(id, address.into());
+    /// Remembers what a recipient is called from here on, where that is not what it is called `now`.
+    pub(super) fn call(&mut self, id: RecipientId, address: &str, now: Option<&str>) {
+        if now == Some(address) {
+            self.then.remove(&id);
+        } else if self.then.len() < THEN_MAX || self.then.contains_key(&id) {
+            self.then.insert(id, address.into());
         }
     }
 
@@ -189,8 +191,8 @@ impl Ledger {
     }
 
     fn name(&self, id: RecipientId, names: Names<'_>) -> Box<str> {
-        let gone = || self.gone.get(&id).cloned();
-        names(id).or_else(gone).unwrap_or_else(|| format!("#{id}").into())
+        let then = self.then.get(&id).cloned();
+        then.or_else(|| names(id)).unwrap_or_else(|| format!("#{id}").into())
     }
 
     fn properties(&self, change: &Change, subject: &Subject, names: Names<'_>) -> Vec<Property> {

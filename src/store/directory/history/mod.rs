@@ -154,8 +154,8 @@ impl History {
         Ok((kept.front().copied().unwrap_or_default(), older))
     }
 
-    /// What is selected, from a place on. `names` says what recipients are called now; those that are gone are called
-    /// what they were then.
+    /// What is selected, from a place on. Recipients are called what they were then; `names` says what they are called
+    /// now, so that those with another name are all that has to be remembered.
     ///
     /// # Errors
     /// As [`Self::subjects_named`].
@@ -177,10 +177,9 @@ impl History {
         self.walk(&mut |done, total| halves.hear(done, total), &mut |payload, sequence| {
             let outline: Outline<Addressed> = decode(payload, sequence)?;
             for touch in &outline.changes {
-                if let Touch::PutRecipient(recipient) = touch
-                    && names(recipient.id).is_none()
-                {
-                    ledger.call(recipient.id, &recipient.addresses.primary);
+                if let Touch::PutRecipient(recipient) = touch {
+                    let now = names(recipient.id);
+                    ledger.call(recipient.id, &recipient.addresses.primary, now.as_deref());
                 }
             }
             let concerns = |subject: &Subject| interest.contains(subject);

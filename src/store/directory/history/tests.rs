@@ -179,6 +179,13 @@ fn other_objects_and_members_are_told_too() {
     assert_eq!(told[1], json!([{ "property": "members", "added": added, "removed": [] }]));
     assert_eq!(told[2], json!([]));
     assert_eq!(told[3], json!([{ "property": "members", "added": [], "removed": ["bob@contoso.example"] }]));
+    // A member is called what it was called then, whatever it is called now.
+    let renamed = Recipient::new(RecipientId(3), RecipientType::UserMailbox, "bob", address("robert"));
+    days.make("root", vec![put(&renamed)]);
+    days.make("root", vec![Change::AddMembers { group: RecipientId(1), members: vec![bob] }]);
+    let told: Vec<Value> = days.of("staff").iter().map(|line| line["properties"][0]["added"].clone()).collect();
+    assert_eq!(told[1], json!(["alice@contoso.example", "bob@contoso.example"]));
+    assert_eq!(told[4], json!(["robert@contoso.example"]));
     let policy = |basic| AuthenticationPolicy { name: "Devices".into(), allow_basic_auth_smtp: basic };
     for basic in [false, true] {
         days.make("root", vec![Change::PutAuthenticationPolicy(policy(basic))]);
@@ -193,9 +200,9 @@ fn other_objects_and_members_are_told_too() {
     }
     days.make("root", vec![Change::RemoveAddressPolicy("STAFF".into())]);
     let told = days.of("staff");
-    assert_eq!((&told[4]["kind"], &told[4]["action"]), (&json!("address-policy"), &json!("added")));
-    assert_eq!(told[5]["properties"], json!([{ "property": "priority", "old": "1", "new": "Lowest" }]));
-    assert_eq!(told[6]["action"], "removed");
+    assert_eq!((&told[5]["kind"], &told[5]["action"]), (&json!("address-policy"), &json!("added")));
+    assert_eq!(told[6]["properties"], json!([{ "property": "priority", "old": "1", "new": "Lowest" }]));
+    assert_eq!(told[7]["action"], "removed");
     let told = days.of("organisation");
     assert_eq!(told[0]["action"], "changed");
     assert_eq!(told[0]["properties"], json!([{ "property": "security_defaults", "old": false, "new": true }]));

@@ -9,7 +9,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 fn preview(scene: &Scene, who: &str) -> (Option<String>, Vec<String>) {
     let days = 3_000;
     match scene.ask(Request::LifeQuestion(LifeQuestion::Preview { days })) {
-        Response::Lives { lives, notes } => {
+        Response::Lives { lives, notes, .. } => {
             let view = lives.iter().find(|view| view.name == who).expect("it is listed");
             (view.at.clone(), notes)
         }
@@ -100,6 +100,7 @@ fn holds_and_delays_count_in_days_that_were_seen_as_well() {
         name: "organisation.toml".to_owned(),
         form: "TOML".to_owned(),
         text: text.to_owned(),
+        licence: None,
         all_or_nothing: true,
         dry_run: false,
     };

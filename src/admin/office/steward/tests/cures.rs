@@ -22,7 +22,7 @@ fn done(scene: &Scene, order: LifeOrder) -> String {
 
 fn lives(scene: &Scene, question: LifeQuestion) -> (Vec<LifeView>, Vec<String>) {
     match scene.ask(Request::LifeQuestion(question)) {
-        Response::Lives { lives, notes } => (lives, notes),
+        Response::Lives { lives, notes, .. } => (lives, notes),
         other => panic!("{other:?}"),
     }
 }
