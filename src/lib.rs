@@ -30,7 +30,8 @@
 //! # Words
 //!
 //! A *recipient* is a directory entry, a *mailbox* is storage, an *account* is what signs in. A *proxy address* is any
-//! address of a recipient. The *reverse-path* is the argument of MAIL FROM, a *forward-path* that of RCPT TO.
+//! address of a recipient. A *connector* knows clients that do not sign in. The *reverse-path* is the argument of MAIL
+//! FROM, a *forward-path* that of RCPT TO.
 
 pub mod admin;
 pub mod app;

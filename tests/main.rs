@@ -26,6 +26,7 @@ mod power_cut;
 mod properties;
 mod queue;
 mod rehearsal;
+mod relaying;
 mod reports;
 mod shared_mailbox;
 mod sign_ins;

@@ -3,6 +3,7 @@
 mod auto_reply;
 mod auto_reply_loops;
 mod client_access;
+mod connectors;
 mod deleted;
 mod devices;
 mod forwarding;

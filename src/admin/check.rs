@@ -3,6 +3,7 @@
 //! Changes nothing but a probe file in the data directory, which it takes away again.
 
 mod certificates;
+mod connectors;
 mod issuers;
 mod lifecycle;
 mod listeners;
@@ -98,6 +99,7 @@ pub fn check(
     }
     config.listeners.iter().for_each(|listener| listeners::listener(listener, &mut report));
     hostname(config, &mut report);
+    connectors::connectors(config, &mut report);
     routes::routes(config, now, &mut report);
     tokens::tokens(config, online.then_some(premises), &mut report);
     issuers::issuers(config, online.then_some(premises), &mut report);

@@ -5,6 +5,7 @@
 //! quotas, open sessions) is not judged here, since it depends on the moment.
 
 mod cure;
+mod mail_from;
 mod signing_in;
 #[cfg(test)]
 mod tests;
@@ -18,13 +19,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::{Address, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::device::device_of;
-use crate::model::policy::domain_switch;
 use crate::model::policy::moderation::Awaited;
-use crate::model::policy::sign_in::{find_account, may_submit};
+use crate::model::policy::sign_in::find_account;
 use crate::model::policy::{
     Audience, Delivery, Destination, DsnRequest, Expanded, History, Moderated, Notify, Occasion, Permit, Posting,
     Refusal, Route, RoutePattern, Rule, Sender, Settings, SignedIn, SubmitAs, Suppression, admit, admit_any, author,
-    authorship, auto_reply, expand, quota, sent_items,
+    auto_reply, expand, quota, sent_items,
 };
 use crate::model::smtp::replies::Answer;
 use signing_in::Claim;
@@ -37,7 +37,8 @@ pub struct Query {
     pub login: Option<String>,
     /// The device whose secret is shown instead of the account's password.
     pub device: Option<String>,
-    /// Where the client is; in the first network of the device unless given.
+    /// Where the client is; in the first network of the device unless given. On port 25 it says which connector is for
+    /// the client.
     pub peer: Option<IpAddr>,
     /// The address in MAIL FROM; the account's primary address unless given, or the null path from outside. An empty
     /// text is the null path.
@@ -48,6 +49,12 @@ pub struct Query {
     pub to: Vec<String>,
     /// The port: 25 is for other servers, every other for accounts.
     pub port: u16,
+    /// Whether the client of port 25 uses TLS; with a certificate it does.
+    pub tls: bool,
+    /// A name in the certificate that the client of port 25 shows, for which every authority vouches.
+    pub certificate: Option<String>,
+    /// The SHA-256 of that certificate.
+    pub fingerprint: Option<String>,
     /// The size of the message in octets; 0 when it does not matter.
     pub bytes: u64,
 }
@@ -121,7 +128,7 @@ impl Session<'_> {
     /// Goes on as long as the server does; `None` where it stops.
     fn run(&mut self) -> Option<()> {
         let sender = self.sender()?;
-        let reverse_path = self.mail(&sender)?;
+        let (sender, reverse_path) = self.mail(sender)?;
         if self.query.to.is_empty() && self.query.from.is_none() && self.query.header_from.is_none() {
             return Some(());
         }
@@ -139,7 +146,8 @@ impl Session<'_> {
         }
         let head = self.head(&reverse_path);
         let (origin, bytes) = (sender.origin(), self.query.bytes);
-        let posting = Posting::received(self.snapshot, origin, &reverse_path, head.as_bytes(), bytes);
+        let posting = Posting::received(self.snapshot, origin, &reverse_path, head.as_bytes(), bytes)
+            .by_connector(sender.vouched());
         let mut trail = Vec::new();
         if let Err(refusal) = admit_any(self.snapshot, self.settings, &posting, &permits, &mut trail) {
             let to = self.query.to.first().cloned().unwrap_or_default();
@@ -223,63 +231,6 @@ impl Session<'_> {
         cure::device(account, self.query.device.as_deref()?, trail, recipient)
     }
 
-    fn mail(&mut self, sender: &Sender) -> Option<ReversePath> {
-        let given = match (&self.query.from, sender) {
-            (Some(text), _) => text.trim().to_owned(),
-            (None, Sender::Account(signed_in)) => {
-                let account = self.snapshot.recipient(signed_in.account());
-                account.map_or_else(|| signed_in.login().to_string(), |account| account.primary().to_string())
-            }
-            (None, Sender::Anonymous | Sender::System | Sender::Connector(_)) => String::new(),
-        };
-        let command = format!("MAIL FROM:<{given}>");
-        let path = match Address::parse(&given) {
-            _ if given.is_empty() => ReversePath::Null,
-            Ok(address) => ReversePath::Mailbox(address),
-            Err(_) => {
-                self.refuse(command, Vec::new(), &Refusal::InvalidSenderAddress, Vec::new());
-                return None;
-            }
-        };
-        let mut trail = Vec::new();
-        let judged = match sender {
-            Sender::Account(signed_in) => self.may_use(signed_in, &path, &mut trail),
-            Sender::Anonymous | Sender::System | Sender::Connector(_) => Ok(()),
-        };
-        match judged.and_then(|()| domain_switch::reverse_path(self.snapshot, &path, &mut trail)) {
-            Ok(()) => {
-                self.close(command, trail, Some(Answer::SenderOk), Vec::new());
-                Some(path)
-            }
-            Err(refusal) => {
-                let cures = self.device_cures(&trail, None).unwrap_or_else(|| self.cures_of_sender(&refusal, sender));
-                self.refuse(command, trail, &refusal, cures);
-                None
-            }
-        }
-    }
-
-    /// What MAIL FROM judges; the right to the address only where it is refused early (decision D1).
-    fn may_use(&self, signed_in: &SignedIn, path: &ReversePath, trail: &mut Vec<Rule>) -> Result<(), Refusal> {
-        may_submit(self.snapshot, self.settings, signed_in, self.now, trail)?;
-        if self.settings.refuse_early {
-            authorship::envelope(self.snapshot, self.settings, signed_in, path, trail)?;
-        }
-        Ok(())
-    }
-
-    fn cures_of_sender(&self, refusal: &Refusal, sender: &Sender) -> Vec<String> {
-        match sender {
-            Sender::Account(signed_in) => {
-                let account = self.snapshot.recipient(signed_in.account()).map(|account| &**account);
-                let mut cures = cure::send_as(self.snapshot, refusal);
-                cures.extend(cure::sign_in(self.snapshot, refusal, account, &signed_in.login().to_string()));
-                cures
-            }
-            Sender::Anonymous | Sender::System | Sender::Connector(_) => cure::send_as(self.snapshot, refusal),
-        }
-    }
-
     fn recipient(&mut self, sender: &Sender, reverse_path: &ReversePath, to: &str) -> Option<Permit> {
         let text = to.trim();
         let command = format!("RCPT TO:<{text}>");
@@ -298,9 +249,11 @@ impl Session<'_> {
             Sender::Account(signed_in) => device_of(self.snapshot, signed_in),
             Sender::Anonymous | Sender::System | Sender::Connector(_) => None,
         };
+        let vouched = sender.vouched();
         let posting = Posting::announced(self.snapshot, origin, reverse_path, self.query.bytes)
-            .from_unknown_source()
-            .by_device(device);
+            .by_device(device)
+            .by_connector(vouched);
+        let posting = if vouched.is_some() { posting } else { posting.from_unknown_source() };
         match admit(self.snapshot, self.settings, &posting, path, dsn, &mut trail) {
             Ok(permit) => {
                 self.close(command, trail, Some(Answer::RecipientOk), Vec::new());
@@ -310,6 +263,7 @@ impl Session<'_> {
                 let mut cures = self
                     .device_cures(&trail, Address::parse(text).ok().as_ref())
                     .unwrap_or_else(|| cure::recipient(self.snapshot, &refusal, text, self.account_of(sender)));
+                cures.splice(0..0, self.connector_cures(&refusal, sender, reverse_path));
                 if let Some(what) = Address::parse(text).ok().and_then(|address| self.moderators_answer(&address)) {
                     cures = vec![format!("{what}; only a moderator who signs in can answer")];
                 }

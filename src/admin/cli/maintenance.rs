@@ -168,6 +168,7 @@ Examples:
   franking explain --as scanner@contoso.example
   franking explain --as alice --device scanner-2 --to bob@contoso.example
   franking explain --from eve@fabrikam.example --to staff@contoso.example --port 25
+  franking explain --peer 192.168.10.7 --from scanner@contoso.example --to partner@fabrikam.example
   franking explain --as bob --to sales --size \"20 MB\" --json
   franking explain sign-in quiet@contoso.example")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -197,9 +198,18 @@ pub struct ExplainArgs {
     /// The device of that account whose secret is shown
     #[arg(long, value_name = "NAME", requires = "login")]
     device: Option<String>,
-    /// Where the device is [default: in the first of its networks]
-    #[arg(long, value_name = "ADDRESS", requires = "device")]
+    /// Where the client is: for a device, and for the connectors of port 25 [default: in the device's first network]
+    #[arg(long, value_name = "ADDRESS")]
     peer: Option<IpAddr>,
+    /// The client uses TLS; only connectors ask for it
+    #[arg(long)]
+    tls: bool,
+    /// A name in the certificate that the client shows on port 25, for which the authorities vouch
+    #[arg(long, value_name = "NAME")]
+    certificate: Option<String>,
+    /// The SHA-256 fingerprint of that certificate
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<String>,
 }
 
 /// Something smaller to explain.
@@ -274,6 +284,9 @@ impl ExplainArgs {
             login: self.login,
             device: self.device,
             peer: self.peer,
+            tls: self.tls,
+            certificate: self.certificate,
+            fingerprint: self.fingerprint,
             from: self.from.map(complete),
             header_from: self.header_from.map(complete),
             to: self.to.into_iter().map(complete).collect(),

@@ -232,3 +232,54 @@ fn it_is_told_whether_a_mailbox_answers_by_itself_and_why_not() {
     let expected = "bob@contoso.example does not answer by itself: automatic replies are off";
     assert!(outcome.iter().any(|line| line == expected), "{outcome:?}");
 }
+
+/// Contoso with a connector of printers, and a partner.
+fn connected(query: Query) -> Explanation {
+    let text = "[[connector]]\nname = \"printers\"\nnetworks = [\"192.168.10.0/24\"]\n\
+                recipients = [\"adatum.example\"]\nsenders = [\"contoso.example\"]\nrequire_tls = true\n\
+                [[connector]]\nname = \"fabrikam\"\ntype = \"partner\"\nsenders = [\"fabrikam.example\"]\n\
+                networks = [\"203.0.113.0/24\"]\n[[connector]]\nname = \"server\"\n\
+                certificates = [\"mx.contoso.example\"]\nrecipients = \"anyone\"\n";
+    let config = crate::config::Config::parse(text, std::path::Path::new("franking.toml")).unwrap();
+    explain(&contoso(), &config.settings, &query, Timestamp::EPOCH)
+}
+
+#[test]
+fn a_client_of_port_25_is_explained_by_its_connector() {
+    let client = |peer: Option<&str>, from: &str, to: &str| Query {
+        peer: peer.map(|peer| peer.parse().unwrap()),
+        from: Some(from.to_owned()),
+        to: vec![to.to_owned()],
+        port: 25,
+        tls: true,
+        ..Query::default()
+    };
+    let (printer, alice) = (Some("192.168.10.7"), "alice@contoso.example");
+    let known = connected(client(printer, alice, "x@adatum.example"));
+    let word = "the connector printers vouches for the client: it may write to recipients inside and in adatum.example";
+    assert!(known.accepted && known.steps[0].outcome == [word], "{known:?}");
+    let said = |query: Query| {
+        let explanation = connected(query);
+        assert!(!explanation.accepted, "{explanation:?}");
+        let last = explanation.steps.into_iter().next_back().unwrap();
+        (last.reply.unwrap(), last.cures.join("; "))
+    };
+    for (query, reply, cure) in [
+        (client(printer, alice, "x@fabrikam.example"), "550 5.7.64 ", "for the connector printers: recipients = "),
+        (
+            client(printer, "eve@adatum.example", "x@adatum.example"),
+            "550 5.7.64 ",
+            "add <eve@adatum.example> to its senders",
+        ),
+        (client(Some("10.0.0.1"), alice, "x@adatum.example"), "550 5.7.64 ", "with networks = [\"10.0.0.1\"]"),
+        (client(None, alice, "x@adatum.example"), "550 5.7.64 ", "[[connector]] with networks"),
+        (Query { tls: false, ..client(printer, alice, "bob@contoso.example") }, "451 5.7.3 ", "ask again with --tls"),
+        (client(None, "eve@fabrikam.example", "bob@contoso.example"), "550 5.7.51 ", "for the connector fabrikam"),
+    ] {
+        let (answer, cures) = said(query.clone());
+        assert!(answer.starts_with(reply) && cures.contains(cure), "{query:?}: {answer} {cures}");
+    }
+    let server = Query { certificate: Some("mx.contoso.example".to_owned()), ..client(None, "", "x@fabrikam.example") };
+    assert!(connected(server.clone()).accepted);
+    assert!(!connected(Query { certificate: Some("mx.adatum.example".to_owned()), ..server }).accepted);
+}

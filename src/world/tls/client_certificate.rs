@@ -158,3 +158,45 @@ impl ClientCertVerifier for AnyClient {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    fn certificate() -> CertificateDer<'static> {
+        let names = ["p7.contoso.example", "*.contoso.example"].map(str::to_owned);
+        let mut params = CertificateParams::new(names).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2025, 1, 1), date_time_ymd(2027, 1, 1));
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn judged(chain: &[CertificateDer<'_>], year: u32) -> Shown {
+        let now = Timestamp::parse_iso8601(&format!("{year}-06-01T00:00:00Z")).unwrap();
+        ClientAuthorities::default().judge(chain, now)
+    }
+
+    #[test]
+    fn a_certificate_counts_within_its_time() {
+        let own = certificate();
+        for (year, counts) in [(2024, false), (2025, true), (2026, true), (2027, false)] {
+            let judged = judged(core::slice::from_ref(&own), year);
+            assert_eq!(matches!(judged, Shown::Counts(..)), counts, "{year}: {judged:?}");
+        }
+        let Shown::Counts(found, _) = judged(&[own.clone()], 2026) else { panic!("it counts") };
+        assert_eq!(found.fingerprint, Fingerprint(Sha256::digest(&own).into()));
+        let names: Vec<String> = found.names.iter().map(ToString::to_string).collect();
+        assert_eq!((names.join(" ").as_str(), found.vouched_by.len()), ("p7.contoso.example *.contoso.example", 0));
+    }
+
+    #[test]
+    fn what_is_no_certificate_counts_for_nothing() {
+        let own = certificate();
+        let halves = (0..own.len()).step_by(7).map(|end| own[..end].to_vec());
+        for octets in halves.chain([vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff], vec![0; 70_000]]) {
+            assert!(matches!(judged(&[CertificateDer::from(octets)], 2026), Shown::CountsForNothing(_)));
+        }
+        assert!(matches!(judged(&[], 2026), Shown::CountsForNothing(_)));
+    }
+}
