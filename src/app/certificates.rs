@@ -165,11 +165,14 @@ fn tell(info: &CertificateInfo, now: Timestamp) {
     }
 }
 
+/// What a running server shows at its listeners, who keeps it by ACME, where that runs, and until when.
+type Running = (Arc<CertificateStore>, Option<Arc<Keeper>>, Handle, Stop);
+
 /// What administrators see of certificates, and do about them.
 pub(super) struct CertificateCounter {
     world: World,
-    /// What is shown at our listeners; `None` when no server runs.
-    running: Option<(Arc<CertificateStore>, Option<Arc<Keeper>>, Handle, Stop)>,
+    /// `None` when no server runs.
+    running: Option<Running>,
     config: Config,
     data: PathBuf,
 }

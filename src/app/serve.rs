@@ -33,6 +33,7 @@ use crate::delivery::outgoing::Outgoing;
 use crate::delivery::worker::{self, Agents};
 use crate::server::acme::{Keeper, Responder};
 use crate::server::{Authenticator, Listener, ServerSettings, ServiceParts, Services, Stop, StopHandle, serve};
+use crate::store::rehearsal::Rehearsal;
 use crate::store::spool::{SpoolDirectory, SpoolLimits};
 use crate::world::Clock;
 use crate::world::network::NetworkError;
@@ -140,15 +141,7 @@ impl Server {
         let stores = Stores::open(&world, &config)?;
         let shown = certificates::open(&world, &config, &stores.data, &options.certificates)?;
         let rehearsal = options.way_out.rehearsal();
-        let intake = Intake::new(
-            Arc::clone(&stores.queue),
-            stores.directory.live(),
-            Arc::clone(&stores.settings),
-            Counters::of(&stores),
-            Arc::clone(&world.clock),
-            &config.hostname.to_string(),
-        );
-        let intake = Arc::new(intake.rehearsing(rehearsal.clone()));
+        let intake = intake(&world, &config, &stores, rehearsal.as_ref());
         let spool = SpoolDirectory::open(
             Arc::clone(&world.disk),
             &stores.data.spool(),
@@ -405,6 +398,19 @@ fn supervise(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::debug!(%error, "the service manager was not told");
     }
+}
+
+/// What takes messages from sessions; in a rehearsal it keeps what came for whoever asks.
+fn intake(world: &World, config: &Config, stores: &Stores, rehearsal: Option<&Arc<Rehearsal>>) -> Arc<Intake> {
+    let intake = Intake::new(
+        Arc::clone(&stores.queue),
+        stores.directory.live(),
+        Arc::clone(&stores.settings),
+        Counters::of(stores),
+        Arc::clone(&world.clock),
+        &config.hostname.to_string(),
+    );
+    Arc::new(intake.rehearsing(rehearsal.cloned()))
 }
 
 /// What delivers, and the certificates that it shows to other hosts.

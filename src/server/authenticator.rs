@@ -95,15 +95,14 @@ impl Authenticator {
     }
 
     /// What a proof of SCRAM comes to, by the directory of this moment: microseconds of work, the same for a login that
-    /// nobody has. It proves a password, or the secret of a device, and policy takes it for that. Without TLS a password
-    /// is never right: whoever listens could try passwords on the proof.
+    /// nobody has. It proves a password, or the secret of a device, and policy takes it for that.
     pub fn prove(&self, account: Option<&Account>, shown: &ScramProof, whence: Whence) -> Evidence {
-        match scram::verify(account, shown) {
-            Some(Proven::Password) if !whence.in_clear => Evidence::Right(Proof::Password),
+        match scram::verify(account, shown, whence.in_clear) {
+            Some(Proven::Password) => Evidence::Right(Proof::Password),
             Some(Proven::Device(selector)) => {
                 Evidence::Right(Proof::AppPassword(AppPassword { selector, whence, at: self.clock.now() }))
             }
-            Some(Proven::Password) | None => Evidence::Wrong,
+            None => Evidence::Wrong,
         }
     }
 

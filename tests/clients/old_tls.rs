@@ -1,4 +1,4 @@
-//! Devices that know TLS 1.0 alone: OpenSSL as the device, stunnel and HAProxy in front, which speak the PROXY protocol.
+//! Devices that know TLS 1.0 alone: OpenSSL as the device, stunnel and HAProxy in front, speaking the PROXY protocol.
 //!
 //! The configurations are those of the README, with other addresses and paths.
 

@@ -275,12 +275,12 @@ impl Stage {
             Presented::Token(token) => return self.check_token(&credentials.login, token),
             Presented::Scram(shown) => {
                 let (at, whence) = (self.now, Whence { peer: self.peer, in_clear: self.session.is_in_clear() });
-                return Verdict::Judged(match scram::verify(account, shown) {
-                    Some(Proven::Password) if !whence.in_clear => Evidence::Right(Proof::Password),
+                return Verdict::Judged(match scram::verify(account, shown, whence.in_clear) {
+                    Some(Proven::Password) => Evidence::Right(Proof::Password),
                     Some(Proven::Device(selector)) => {
                         Evidence::Right(Proof::AppPassword(AppPassword { selector, whence, at }))
                     }
-                    Some(Proven::Password) | None => Evidence::Wrong,
+                    None => Evidence::Wrong,
                 });
             }
         };

@@ -38,8 +38,8 @@ impl Talk {
 }
 
 /// The lines that lead to the answer at `step`, after the banner.
-fn lines(step: &str, from: &str) -> Vec<String> {
-    let auth = BASE64_STANDARD.encode("\0alice@contoso.example\0demo-alice");
+fn lines(step: &str, from: &str, secret: &str) -> Vec<String> {
+    let auth = BASE64_STANDARD.encode(format!("\0alice@contoso.example\0{secret}"));
     let message = format!("From: {from}\r\nSubject: named\r\n\r\nx\r\n.");
     let (mail, rcpt) = (format!("MAIL FROM:<{from}>"), "RCPT TO:<bob@contoso.example>".to_owned());
     let order = ["banner", "ehlo", "mail", "rcpt", "data", "end-of-data"];
@@ -63,6 +63,10 @@ fn every_named_fault_is_said_over_a_socket() {
         Response::Failed(failure) => panic!("{failure}"),
         other => other,
     };
+    // Without TLS nothing but the secret of a bound device is looked at.
+    let bounds = ["--network", "127.0.0.0/8", "--sender", "alice@contoso.example", "--recipient", "inside"];
+    let device = double.ask(&[&["device", "add", "alice", "application"], &bounds[..]].concat());
+    let secret = device["password"].as_str().unwrap();
     let names = double.ask(&["faults", "names"]);
     let names = names.as_array().unwrap();
     assert!(names.len() > 100, "{} names", names.len());
@@ -74,12 +78,12 @@ fn every_named_fault_is_said_over_a_socket() {
         let door = if step == "auth" { double.server.submission() } else { double.server.inbound() };
         let mut talk = Talk::with(door);
         let from = format!("eve-{number}@fabrikam.example");
-        let said = lines(step, &from).iter().fold(talk.reply(), |_, line| talk.say(line));
+        let said = lines(step, &from, secret).iter().fold(talk.reply(), |_, line| talk.say(line));
         let beginning = |text: &str| text.split(' ').take(2).collect::<Vec<_>>().join(" ");
         if step != "delivery" {
             assert_eq!(beginning(&said), beginning(words), "{name}: {said}");
             // What names an address of the conversation reads differently from the table.
-            let names_something = words.contains('[') || name == "SendAsDenied";
+            let names_something = words.contains('[') || name == "SendAsDenied" || name.ends_with("DomainDisabled");
             assert!(names_something || said.len() > 500 || said.starts_with(words), "{name}: {said}");
             continue;
         }

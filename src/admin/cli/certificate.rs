@@ -20,7 +20,7 @@ Examples:
   franking certificate show
   franking certificate show --json")]
     Show,
-    /// Ask the authority of [acme] for a new certificate now
+    /// Ask the authority of ACME for a new certificate now
     #[command(after_help = "\
 It is renewed by itself in the last third of its life; this is for the day on which the cause of a failure was mended. \
 The certificate in use stays until the new one is good, and the new one is shown from the next handshake on, without a \

@@ -13,8 +13,8 @@ pub enum DeviceCommand {
     #[command(after_help = "\
 The device signs in with the login of its account and this secret, by AUTH PLAIN or LOGIN. Hyphens and the case of \
 letters do not matter. It can do what the account can, as far as it is not bound to less. Recipients are judged as the \
-device names them, so a group inside is inside whoever is in it. A day begins at midnight, UTC. Without TLS, on a listener \
-with auth_without_tls, it is let in only if it is bound to private networks, to senders and to recipients.
+device names them, so a group inside is inside whoever is in it. A day begins at midnight, UTC. Without TLS, on a \
+listener with auth_without_tls, it is let in only if it is bound to private networks, to senders and to recipients.
 
 Exchange: New-MgUserAuthenticationPasswordMethod; app passwords of multifactor authentication
 

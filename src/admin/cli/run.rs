@@ -307,7 +307,9 @@ impl Desk<'_> {
         };
         if self.json {
             let answer = serde_json::to_value(&response).and_then(|mut answer| {
-                answer.as_object_mut().map(|fields| fields.insert("line".to_owned(), line.into()));
+                if let Some(fields) = answer.as_object_mut() {
+                    fields.insert("line".to_owned(), line.into());
+                }
                 serde_json::to_string(&answer)
             });
             match answer {

@@ -262,7 +262,8 @@ fn imported(office: &Office, actor: Actor<'_>, request: Request) -> Result<Respo
 
 fn srs(office: &Office, actor: Actor<'_>, request: Request) -> Result<Response, Failure> {
     match request {
-        asked @ (Request::SrsShow | Request::SrsRotate(_)) => srs(office, actor, asked),
+        Request::SrsShow => keys::show(office),
+        Request::SrsRotate(rotation) => keys::rotate(office, actor, rotation),
         _ => Err(Failure::refused("That is no question about keys.")),
     }
 }

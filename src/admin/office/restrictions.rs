@@ -292,7 +292,7 @@ pub(super) fn explained(office: &Office, query: &Query, explanation: &mut Explan
     let is_early = |step: &Step| step.command.starts_with("AUTH");
     let is_before = |step: &Step| is_early(step) || (!settings.refuse_early && is_before_the_end(step));
     let reached = explanation.steps.iter().take_while(|step| is_before(step) && step.accepted).count();
-    let ended = explanation.steps.get(reached).is_some_and(|step| is_before(step));
+    let ended = explanation.steps.get(reached).is_some_and(is_before);
     if reached == 0 || ended {
         // It comes to an end before that.
         return;

@@ -163,6 +163,7 @@ pub const NAMED: &[Named] = &[
     refusal("TlsNotAvailable", Step::Starttls, |_| Some(R::TlsNotAvailable)),
     refusal("InvalidXoauth2Data", Step::Auth, |_| Some(R::InvalidXoauth2Data)),
     refusal("EncryptionRequired", Step::Auth, |_| Some(R::EncryptionRequired)),
+    refusal("DeviceSecretRequired", Step::Auth, |_| Some(R::DeviceSecretRequired)),
     refusal("AuthenticationUnsuccessful", Step::Auth, |_| Some(R::AuthenticationUnsuccessful)),
     refusal("UnrecognizedAuthenticationType", Step::Auth, |_| Some(R::UnrecognizedAuthenticationType)),
     refusal("AuthenticationNotDecodable", Step::Auth, |_| Some(R::AuthenticationNotDecodable)),
@@ -176,6 +177,13 @@ pub const NAMED: &[Named] = &[
     refusal("MailboxCannotBeAccessed", Step::Auth, |_| Some(R::MailboxCannotBeAccessed)),
     refusal("TlsRequired", Step::Mail, |_| Some(R::TlsRequired)),
     refusal("PartnerRestricted", Step::Mail, |_| Some(R::PartnerRestricted)),
+    refusal("SendingFromDomainDisabled", Step::Mail, |circumstances| {
+        let sender = circumstances.sender.and_then(ReversePath::address);
+        sender.map(|sender| R::SendingFromDomainDisabled(sender.domain().clone()))
+    }),
+    refusal("SendingToDomainDisabled", Step::Rcpt, |circumstances| {
+        circumstances.recipient.map(|recipient| R::SendingToDomainDisabled(recipient.domain().clone()))
+    }),
     refusal("NotAuthenticated", Step::Mail, |_| Some(R::NotAuthenticated(None))),
     refusal("MessageTooLarge", Step::EndOfData, |_| Some(R::MessageTooLarge)),
     refusal("HeaderTooLarge", Step::EndOfData, |_| Some(R::HeaderTooLarge)),
@@ -217,6 +225,9 @@ pub const NAMED: &[Named] = &[
     refusal("ConcurrentSessionsExceeded", Step::EndOfData, |_| Some(R::ConcurrentSessionsExceeded)),
     refusal("MessageExpired", Step::Delivery, |_| Some(R::MessageExpired)),
     refusal("GivenUpByAdministrator", Step::Delivery, |_| Some(R::GivenUpByAdministrator)),
+    refusal("BadOutboundSender", Step::EndOfData, |_| Some(R::BadOutboundSender)),
+    refusal("ServerBusy", Step::Rcpt, |circumstances| circumstances.client.map(R::ServerBusy)),
+    refusal("ConnectionRateExceeded", Step::Banner, |_| Some(R::ConnectionRateExceeded)),
     own("ServiceNotActive", Step::Banner, 421, (4, 3, 2), "Service not active"),
     own(
         "ForestConnectionsExceeded",
@@ -284,7 +295,6 @@ pub const NAMED: &[Named] = &[
     own("RecipientsOfReputation", Step::Rcpt, 452, (4, 5, 3), "Too many recipients (AS780090)"),
     own("MultipleRegions", Step::Rcpt, 452, (4, 5, 3), "Recipients belong to multiple regions ATTR38"),
     own("WrongRegion", Step::Rcpt, 451, (4, 4, 62), "Mail sent to the wrong Office 365 region. ATTR35"),
-    own("ServerBusy", Step::Rcpt, 451, (4, 7, 500), "Server busy. Please try again later from [{client}]. (S77719)"),
     own("TryAgainLater", Step::Rcpt, 451, (4, 7, 500), "Access denied, please try again later (AS112201)"),
     own(
         "AddressRateLimited",
@@ -304,7 +314,6 @@ pub const NAMED: &[Named] = &[
     ),
     own("SenderThreadLimit", Step::EndOfData, 432, (4, 3, 2), "STOREDRV.ClientSubmit; sender thread limit exceeded"),
     own("SubmissionQuotaExceeded", Step::EndOfData, 554, (5, 2, 2), "Submission quota exceeded"),
-    own("BadOutboundSender", Step::EndOfData, 550, (5, 1, 8), "Access denied, bad outbound sender"),
     own("BannedSender", Step::EndOfData, 550, (5, 7, 501), "Access denied, banned sender"),
     own(
         "InvalidRecipientsThrottled",

@@ -89,8 +89,12 @@ pub fn salt(snapshot: &Snapshot, secrets: &ScramSecrets, login: &str) -> ScramSa
 
 /// Which of the account's secrets the proof is of. Takes the same time for every account with few secrets, and for
 /// none.
-pub fn verify(account: Option<&Account>, shown: &ScramProof) -> Option<Proven> {
-    let own = account.into_iter().flat_map(secrets);
+///
+/// Where others listen (`in_clear`) the password of an account is never right: they could try passwords on its proof
+/// for as long as they like. The secret of a device is too long for that.
+pub fn verify(account: Option<&Account>, shown: &ScramProof, in_clear: bool) -> Option<Proven> {
+    let counts = |whose: &Proven| !in_clear || *whose != Proven::Password;
+    let own = account.into_iter().flat_map(secrets).filter(|(whose, _)| counts(whose));
     let keys = own.filter_map(|(whose, hash)| Some((whose, hash.scram().filter(|keys| keys.salt == shown.salt)?)));
     let mut tried = 0_usize;
     let mut proven = None;

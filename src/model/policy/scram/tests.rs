@@ -42,9 +42,15 @@ fn account(password: Option<PasswordHash>, devices: &[(&str, &str)]) -> Account 
 #[test]
 fn the_proof_of_the_standard_is_right_and_answered_by_its_signature() {
     let own = account(Some(hash(PENCIL)), &[]);
-    assert_eq!(verify(Some(&own), &shown()), Some(Proven::Password));
+    assert_eq!(verify(Some(&own), &shown(), false), Some(Proven::Password));
     let signature = signature(&own, Proven::Password, &shown().said).unwrap();
     assert_eq!(STANDARD.encode(signature), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+}
+
+#[test]
+fn where_others_listen_no_password_is_proven() {
+    let own = account(Some(hash(PENCIL)), &[]);
+    assert_eq!(verify(Some(&own), &shown(), true), None);
 }
 
 #[test]
@@ -55,12 +61,12 @@ fn another_proof_another_text_and_another_salt_are_wrong() {
     let more = ScramProof { said: format!("{},x", shown().said), ..shown() };
     let salted = ScramProof { salt: ScramSalt { salt: vec![0; 16], iterations: 4_096 }, ..shown() };
     for wrong in [altered, more, salted, ScramProof { proof: [0; 32], ..shown() }] {
-        assert_eq!(verify(Some(&own), &wrong), None);
+        assert_eq!(verify(Some(&own), &wrong, false), None);
     }
-    assert_eq!(verify(None, &shown()), None);
-    assert_eq!(verify(Some(&account(Some(PasswordHash::from_phc("$argon2id$x")), &[])), &shown()), None);
+    assert_eq!(verify(None, &shown(), false), None);
+    assert_eq!(verify(Some(&account(Some(PasswordHash::from_phc("$argon2id$x")), &[])), &shown(), false), None);
     // The hash of an account without keys is that of zeros for nobody.
-    assert_eq!(verify(Some(&account(None, &[])), &ScramProof { proof: [0; 32], ..shown() }), None);
+    assert_eq!(verify(Some(&account(None, &[])), &ScramProof { proof: [0; 32], ..shown() }, false), None);
 }
 
 #[test]
@@ -68,7 +74,9 @@ fn a_proof_tells_which_secret_of_an_account_it_is_of() {
     let other = PENCIL.replace("WG5d", "AAAA");
     let selector = Selector::parse("k7mq").unwrap();
     let by_device = account(Some(hash(&other)), &[("aaaa", &other), ("k7mq", PENCIL), ("zzzz", &other)]);
-    assert_eq!(verify(Some(&by_device), &shown()), Some(Proven::Device(selector)));
+    for in_clear in [false, true] {
+        assert_eq!(verify(Some(&by_device), &shown(), in_clear), Some(Proven::Device(selector)));
+    }
     assert!(signature(&by_device, Proven::Device(selector), "x").is_some());
     // Without a password of its own the account's salt is its devices'.
     assert_eq!(salt_of(&account(None, &[("k7mq", PENCIL)])), Some(shown().salt));

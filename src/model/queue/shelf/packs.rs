@@ -1,8 +1,8 @@
 //! Packed values: encoded one by one, and compressed a block at a time.
 //!
 //! In a block each value is its id and its length, in eight and four octets, and itself. A block never alters. A value
-//! that is taken out stays in it as waste, and a block of which half is waste is packed anew, so at most half of what is
-//! kept is waste.
+//! that is taken out stays in it as waste, and a block of which half is waste is packed anew, so at most half of what
+//! is kept is waste.
 
 use core::marker::PhantomData;
 use std::collections::BTreeMap;

@@ -20,7 +20,7 @@ use crate::model::policy::{Evidence, Refusal, SignedIn, Unrecorded, sign_in};
 fn may_be_overheard(presented: &Presented) -> bool {
     match presented {
         Presented::Password(text) => Secret::read(text).is_some(),
-        // It shows no secret, and nobody's password passes by it there (`Authenticator::prove`).
+        // It shows no secret, and nobody's password passes by it there (`scram::verify`).
         Presented::Scram(_) => true,
         Presented::Token(_) => false,
     }
