@@ -138,6 +138,8 @@ async fn what_was_said_before_tls_is_forgotten_and_said_anew() {
     let mut upgraded = Client::greeted(rig.starttls).await.start_tls(rig.directory.path()).await;
     let after = upgraded.say("EHLO a.example").await;
     assert!(after.contains("AUTH PLAIN LOGIN") && !after.contains("STARTTLS"), "{after}");
+    // A server that ends waits for transactions that are open.
+    drop((client, upgraded));
     rig.end().await;
 }
 
