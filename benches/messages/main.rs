@@ -11,11 +11,8 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]
 #![allow(clippy::disallowed_methods, reason = "real time is what is measured")]
 
-mod load;
-mod measure;
-mod meter;
-mod smtp;
-mod subject;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
 
 use std::env::args;
@@ -24,11 +21,11 @@ use std::path::Path;
 
 use franking::world::tls::opportunistic;
 
-use load::{Load, Transaction};
-use measure::{Figures, measure};
-use meter::Meter;
-use smtp::SignIn;
-use subject::Subject;
+use support::load::{Load, Transaction};
+use support::measure::{Figures, measure};
+use support::meter::Meter;
+use support::smtp::SignIn;
+use support::subject::Subject;
 use table::Table;
 
 /// A row of the table.

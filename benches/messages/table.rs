@@ -1,6 +1,6 @@
 //! The table that is printed: medians, with the extremes where a measurement was repeated.
 
-use super::measure::Figures;
+use super::support::measure::Figures;
 
 const NAME_WIDTH: usize = 40;
 /// Heading and width of each column after the name.

@@ -10,7 +10,7 @@ use super::smtp::{Client, SignIn};
 
 /// What each transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transaction {
+pub(crate) enum Transaction {
     /// A message to one recipient.
     Message,
     /// This many recipients that do not exist, then RSET; always pipelined.
@@ -19,40 +19,40 @@ pub(super) enum Transaction {
 
 /// A load to put on a server.
 #[derive(Clone)]
-pub(super) struct Load {
-    pub(super) address: SocketAddr,
-    pub(super) sign_in: Option<SignIn>,
-    pub(super) sender: String,
-    pub(super) recipient: String,
-    pub(super) transaction: Transaction,
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) sign_in: Option<SignIn>,
+    pub(crate) sender: String,
+    pub(crate) recipient: String,
+    pub(crate) transaction: Transaction,
     /// Octets of a message, header included.
-    pub(super) octets: usize,
-    pub(super) sessions: usize,
+    pub(crate) octets: usize,
+    pub(crate) sessions: usize,
     /// Transactions of all sessions together.
-    pub(super) transactions: usize,
+    pub(crate) transactions: usize,
     /// MAIL, RCPT and DATA in one piece (RFC 2920), not each after the reply to the one before.
-    pub(super) pipelined: bool,
+    pub(crate) pipelined: bool,
 }
 
 /// A load whose connections are open and signed in.
-pub(super) struct Ready {
+pub(crate) struct Ready {
     clients: Vec<Client>,
     load: Load,
 }
 
 /// What came of it.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// When the first transaction began.
-    pub(super) began: Instant,
+    pub(crate) began: Instant,
     /// From there to the last reply.
-    pub(super) elapsed: Duration,
+    pub(crate) elapsed: Duration,
     /// From the last octet of each transaction to the reply to it, shortest first.
-    pub(super) latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 impl Load {
     /// Opens the connections.
-    pub(super) fn open(self) -> io::Result<Ready> {
+    pub(crate) fn open(self) -> io::Result<Ready> {
         let open = || Client::open(self.address, self.sign_in.as_ref());
         let clients = (0..self.sessions).map(|_| open()).collect::<io::Result<_>>()?;
         Ok(Ready { clients, load: self })
@@ -80,7 +80,7 @@ impl Load {
 
 impl Ready {
     /// Runs the load to its end. The connections stay open until then and are closed after it.
-    pub(super) fn run(self) -> io::Result<Outcome> {
+    pub(crate) fn run(self) -> io::Result<Outcome> {
         let Self { clients, load } = self;
         let (load, message) = (&load, &load.message());
         let start = &Barrier::new(clients.len() + 1);

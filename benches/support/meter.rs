@@ -20,7 +20,7 @@ const EVERYTHING: &str = "raw_syscalls:sys_enter";
 
 /// A process and its descendants.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     pid: u32,
 }
 
@@ -33,24 +33,24 @@ struct Stat {
 
 /// Calls of a process into the system.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Calls {
-    pub(super) all: f64,
-    pub(super) synchronizing: f64,
+pub(crate) struct Calls {
+    pub(crate) all: f64,
+    pub(crate) synchronizing: f64,
 }
 
 impl Meter {
-    pub(super) const fn new(pid: u32) -> Self {
+    pub(crate) const fn new(pid: u32) -> Self {
         Self { pid }
     }
 
     /// Processor time so far.
-    pub(super) fn processor_time(self) -> Duration {
+    pub(crate) fn processor_time(self) -> Duration {
         let ticks: u64 = self.tree().values().map(|stat| stat.ticks).sum();
         TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
     /// The most memory that was resident at once, in octets; of several processes, the sum of their own peaks.
-    pub(super) fn resident_bytes_max(self) -> u64 {
+    pub(crate) fn resident_bytes_max(self) -> u64 {
         self.tree().keys().filter_map(|pid| peak(*pid)).sum()
     }
 
@@ -69,7 +69,7 @@ impl Meter {
 
     /// Counts calls while `load` runs, where `perf` is installed and may count them. It counts in the kernel; a tracer
     /// that stops the server at each call would measure itself.
-    pub(super) fn calls(self, place: &Path, load: impl FnOnce() -> io::Result<()>) -> io::Result<Option<Calls>> {
+    pub(crate) fn calls(self, place: &Path, load: impl FnOnce() -> io::Result<()>) -> io::Result<Option<Calls>> {
         let output = place.join("calls");
         let Some(mut perf) = self.attach(&output) else { return Ok(None) };
         sleep(ATTACHING);

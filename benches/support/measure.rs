@@ -20,21 +20,21 @@ const COUNTED: usize = 400;
 
 /// What came out, per transaction.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// Each second; for refused recipients, transactions.
-    pub(super) accepted: f64,
+    pub(crate) accepted: f64,
     /// Each second, from the first MAIL until the last file was in a mailbox.
-    pub(super) delivered: Option<f64>,
-    pub(super) processor_milliseconds: f64,
-    pub(super) calls: Option<Calls>,
-    pub(super) resident_mebibytes: f64,
+    pub(crate) delivered: Option<f64>,
+    pub(crate) processor_milliseconds: f64,
+    pub(crate) calls: Option<Calls>,
+    pub(crate) resident_mebibytes: f64,
     /// From the last octet to the reply, in milliseconds: the median and the hundredth longest.
-    pub(super) p50: f64,
-    pub(super) p99: f64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
 }
 
 /// Measures `load` on the process of `meter`, which delivers below `mailboxes`. `place` takes files of the measurement.
-pub(super) fn measure(load: &Load, meter: Meter, mailboxes: &Path, place: &Path) -> io::Result<Figures> {
+pub(crate) fn measure(load: &Load, meter: Meter, mailboxes: &Path, place: &Path) -> io::Result<Figures> {
     let count = load.transactions as f64;
     let (ready, before) = (load.clone().open()?, stored(mailboxes));
     let begun = meter.processor_time();

@@ -17,17 +17,17 @@ const NAME: &str = "mx.fabrikam.example";
 
 /// Who signs in, and how TLS is spoken to get there.
 #[derive(Clone)]
-pub(super) struct SignIn {
-    pub(super) tls: Arc<ClientConfig>,
-    pub(super) login: String,
-    pub(super) password: String,
+pub(crate) struct SignIn {
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) login: String,
+    pub(crate) password: String,
 }
 
 trait Stream: Read + Write + Send {}
 impl<S: Read + Write + Send> Stream for S {}
 
 /// A connection that is ready for the next transaction.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: Box<dyn Stream>,
     /// What was read and belongs to replies that nobody asked about yet.
     pending: Vec<u8>,
@@ -35,7 +35,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects and says EHLO; with `sign_in` after STARTTLS, and then AUTH PLAIN.
-    pub(super) fn open(address: SocketAddr, sign_in: Option<&SignIn>) -> io::Result<Self> {
+    pub(crate) fn open(address: SocketAddr, sign_in: Option<&SignIn>) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -54,19 +54,19 @@ impl Client {
     }
 
     /// Writes in one piece.
-    pub(super) fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
     }
 
     /// One command, and the reply that it must have.
-    pub(super) fn command(&mut self, command: &str, code: u16) -> io::Result<()> {
+    pub(crate) fn command(&mut self, command: &str, code: u16) -> io::Result<()> {
         self.say(format!("{command}\r\n").as_bytes())?;
         self.expect(code)
     }
 
     /// The next reply, which must have this code.
-    pub(super) fn expect(&mut self, code: u16) -> io::Result<()> {
+    pub(crate) fn expect(&mut self, code: u16) -> io::Result<()> {
         let reply = self.reply()?;
         assert_eq!(reply.0, code, "the server said: {}", reply.1);
         Ok(())

@@ -58,7 +58,7 @@ password = \"demo-bob\"
 ";
 
 /// A running server; dropping it stops it.
-pub(super) struct Subject {
+pub(crate) struct Subject {
     child: Child,
     ready: Value,
     place: tempfile::TempDir,
@@ -66,7 +66,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// Starts one with an empty queue and empty mailboxes.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let place = tempfile::Builder::new().prefix("franking-bench-").tempdir()?;
         let (configuration, directory) = (place.path().join("franking.toml"), place.path().join("contoso.toml"));
         fs::write(&configuration, CONFIGURATION)?;
@@ -94,7 +94,7 @@ impl Subject {
     }
 
     /// Where `role` listens.
-    pub(super) fn address(&self, role: &str) -> SocketAddr {
+    pub(crate) fn address(&self, role: &str) -> SocketAddr {
         let listeners = self.ready["listeners"].as_array().into_iter().flatten();
         let found =
             listeners.filter(|listener| listener["role"] == role).find_map(|listener| listener["address"].as_str());
@@ -102,16 +102,16 @@ impl Subject {
     }
 
     /// The directory of all mailboxes.
-    pub(super) fn mailboxes(&self) -> PathBuf {
+    pub(crate) fn mailboxes(&self) -> PathBuf {
         PathBuf::from(self.ready["mailboxes"].as_str().unwrap_or_default())
     }
 
     /// A directory for whatever belongs to this server.
-    pub(super) fn place(&self) -> &Path {
+    pub(crate) fn place(&self) -> &Path {
         self.place.path()
     }
 
-    pub(super) fn meter(&self) -> Meter {
+    pub(crate) fn meter(&self) -> Meter {
         Meter::new(self.child.id())
     }
 }
