@@ -8,6 +8,7 @@ mod dovecot;
 mod imap;
 mod island;
 mod kills;
+mod lettre;
 mod misbehaving;
 mod moderation;
 mod old_tls;
