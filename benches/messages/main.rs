@@ -15,12 +15,12 @@
 mod support;
 mod table;
 
-use std::env::args;
 use std::net::ToSocketAddrs as _;
 use std::path::Path;
 
 use franking::world::tls::opportunistic;
 
+use support::arguments::Arguments;
 use support::load::{Load, Transaction};
 use support::measure::{Figures, measure};
 use support::meter::Meter;
@@ -77,7 +77,7 @@ const SCENARIOS: [Scenario; 9] = [
 ];
 
 fn main() {
-    let arguments = Arguments(args().skip(1).collect());
+    let arguments = Arguments::given();
     if let Some(address) = arguments.value("--against") {
         return against(address, &arguments);
     }
@@ -91,24 +91,6 @@ fn main() {
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.name.contains(wanted)) {
         let figures: Vec<Figures> = (0..rounds).map(|_| run(scenario, &Subject::start().unwrap())).collect();
         table.row(scenario.name, &figures);
-    }
-}
-
-/// What the command line says.
-struct Arguments(Vec<String>);
-
-impl Arguments {
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|argument| argument == name)
-    }
-
-    fn value(&self, name: &str) -> Option<&str> {
-        let place = self.0.iter().position(|argument| argument == name)?;
-        Some(self.0.get(place + 1).unwrap_or_else(|| panic!("{name} needs a value")))
-    }
-
-    fn number(&self, name: &str, usual: usize) -> usize {
-        self.value(name).map_or(usual, |text| text.parse().unwrap())
     }
 }
 

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks into the mailboxes; each look costs processor time that the server could use.
 const LOOK: Duration = Duration::from_millis(20);
 /// What follows a delivery, such as the record of it, is counted too.
-const SETTLING: Duration = Duration::from_millis(300);
+pub(crate) const SETTLING: Duration = Duration::from_millis(300);
 /// Calls are counted in a run of their own, since counting costs something.
 const COUNTED: usize = 400;
 
@@ -81,13 +81,14 @@ fn calls(load: &Load, meter: Meter, mailboxes: &Path, place: &Path) -> io::Resul
 }
 
 /// Messages in `new` of `mailboxes` itself and of every mailbox in it.
-fn stored(mailboxes: &Path) -> usize {
+pub(crate) fn stored(mailboxes: &Path) -> usize {
     let files = |directory: &Path| fs::read_dir(directory.join("new")).map_or(0, Iterator::count);
     let inside = fs::read_dir(mailboxes).into_iter().flatten().flatten();
     files(mailboxes) + inside.map(|entry| files(&entry.path())).sum::<usize>()
 }
 
-fn wait_for(mailboxes: &Path, messages: usize) -> io::Result<()> {
+/// Waits until so many messages are there.
+pub(crate) fn wait_for(mailboxes: &Path, messages: usize) -> io::Result<()> {
     let begun = Instant::now();
     while stored(mailboxes) < messages {
         if begun.elapsed() > PATIENCE {

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
+pub(crate) mod arguments;
 pub(crate) mod load;
 pub(crate) mod measure;
 pub(crate) mod meter;

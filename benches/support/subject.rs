@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -57,35 +58,80 @@ licences = [\"ExchangeOnlinePlan1\"]
 password = \"demo-bob\"
 ";
 
+/// Where a server runs: a configuration, a directory of two, and data of its own, which stay when it stops.
+pub(crate) struct Premises {
+    place: tempfile::TempDir,
+}
+
+impl Premises {
+    /// Nothing was ever delivered here.
+    pub(crate) fn new() -> io::Result<Self> {
+        let place = tempfile::Builder::new().prefix("franking-bench-").tempdir()?;
+        let premises = Self { place };
+        fs::write(premises.configuration(), CONFIGURATION)?;
+        premises.import(DIRECTORY)?;
+        Ok(premises)
+    }
+
+    /// Imports a directory in TOML.
+    pub(crate) fn import(&self, directory: &str) -> io::Result<()> {
+        let file = self.path().join("contoso.toml");
+        fs::write(&file, directory)?;
+        let imported = self.program().arg("import").arg(&file).output()?;
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        Ok(())
+    }
+
+    /// The program, which knows its configuration.
+    pub(crate) fn program(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--config").arg(self.configuration()).stdin(Stdio::null());
+        command
+    }
+
+    /// A directory for whatever belongs to this server.
+    pub(crate) fn path(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// Its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    /// Leaves everything where it is.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.place.keep()
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.path().join("franking.toml")
+    }
+}
+
 /// A running server; dropping it stops it.
 pub(crate) struct Subject {
     child: Child,
     ready: Value,
-    place: tempfile::TempDir,
+    premises: Arc<Premises>,
 }
 
 impl Subject {
     /// Starts one with an empty queue and empty mailboxes.
     pub(crate) fn start() -> io::Result<Self> {
-        let place = tempfile::Builder::new().prefix("franking-bench-").tempdir()?;
-        let (configuration, directory) = (place.path().join("franking.toml"), place.path().join("contoso.toml"));
-        fs::write(&configuration, CONFIGURATION)?;
-        fs::write(&directory, DIRECTORY)?;
-        let program = || {
-            let mut command = Command::new(PROGRAM);
-            command.arg("--config").arg(&configuration).stdin(Stdio::null());
-            command
-        };
-        let imported = program().arg("import").arg(&directory).output()?;
-        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
-        let log = fs::File::create(place.path().join("log"))?;
-        let mut child = program().args(["--json", "serve"]).stdout(Stdio::piped()).stderr(log).spawn()?;
+        Self::start_in(&Arc::new(Premises::new()?))
+    }
+
+    /// Starts one on what is there, and returns when it is ready.
+    pub(crate) fn start_in(premises: &Arc<Premises>) -> io::Result<Self> {
+        let log = fs::File::create(premises.path().join("log"))?;
+        let mut child = premises.program().args(["--json", "serve"]).stdout(Stdio::piped()).stderr(log).spawn()?;
         let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let ready = serde_json::from_str(&line).map_err(io::Error::other);
         match ready {
-            Ok(ready) => Ok(Self { child, ready, place }),
+            Ok(ready) => Ok(Self { child, ready, premises: Arc::clone(premises) }),
             Err(error) => {
                 end(&mut child);
                 Err(error)
@@ -108,7 +154,7 @@ impl Subject {
 
     /// A directory for whatever belongs to this server.
     pub(crate) fn place(&self) -> &Path {
-        self.place.path()
+        self.premises.path()
     }
 
     pub(crate) fn meter(&self) -> Meter {
