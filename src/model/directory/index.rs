@@ -46,9 +46,34 @@ impl<E: Entry> Table<E> {
         Self { pages: Arc::new(vec![page; buckets.div_ceil(PAGE)]), bits, entries: 0 }
     }
 
+    /// A table of these entries, each bucket as large as it needs to be. Filled one by one, a large table is doubled many
+    /// times and its buckets are moved whenever they grow.
+    fn of(entries: Vec<E>) -> Self {
+        let mut table = Self { pages: Arc::default(), bits: 0, entries: entries.len() };
+        while entries.len() > BUCKET_ENTRIES_MAX << table.bits && table.bits < 31 {
+            table.bits += 1;
+        }
+        let mut sizes = vec![0_usize; 1 << table.bits];
+        let bucket = |entry: &E| bucket_of(entry.hash(), table.bits);
+        entries.iter().for_each(|entry| sizes.get_mut(bucket(entry)).into_iter().for_each(|size| *size += 1));
+        let mut buckets: Vec<Vec<E>> = sizes.into_iter().map(Vec::with_capacity).collect();
+        for entry in entries {
+            if let Some(bucket) = buckets.get_mut(bucket(&entry)) {
+                bucket.push(entry);
+            }
+        }
+        let mut buckets = buckets.into_iter().map(Arc::new);
+        let mut pages = Vec::with_capacity(buckets.len().div_ceil(PAGE));
+        while buckets.len() > 0 {
+            pages.push(Arc::new(buckets.by_ref().take(PAGE).collect()));
+        }
+        table.pages = Arc::new(pages);
+        table
+    }
+
     /// Page and place of the bucket for a hash.
     fn place(&self, hash: u32) -> (usize, usize) {
-        let bucket = usize::try_from(u64::from(hash) << self.bits >> 32).unwrap_or(0);
+        let bucket = bucket_of(hash, self.bits);
         (bucket / PAGE, bucket % PAGE)
     }
 
@@ -117,6 +142,11 @@ impl<E: Entry> Table<E> {
     }
 }
 
+/// The number of the bucket for a hash in a table of two to the power of `bits`.
+fn bucket_of(hash: u32, bits: u32) -> usize {
+    usize::try_from(u64::from(hash) << bits >> 32).unwrap_or(0)
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Named {
     hash: u32,
@@ -134,11 +164,25 @@ impl Entry for Named {
 pub(super) struct Index {
     table: Table<Named>,
     hasher: RandomState,
+    /// What is not in the table yet, while many come: see [`Self::gather`].
+    waiting: Option<Vec<Named>>,
 }
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { table: Table::new(), hasher: RandomState::new() }
+        Self { table: Table::new(), hasher: RandomState::new(), waiting: None }
+    }
+
+    /// From here until [`Self::settle`] entries are only put in, into an empty index, and nobody looks for them.
+    pub(super) fn gather(&mut self) {
+        self.waiting = Some(Vec::new());
+    }
+
+    /// Lets everything that came since [`Self::gather`] be found.
+    pub(super) fn settle(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            self.table = Table::of(waiting);
+        }
     }
 
     /// The one of whom `has` says that the text is its own.
@@ -154,7 +198,11 @@ impl Index {
 
     /// Notes that the text is the recipient's own. The same twice is kept twice, so it has to be removed before.
     pub(super) fn insert(&mut self, text: &str, id: RecipientId) {
-        self.table.insert(Named { hash: self.hash(text), id });
+        let entry = Named { hash: self.hash(text), id };
+        match &mut self.waiting {
+            Some(waiting) => waiting.push(entry),
+            None => self.table.insert(entry),
+        }
     }
 
     /// Forgets that the text is the recipient's own.
@@ -194,6 +242,11 @@ pub(super) struct Recipients(Table<Kept>);
 impl Recipients {
     pub(super) fn new() -> Self {
         Self(Table::new())
+    }
+
+    /// All of these, no two of whom have the same identity.
+    pub(super) fn of(recipients: Vec<Arc<Recipient>>) -> Self {
+        Self(Table::of(recipients.into_iter().map(|recipient| Kept { id: recipient.id, recipient }).collect()))
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -267,6 +320,27 @@ mod tests {
                     prop_assert_eq!(found.is_some(), set.contains(&id.0));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_table_made_at_once_is_as_one_filled_one_by_one_and_grows_on() {
+        for count in [0_u64, 1, 23, 24, 25, 5_000, 50_000] {
+            let entries: Vec<Named> =
+                (0..count).map(|number| Named { hash: spread(RecipientId(number)), id: RecipientId(number) }).collect();
+            let mut filled = Table::new();
+            entries.iter().for_each(|entry| filled.insert(*entry));
+            let mut made = Table::of(entries);
+            assert_eq!((made.bits, made.entries), (filled.bits, filled.entries), "{count}");
+            let next = Named { hash: spread(RecipientId(count)), id: RecipientId(count) };
+            made.insert(next);
+            filled.insert(next);
+            assert_eq!(made.bits, filled.bits);
+            for number in 0..=count {
+                let bucket = made.bucket(spread(RecipientId(number)));
+                assert_eq!(bucket.iter().filter(|entry| entry.id.0 == number).count(), 1, "{number} of {count}");
+            }
+            assert_eq!(made.iter().count() as u64, count + 1);
         }
     }
 

@@ -32,6 +32,7 @@ mod proxy;
 pub mod recipient;
 pub mod recipient_type;
 pub mod remote_domain;
+pub mod restoration;
 pub mod scram;
 pub mod seldom;
 mod shared;
@@ -64,6 +65,7 @@ pub use recipient::{
 };
 pub use recipient_type::RecipientType;
 pub use remote_domain::{AllowedOofType, RemoteDomain};
+pub use restoration::{Objects, Restoration};
 pub use scram::{ScramKeys, ScramSalt};
 pub use seldom::Seldom;
-pub use snapshot::{Objects, Snapshot};
+pub use snapshot::Snapshot;

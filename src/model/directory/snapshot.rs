@@ -27,16 +27,16 @@ use crate::model::mail::{Address, AddressKey, Domain, DomainPattern};
 /// The whole directory at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    version: u64,
-    next_id: RecipientId,
-    organisation: Arc<Organisation>,
+    pub(super) version: u64,
+    pub(super) next_id: RecipientId,
+    pub(super) organisation: Arc<Organisation>,
     pub(super) domains: Arc<BTreeMap<Domain, AcceptedDomain>>,
-    remote_domains: Arc<BTreeMap<DomainPattern, RemoteDomain>>,
-    authentication_policies: Arc<BTreeMap<Box<str>, AuthenticationPolicy>>,
+    pub(super) remote_domains: Arc<BTreeMap<DomainPattern, RemoteDomain>>,
+    pub(super) authentication_policies: Arc<BTreeMap<Box<str>, AuthenticationPolicy>>,
     /// The highest priority first.
     pub(super) address_policies: Arc<[AddressPolicy]>,
     pub(super) recipients: Recipients,
-    shared: Shared,
+    pub(super) shared: Shared,
     pub(super) addresses: Index,
     pub(super) others: Index,
     /// Addresses outside and the objects that stand for them. A set of pairs, since any number may share an address.
@@ -44,7 +44,7 @@ pub struct Snapshot {
     /// Logins that are no address of their own account; the others are found as addresses.
     pub(super) logins: Index,
     pub(super) names: Index,
-    referrers: HashTrieMapSync<RecipientId, Arc<Vec<RecipientId>>>,
+    pub(super) referrers: HashTrieMapSync<RecipientId, Arc<Vec<RecipientId>>>,
     pub(super) filters: HashTrieMapSync<RecipientId, Arc<Filter>>,
     /// Objects whose user was deleted: none of the indexes above has them.
     pub(super) deleted: RedBlackTreeSetSync<RecipientId>,
@@ -80,49 +80,7 @@ impl Default for Snapshot {
     }
 }
 
-/// Every object of a directory, as storage keeps them.
-#[derive(Clone, Debug, Default)]
-pub struct Objects {
-    /// The organisation's settings.
-    pub organisation: Organisation,
-    /// Accepted domains.
-    pub domains: Vec<AcceptedDomain>,
-    /// Remote domains.
-    pub remote_domains: Vec<RemoteDomain>,
-    /// Authentication policies.
-    pub authentication_policies: Vec<AuthenticationPolicy>,
-    /// Email address policies, in any order.
-    pub address_policies: Vec<AddressPolicy>,
-    /// Recipients.
-    pub recipients: Vec<Recipient>,
-}
-
 impl Snapshot {
-    /// A snapshot from the objects of an earlier one, as storage kept them. They were valid together when they were
-    /// stored, so they are not judged again.
-    pub fn restore(version: u64, next_id: RecipientId, objects: Objects) -> Self {
-        let domains = objects.domains.into_iter().map(|domain| (domain.domain.clone(), domain));
-        let remote_domains = objects.remote_domains.into_iter().map(|remote| (remote.domain.clone(), remote));
-        let policies = objects.authentication_policies.into_iter();
-        let policies = policies.map(|policy| (AuthenticationPolicy::key(&policy.name), policy));
-        let mut snapshot = Self {
-            version,
-            organisation: Arc::new(objects.organisation),
-            domains: Arc::new(domains.collect()),
-            remote_domains: Arc::new(remote_domains.collect()),
-            authentication_policies: Arc::new(policies.collect()),
-            ..Self::default()
-        };
-        let mut address_policies = objects.address_policies;
-        address_policies.sort_by_key(|policy| policy.priority);
-        snapshot.seat_address_policies(address_policies);
-        for recipient in objects.recipients {
-            snapshot.put(recipient);
-        }
-        snapshot.next_id = snapshot.next_id.max(next_id);
-        snapshot
-    }
-
     /// How many change lists lead here; every accepted list adds one.
     pub const fn version(&self) -> u64 {
         self.version
@@ -379,7 +337,7 @@ impl Snapshot {
     }
 
     /// Brings the reverse index from what `id` referred to, to what it refers to now.
-    fn move_references(&mut self, id: RecipientId, former: Option<&Recipient>, next: Option<&Recipient>) {
+    pub(super) fn move_references(&mut self, id: RecipientId, former: Option<&Recipient>, next: Option<&Recipient>) {
         let sorted = |recipient: &Recipient| {
             let mut references: Vec<RecipientId> = recipient.references().collect();
             references.sort_unstable();

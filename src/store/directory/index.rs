@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::OpenEngine;
 use crate::model::directory::address_policy::POLICIES_MAX;
-use crate::model::directory::{AddressPolicy, AuthenticationPolicy, Change, Objects, RecipientId, Snapshot};
+use crate::model::directory::{
+    AddressPolicy, AuthenticationPolicy, Change, Objects, Recipient, RecipientId, Restoration, Snapshot,
+};
 use crate::model::mail::DomainPattern;
-use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, KeyRange, Tree, VALUE_BYTES_MAX};
+use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, Entry, KeyRange, Tree, VALUE_BYTES_MAX};
 use crate::world::disk::Disk;
 
 /// Facts about the index itself: `version` (with the next identity behind it) and `building`.
@@ -27,9 +30,11 @@ const ADDRESS_POLICY: u8 = b'p';
 const RECIPIENT: u8 = b'r';
 /// Entries read at a time when loading.
 const PAGE: usize = 1000;
+/// Pages that may be read before they are needed.
+const AHEAD: usize = 4;
 
-/// Takes the kind and the encoding of one object.
-type Show<'a> = &'a mut dyn FnMut(u8, &[u8]) -> Result<(), EngineError>;
+/// Takes the key, without the number of a piece, and the encoding of one object.
+type Show<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), EngineError>;
 
 pub(super) struct Opened {
     pub(super) index: Index,
@@ -70,46 +75,77 @@ impl Index {
             return Ok(Snapshot::default());
         };
         let mut objects = Objects::default();
-        self.objects(&mut |kind, value| {
-            match kind {
+        self.objects(&[], Some(&[RECIPIENT]), &mut |key, value| {
+            match key.first().copied().unwrap_or(0) {
                 ORGANISATION => objects.organisation = decode(value)?,
                 DOMAIN => objects.domains.push(decode(value)?),
                 REMOTE_DOMAIN => objects.remote_domains.push(decode(value)?),
                 AUTHENTICATION_POLICY => objects.authentication_policies.push(decode(value)?),
                 ADDRESS_POLICY => objects.address_policies.push(decode(value)?),
-                _ => objects.recipients.push(decode(value)?),
+                kind => return Err(corrupt(&format!("there are no objects of the kind {kind}"))),
             }
             Ok(())
         })?;
         let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
         let (version, next_id) = (half(stamp >> 64), RecipientId(half(stamp)));
-        Ok(Snapshot::restore(version, next_id, objects))
+        self.recipients(Restoration::new(version, next_id, objects))
     }
 
-    /// Shows every object, its pieces joined.
-    fn objects(&self, show: Show<'_>) -> Result<(), EngineError> {
-        let mut from = Vec::new();
+    /// Adds the recipients. One thread reads them while another puts them together.
+    fn recipients(&self, mut restoration: Restoration) -> Result<Snapshot, EngineError> {
+        let (sender, encoded) = sync_channel::<Vec<Entry>>(AHEAD);
+        let read = move || {
+            let mut read = Vec::with_capacity(PAGE);
+            self.objects(&[RECIPIENT], None, &mut |key, value| {
+                read.push((key.to_vec(), value.to_vec()));
+                if read.len() < PAGE {
+                    return Ok(());
+                }
+                let page = core::mem::replace(&mut read, Vec::with_capacity(PAGE));
+                sender.send(page).map_err(|_| EngineError::Closed)
+            })?;
+            sender.send(read).map_err(|_| EngineError::Closed)
+        };
+        std::thread::scope(|scope| {
+            let failed = |reason: &str| EngineError::Io { reason: reason.into() };
+            let reader = std::thread::Builder::new().name("index".to_owned()).spawn_scoped(scope, read);
+            let reader = reader.map_err(|error| failed(&error.to_string()))?;
+            for (key, value) in encoded.into_iter().flatten() {
+                let recipient: Recipient = decode(&value)?;
+                if key != recipient_key(recipient.id) {
+                    return Err(corrupt("a recipient has another identity than its key"));
+                }
+                restoration.take(recipient);
+            }
+            reader.join().unwrap_or_else(|_| Err(failed("the index could not be read")))
+        })?;
+        Ok(restoration.finish())
+    }
+
+    /// Shows every object from one key up to before another, its pieces joined.
+    fn objects(&self, from: &[u8], until: Option<&[u8]>, show: Show<'_>) -> Result<(), EngineError> {
+        let mut from = from.to_vec();
         let mut open: Option<(Vec<u8>, Vec<u8>)> = None;
         loop {
-            let page = self.engine.scan(OBJECTS, KeyRange::Between { from: &from, until: None }, PAGE)?;
+            let page = self.engine.scan(OBJECTS, KeyRange::Between { from: &from, until }, PAGE)?;
             let Some((last, _)) = page.last() else {
                 break;
             };
             from.clone_from(last);
             from.push(0);
-            for (key, value) in page {
-                let identity = key.get(..key.len().saturating_sub(2)).unwrap_or_default().to_vec();
+            for (mut key, value) in page {
+                key.truncate(key.len().saturating_sub(2));
                 match &mut open {
-                    Some((of, joined)) if *of == identity => joined.extend_from_slice(&value),
+                    Some((of, joined)) if *of == key => joined.extend_from_slice(&value),
                     _ => {
-                        if let Some((of, joined)) = open.replace((identity, value)) {
-                            show(of.first().copied().unwrap_or(0), &joined)?;
+                        if let Some((of, joined)) = open.replace((key, value)) {
+                            show(&of, &joined)?;
                         }
                     }
                 }
             }
         }
-        open.map_or(Ok(()), |(of, joined)| show(of.first().copied().unwrap_or(0), &joined))
+        open.map_or(Ok(()), |(of, joined)| show(&of, &joined))
     }
 
     /// Writes a whole snapshot over whatever is there.
@@ -359,10 +395,11 @@ fn address_policy_key(name: &str) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, EngineError> {
-    serde_json::from_slice(value).map_err(|error| EngineError::Corrupt {
-        directory: PathBuf::new(),
-        reason: format!("an object cannot be read: {error}").into(),
-    })
+    serde_json::from_slice(value).map_err(|error| corrupt(&format!("an object cannot be read: {error}")))
+}
+
+fn corrupt(reason: &str) -> EngineError {
+    EngineError::Corrupt { directory: PathBuf::new(), reason: reason.into() }
 }
 
 /// `index.damaged-1`, or the next number that is free.

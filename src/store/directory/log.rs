@@ -72,6 +72,16 @@ impl Entry {
     }
 }
 
+/// The version of an entry, told by how [`Entry::encode`] begins it; none when it begins otherwise.
+fn version_of(payload: &[u8]) -> Option<u64> {
+    let digits = payload.strip_prefix(b"{\"version\":")?;
+    let end = digits.iter().take(DIGITS_MAX).position(|octet| !octet.is_ascii_digit())?;
+    str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
+}
+
+/// More than a version has.
+const DIGITS_MAX: usize = 24;
+
 /// Applies entries as the journal shows them, one by one, so that a long history is never in memory at once.
 pub(super) struct Replay {
     snapshot: Snapshot,
@@ -94,6 +104,11 @@ impl Replay {
     }
 
     fn step(&mut self, payload: &[u8], sequence: u64) -> Result<(), LogError> {
+        // Most of a long history is in the index already: to read it in full would take most of a start.
+        if let Some(version) = version_of(payload).filter(|version| *version <= self.snapshot.version()) {
+            self.last = version;
+            return Ok(());
+        }
         let entry = Entry::decode(payload, sequence)?;
         self.last = entry.version;
         if entry.version <= self.snapshot.version() {
@@ -175,6 +190,36 @@ mod tests {
             let mut older = whole.clone();
             older["group"].as_object_mut().unwrap().remove(key);
             read(&older).unwrap_or_else(|error| panic!("without group.{key}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_the_index_holds_is_not_read_in_full_and_what_it_does_not_is() {
+        let snapshot = |version| Snapshot::restore(version, RecipientId(1), Default::default());
+        let entry = |version, changes| Entry { version, at: Timestamp::EPOCH, actor: "root".to_owned(), changes };
+        let known = entry(7, Vec::new()).encode().unwrap();
+        assert_eq!(version_of(&known), Some(7));
+        let organisation = Change::PutOrganisation(Default::default());
+        let next = entry(8, vec![organisation]).encode().unwrap();
+        for (from, applied) in [(7, 1), (8, 0)] {
+            let mut replay = Replay::from(snapshot(from));
+            // Nobody could read the rest of it.
+            replay.take(&known[..known.len() - 1], 1);
+            replay.take(&next, 2);
+            let (snapshot, count) = replay.finish().unwrap();
+            assert_eq!((snapshot.version(), count), (8, applied));
+        }
+        let mut replay = Replay::from(snapshot(6));
+        replay.take(&known[..known.len() - 1], 1);
+        assert!(matches!(replay.finish(), Err(LogError::Unreadable { .. })));
+        // Whoever wrote the fields in another order is read in full.
+        let mut replay = Replay::from(snapshot(7));
+        replay.take(br#"{"at":0,"version":7,"actor":"root","changes":[]}"#, 1);
+        assert_eq!(replay.finish().unwrap().1, 0);
+        for odd in
+            [&b""[..], b"{\"version\":", b"{\"version\":7", b"{\"version\":,", b"{\"version\":99999999999999999999,"]
+        {
+            assert_eq!(version_of(odd), None);
         }
     }
 
