@@ -2,8 +2,8 @@
 //!
 //! The real program starts on a directory of ten to a million recipients, on a mailbox that holds a hundred thousand
 //! messages, and on a queue in which a million wait. Each row shows the start, the memory, and what a message costs
-//! then, accepted and delivered; a column shows the last against the first of its kind. Wall time is shown where somebody waits for
-//! it; else processor time, since a shared machine's clock measures the neighbours.
+//! then, accepted and delivered; a column shows that against the first row of its kind. Wall time is shown where
+//! somebody waits for it; else processor time, since a shared machine's clock measures the neighbours.
 //!
 //! `--rounds N` loads each server N times and shows the median; `--only WORDS` runs the rows whose name contains them;
 //! `--keep` leaves the servers' files where they are and says where, to profile a start.
@@ -72,7 +72,7 @@ fn main() {
             let premises = Arc::new(Premises::new().unwrap());
             let recipients = row.grown.fill(&premises, row.count);
             let figures = probe(&premises, &recipients, rounds, messages);
-            show(&row, &figures, first.get_or_insert((row.count, figures.clone())));
+            show(&row, &figures, first.get_or_insert_with(|| (row.count, figures.clone())));
             if arguments.has("--keep") {
                 println!("  {}", Arc::into_inner(premises).unwrap().keep().display());
             }

@@ -46,8 +46,8 @@ impl<E: Entry> Table<E> {
         Self { pages: Arc::new(vec![page; buckets.div_ceil(PAGE)]), bits, entries: 0 }
     }
 
-    /// A table of these entries, each bucket as large as it needs to be. Filled one by one, a large table is doubled many
-    /// times and its buckets are moved whenever they grow.
+    /// A table of these entries, each bucket as large as it needs to be. Filled one by one, a large table is doubled
+    /// many times and its buckets are moved whenever they grow.
     fn of(entries: Vec<E>) -> Self {
         let mut table = Self { pages: Arc::default(), bits: 0, entries: entries.len() };
         while entries.len() > BUCKET_ENTRIES_MAX << table.bits && table.bits < 31 {

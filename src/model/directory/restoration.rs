@@ -1,7 +1,7 @@
 //! A snapshot put together again from the objects of an earlier one, as storage kept them.
 //!
-//! They were valid together when they were stored, so they are not judged again; and nobody looks for any of them before
-//! the last has come, so a million are put in their places at once.
+//! They were valid together when they were stored, so they are not judged again; and nobody looks for any of them
+//! before the last has come, so a million are put in their places at once.
 
 use std::sync::Arc;
 
