@@ -16,8 +16,9 @@ use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::http::response::Parts;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -94,18 +95,31 @@ impl HttpsClient {
 
     async fn get(&self, host: &str, path: &str) -> Result<Vec<u8>, String> {
         let stream = self.connect(host, None, self.options.port).await?;
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
-        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(words)?;
         let request = Request::get(path)
             .header(header::HOST, host)
             .header(header::ACCEPT, "text/plain")
             .header(header::CONNECTION, "close")
-            .body(Empty::<Bytes>::new())
+            .body(Full::default())
             .map_err(words)?;
+        let answer = self.exchange(stream, request, is_text).await?;
+        Ok(answer.into_body().to_vec())
+    }
+
+    /// One request on a connection of its own, and the answer. What `is_welcome` refuses by its head is not read on.
+    async fn exchange(
+        &self,
+        stream: Box<dyn Stream>,
+        request: Request<Full<Bytes>>,
+        is_welcome: impl Fn(&Parts) -> Result<(), String>,
+    ) -> Result<Response<Bytes>, String> {
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(words)?;
         let mut exchange = pin!(async {
-            let response = sender.send_request(request).await.map_err(words)?;
-            read(response, self.options.bytes_max).await
+            let (head, body) = sender.send_request(request).await.map_err(words)?.into_parts();
+            is_welcome(&head)?;
+            let body = Limited::new(body, self.options.bytes_max).collect().await.map_err(words)?;
+            Ok(Response::from_parts(head, body.to_bytes()))
         });
         tokio::select! {
             biased;
@@ -161,19 +175,21 @@ fn words(error: impl ToString) -> String {
     error.to_string()
 }
 
-/// The text of an answer that is plain 200 and says that it is text.
-async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<Vec<u8>, String> {
+/// Whether an answer is plain 200.
+fn is_ok(head: &Parts) -> Result<(), String> {
+    match head.status {
+        StatusCode::OK => Ok(()),
+        other => Err(format!("it answered {}", other.as_u16())),
+    }
+}
+
+/// Whether an answer is plain 200 and says that it is text.
+fn is_text(head: &Parts) -> Result<(), String> {
     // RFC 8461 section 3.3: no redirects, and nothing but 200 counts.
-    if response.status() != StatusCode::OK {
-        return Err(format!("it answered {}", response.status().as_u16()));
-    }
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    is_ok(head)?;
+    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("text/plain") {
-        return Err("it is not text/plain".to_owned());
-    }
-    let body = Limited::new(response.into_body(), bytes_max).collect().await.map_err(words)?;
-    Ok(body.to_bytes().to_vec())
+    if essence.eq_ignore_ascii_case("text/plain") { Ok(()) } else { Err("it is not text/plain".to_owned()) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use franking::model::mail::Timestamp;
 use franking::model::transport_security::certificate::Window;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::issuing::{self, Issuing};
 use super::jws::{self, PublicKey, Signed, Signer};
 use super::proofs::{self, Failed};
+use crate::support::http::{Request, read};
 
 /// What it does besides its duty.
 #[derive(Default)]
@@ -99,13 +100,6 @@ pub(super) struct Authority {
     reached: Arc<Notify>,
     pub(super) directory: String,
     pub(super) root: String,
-}
-
-struct Request {
-    method: String,
-    path: String,
-    fields: BTreeMap<String, String>,
-    body: Vec<u8>,
 }
 
 /// Status, further fields, body.
@@ -199,30 +193,6 @@ async fn serve(
         stream.write_all(&body).await?;
     }
     stream.shutdown().await
-}
-
-async fn read(stream: &mut BufStream<impl AsyncRead + AsyncWrite + Unpin>) -> io::Result<Request> {
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        match line.trim_end() {
-            "" => break,
-            line => lines.push(line.to_owned()),
-        }
-    }
-    let mut lines = lines.into_iter();
-    let first = lines.next().unwrap_or_default();
-    let mut words = first.split(' ').map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let field = |line: String| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-    let fields: BTreeMap<String, String> = lines.filter_map(field).collect();
-    let length = fields.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-    Ok(Request { method, path, fields, body })
 }
 
 fn problem(status: u16, kind: &str, detail: &str) -> Answer {

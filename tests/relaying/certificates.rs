@@ -5,55 +5,43 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::KeyPair;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SignatureScheme};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 
 use super::client::{Client, Identity, tls};
 use super::rig::Rig;
+use crate::support::authority::{Root, params, private};
 
 /// Messages so far.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 7));
 
-pub(super) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
-}
-
-fn params(names: &[&str], until: i32) -> CertificateParams {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut params = CertificateParams::new(names).unwrap();
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(until, 1, 1);
-    params
-}
+pub(super) struct Authority(Root);
 
 impl Authority {
     pub(super) fn new() -> Self {
-        let mut params = params(&[], 2090);
-        params.distinguished_name.push(DnType::CommonName, "Authority of devices");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        Self(Root::new("Authority of devices"))
+    }
+
+    /// Itself, for those who are to trust it.
+    pub(super) fn pem(&self) -> &str {
+        &self.0.pem
     }
 
     /// A certificate for these names, and its key, both as PEM as well.
     pub(super) fn sign(&self, names: &[&str], until: i32) -> (Identity, String, String) {
-        let key = KeyPair::generate().unwrap();
-        let own = params(names, until).signed_by(&key, &self.issuer).unwrap();
+        let (own, key) = self.0.sign(names, until);
         (identity(own.der(), &key), own.pem(), key.serialize_pem())
     }
 }
 
 fn identity(certificate: &CertificateDer<'static>, key: &KeyPair) -> Identity {
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    Identity { chain: vec![certificate.clone()], key }
+    Identity { chain: vec![certificate.clone()], key: private(key) }
 }
 
 fn self_signed(name: &str, until: i32) -> Identity {
@@ -87,7 +75,7 @@ fn known(rig: &Rig, identity: Option<&Identity>, from: &str) -> Option<String> {
 }
 
 fn connectors(place: &Path, trusted: &Authority, pinned: &[&Identity]) -> String {
-    std::fs::write(place.join("devices-ca.pem"), &trusted.pem).unwrap();
+    std::fs::write(place.join("devices-ca.pem"), &trusted.pem()).unwrap();
     let prints: Vec<String> = pinned.iter().map(|own| format!("\"{}\"", fingerprint(own))).collect();
     format!(
         "[[connector]]\nname = \"devices\"\ncertificates = [\"*.devices.contoso.example\"]\n\

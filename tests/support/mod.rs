@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub(crate) mod authority;
 pub(crate) mod clocked;
+pub(crate) mod http;
 pub(crate) mod kill;
 pub(crate) mod maildir;
 pub(crate) mod parts;

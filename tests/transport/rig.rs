@@ -186,7 +186,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new() -> Self {
         let (authority, place) = (Authority::new(), tempfile::tempdir().unwrap());
-        std::fs::write(place.path().join("ca.pem"), &authority.pem).unwrap();
+        std::fs::write(place.path().join("ca.pem"), authority.pem()).unwrap();
         Self { authority, place }
     }
 

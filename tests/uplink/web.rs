@@ -5,16 +5,10 @@ use std::io;
 use std::sync::Mutex;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
 
-use super::provider::{CLIENT, Facts, GRAPH_PATH, Mail, SCOPE, SECRET, TOKEN_PATH, read_exact};
-
-/// A request, its fields in small letters.
-struct Request {
-    path: String,
-    fields: BTreeMap<String, String>,
-    body: Vec<u8>,
-}
+use super::provider::{CLIENT, Facts, GRAPH_PATH, Mail, SCOPE, SECRET, TOKEN_PATH};
+use crate::support::http::{Request, read};
 
 pub(super) async fn serve(
     mut stream: BufStream<impl AsyncRead + AsyncWrite + Unpin>,
@@ -25,6 +19,10 @@ pub(super) async fn serve(
         let mut facts = facts.lock().unwrap();
         let mailbox = request.path.strip_prefix(GRAPH_PATH).and_then(|rest| rest.strip_suffix("/sendMail"));
         match (request.path.as_str(), mailbox) {
+            _ if request.method != "POST" => {
+                facts.wrong.push(format!("{} {}", request.method, request.path));
+                ("405 Method Not Allowed".to_owned(), String::new())
+            }
             (TOKEN_PATH, _) => token(&mut facts, &request),
             (_, Some(mailbox)) => graph(&mut facts, &request, mailbox),
             (_, None) => {
@@ -37,27 +35,6 @@ pub(super) async fn serve(
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await
-}
-
-async fn read(stream: &mut BufStream<impl AsyncRead + AsyncWrite + Unpin>) -> io::Result<Request> {
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        match line.trim_end() {
-            "" => break,
-            line => lines.push(line.to_owned()),
-        }
-    }
-    let mut lines = lines.into_iter();
-    let first = lines.next().unwrap_or_default();
-    let path = first.strip_prefix("POST ").and_then(|rest| rest.strip_suffix(" HTTP/1.1")).unwrap_or_default();
-    let field = |line: String| line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-    let fields: BTreeMap<String, String> = lines.filter_map(field).collect();
-    let length = fields.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    Ok(Request { path: path.to_owned(), fields, body: read_exact(stream, length).await? })
 }
 
 /// `application/x-www-form-urlencoded`, as the URL standard reads it.

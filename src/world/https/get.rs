@@ -1,15 +1,11 @@
 //! Gets a document from a web server that the operator named.
 
-use core::pin::pin;
-
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::{Request, header};
 use tokio::time::timeout;
 
 use super::url::HttpsUrl;
-use super::{Fetch, FetchError, HEADER_BYTES_MAX, HEADERS_MAX, HttpsClient, words};
+use super::{Fetch, FetchError, HttpsClient, is_ok, words};
 
 /// Gives documents of web servers.
 pub trait Documents: Send + Sync {
@@ -31,33 +27,13 @@ impl Documents for HttpsClient {
 impl HttpsClient {
     async fn document(&self, url: &HttpsUrl) -> Result<Vec<u8>, String> {
         let stream = self.connect(&url.host(), url.address(), url.port()).await?;
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
-        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(words)?;
         let request = Request::get(url.path())
             .header(header::HOST, url.authority())
             .header(header::ACCEPT, "application/json")
             .header(header::CONNECTION, "close")
-            .body(Empty::<Bytes>::new())
+            .body(Full::default())
             .map_err(words)?;
-        let mut exchange = pin!(async {
-            let response = sender.send_request(request).await.map_err(words)?;
-            read(response, self.options.bytes_max).await
-        });
-        tokio::select! {
-            biased;
-            outcome = &mut exchange => return outcome,
-            _ = connection => {}
-        }
-        // The other side has hung up; what it said before is still there.
-        exchange.await
+        let answer = self.exchange(stream, request, is_ok).await?;
+        Ok(answer.into_body().to_vec())
     }
-}
-
-async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<Vec<u8>, String> {
-    if response.status() != StatusCode::OK {
-        return Err(format!("it answered {}", response.status().as_u16()));
-    }
-    let body = Limited::new(response.into_body(), bytes_max).collect().await.map_err(words)?;
-    Ok(body.to_bytes().to_vec())
 }

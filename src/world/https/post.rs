@@ -2,17 +2,16 @@
 
 use core::fmt;
 use core::future::Future;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::{HeaderMap, Request, Response, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{HeaderMap, Request, header};
 use tokio::time::timeout;
 
 use super::url::HttpsUrl;
-use super::{FetchError, HEADER_BYTES_MAX, HEADERS_MAX, HttpsClient, words};
+use super::{FetchError, HttpsClient};
 
 /// What is posted. Printing it for debugging shows where to only.
 #[derive(Clone)]
@@ -57,7 +56,7 @@ pub trait Posts: Send + Sync {
 impl Posts for HttpsClient {
     fn post<'a>(&'a self, post: &'a Post) -> Posting<'a> {
         Box::pin(async move {
-            let outcome = timeout(self.options.timeout, self.exchange(post)).await;
+            let outcome = timeout(self.options.timeout, self.posted(post)).await;
             let outcome = outcome.unwrap_or_else(|_| Err("no answer in time".to_owned()));
             outcome.map_err(|reason| FetchError {
                 host: post.url.authority(),
@@ -70,11 +69,8 @@ impl Posts for HttpsClient {
 }
 
 impl HttpsClient {
-    async fn exchange(&self, post: &Post) -> Result<PostAnswer, String> {
+    async fn posted(&self, post: &Post) -> Result<PostAnswer, String> {
         let stream = self.connect(&post.url.host(), post.url.address(), post.url.port()).await?;
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
-        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(words)?;
         let mut request = Request::post(post.url.path())
             .header(header::HOST, post.url.authority())
             .header(header::ACCEPT, "application/json")
@@ -85,24 +81,10 @@ impl HttpsClient {
         }
         // Not in its own words, which might repeat a token.
         let request = request.body(Full::new(post.body.clone())).map_err(|_| "the request cannot be written")?;
-        let mut exchange = pin!(async {
-            let response = sender.send_request(request).await.map_err(words)?;
-            read(response, self.options.bytes_max).await
-        });
-        tokio::select! {
-            biased;
-            outcome = &mut exchange => return outcome,
-            _ = connection => {}
-        }
-        // The other side has hung up; what it said before is still there.
-        exchange.await
+        let answer = self.exchange(stream, request, |_| Ok(())).await?;
+        let (status, retry_after) = (answer.status().as_u16(), retry_after(answer.headers()));
+        Ok(PostAnswer { status, retry_after, body: answer.into_body().to_vec() })
     }
-}
-
-async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<PostAnswer, String> {
-    let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-    let body = Limited::new(response.into_body(), bytes_max).collect().await.map_err(words)?;
-    Ok(PostAnswer { status, retry_after, body: body.to_bytes().to_vec() })
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -1,16 +1,13 @@
 //! Sends a request of any kind to a web server that the operator named, and takes its answer with its fields.
 
-use core::pin::pin;
-
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::http::HeaderValue;
 use hyper::{Request, Response, header};
-use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::url::HttpsUrl;
-use super::{FetchError, HEADER_BYTES_MAX, HEADERS_MAX, HttpsClient, words};
+use super::{FetchError, HttpsClient, words};
 
 impl HttpsClient {
     /// Sends `request`, whose address must be a whole one; an answer is an answer whatever its status, and no redirect
@@ -34,27 +31,12 @@ impl HttpsClient {
 
     async fn whole(&self, url: &HttpsUrl, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let stream = self.connect(&url.host(), url.address(), url.port()).await?;
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
-        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(words)?;
         let (mut parts, body) = request.into_parts();
         parts.uri = url.path().parse().map_err(words)?;
         let host = HeaderValue::from_str(&url.authority()).map_err(words)?;
         parts.headers.insert(header::HOST, host);
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         let request = Request::from_parts(parts, Full::new(body));
-        let mut exchange = pin!(async {
-            let response = sender.send_request(request).await.map_err(words)?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, self.options.bytes_max).collect().await.map_err(words)?;
-            Ok(Response::from_parts(parts, body.to_bytes()))
-        });
-        tokio::select! {
-            biased;
-            outcome = &mut exchange => return outcome,
-            _ = connection => {}
-        }
-        // The other side has hung up; what it said before is still there.
-        exchange.await
+        self.exchange(stream, request, |_| Ok(())).await
     }
 }
