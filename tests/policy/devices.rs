@@ -174,6 +174,59 @@ fn what_a_device_is_bound_to_holds_in_every_combination() {
     assert_eq!(cells, 6 * 4 * 4 * 4 * 5 * 2 * 9);
 }
 
+/// Networks, whether 192.168.10.7 is in one of them, and whether all are private.
+const PLACES: [(&str, bool, bool); 8] = [
+    ("", true, false),
+    ("192.168.10.7", true, true),
+    ("10.0.0.0/8,192.168.0.0/16", true, true),
+    ("fd00::/8", false, true),
+    ("192.168.11.0/24", false, true),
+    ("203.0.113.0/24", false, false),
+    ("192.168.10.0/24,203.0.113.0/24", true, false),
+    ("0.0.0.0/0", true, false),
+];
+
+/// Over TLS, and without it where a device must be bound to private networks, senders and recipients, all three.
+#[test]
+fn what_a_device_is_bound_to_decides_in_every_combination_whether_it_may_do_without_tls() {
+    let (contoso, settings, mut cells) = (directory("contoso"), Settings::default(), 0);
+    for (networks, here, nearby) in PLACES {
+        for senders in ["", "alice@contoso.example", "alice@contoso.example,info@contoso.example"] {
+            for recipients in ["", "inside", "bob@contoso.example,fabrikam.example"] {
+                for (expiry, in_time) in EXPIRIES {
+                    let mut own = device();
+                    own.networks = list(networks, |text| text.parse().ok());
+                    own.senders = list(senders, |text| text.parse().ok());
+                    own.recipients = list(recipients, DeviceRecipient::parse);
+                    own.expires = expiry.map(seconds);
+                    let snapshot = with(&contoso, |account| account.devices = vec![own].into());
+                    let account = snapshot.find_by_login(&"alice@contoso.example".parse().unwrap()).unwrap();
+                    let account = account.account.as_deref();
+                    for in_clear in [false, true] {
+                        let (from, secret) = (whence("192.168.10.7", in_clear), Secret::read(SECRET));
+                        let checked = Checked::of(account, SECRET, secret.as_ref(), from, now());
+                        assert!(checked.hash.is_some(), "its secret is compared in any case");
+                        let remembered = checked.may_be_remembered(account.unwrap());
+                        let evidence = Evidence::Right(checked.proof);
+                        let found = sign_in(&snapshot, &settings, "alice@contoso.example", evidence, &mut Unrecorded);
+                        let is_pinned = nearby && !senders.is_empty() && !recipients.is_empty();
+                        let expected = here && in_time && (!in_clear || is_pinned);
+                        let cell = format!("{networks:?}; {senders:?}; {recipients:?}; {expiry:?}; clear {in_clear}");
+                        assert_eq!((found.is_ok(), remembered), (expected, expected), "{cell}");
+                        let refusal = found.err();
+                        assert!(refusal.is_none_or(|own| own == Refusal::AuthenticationUnsuccessful), "{cell}");
+                        // The password of the account is not even compared there.
+                        let password = Checked::of(account, "demo-alice", None, from, now());
+                        assert_eq!(password.hash.is_some(), !in_clear, "{cell}");
+                        cells += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(cells, 8 * 3 * 3 * 4 * 2);
+}
+
 #[test]
 fn inside_is_what_is_named_not_where_it_leads() {
     let mut own = device();
