@@ -66,6 +66,9 @@ pub struct Explanation {
     pub steps: Vec<Step>,
     /// Whether the message would be accepted for at least one recipient, and nothing was refused on the way there.
     pub accepted: bool,
+    /// The connector that vouched for the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
 }
 
 /// One command of the session.
@@ -111,9 +114,9 @@ const INBOUND_PORT: u16 = 25;
 
 /// Explains `query`. Total: whatever is asked has an answer.
 pub fn explain(snapshot: &Snapshot, settings: &Settings, query: &Query, now: Timestamp) -> Explanation {
-    let mut session = Session { snapshot, settings, query, now, steps: Vec::new() };
+    let mut session = Session { snapshot, settings, query, now, steps: Vec::new(), connector: None };
     let accepted = session.run().is_some();
-    Explanation { steps: session.steps, accepted }
+    Explanation { steps: session.steps, accepted, connector: session.connector }
 }
 
 struct Session<'a> {
@@ -122,6 +125,7 @@ struct Session<'a> {
     query: &'a Query,
     now: Timestamp,
     steps: Vec<Step>,
+    connector: Option<String>,
 }
 
 impl Session<'_> {

@@ -122,10 +122,13 @@ impl Intake {
         if are_too_many(earlier_sessions, connector.limits.sessions_max) {
             return Err(Refusal::ConcurrentSessionsExceeded);
         }
-        let turn = self.counters.tally.connector_turn(&connector.name, connector.limits.messages_per_minute);
+        let limits = &connector.limits;
+        let bounds = (limits.external_recipients_per_hour, limits.external_recipients_per_day);
+        let outbound = Some(self.hold_outbound(submission, bounds, None).await?);
+        let turn = self.counters.tally.connector_turn(&connector.name, limits.messages_per_minute);
         let turn = turn.map_err(|_| Refusal::MessageRateExceeded)?;
         wait_for(&turn, settings.too_soon).await?;
-        Ok(Admitted { hold: None, turn: Some(turn) })
+        Ok(Admitted { hold: None, outbound, turn: Some(turn) })
     }
 }
 
@@ -150,7 +153,9 @@ async fn wait_for(turn: &Turn, too_soon: TooSoon) -> Result<(), Refusal> {
 #[derive(Default)]
 pub(super) struct Admitted {
     /// None for mail from other servers.
-    hold: Option<(Hold, OutboundHold)>,
+    hold: Option<Hold>,
+    /// None for mail from other servers that no connector vouches for.
+    outbound: Option<OutboundHold>,
     /// None for mail from other servers that no connector vouches for.
     turn: Option<Turn>,
 }
@@ -188,10 +193,11 @@ impl Acceptor for Intake {
             tracing::info!(recipients, left, "the account has used up its recipients of the day");
             Refusal::DailyRecipientsExceeded
         })?;
-        let outbound = self.hold_outbound(submission, &limits, recipient).await?;
+        let bounds = (limits.external_recipients_per_hour, limits.external_recipients_per_day);
+        let outbound = Some(self.hold_outbound(submission, bounds, recipient).await?);
         let turn = tally.turn(account, limits.messages_per_minute).map_err(|_| Refusal::MessageRateExceeded)?;
         wait_for(&turn, settings.too_soon).await?;
-        Ok(Admitted { hold: Some((hold, outbound)), turn: Some(turn) })
+        Ok(Admitted { hold: Some(hold), outbound, turn: Some(turn) })
     }
 
     async fn commit(
@@ -209,10 +215,8 @@ impl Acceptor for Intake {
         };
         let Submission { envelope, head, message_id, .. } = submission;
         let id = self.queue.reserve_id();
-        if let Some((hold, outbound)) = &admitted.hold {
-            hold.bind(id);
-            outbound.bind(id);
-        }
+        admitted.hold.iter().for_each(|hold| hold.bind(id));
+        admitted.outbound.iter().for_each(|outbound| outbound.bind(id));
         match self.queue.commit(id, envelope, head, body).await {
             Ok(id) => {
                 if let Some(turn) = admitted.turn {

@@ -66,12 +66,12 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
     let tokens = judge.tokens(raw.token);
     let routes = judge.routes(raw.relay, raw.route, &tokens);
     judge.known_sources(raw.policy.known_sources.take());
-    let connectors = judge.connectors(raw.connector);
     let issuers = judge.issuers(raw.issuer);
     let profile = Settings::of(raw.profile);
     let lockout = judge.lockout(&mut raw.limits);
     let traffic = judge.traffic(&mut raw.limits);
     let (limits, accounts) = judge.limits(raw.limits, (profile.limits, profile.too_soon));
+    let connectors = judge.connectors(raw.connector, &accounts.0);
     let hostname = judge.hostname(raw.hostname);
     let listeners = judge.listeners(raw.listener);
     let config = Config {
@@ -100,6 +100,7 @@ pub(super) fn config(mut raw: Raw, text: &str, file: &Path) -> Result<Config, Co
         trace: judge.trace(raw.trace),
         log: LogConfig { format: raw.log.format, level: raw.log.level },
         drain: judge.seconds(raw.drain_seconds, 30, 0..=HOUR_SECONDS),
+        checksum: crc32fast::hash(text.as_bytes()),
     };
     if judge.problems.is_empty() {
         return Ok(config);

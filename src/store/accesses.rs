@@ -31,7 +31,7 @@ pub enum AccessKind {
     RecoverableExported,
     /// Copied what it holds into another mailbox.
     Copied,
-    /// Let its account, or a device of it, send again that was restricted.
+    /// Let its account, a device of it, or the clients of a connector send again that were restricted.
     RestrictionReleased,
 }
 
@@ -57,9 +57,10 @@ pub struct Access {
     pub actor: Box<str>,
     /// What.
     pub kind: AccessKind,
-    /// Whose mailbox.
-    pub mailbox: RecipientId,
-    /// By what primary address it was known then.
+    /// Whose mailbox; nobody's where it was clients of a connector that were released.
+    #[serde(default)]
+    pub mailbox: Option<RecipientId>,
+    /// By what primary address it was known then, or the name of the connector.
     pub address: Box<str>,
     /// The message, the directory or the other mailbox; may be empty.
     pub detail: Box<str>,
@@ -180,7 +181,7 @@ mod tests {
             at: number.to_string().into(),
             actor: "uid 0".into(),
             kind: AccessKind::RecoverableShown,
-            mailbox: RecipientId(number % 3),
+            mailbox: Some(RecipientId(number % 3)),
             address: "alice@contoso.example".into(),
             detail: format!("message {number}\n").into(),
         }
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(numbers(&log, 10), (Vec::new(), 0));
         (1..=1_000).for_each(|number| log.record(&access(number)).unwrap());
         assert_eq!(numbers(&log, 3), (vec![998, 999, 1_000], 997));
-        let of_one = log.newest(2, |access| access.mailbox == RecipientId(2)).unwrap();
+        let of_one = log.newest(2, |access| access.mailbox == Some(RecipientId(2))).unwrap();
         assert_eq!(of_one, (vec![access(995), access(998)], 331));
     }
 

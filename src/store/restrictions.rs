@@ -22,7 +22,7 @@ use crate::world::disk::Disk;
 pub struct Restriction {
     /// Who.
     pub submitter: Submitter,
-    /// The primary address of the account at that time.
+    /// The primary address of the account at that time; empty for the clients of a connector.
     pub address: Box<str>,
     /// Since when.
     pub since: Timestamp,

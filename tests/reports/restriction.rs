@@ -7,12 +7,17 @@ use mail_parser::MessageParser;
 use super::{address, at, golden};
 
 fn notice(account: &str, device: Option<&str>) -> Vec<u8> {
+    notice_of(account, device, None)
+}
+
+fn notice_of(account: &str, device: Option<&str>, connector: Option<&str>) -> Vec<u8> {
     let author = address("postmaster@contoso.example");
     restriction_notice(&RestrictionFacts {
         reporter: &Reporter { host: "mx.contoso.example".into(), author: author.clone() },
         to: &author,
         account,
         device,
+        connector,
         since: at("2026-01-05T09:00:00Z"),
         of_hour: 501,
         of_day: 640,
@@ -24,6 +29,7 @@ fn notice(account: &str, device: Option<&str>) -> Vec<u8> {
 fn administrators_are_told_who_is_restricted_why_and_what_to_do() {
     golden("restricted.eml", &notice("alice@contoso.example", None));
     golden("restricted-device.eml", &notice("alice@contoso.example", Some("scanner-2")));
+    golden("restricted-connector.eml", &notice_of("", None, Some("printers")));
 }
 
 /// Whatever an account is called, it stays within its place.

@@ -42,7 +42,7 @@ impl Page {
 pub(super) fn response(response: &Response) -> String {
     let mut page = Page::default();
     match response {
-        Response::Alive { version } => page.line(&format!("franking {version} is running.")),
+        Response::Alive { version, .. } => page.line(&format!("franking {version} is running.")),
         Response::Done { message, notes, password } => done(&mut page, message, notes, password.as_ref()),
         Response::Recipient(view) => recipient(&mut page, view),
         Response::Recipients { total, recipients } => {

@@ -8,12 +8,13 @@ use crate::admin::office::{KeptMail, Request, RestrictionOrder};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  franking restricted list")]
 pub enum RestrictedCommand {
-    /// List accounts and devices that are restricted
+    /// List accounts, devices and connectors that are restricted
     #[command(after_help = "\
-An account, or one of its devices, that names more recipients outside in an hour or a day than it may is restricted: \
-its messages are refused as those of a bad outbound sender, and what of it waits to leave is kept back, until it is \
-released. Bounds: external_recipients_per_hour and external_recipients_per_day in [limits] of the configuration, and \
-for one account franking recipient set.
+An account, one of its devices, or the clients of a connector that name more recipients outside in an hour or a day \
+than they may are restricted: their messages are refused as those of a bad outbound sender, and what waits to leave \
+is kept back, until they are released. Bounds: external_recipients_per_hour and external_recipients_per_day in \
+[limits] of the configuration, for one account franking recipient set, and for a connector the same keys in its \
+[[connector]].
 
 Exchange: Get-BlockedSenderAddress
 
@@ -39,7 +40,8 @@ Exchange: Remove-BlockedSenderAddress
 
 Examples:
   franking restricted release alice@contoso.example
-  franking restricted release alice@contoso.example --device scanner-2 --discard")]
+  franking restricted release alice@contoso.example --device scanner-2 --discard
+  franking restricted release --connector printers")]
     Release(ReleaseArgs),
 }
 
@@ -47,11 +49,14 @@ Examples:
 #[derive(Debug, Args)]
 pub struct WhoArgs {
     /// The account: an address, a login or a name
-    #[arg(value_name = "ACCOUNT", value_hint = ValueHint::EmailAddress)]
-    account: String,
+    #[arg(value_name = "ACCOUNT", value_hint = ValueHint::EmailAddress, required_unless_present = "connector")]
+    account: Option<String>,
     /// One of its devices, instead of the account itself
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
+    /// All clients of a connector, instead of an account
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["account", "device"])]
+    connector: Option<String>,
 }
 
 /// `restricted release`.
@@ -71,14 +76,16 @@ impl RestrictedCommand {
     pub(super) fn request(self) -> Request {
         Request::Restriction(match self {
             Self::List => RestrictionOrder::List,
-            Self::Show(WhoArgs { account, device }) => RestrictionOrder::Show { account, device },
-            Self::Release(ReleaseArgs { who: WhoArgs { account, device }, deliver, discard }) => {
+            Self::Show(WhoArgs { account, device, connector }) => {
+                RestrictionOrder::Show { account: account.unwrap_or_default(), device, connector }
+            }
+            Self::Release(ReleaseArgs { who: WhoArgs { account, device, connector }, deliver, discard }) => {
                 let kept = match (deliver, discard) {
                     (true, _) => KeptMail::Deliver,
                     (false, true) => KeptMail::Discard,
                     (false, false) => KeptMail::Hold,
                 };
-                RestrictionOrder::Release { account, device, kept }
+                RestrictionOrder::Release { account: account.unwrap_or_default(), device, connector, kept }
             }
         })
     }

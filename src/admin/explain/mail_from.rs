@@ -41,6 +41,7 @@ impl Session<'_> {
             judged.and_then(|sender| domain_switch::reverse_path(self.snapshot, &path, &mut trail).map(|()| sender));
         match permitted {
             Ok(sender) => {
+                self.connector = sender.vouched().map(|vouched| vouched.connector().name.to_string());
                 let outcome = sender.vouched().map(in_words).into_iter().collect();
                 self.close(command, trail, Some(Answer::SenderOk), outcome);
                 Some((sender, path))

@@ -163,7 +163,7 @@ pub(super) fn record(
         at: office.clock.now().to_string().into(),
         actor: actor.into(),
         kind,
-        mailbox: recipient.id,
+        mailbox: Some(recipient.id),
         address: recipient.primary().to_string().into(),
         detail: detail.chars().take(1_024).collect::<String>().into(),
     };
@@ -181,9 +181,11 @@ pub(super) fn accesses(office: &Office, identity: Option<&str>, limit: usize) ->
     let found = identity.map(|text| (text.trim(), identity::find(&snapshot, text).ok().map(|found| found.id)));
     let is_meant = |access: &Access| {
         found.is_none_or(|(text, id)| {
-            id == Some(access.mailbox)
+            (id.is_some() && id == access.mailbox)
                 || access.address.eq_ignore_ascii_case(text)
-                || text.strip_prefix('#').is_some_and(|number| number == access.mailbox.to_string())
+                || text
+                    .strip_prefix('#')
+                    .is_some_and(|number| access.mailbox.is_some_and(|own| number == own.to_string()))
         })
     };
     let count = if limit == 0 { ACCESSES_MAX } else { limit.min(ACCESSES_MAX) };

@@ -73,17 +73,23 @@ pub enum RestrictionOrder {
     List,
     /// One of them, or what somebody who is not has used up.
     Show {
-        /// The account.
+        /// The account; empty for a connector.
+        #[serde(default)]
         account: String,
         /// Its device.
         device: Option<String>,
+        /// The connector whose clients are meant, instead of an account.
+        connector: Option<String>,
     },
     /// Lets it send again.
     Release {
-        /// The account.
+        /// The account; empty for a connector.
+        #[serde(default)]
         account: String,
         /// Its device.
         device: Option<String>,
+        /// The connector whose clients are meant, instead of an account.
+        connector: Option<String>,
         /// What becomes of the mail that was kept back.
         kept: KeptMail,
     },
@@ -92,10 +98,13 @@ pub enum RestrictionOrder {
 /// One who is restricted, or may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestrictionView {
-    /// The account, by primary address.
+    /// The account, by primary address; empty for a connector.
     pub account: String,
     /// Its device; none for the account itself.
     pub device: Option<String>,
+    /// The connector whose clients it is, instead of an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
     /// Since when it is restricted, ISO 8601; none when it is not.
     pub since: Option<String>,
     /// Recipients outside within the hour before that.
@@ -124,23 +133,39 @@ pub(super) fn obey(
             let views = all.iter().map(|own| view(office, &own.submitter, &own.address, Some(own)));
             Ok(Response::Restrictions { restrictions: views.collect() })
         }
-        RestrictionOrder::Show { account, device } => {
-            let (submitter, address) = find(office, &account, device.as_deref())?;
+        RestrictionOrder::Show { account, device, connector } => {
+            let (submitter, address) = find(office, &account, device.as_deref(), connector.as_deref())?;
             let all = office.restrictions.restricted();
             let own = all.iter().find(|own| own.submitter == submitter);
             Ok(Response::Restrictions { restrictions: vec![view(office, &submitter, &address, own)] })
         }
-        RestrictionOrder::Release { account, device, kept } => {
-            let (submitter, address) = find(office, &account, device.as_deref())?;
+        RestrictionOrder::Release { account, device, connector, kept } => {
+            let (submitter, address) = find(office, &account, device.as_deref(), connector.as_deref())?;
             release(office, actor, &submitter, &address, kept, progress)
         }
     }
 }
 
-/// Who is meant. What was restricted under a name is found by it, also when the account or the device has gone.
-fn find(office: &Office, account: &str, device: Option<&str>) -> Result<(Submitter, String), Failure> {
+/// Who is meant. What was restricted under a name is found by it, also when account, device or connector has gone.
+fn find(
+    office: &Office,
+    account: &str,
+    device: Option<&str>,
+    connector: Option<&str>,
+) -> Result<(Submitter, String), Failure> {
     let all = office.restrictions.restricted();
+    if let Some(connector) = connector {
+        let submitter = Submitter::Connector(connector.into());
+        let is_known =
+            office.settings().connectors.named(connector).is_some() || all.iter().any(|own| own.submitter == submitter);
+        return is_known.then(|| (submitter, String::new())).ok_or_else(|| {
+            Failure::not_found(format!("There is no connector {connector}.")).cured_by("franking check")
+        });
+    }
     let called = |own: &&Restriction| {
+        if own.submitter.connector().is_some() {
+            return false;
+        }
         let same = |name: Option<&str>| match (name, device) {
             (Some(name), Some(device)) => name.eq_ignore_ascii_case(device),
             (None, None) => true,
@@ -171,20 +196,32 @@ fn name_of(account: &Recipient, device: &str) -> Option<Box<str>> {
 
 fn view(office: &Office, submitter: &Submitter, address: &str, own: Option<&Restriction>) -> RestrictionView {
     let (snapshot, settings) = (office.directory.snapshot(), office.settings());
-    let limits = snapshot.recipient(submitter.account()).map_or(settings.limits, |own| limits_of(own, &settings));
+    let (per_hour, per_day) = bounds(&snapshot, &settings, submitter);
     let (of_hour, of_day) = office.restrictions.sent_outside(submitter);
     let kept = office.queue.list(&selection(submitter), None, 1).map_or(0, |(_, total)| total);
     RestrictionView {
         account: address.to_owned(),
         device: submitter.device().map(str::to_owned),
+        connector: submitter.connector().map(str::to_owned),
         since: own.map(|own| own.since.to_string()),
         external_of_hour: own.map(|own| own.of_hour),
         external_of_day: own.map(|own| own.of_day),
         told: own.is_some_and(|own| own.told),
-        external_recipients_per_hour: Measure { used: of_hour, bound: limits.external_recipients_per_hour },
-        external_recipients_per_day: Measure { used: of_day, bound: limits.external_recipients_per_day },
+        external_recipients_per_hour: Measure { used: of_hour, bound: per_hour },
+        external_recipients_per_day: Measure { used: of_day, bound: per_day },
         kept_messages: kept,
     }
+}
+
+/// How many recipients outside there may be in an hour, and in a day.
+fn bounds(snapshot: &Snapshot, settings: &Settings, submitter: &Submitter) -> (Option<u32>, Option<u32>) {
+    if let Some(connector) = submitter.connector() {
+        let limits = settings.connectors.named(connector).map(|own| own.limits).unwrap_or_default();
+        return (limits.external_recipients_per_hour, limits.external_recipients_per_day);
+    }
+    let own = submitter.account().and_then(|account| snapshot.recipient(account));
+    let limits = own.map_or(settings.limits, |own| limits_of(own, settings));
+    (limits.external_recipients_per_hour, limits.external_recipients_per_day)
 }
 
 /// What of somebody's mail in the queue goes to other systems.
@@ -200,7 +237,7 @@ fn release(
     kept: KeptMail,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Response, Failure> {
-    let who = named(address, submitter.device());
+    let who = named(address, submitter);
     if !office.restrictions.restricted().iter().any(|own| own.submitter == *submitter) {
         return Err(Failure::refused(format!("{who} is not restricted.")).cured_by("franking restricted list"));
     }
@@ -224,7 +261,8 @@ fn release(
     if released.is_none() {
         return Err(Failure::refused(format!("{who} is not restricted any more.")));
     }
-    tracing::warn!(actor, account = %address, device = submitter.device(), ?kept, "released: it may send again");
+    let (device, connector) = (submitter.device(), submitter.connector());
+    tracing::warn!(actor, account = %address, device, connector, ?kept, "released: it may send again");
     let notes = match (kept, obeyed.messages) {
         (KeptMail::Hold, messages @ 1..) => vec![
             format!("{messages} of its messages are held: franking queue list --state held"),
@@ -269,6 +307,7 @@ fn record(office: &Office, actor: &str, submitter: &Submitter, address: &str, ke
         KeptMail::Discard => "its mail is discarded",
     };
     let device = submitter.device().map_or_else(String::new, |device| format!("device {device}, "));
+    let address = submitter.connector().map_or_else(|| address.to_owned(), |name| format!("connector {name}"));
     let access = Access {
         at: office.clock.now().to_string().into(),
         actor: actor.into(),
@@ -280,20 +319,25 @@ fn record(office: &Office, actor: &str, submitter: &Submitter, address: &str, ke
     office.contents.record(&access).map_err(Failure::unavailable)
 }
 
-fn named(address: &str, device: Option<&str>) -> String {
-    device.map_or_else(|| address.to_owned(), |device| format!("{device} of {address}"))
+fn named(address: &str, submitter: &Submitter) -> String {
+    match submitter {
+        Submitter::Account(_) => address.to_owned(),
+        Submitter::Device(_, device) => format!("{device} of {address}"),
+        Submitter::Connector(connector) => format!("the connector {connector}"),
+    }
 }
 
 /// Adds to an explanation that the sender is restricted: then the message is refused at its end, or at MAIL FROM where
 /// accounts are to hear early, whatever comes after.
 pub(super) fn explained(office: &Office, query: &Query, explanation: &mut Explanation) {
     let (snapshot, settings) = (office.directory.snapshot(), office.settings());
-    let Some(own) = restriction_of(office, &snapshot, query) else { return };
+    let connector = explanation.connector.as_deref();
+    let Some(own) = restriction_of(office, &snapshot, query, connector) else { return };
     let is_early = |step: &Step| step.command.starts_with("AUTH");
     let is_before = |step: &Step| is_early(step) || (!settings.refuse_early && is_before_the_end(step));
     let reached = explanation.steps.iter().take_while(|step| is_before(step) && step.accepted).count();
     let ended = explanation.steps.get(reached).is_some_and(is_before);
-    if reached == 0 || ended {
+    if (reached == 0 && connector.is_none()) || ended {
         // It comes to an end before that.
         return;
     }
@@ -302,11 +346,16 @@ pub(super) fn explained(office: &Office, query: &Query, explanation: &mut Explan
     explanation.accepted = false;
 }
 
-fn restriction_of(office: &Office, snapshot: &Snapshot, query: &Query) -> Option<Restriction> {
-    let account = find_account(snapshot, query.login.as_deref()?)?;
-    let submitter = match query.device.as_deref() {
-        None => Submitter::Account(account.id),
-        Some(device) => Submitter::Device(account.id, name_of(account, device)?),
+fn restriction_of(office: &Office, snapshot: &Snapshot, query: &Query, connector: Option<&str>) -> Option<Restriction> {
+    let submitter = match (connector, query.device.as_deref()) {
+        (Some(connector), _) => Submitter::Connector(connector.into()),
+        (None, device) => {
+            let account = find_account(snapshot, query.login.as_deref()?)?;
+            match device {
+                None => Submitter::Account(account.id),
+                Some(device) => Submitter::Device(account.id, name_of(account, device)?),
+            }
+        }
     };
     office.restrictions.restricted().into_iter().find(|own| own.submitter == submitter)
 }
@@ -316,8 +365,12 @@ fn is_before_the_end(step: &Step) -> bool {
 }
 
 fn step(own: &Restriction, settings: &Settings) -> Step {
-    let who = named(&own.address, own.submitter.device());
-    let device = own.submitter.device().map_or_else(String::new, |device| format!(" --device {device}"));
+    let who = named(&own.address, &own.submitter);
+    let option = match &own.submitter {
+        Submitter::Account(_) => own.address.to_string(),
+        Submitter::Device(_, device) => format!("{} --device {device}", own.address),
+        Submitter::Connector(connector) => format!("--connector {connector}"),
+    };
     Step {
         command: if settings.refuse_early { "MAIL FROM".to_owned() } else { "the end of DATA".to_owned() },
         rules: vec![RuleView {
@@ -331,6 +384,6 @@ fn step(own: &Restriction, settings: &Settings) -> Step {
         accepted: false,
         reply: Some(Refusal::BadOutboundSender.bare_reply(settings).to_string()),
         outcome: Vec::new(),
-        cures: vec![format!("franking restricted release {}{device}", own.address)],
+        cures: vec![format!("franking restricted release {option}")],
     }
 }

@@ -7,7 +7,7 @@ use super::Intake;
 use crate::model::directory::{Recipient, Snapshot};
 use crate::model::mail::Address;
 use crate::model::policy::restricted::{Submitter, external_recipients};
-use crate::model::policy::{AccountLimits, Envelope, Refusal};
+use crate::model::policy::{Envelope, Refusal};
 use crate::model::report::{Reporter, RestrictionFacts, restriction_notice};
 use crate::model::smtp::Submission;
 use crate::store::queue::OwnMessage;
@@ -15,22 +15,22 @@ use crate::store::restrictions::Restriction;
 use crate::store::tally::{OutboundHold, SentOutside};
 
 impl Intake {
-    /// Holds the recipients outside of a message. Who has none left, or is restricted already, is refused.
+    /// Holds the recipients outside of a message, of which there may be so many in an hour, and in a day. Who has none
+    /// left, or is restricted already, is refused.
     pub(super) async fn hold_outbound(
         &self,
         submission: &Submission,
-        limits: &AccountLimits,
+        (per_hour, per_day): (Option<u32>, Option<u32>),
         account: Option<&Arc<Recipient>>,
     ) -> Result<OutboundHold, Refusal> {
         let Some(submitter) = Submitter::of(&submission.envelope) else {
-            // Asked for accounts only.
+            // Asked for accounts and clients of connectors only.
             return Err(Refusal::TemporaryServerError);
         };
         if self.counters.restrictions.is_restricted(&submitter) {
             return Err(Refusal::BadOutboundSender);
         }
         let outside = external_recipients(&submission.envelope);
-        let (per_hour, per_day) = (limits.external_recipients_per_hour, limits.external_recipients_per_day);
         let held = self.counters.tally.hold_outbound(&submitter, outside, per_hour, per_day);
         match held {
             Ok(hold) => Ok(hold),
@@ -43,7 +43,7 @@ impl Intake {
     }
 
     async fn restrict(&self, submitter: Submitter, address: &str, sent: SentOutside) {
-        let device = submitter.device().map(str::to_owned);
+        let (device, connector) = (submitter.device().map(str::to_owned), submitter.connector().map(str::to_owned));
         let restriction = Restriction {
             submitter,
             address: address.into(),
@@ -61,7 +61,7 @@ impl Intake {
         let SentOutside { of_hour, of_day } = sent;
         match restricted.await {
             Ok(true) => tracing::warn!(
-                account = %address, device, of_hour, of_day,
+                account = %address, device, connector, of_hour, of_day,
                 "restricted: too many recipients outside; nothing more is taken from it, and what waits to \
                  leave stays, until an administrator releases it (franking restricted)"
             ),
@@ -74,15 +74,19 @@ impl Intake {
     /// kill caught between the two is told of twice.
     pub(in crate::app) async fn tell_administrators(&self) {
         for restriction in self.counters.restrictions.all().into_iter().filter(|own| !own.told) {
+            let connector = restriction.submitter.connector();
             let Some(message) = self.notice(&restriction) else {
-                tracing::error!(account = %restriction.address, "nobody can be told of a restriction: no postmaster");
+                let account = &restriction.address;
+                tracing::error!(%account, connector, "nobody can be told of a restriction: no postmaster");
                 continue;
             };
             match self.queue.commit_own(message).await {
                 Ok(id) => {
-                    tracing::info!(queue_id = %id, account = %restriction.address, "the administrators are told");
+                    let account = &restriction.address;
+                    tracing::info!(queue_id = %id, %account, connector, "the administrators are told");
                     let restrictions = Arc::clone(&self.counters.restrictions);
-                    let _ = tokio::task::spawn_blocking(move || restrictions.told(&restriction.submitter)).await;
+                    let submitter = restriction.submitter.clone();
+                    let _ = tokio::task::spawn_blocking(move || restrictions.told(&submitter)).await;
                 }
                 // It is tried again with the next round.
                 Err(error) => tracing::warn!(%error, "the administrators could not be told of a restriction yet"),
@@ -100,6 +104,7 @@ impl Intake {
                 to,
                 account: &restriction.address,
                 device: restriction.submitter.device(),
+                connector: restriction.submitter.connector(),
                 since: restriction.since,
                 of_hour: restriction.of_hour,
                 of_day: restriction.of_day,

@@ -111,15 +111,19 @@ impl Scene {
     fn submission_to(&self, recipients: impl Iterator<Item = String>) -> Submission {
         let evidence = Evidence::Right(Proof::Password);
         let signed_in = sign_in(&self.snapshot, &self.settings, "alice@contoso.example", evidence, &mut Unrecorded);
-        let sender = Sender::Account(signed_in.unwrap());
+        self.submission_by(&Sender::Account(signed_in.unwrap()), recipients)
+    }
+
+    fn submission_by(&self, sender: &Sender, recipients: impl Iterator<Item = String>) -> Submission {
         let reverse_path = ReversePath::Mailbox(address("alice@contoso.example"));
         let posting = Posting::announced(&self.snapshot, sender.origin(), &reverse_path, 0);
+        let posting = posting.by_connector(sender.vouched());
         let permit = |recipient: String| {
             let path = ForwardPath::Mailbox(address(&recipient));
             admit(&self.snapshot, &self.settings, &posting, path, DsnRequest::default(), &mut Unrecorded).unwrap()
         };
         let permits = recipients.map(permit).collect();
-        let envelope = Envelope::new(&sender, reverse_path, MessageParameters::default(), permits).unwrap();
+        let envelope = Envelope::new(sender, reverse_path, MessageParameters::default(), permits).unwrap();
         let head = format!("From: alice@contoso.example\r\nTo: {BOB}\r\n\r\n").into_bytes();
         Submission { envelope, submit_as: None, head, body_bytes: 0, message_id: String::new() }
     }

@@ -28,6 +28,8 @@ pub(in crate::config) struct RawConnector {
     pub(in crate::config) recipients_max: Option<Spanned<u64>>,
     pub(in crate::config) message_bytes_max: Option<Spanned<u64>>,
     pub(in crate::config) sessions_max: Option<Spanned<u64>>,
+    pub(in crate::config) external_recipients_per_hour: Option<Spanned<u64>>,
+    pub(in crate::config) external_recipients_per_day: Option<Spanned<u64>>,
 }
 
 /// Whose servers and devices it is for (`ConnectorType`).

@@ -20,7 +20,8 @@ fn everything_about_a_connector_reaches_the_configuration() {
         "networks = [\"192.168.10.0/24\", \"fd00::/64\"]\ncertificates = [\"*.devices.contoso.example\", \"*\"]\n\
          authorities = \"devices-ca.pem\"\nfingerprints = [\"{DIGEST}\"]\nsenders = [\"scanner@contoso.example\", \
          \"contoso.example\"]\nrecipients = [\"fabrikam.example\", \"*.fabrikam.example\"]\nrequire_tls = true\n\
-         internal = true\nmessages_per_minute = 1\nrecipients_max = 2\nmessage_bytes_max = 3\nsessions_max = 4"
+         internal = true\nmessages_per_minute = 1\nrecipients_max = 2\nmessage_bytes_max = 3\nsessions_max = 4\n\
+         external_recipients_per_hour = 5\nexternal_recipients_per_day = 0"
     );
     let config = parse(&one(&keys)).unwrap();
     let [own] = config.settings.connectors.own() else { panic!("one connector") };
@@ -38,6 +39,7 @@ fn everything_about_a_connector_reaches_the_configuration() {
     let limits = own.limits;
     let bounds = (limits.messages_per_minute, limits.recipients_max, limits.message_bytes_max, limits.sessions_max);
     assert_eq!(bounds, (Some(1), Some(2), Some(3), Some(4)));
+    assert_eq!((limits.external_recipients_per_hour, limits.external_recipients_per_day), (Some(5), None));
     assert!(config.settings.connectors.want_certificates());
     assert_eq!(config.settings.connectors.authorities().collect::<Vec<_>>(), [&authorities, &authorities]);
     let scope = |words: &str| {
@@ -51,6 +53,14 @@ fn everything_about_a_connector_reaches_the_configuration() {
     let plain = parse(&one("networks = [\"10.0.0.1\"]")).unwrap();
     let own = &plain.settings.connectors.own()[0];
     assert!(own.recipients == Scope::Inside && own.senders.is_empty() && !own.require_tls && !own.internal);
+    // What its clients send outside is bounded as what an account sends, but for servers that look after their own.
+    let usual = |more: &str| {
+        let text = one(&format!("networks = [\"10.0.0.1\"]\n{more}\n[limits]\nexternal_recipients_per_hour = 7"));
+        let limits = parse(&text).unwrap().settings.connectors.own()[0].limits;
+        (limits.external_recipients_per_hour, limits.external_recipients_per_day)
+    };
+    assert_eq!(usual(""), (Some(7), Some(2_000)));
+    assert_eq!(usual("internal = true"), (None, None));
     assert!(!plain.settings.connectors.want_certificates());
 }
 

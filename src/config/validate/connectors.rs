@@ -10,10 +10,10 @@ use super::{COUNT_MAX, Judge};
 use crate::config::raw::{RawConnector, RawConnectorType, RawScope};
 use crate::config::report::line_of;
 use crate::model::mail::{DomainPattern, Network};
-use crate::model::policy::SenderPattern;
 use crate::model::policy::connector::{
     Authorities, CertificateRule, Connector, ConnectorLimits, Connectors, Partner, Scope, Source,
 };
+use crate::model::policy::{AccountLimits, SenderPattern};
 
 /// Who has more of them has a directory of devices somewhere: each can have a certificate of one authority.
 const CONNECTORS_MAX: usize = 1_000;
@@ -35,8 +35,8 @@ struct Taken {
 }
 
 impl Judge<'_> {
-    /// All connectors, in their order.
-    pub(super) fn connectors(&mut self, raw: Vec<RawConnector>) -> Connectors {
+    /// All connectors, in their order; `usual` bounds what their clients send outside, where they say nothing of it.
+    pub(super) fn connectors(&mut self, raw: Vec<RawConnector>, usual: &AccountLimits) -> Connectors {
         let mut connectors = Connectors::new();
         if let Some(over) = raw.get(CONNECTORS_MAX) {
             self.refuse(&over.name.span(), format!("more than {CONNECTORS_MAX} connectors"), "remove some");
@@ -48,7 +48,7 @@ impl Judge<'_> {
             self.once(&mut taken.names, name, &span, "has the name of another", "give each its own name");
             match connector.connector_type {
                 RawConnectorType::OnPremises => {
-                    let connector = self.own_connector(connector, &mut taken);
+                    let connector = self.own_connector(connector, usual, &mut taken);
                     connectors.push(connector);
                 }
                 RawConnectorType::Partner => {
@@ -94,7 +94,7 @@ impl Judge<'_> {
         }
     }
 
-    fn own_connector(&mut self, mut raw: RawConnector, taken: &mut Taken) -> Connector {
+    fn own_connector(&mut self, mut raw: RawConnector, usual: &AccountLimits, taken: &mut Taken) -> Connector {
         let span = raw.name.span();
         let source = self.source(&mut raw);
         if source.is_empty() {
@@ -130,6 +130,10 @@ impl Judge<'_> {
                 sessions_max: self
                     .at_least_one(raw.sessions_max)
                     .map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
+                external_recipients_per_hour: self
+                    .bound(raw.external_recipients_per_hour, usual.external_recipients_per_hour.filter(|_| !internal)),
+                external_recipients_per_day: self
+                    .bound(raw.external_recipients_per_day, usual.external_recipients_per_day.filter(|_| !internal)),
             },
             source,
         }
@@ -163,6 +167,8 @@ impl Judge<'_> {
             raw.recipients_max.map(|value| value.span()),
             raw.message_bytes_max.map(|value| value.span()),
             raw.sessions_max.map(|value| value.span()),
+            raw.external_recipients_per_hour.map(|value| value.span()),
+            raw.external_recipients_per_day.map(|value| value.span()),
         ];
         for span in idle.into_iter().flatten() {
             self.refuse(&span, "has no effect for a partner, whose servers are strangers", "remove it");

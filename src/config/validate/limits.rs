@@ -74,7 +74,7 @@ impl Judge<'_> {
         }
     }
 
-    fn bound(&mut self, value: Option<Spanned<u64>>, usual: Option<u32>) -> Option<u32> {
+    pub(super) fn bound(&mut self, value: Option<Spanned<u64>>, usual: Option<u32>) -> Option<u32> {
         let number = self.number(value, usual.map_or(0, u64::from), 0..=COUNT_MAX);
         u32::try_from(number).ok().filter(|number| *number > 0)
     }

@@ -111,6 +111,10 @@ pub struct ConnectorLimits {
     pub message_bytes_max: Option<u64>,
     /// Sessions that may hand in mail at the same time.
     pub sessions_max: Option<u32>,
+    /// Recipients outside in an hour; who names more of them is restricted, see `restricted.rs`.
+    pub external_recipients_per_hour: Option<u32>,
+    /// The same in a day.
+    pub external_recipients_per_day: Option<u32>,
 }
 
 /// Another organisation, whose domains are for its own servers.

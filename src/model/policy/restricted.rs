@@ -6,8 +6,9 @@
 //! accepted before and has not left is held, as far as it goes outside.
 //!
 //! **An account and each of its devices are counted and restricted apart**, so a scanner that was taken over does not
-//! stop the person whose account it uses, and a password that was guessed does not stop the scanners. Recipients count
-//! as they are named: a group is none, whoever is in it, and so is a mailbox that forwards.
+//! stop the person whose account it uses, and a password that was guessed does not stop the scanners. The clients of a
+//! connector, who do not sign in, are counted and restricted together. Recipients count as they are named: a group is
+//! none, whoever is in it, and so is a mailbox that forwards.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,26 +27,30 @@ pub enum Submitter {
     Account(RecipientId),
     /// A device of an account, by its name.
     Device(RecipientId, Box<str>),
+    /// The clients of a connector, by its name.
+    Connector(Box<str>),
 }
 
 impl Submitter {
     /// Who handed an envelope in; none for mail from other servers, and this server's own.
     pub fn of(envelope: &Envelope) -> Option<Self> {
-        Self::named(envelope.origin(), envelope.device())
-    }
-
-    /// The same by an origin and the name of a device.
-    pub fn named(origin: Origin, device: Option<&str>) -> Option<Self> {
-        match (origin, device) {
-            (Origin::Account(account), Some(device)) => Some(Self::Device(account, device.into())),
-            (Origin::Account(account), None) => Some(Self::Account(account)),
-            (Origin::Anonymous | Origin::System | Origin::Connector { .. }, _) => None,
+        match (envelope.origin(), envelope.device(), envelope.connector()) {
+            (Origin::Account(account), Some(device), _) => Some(Self::Device(account, device.into())),
+            (Origin::Account(account), None, _) => Some(Self::Account(account)),
+            (Origin::Anonymous | Origin::Connector { .. }, _, Some(connector)) => {
+                Some(Self::Connector(connector.into()))
+            }
+            (Origin::Anonymous | Origin::System | Origin::Connector { .. }, _, _) => None,
         }
     }
 
     /// Who hands mail in on a session; none for strangers, and for a device whose credential has gone.
     pub fn on_session(snapshot: &Snapshot, sender: &Sender) -> Option<Self> {
-        let Sender::Account(signed_in) = sender else { return None };
+        let signed_in = match sender {
+            Sender::Account(signed_in) => signed_in,
+            Sender::Connector(vouched) => return Some(Self::Connector(vouched.connector().name.clone())),
+            Sender::Anonymous | Sender::System => return None,
+        };
         let account = signed_in.account();
         match signed_in.selector() {
             None => Some(Self::Account(account)),
@@ -53,18 +58,27 @@ impl Submitter {
         }
     }
 
-    /// Whose account it is.
-    pub const fn account(&self) -> RecipientId {
+    /// Whose account it is; nobody's for clients of a connector.
+    pub const fn account(&self) -> Option<RecipientId> {
         match self {
-            Self::Account(account) | Self::Device(account, _) => *account,
+            Self::Account(account) | Self::Device(account, _) => Some(*account),
+            Self::Connector(_) => None,
         }
     }
 
     /// The name of the device.
     pub fn device(&self) -> Option<&str> {
         match self {
-            Self::Account(_) => None,
+            Self::Account(_) | Self::Connector(_) => None,
             Self::Device(_, device) => Some(device),
+        }
+    }
+
+    /// The name of the connector.
+    pub fn connector(&self) -> Option<&str> {
+        match self {
+            Self::Account(_) | Self::Device(..) => None,
+            Self::Connector(connector) => Some(connector),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The files of the counts: one for each hour and kind, slips that are appended (see `slip`).
 //!
 //! ```text
-//! sent-0000490880.log       slips for each message that an account submitted in that hour since 1970
+//! sent-0000490880.log       slips for each message that somebody submitted in that hour since 1970
 //! sent-0000490879.sum       the same of an hour that is over, summed up by account; its log means nothing any more
 //! sent-0000490879.late      what came for that hour after it was summed up
 //! received-0000490880.log   a slip for each message for a mailbox; of the present hour and the one before it
@@ -39,8 +39,9 @@ pub(super) enum Record {
     Sum { account: RecipientId, recipients: u32 },
     /// A message was expanded to a mailbox. Older files do not say in which ten minutes of their hour.
     Received { id: QueueId, mailbox: RecipientId, pair: u64, slot: Option<Slot> },
-    /// An account or device submitted to so many recipients outside: with the message before it, or in all of a step.
-    Outbound { submitter: u64, recipients: u32, slot: Slot },
+    /// An account, a device or a connector's clients submitted to so many recipients outside: with a message, or, where
+    /// no message is named, in all of a step of an hour that is summed up.
+    Outbound { id: Option<QueueId>, submitter: u64, recipients: u32, slot: Slot },
     /// So many of them count no more, since an administrator released it.
     Pardon { submitter: u64, recipients: u32, slot: Slot },
 }
@@ -55,8 +56,9 @@ impl Record {
             Self::Received { id, mailbox, pair, slot } => {
                 Slip { kind: RECEIVED, numbers: [id.0, mailbox.0, *pair, slot.map_or(0, Slot::number)] }
             }
-            Self::Outbound { submitter, recipients, slot } => {
-                Slip { kind: OUTBOUND, numbers: [0, *submitter, u64::from(*recipients), slot.number()] }
+            Self::Outbound { id, submitter, recipients, slot } => {
+                let id = id.map_or(0, |id| id.0);
+                Slip { kind: OUTBOUND, numbers: [id, *submitter, u64::from(*recipients), slot.number()] }
             }
             Self::Pardon { submitter, recipients, slot } => {
                 Slip { kind: PARDON, numbers: [0, *submitter, u64::from(*recipients), slot.number()] }
@@ -73,7 +75,7 @@ impl Record {
             RECEIVED => Some(Self::Received { id, mailbox: recipient, pair: number, slot: Slot::stored(slot) }),
             OUTBOUND => {
                 let (recipients, slot) = (recipients.ok()?, Slot::stored(slot)?);
-                Some(Self::Outbound { submitter: recipient.0, recipients, slot })
+                Some(Self::Outbound { id: Some(id).filter(|id| id.0 > 0), submitter: recipient.0, recipients, slot })
             }
             PARDON => {
                 let (recipients, slot) = (recipients.ok()?, Slot::stored(slot)?);

@@ -227,7 +227,7 @@ impl Tally {
             Record::Sent { account, recipients, .. } | Record::Sum { account, recipients } => {
                 self.shard(account.0).senders.entry(*account).or_default().recipients.add(hour, *recipients);
             }
-            Record::Outbound { submitter, recipients, slot } => {
+            Record::Outbound { submitter, recipients, slot, .. } => {
                 self.shard(*submitter).outbound.entry(Key(*submitter)).or_default().add(*slot, *recipients);
             }
             Record::Pardon { submitter, recipients, slot } => {
@@ -322,7 +322,7 @@ impl Tally {
             let sums = sums.filter(|(_, recipients)| *recipients > 0);
             let sums = sums.map(|(account, recipients)| Record::Sum { account, recipients });
             let outbound = shard.outbound.iter().flat_map(|(key, own)| {
-                let of = |(slot, recipients)| Record::Outbound { submitter: key.0, recipients, slot };
+                let of = |(slot, recipients)| Record::Outbound { id: None, submitter: key.0, recipients, slot };
                 own.of(hour).map(of)
             });
             sums.chain(outbound).collect()

@@ -1,5 +1,5 @@
-//! Recipients outside of what accounts, and each of their devices, have submitted: within an hour in steps of ten
-//! minutes, and within a day.
+//! Recipients outside of what accounts, each of their devices, and the clients of a connector have submitted: within an
+//! hour in steps of ten minutes, and within a day.
 
 use core::sync::atomic::Ordering;
 use std::collections::BTreeMap;
@@ -20,9 +20,11 @@ pub(super) struct Key(pub(super) u64);
 impl Key {
     pub(super) fn of(submitter: &Submitter) -> Self {
         let mut digest = Sha256::new();
-        digest.update(submitter.account().0.to_le_bytes());
+        // Nobody's account has this number.
+        digest.update(submitter.account().map_or(u64::MAX, |account| account.0).to_le_bytes());
         // Names are told apart by letters alone, and no name is empty.
-        digest.update(submitter.device().unwrap_or_default().to_ascii_lowercase().as_bytes());
+        let name = submitter.device().or_else(|| submitter.connector()).unwrap_or_default();
+        digest.update(name.to_ascii_lowercase().as_bytes());
         Self(digest.finalize().first_chunk::<8>().map_or(0, |octets| u64::from_le_bytes(*octets)))
     }
 }

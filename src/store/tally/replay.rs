@@ -27,17 +27,17 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn note(&mut self, hour: Hour, record: &Record) {
         match record {
-            Record::Sent { id, .. } => {
+            Record::Sent { id, .. } | Record::Outbound { id: Some(id), .. } => {
                 self.sent.entry(hour).or_default().insert(*id);
             }
-            Record::Sum { .. } => {
+            Record::Sum { .. } | Record::Outbound { id: None, .. } => {
                 self.summed.insert(hour);
             }
             Record::Received { id, mailbox, .. } => {
                 self.received.insert((*id, *mailbox));
             }
-            // With the message before them, or with the hour.
-            Record::Outbound { .. } | Record::Pardon { .. } => {}
+            // With the hour.
+            Record::Pardon { .. } => {}
         }
     }
 
@@ -68,7 +68,7 @@ impl Tally {
         }
         let mut shard = self.shard(key.0);
         shard.outbound.entry(key).or_default().accepted(facts.id, slot, recipients);
-        Some(Record::Outbound { submitter: key.0, recipients, slot })
+        Some(Record::Outbound { id: Some(facts.id), submitter: key.0, recipients, slot })
     }
 
     /// Counts an expansion that was made at a time, unless that was done when it was made, or is over.
@@ -102,22 +102,30 @@ impl Witness for Tally {
     }
 
     fn committed(&self, _: u64, facts: &EntryFacts, envelope: &Envelope, _: &[u8]) {
-        let Origin::Account(account) = envelope.origin() else { return };
+        let account = match envelope.origin() {
+            Origin::Account(account) => Some(account),
+            // A connector's clients count for what they send outside alone.
+            Origin::Anonymous | Origin::Connector { .. } if envelope.connector().is_some() => None,
+            Origin::Anonymous | Origin::System | Origin::Connector { .. } => return,
+        };
         let hour = Hour::of(facts.accepted_at);
         let known = locked(&self.replay).as_ref().is_some_and(|replay| replay.has_sent(hour, facts.id));
         if known || !hour.is_within_day_of(Hour::of(self.clock.now())) {
             return;
         }
-        let recipients = u32::try_from(envelope.permits().len()).unwrap_or(u32::MAX);
-        let mut shard = self.shard(account.0);
-        let sender = shard.senders.entry(account).or_default();
-        // At once, so that nobody sees it held and counted, or neither.
-        sender.held.retain(|held| held.id != Some(facts.id));
-        sender.recipients.add(hour, recipients);
-        drop(shard);
-        let mut records = vec![Record::Sent { id: facts.id, account, recipients }];
-        records.extend(self.count_outside(facts, envelope));
-        locked(&self.files).append(hour, &records);
+        let sent = account.map(|account| {
+            let recipients = u32::try_from(envelope.permits().len()).unwrap_or(u32::MAX);
+            let mut shard = self.shard(account.0);
+            let sender = shard.senders.entry(account).or_default();
+            // At once, so that nobody sees it held and counted, or neither.
+            sender.held.retain(|held| held.id != Some(facts.id));
+            sender.recipients.add(hour, recipients);
+            Record::Sent { id: facts.id, account, recipients }
+        });
+        let records: Vec<Record> = sent.into_iter().chain(self.count_outside(facts, envelope)).collect();
+        if !records.is_empty() {
+            locked(&self.files).append(hour, &records);
+        }
     }
 
     fn expanded(&self, _: u64, facts: &EntryFacts, targets: &[Target]) {

@@ -37,5 +37,6 @@ impl AccessArgs {
 pub(in crate::admin::cli) fn line(access: &Access) -> String {
     let Access { at, actor, kind, mailbox, address, detail } = access;
     let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-    visible(&format!("{at}  {actor}  {address} (#{mailbox})  {}{detail}", kind.words()))
+    let number = mailbox.map_or_else(String::new, |mailbox| format!(" (#{mailbox})"));
+    visible(&format!("{at}  {actor}  {address}{number}  {}{detail}", kind.words()))
 }

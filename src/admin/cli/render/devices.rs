@@ -89,9 +89,10 @@ fn networks(page: &mut Page, networks: &[NetworkView]) {
 
 /// Who is restricted; one in full.
 pub(super) fn restrictions(page: &mut Page, restrictions: &[RestrictionView]) {
-    let who = |own: &RestrictionView| match &own.device {
-        Some(device) => format!("{device} of {}", own.account),
-        None => own.account.clone(),
+    let who = |own: &RestrictionView| match (&own.connector, &own.device) {
+        (Some(connector), _) => format!("the connector {connector}"),
+        (None, Some(device)) => format!("{device} of {}", own.account),
+        (None, None) => own.account.clone(),
     };
     let counted = |count: Option<u32>| count.map_or_else(String::new, |count| count.to_string());
     if let [own] = restrictions {
@@ -112,7 +113,8 @@ pub(super) fn restrictions(page: &mut Page, restrictions: &[RestrictionView]) {
     let row = |own: &RestrictionView| {
         let or = |text: &Option<String>| text.clone().unwrap_or_default();
         let (hour, day) = (counted(own.external_of_hour), counted(own.external_of_day));
-        vec![own.account.clone(), or(&own.device), or(&own.since), hour, day, own.kept_messages.to_string()]
+        let account = own.connector.as_ref().map_or_else(|| own.account.clone(), |name| format!("connector {name}"));
+        vec![account, or(&own.device), or(&own.since), hour, day, own.kept_messages.to_string()]
     };
     let rows: Vec<Vec<String>> = restrictions.iter().map(row).collect();
     page.block(&table(&["ACCOUNT", "DEVICE", "SINCE", "IN AN HOUR", "IN A DAY", "WAITING"], &rows));

@@ -1,6 +1,7 @@
 //! Who sends too much outside.
 
 use super::*;
+use crate::model::policy::connector::{self, Client, Connector, ConnectorLimits, Scope, Source};
 use crate::model::policy::restricted::Submitter;
 use crate::store::tally::SentOutside;
 
@@ -150,4 +151,71 @@ async fn what_was_sent_before_a_release_counts_no_more() {
         scene.intake.counters.tally.tend();
     }
     scene.take(scene.outside(10)).await.unwrap();
+}
+
+const PRINTERS: &str = "192.168.10.0/24";
+
+/// Behind a connector whose clients may name so many recipients outside in an hour.
+fn behind_a_connector(per_hour: Option<u32>) -> Scene {
+    let scene = Scene::new(Profile::ExchangeOnline, |_| {});
+    let mut settings = Settings::clone(&scene.settings);
+    settings.connectors.push(Connector {
+        name: "printers".into(),
+        source: Source { networks: vec![PRINTERS.parse().unwrap()], certificates: Vec::new() },
+        senders: Vec::new(),
+        recipients: Scope::Anyone,
+        internal: false,
+        require_tls: false,
+        limits: ConnectorLimits { external_recipients_per_hour: per_hour, ..ConnectorLimits::default() },
+    });
+    Scene { settings: Arc::new(settings), ..scene }.kill()
+}
+
+impl Scene {
+    /// A message of a client at this address, who does not sign in.
+    fn unsigned(&self, peer: &str, recipients: usize) -> Submission {
+        let reverse_path = ReversePath::Mailbox(address("alice@contoso.example"));
+        let client = Client { peer: peer.parse().unwrap(), has_tls: false, certificate: None };
+        let sender = connector::sender(&self.snapshot, &self.settings, &client, &reverse_path, &mut Unrecorded);
+        let recipients = (0..recipients).map(|number| format!("p{number}@fabrikam.example"));
+        self.submission_by(&sender.unwrap(), recipients)
+    }
+}
+
+/// All clients of a connector together, over kills; whoever signs in is somebody else.
+#[tokio::test]
+async fn the_clients_of_a_connector_are_counted_and_restricted_together() {
+    let mut scene = behind_a_connector(Some(10));
+    scene.take(scene.unsigned("192.168.10.7", 6)).await.unwrap();
+    scene = scene.kill();
+    let printers = Submitter::Connector("printers".into());
+    assert_eq!(scene.sent(&printers), SentOutside { of_hour: 6, of_day: 6 });
+    // Once more, after what nobody else sent in that hour was summed up.
+    scene.clock.advance(HOUR + Duration::from_secs(660));
+    scene.intake.counters.tally.tend();
+    for _ in 0..2 {
+        scene = scene.kill();
+        assert_eq!(scene.sent(&printers), SentOutside { of_hour: 0, of_day: 6 });
+    }
+    scene.take(scene.unsigned("192.168.10.7", 6)).await.unwrap();
+    let admitted = scene.intake.admit(&scene.unsigned("192.168.10.8", 4), 0).await.unwrap();
+    assert_eq!(scene.take(scene.unsigned("192.168.10.9", 1)).await, Err(Refusal::BadOutboundSender));
+    drop(admitted);
+    assert_eq!(scene.take(scene.unsigned("192.168.10.9", 1)).await, Err(Refusal::BadOutboundSender), "until released");
+    scene = scene.kill();
+    assert_eq!(scene.take(scene.unsigned("192.168.10.7", 1)).await, Err(Refusal::BadOutboundSender));
+    scene.take(scene.outside(20)).await.unwrap();
+    scene.intake.tell_administrators().await;
+    let restrictions = Arc::clone(&scene.intake.counters.restrictions);
+    assert!(restrictions.all()[0].told && restrictions.all().len() == 1);
+    restrictions.release(&printers).unwrap();
+    scene.intake.counters.tally.forget_outside(&printers);
+    scene.take(scene.unsigned("192.168.10.7", 10)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connector_without_a_bound_is_exempt() {
+    let scene = behind_a_connector(None);
+    scene.take(scene.unsigned("192.168.10.7", 5_000)).await.unwrap();
+    scene.take(scene.unsigned("192.168.10.7", 1)).await.unwrap();
 }
