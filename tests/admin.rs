@@ -64,6 +64,7 @@ fn office(data: &Path) -> (Office, Arc<MemoryDirectory>) {
         random: Arc::new(SeededRandom::new(7)),
         data: data.to_owned(),
         configuration: None,
+        in_force: Arc::default(),
         rehearsal: None,
     };
     (office, directory)

@@ -6,6 +6,7 @@
 pub(crate) mod certificates;
 mod graph;
 mod provider;
+mod reloading;
 mod routes;
 mod tokens;
 mod web;

@@ -4,6 +4,7 @@
 
 mod certificates;
 mod connectors;
+mod in_force;
 mod issuers;
 mod lifecycle;
 mod listeners;
@@ -92,7 +93,7 @@ pub fn check(
     let profile = format!("{}, profile {:?}", path.display(), config.profile);
     report.put("configuration", Verdict::Ok, profile, "");
     certificates::certificates(config, now, &mut report);
-    let running = server(at, &mut report);
+    let running = server(config, at, &mut report);
     let proofs = config.acme.iter().flat_map(|acme| &acme.listen);
     for address in config.listeners.iter().map(|listener| &listener.address).chain(proofs) {
         port(*address, running, &mut report);
@@ -111,11 +112,14 @@ pub fn check(
     report
 }
 
-/// Whether a server answers.
-fn server(at: &Path, report: &mut CheckReport) -> bool {
+/// Whether a server answers, and by what it goes.
+fn server(config: &Config, at: &Path, report: &mut CheckReport) -> bool {
     match socket::ask(at, Request::Ping, &mut |_| {}) {
-        Ok(Response::Alive { version }) => {
+        Ok(Response::Alive { version, configuration }) => {
             report.put("server", Verdict::Ok, format!("version {version} is running"), "");
+            if let Some(own) = configuration {
+                in_force::in_force(config, &own, report);
+            }
             true
         }
         Err(SocketError::NotRunning(_)) => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -15,6 +16,7 @@ use super::transport;
 use crate::admin::office::{AcmeView, CertificateDesk, CertificateView, CertificatesView};
 use crate::config::{AcmeConfig, Config, RouteWay};
 use crate::model::mail::Timestamp;
+use crate::model::policy::RouteTable;
 use crate::model::transport_security::certificate::{Standing, WARNING_DAYS, standing};
 use crate::server::Stop;
 use crate::server::acme::{Keeper, KeeperParts, Responder, Rounded, Urgency, run};
@@ -118,19 +120,29 @@ pub(super) fn keep(acme: Option<(Arc<Keeper>, Responder)>, stop: &Stop) -> JoinS
 
 /// Looks at files that were renewed and at certificates that end.
 pub(super) struct Watch {
-    stores: Vec<Arc<CertificateStore>>,
+    /// What our listeners show.
+    own: Arc<CertificateStore>,
+    /// What other hosts are shown.
+    on_the_way: ArcSwap<Vec<Arc<CertificateStore>>>,
     told: Mutex<Option<Timestamp>>,
 }
 
 impl Watch {
-    pub(super) fn new(stores: Vec<Arc<CertificateStore>>) -> Self {
-        Self { stores, told: Mutex::default() }
+    pub(super) fn new(own: Arc<CertificateStore>, on_the_way: Vec<Arc<CertificateStore>>) -> Self {
+        Self { own, on_the_way: ArcSwap::from_pointee(on_the_way), told: Mutex::default() }
+    }
+
+    /// Other hosts are shown these from now on.
+    pub(super) fn follow(&self, on_the_way: Vec<Arc<CertificateStore>>) {
+        self.on_the_way.store(Arc::new(on_the_way));
     }
 
     /// Certificates that changed are shown to the next client; a bad new one keeps the old. Once a day each certificate
     /// is told of that ends soon. Blocks.
     pub(super) fn look(&self, now: Timestamp) {
-        for report in self.stores.iter().map(|certificates| certificates.reload(now)) {
+        let on_the_way = self.on_the_way.load_full();
+        let stores = || core::iter::once(&self.own).chain(on_the_way.iter());
+        for report in stores().map(|certificates| certificates.reload(now)) {
             for path in &report.replaced {
                 tracing::info!(path = %path.display(), "a new certificate is in use");
             }
@@ -144,7 +156,7 @@ impl Watch {
             return;
         }
         *told = Some(now);
-        for info in self.stores.iter().flat_map(|store| store.inventory(now)) {
+        for info in stores().flat_map(|store| store.inventory(now)) {
             tell(&info, now);
         }
     }
@@ -174,13 +186,21 @@ pub(super) struct CertificateCounter {
     /// `None` when no server runs.
     running: Option<Running>,
     config: Config,
+    /// The ways of mail to other systems, as they are at this moment.
+    routes: Arc<ArcSwap<RouteTable<RouteWay>>>,
     data: PathBuf,
 }
 
 impl CertificateCounter {
     /// For a server at rest: what it would show.
     pub(super) fn at_rest(world: &World, config: &Config, data: &DataDirectory) -> Self {
-        Self { world: world.clone(), running: None, config: config.clone(), data: data.root().to_owned() }
+        let routes = Arc::new(ArcSwap::from_pointee(config.routes.clone()));
+        Self { world: world.clone(), running: None, config: config.clone(), routes, data: data.root().to_owned() }
+    }
+
+    /// The ways that it looks at; who puts others in here is followed.
+    pub(super) fn routes(&self) -> Arc<ArcSwap<RouteTable<RouteWay>>> {
+        Arc::clone(&self.routes)
     }
 
     /// For a running server. Must be called within its runtime.
@@ -234,7 +254,7 @@ impl CertificateDesk for CertificateCounter {
             }
             None => files.extend(self.shown_at_rest().into_iter().map(|paths| (paths, LISTENERS))),
         }
-        for (_, way) in self.config.routes.iter() {
+        for (_, way) in self.routes.load().iter() {
             if let RouteWay::Host(host) = way
                 && let Some(paths) = &host.certificate
                 && !files.iter().any(|(known, used_for)| known == paths && *used_for == ROUTE)

@@ -20,7 +20,7 @@ const HTTPS_PORT: u16 = 443;
 ///
 /// # Errors
 /// When the name service is not known, or the file of authorities cannot be used.
-fn documents(config: &Config) -> Result<Option<Arc<dyn Documents>>, ServeError> {
+pub(super) fn documents(config: &Config) -> Result<Option<Arc<dyn Documents>>, ServeError> {
     if !config.issuers.iter().any(|issuer| matches!(issuer.keys, KeySource::Url(_))) {
         return Ok(None);
     }
@@ -39,18 +39,6 @@ fn documents(config: &Config) -> Result<Option<Arc<dyn Documents>>, ServeError> 
 /// As [`documents`].
 pub(super) fn verifier(clock: &Arc<dyn Clock>, config: &Config) -> Result<TokenVerifier, ServeError> {
     Ok(TokenVerifier::new(Arc::clone(clock), &config.issuers, documents(config)?.as_ref()))
-}
-
-/// Goes by a configuration that was read again, and looks for all keys anew.
-pub(super) async fn reload(verifier: &TokenVerifier, config: Config) {
-    let Ok((documents, config)) = tokio::task::spawn_blocking(move || (documents(&config), config)).await else {
-        return;
-    };
-    match documents {
-        Ok(documents) => verifier.reconfigure(&config.issuers, documents.as_ref()),
-        Err(error) => tracing::error!(%error, "the issuers of tokens stay what they were"),
-    }
-    verifier.refresh().await;
 }
 
 /// Fetches the keys of an issuer once. Blocks.

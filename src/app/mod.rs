@@ -18,6 +18,7 @@ mod premises;
 mod quotas;
 mod ready;
 pub mod rehearse;
+mod reload;
 pub mod routes;
 pub mod serve;
 mod sign_ins;

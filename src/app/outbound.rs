@@ -1,21 +1,24 @@
 //! Puts together the way out by SMTP, and what it needs: tokens, certificates, the demands of other domains.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 
 use super::data::DataDirectory;
-use super::routes::{self, Builder};
+use super::routes::{self, Builder, KnownWay};
 use super::serve::ServeError;
-use super::stores::{Stores, World};
+use super::stores::World;
 use super::transport;
 use crate::config::{Config, TokenConfig};
 use crate::delivery::exchanger::ExchangerOptions;
-use crate::delivery::outgoing::Relay;
+use crate::delivery::exchanger::policy_cache::PolicyCache;
+use crate::delivery::outgoing::{Relay, Way};
 use crate::delivery::relay_agent::{RelayAgent, RelayOptions, RelayTls};
 use crate::delivery::tokens::{TokenSource, Vault};
+use crate::model::policy::RouteTable;
 use crate::world::https::{HttpsClient, HttpsOptions, Posts};
 use crate::world::network::TcpDialer;
 use crate::world::resolver::Resolver;
@@ -31,48 +34,150 @@ const GRAPH_TIMEOUT: Duration = Duration::from_secs(180);
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 const HTTPS_PORT: u16 = 443;
 
-/// The way out, and the certificates that are shown on it.
-///
-/// # Errors
-/// When a file of the configuration cannot be used, or the name service is not known.
-pub(super) fn relay(
-    world: &World,
-    config: &Config,
-    stores: &Stores,
-) -> Result<(Relay, Vec<Arc<CertificateStore>>), ServeError> {
-    let resolver = transport::resolver(&config.transport).map_err(|error| ServeError::Resolver(error.to_string()))?;
-    let tls = RelayTls {
-        opportunistic: opportunistic()?,
-        // Without authorities only hosts that need none can be reached; the log of a delivery says so.
-        verified: transport::verified(&config.transport)?,
-    };
-    let asking = Asking { world, resolver: &resolver, verified: tls.verified.as_ref() };
-    let tokens = config.tokens.iter().map(|token| Ok((token.name.clone(), asking.source(token, &stores.data)?)));
-    let tokens = tokens.collect::<Result<BTreeMap<_, _>, ServeError>>()?;
-    let roots = transport::roots(&config.transport);
-    let posts: Option<Arc<dyn Posts>> = asking.client(GRAPH_TIMEOUT).ok().map(|client| Arc::new(client) as _);
-    let (clock, pause) = (&world.clock, config.queue.retry_delays.first().copied().unwrap_or_default());
-    let (posts, certificates) = (posts.as_ref(), Vec::new());
-    let mut builder = Builder { tokens: &tokens, posts, roots: &roots, clock, pause, certificates };
-    let ways = builder.ways(&config.routes)?;
-    let certificates = builder.certificates;
-    let demands = transport::demands(world, &config.transport, &stores.data.mta_sts(), &resolver, &tls)?;
-    let options = RelayOptions {
-        own_name: config.hostname.clone(),
-        local_ipv4: None,
-        local_ipv6: None,
-        exchanger: ExchangerOptions {
-            own_names: vec![config.hostname.clone()],
-            own_addresses: config.listeners.iter().map(|listener| listener.address.ip()).collect(),
-            port: 25,
-            loopback_allowed: false,
-        },
-        patience_divisor: 1,
-        attempt_max: ATTEMPT_MAX,
-    };
-    let agent = RelayAgent::new(resolver, Arc::new(TcpDialer), Arc::clone(&world.random), tls, options);
-    let agent = agent.reusing(routes::reuse(&config.queue.outbound)).heeding(demands).waiting(config.timeouts);
-    Ok((Relay::new(Arc::new(agent), ways), certificates))
+/// The way out of a running server. It can be made anew from another configuration.
+pub(super) struct Outside {
+    maker: Maker,
+    relay: Arc<Relay>,
+    made: Mutex<Arc<Made>>,
+}
+
+/// What goes by the configuration on the way out.
+pub(super) struct Made {
+    agent: Arc<RelayAgent>,
+    ways: RouteTable<Way>,
+    tokens: BTreeMap<Box<str>, Arc<TokenSource>>,
+    known: Vec<KnownWay>,
+    certificates: Vec<Arc<CertificateStore>>,
+}
+
+impl Made {
+    /// The certificates that are shown on the way.
+    pub(super) fn certificates(&self) -> Vec<Arc<CertificateStore>> {
+        self.certificates.clone()
+    }
+}
+
+impl Outside {
+    /// The way out that the configuration says. Blocks.
+    ///
+    /// # Errors
+    /// When a file of the configuration cannot be used, or the name service is not known.
+    pub(super) fn open(world: &World, config: &Config, data: &DataDirectory) -> Result<Self, ServeError> {
+        let maker = Maker {
+            world: world.clone(),
+            started: config.clone(),
+            tokens: data.tokens(),
+            mta_sts: data.mta_sts(),
+            policies: OnceLock::new(),
+        };
+        let made = maker.make(config, None)?;
+        let relay = Arc::new(Relay::new(Arc::clone(&made.agent), made.ways.clone()));
+        Ok(Self { maker, relay, made: Mutex::new(Arc::new(made)) })
+    }
+
+    fn made(&self) -> MutexGuard<'_, Arc<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn relay(&self) -> Arc<Relay> {
+        Arc::clone(&self.relay)
+    }
+
+    pub(super) fn certificates(&self) -> Vec<Arc<CertificateStore>> {
+        self.made().certificates()
+    }
+
+    /// What another configuration makes of it; nothing goes by that yet. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn make_again(&self, config: &Config) -> Result<Made, ServeError> {
+        let former = Arc::clone(&self.made());
+        self.maker.make(config, Some(&former))
+    }
+
+    /// What sets out from now on goes by `made`. Must be called within a runtime.
+    pub(super) fn exchange(&self, made: Made) {
+        tokio::spawn(self.relay.exchange(Arc::clone(&made.agent), made.ways.clone()));
+        *self.made() = Arc::new(made);
+    }
+}
+
+/// Makes ways out, all with the same name, addresses, limits and memory.
+struct Maker {
+    world: World,
+    /// What the server was started with: who it is and what its queue lets out stays until it is restarted.
+    started: Config,
+    tokens: PathBuf,
+    mta_sts: PathBuf,
+    /// The policies of other domains, once somebody asks for them.
+    policies: OnceLock<Arc<PolicyCache>>,
+}
+
+impl Maker {
+    /// # Errors
+    /// As [`Outside::open`].
+    fn make(&self, config: &Config, former: Option<&Made>) -> Result<Made, ServeError> {
+        let Self { world, started, .. } = self;
+        let resolver =
+            transport::resolver(&config.transport).map_err(|error| ServeError::Resolver(error.to_string()))?;
+        let tls = RelayTls {
+            opportunistic: opportunistic()?,
+            // Without authorities only hosts that need none can be reached; the log of a delivery says so.
+            verified: transport::verified(&config.transport)?,
+        };
+        let asking = Asking { world, resolver: &resolver, verified: tls.verified.as_ref() };
+        let source = |token: &TokenConfig| {
+            let source = asking.source(token, &self.tokens)?;
+            let source = match former.and_then(|former| former.tokens.get(&token.name)) {
+                Some(former) => source.in_place_of(former),
+                None => source,
+            };
+            Ok((token.name.clone(), Arc::new(source)))
+        };
+        let tokens = config.tokens.iter().map(source).collect::<Result<BTreeMap<_, _>, ServeError>>()?;
+        let roots = transport::roots(&config.transport);
+        let posts: Option<Arc<dyn Posts>> = asking.client(GRAPH_TIMEOUT).ok().map(|client| Arc::new(client) as _);
+        let mut builder = Builder {
+            tokens: &tokens,
+            posts: posts.as_ref(),
+            roots: &roots,
+            clock: &world.clock,
+            pause: started.queue.retry_delays.first().copied().unwrap_or_default(),
+            certificates: Vec::new(),
+            former: former.map_or(&[], |former| &former.known),
+            known: Vec::new(),
+        };
+        let ways = builder.ways(&config.routes)?;
+        let (certificates, known) = (builder.certificates, builder.known);
+        let demands = transport::demands(world, &config.transport, || self.policies(), &resolver, &tls)?;
+        let agent = RelayAgent::new(resolver, Arc::new(TcpDialer), Arc::clone(&world.random), tls, self.options());
+        let agent = agent.reusing(routes::reuse(&started.queue.outbound)).heeding(demands).waiting(config.timeouts);
+        Ok(Made { agent: Arc::new(agent), ways, tokens, known, certificates })
+    }
+
+    fn options(&self) -> RelayOptions {
+        let started = &self.started;
+        RelayOptions {
+            own_name: started.hostname.clone(),
+            local_ipv4: None,
+            local_ipv6: None,
+            exchanger: ExchangerOptions {
+                own_names: vec![started.hostname.clone()],
+                own_addresses: started.listeners.iter().map(|listener| listener.address.ip()).collect(),
+                port: 25,
+                loopback_allowed: false,
+            },
+            patience_divisor: 1,
+            attempt_max: ATTEMPT_MAX,
+        }
+    }
+
+    fn policies(&self) -> Arc<PolicyCache> {
+        let Self { world, mta_sts, .. } = self;
+        let open = || Arc::new(PolicyCache::open(Arc::clone(&world.disk), mta_sts, world.clock.now()));
+        Arc::clone(self.policies.get_or_init(open))
+    }
 }
 
 /// What a token endpoint is asked with.
@@ -95,10 +200,10 @@ impl Asking<'_> {
 
     /// # Errors
     /// As [`Self::client`].
-    fn source(&self, token: &TokenConfig, data: &DataDirectory) -> Result<Arc<TokenSource>, TlsSetupError> {
+    fn source(&self, token: &TokenConfig, place: &Path) -> Result<TokenSource, TlsSetupError> {
         let client = self.client(TOKEN_TIMEOUT)?;
-        let vault = Vault::new(Arc::clone(&self.world.disk), &data.tokens(), &token.name);
-        Ok(Arc::new(TokenSource::new(token.clone(), Arc::new(client), Arc::clone(&self.world.clock), vault)))
+        let vault = Vault::new(Arc::clone(&self.world.disk), place, &token.name);
+        Ok(TokenSource::new(token.clone(), Arc::new(client), Arc::clone(&self.world.clock), vault))
     }
 }
 
@@ -114,7 +219,7 @@ pub(super) fn try_token(world: &World, config: &Config, token: &TokenConfig) -> 
         let resolver = transport::resolver(&config.transport).map_err(|error| error.to_string())?;
         let verified = transport::verified(&config.transport).map_err(|error| error.to_string())?;
         let asking = Asking { world, resolver: &resolver, verified: verified.as_ref() };
-        let source = asking.source(token, &data).map_err(|error| error.to_string())?;
+        let source = asking.source(token, &data.tokens()).map_err(|error| error.to_string())?;
         source.token().await.map(drop).map_err(|trouble| trouble.reason.into())
     })
 }

@@ -92,6 +92,7 @@ impl Premises for Program {
             random: world.random,
             data: data.root().to_owned(),
             configuration: path.map(Path::to_owned),
+            in_force: Arc::default(),
             rehearsal: None,
         })
     }
@@ -273,6 +274,7 @@ pub(super) fn office(
         random: Arc::clone(&world.random),
         data: stores.data.root().to_owned(),
         configuration: configuration.map(Path::to_owned),
+        in_force: Arc::default(),
         rehearsal: None,
     }
 }

@@ -42,6 +42,18 @@ pub(super) struct Builder<'a> {
     pub(super) pause: Duration,
     /// The certificates that are shown to hosts, which are read again when they are renewed.
     pub(super) certificates: Vec<Arc<CertificateStore>>,
+    /// What the ways were before. A way that is what it was keeps its gate, with what is on its way and what the host
+    /// has said of itself; any other begins with an open one, beside which the former lets out what has passed it.
+    pub(super) former: &'a [KnownWay],
+    /// What the ways are now, each of the configuration once.
+    pub(super) known: Vec<KnownWay>,
+}
+
+/// A way of the configuration, and what was made of it.
+pub(super) type KnownWay = (RouteWay, Way);
+
+fn find<'a>(known: &'a [KnownWay], way: &RouteWay) -> Option<&'a Way> {
+    known.iter().find(|(other, _)| other == way).map(|(_, made)| made)
 }
 
 impl Builder<'_> {
@@ -51,17 +63,14 @@ impl Builder<'_> {
     /// For the first file that cannot be read, or is not what it should be.
     pub(super) fn ways(&mut self, configured: &RouteTable<RouteWay>) -> Result<RouteTable<Way>, ServeError> {
         // What is the same in the configuration is one: its password is read once, and its gate is shared.
-        let mut known: Vec<(&RouteWay, Way)> = Vec::new();
         for (_, way) in configured.iter() {
-            if !known.iter().any(|(other, _)| *other == way) {
-                known.push((way, self.way(way)?));
+            if find(&self.known, way).is_none() {
+                let made = self.way(way)?;
+                self.known.push((way.clone(), made));
             }
         }
-        Ok(configured.map(|way| {
-            let made = known.iter().find(|(other, _)| *other == way).map(|(_, made)| made.clone());
-            // Every one was made above.
-            made.unwrap_or(Way::Exchangers { verified: true })
-        }))
+        // Every one was made above.
+        Ok(configured.map(|way| find(&self.known, way).cloned().unwrap_or(Way::Exchangers { verified: true })))
     }
 
     fn way(&mut self, way: &RouteWay) -> Result<Way, ServeError> {
@@ -69,29 +78,46 @@ impl Builder<'_> {
             RouteWay::Exchangers { verified } => Way::Exchangers { verified: *verified },
             RouteWay::Host(configured) => {
                 let host = self.smart_host(configured)?;
-                let gate = Gate::new(&host.host, configured.connections_max, self.pause, Arc::clone(self.clock));
-                Way::Host(Uplink { host, rewrite_sender: configured.rewrite_sender.clone(), gate: Arc::new(gate) })
+                let is_like = |former: &SmartHost| match (&former.sign_in, &host.sign_in) {
+                    (Some(former), Some(own)) => former.is_like(own),
+                    (former, own) => former.is_none() && own.is_none(),
+                };
+                let gate = match find(self.former, way) {
+                    Some(Way::Host(former)) if is_like(&former.host) => Arc::clone(&former.gate),
+                    Some(Way::Host(_) | Way::Graph(_) | Way::Exchangers { .. }) | None => {
+                        self.gate(&host.host, configured.connections_max)
+                    }
+                };
+                Way::Host(Uplink { host, rewrite_sender: configured.rewrite_sender.clone(), gate })
             }
-            RouteWay::Graph(configured) => self.graph(configured)?,
+            RouteWay::Graph(configured) => self.graph(configured, find(self.former, way))?,
         })
+    }
+
+    fn gate(&self, host: &str, places_max: Option<usize>) -> Arc<Gate> {
+        Arc::new(Gate::new(host, places_max, self.pause, Arc::clone(self.clock)))
     }
 
     /// # Errors
     /// Without certificate authorities, which tokens need as well.
-    fn graph(&self, configured: &GraphConfig) -> Result<Way, ServeError> {
+    fn graph(&self, configured: &GraphConfig, former: Option<&Way>) -> Result<Way, ServeError> {
         let GraphConfig { endpoint, token, rewrite_sender, other_recipients, connections_max } = configured;
         let (Some(posts), Some(tokens)) = (self.posts, self.tokens.get(token)) else {
             return Err(TlsSetupError::NoSystemAuthorities.into());
         };
-        let places = connections_max.unwrap_or(PLACES_MAX);
-        let gate = Gate::new(&endpoint.host(), Some(places), self.pause, Arc::clone(self.clock));
+        let gate = match former {
+            Some(Way::Graph(former)) if former.tokens.is_like(tokens) => Arc::clone(&former.gate),
+            Some(Way::Graph(_) | Way::Host(_) | Way::Exchangers { .. }) | None => {
+                self.gate(&endpoint.host(), Some(connections_max.unwrap_or(PLACES_MAX)))
+            }
+        };
         Ok(Way::Graph(Graph {
             endpoint: endpoint.clone(),
             posts: Arc::clone(posts),
             tokens: Arc::clone(tokens),
             mailbox: rewrite_sender.clone(),
             others: *other_recipients,
-            gate: Arc::new(gate),
+            gate,
         }))
     }
 
@@ -172,12 +198,20 @@ mod tests {
     use crate::config::Config;
     use crate::world::SystemClock;
 
+    fn builder<'a>(
+        tokens: &'a BTreeMap<Box<str>, Arc<TokenSource>>,
+        roots: &'a Roots,
+        clock: &'a Arc<dyn Clock>,
+        former: &'a [KnownWay],
+    ) -> Builder<'a> {
+        let (certificates, known, pause) = (Vec::new(), Vec::new(), Duration::ZERO);
+        Builder { tokens, posts: None, roots, clock, pause, certificates, former, known }
+    }
+
     fn ways(configured: &RouteTable<RouteWay>) -> Result<RouteTable<Way>, ServeError> {
         let (tokens, roots) = (BTreeMap::new(), Roots::System);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let (clock, pause, certificates) = (&clock, Duration::ZERO, Vec::new());
-        let mut builder = Builder { tokens: &tokens, posts: None, roots: &roots, clock, pause, certificates };
-        builder.ways(configured)
+        builder(&tokens, &roots, &clock, &[]).ways(configured)
     }
 
     fn config(more: &str, directory: &Path) -> Config {
@@ -205,6 +239,34 @@ mod tests {
             let shown = format!("{ways:?} {:?} {:?}", config.routes, config.settings.routes);
             assert!(!shown.contains(password), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_way_that_is_what_it_was_keeps_its_gate() {
+        let place = tempfile::tempdir().unwrap();
+        let (tokens, roots) = (BTreeMap::new(), Roots::System);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let secret = |text: &str| std::fs::write(place.path().join("secret"), text).unwrap();
+        let made = |text: &str, former: &[KnownWay]| {
+            let mut builder = builder(&tokens, &roots, &clock, former);
+            builder.ways(&config(text, place.path()).routes).unwrap();
+            builder.known
+        };
+        let gate = |known: &[KnownWay]| match &known.iter().find(|(_, way)| matches!(way, Way::Host(_))).unwrap().1 {
+            Way::Host(uplink) => Arc::clone(&uplink.gate),
+            Way::Graph(_) | Way::Exchangers { .. } => panic!(),
+        };
+        secret("hush-hush");
+        let former = made(WITH_LOGIN, &[]);
+        let kept = |text: &str| Arc::ptr_eq(&gate(&made(text, &former)), &gate(&former));
+        assert!(kept(WITH_LOGIN));
+        assert!(kept(&format!("{WITH_LOGIN}[[route]]\ndomains = [\"a.example\"]\ntls = \"verified-mx\"\n")));
+        assert!(kept(&WITH_LOGIN.replace("\"fabrikam.example\"", "\"fabrikam.example\", \"adatum.example\"")));
+        assert!(!kept(&format!("{WITH_LOGIN}connections_max = 3\n")));
+        assert!(!kept(&format!("{WITH_LOGIN}port = 465\ntls = \"implicit\"\n")));
+        // What was refused with the former password may be taken with another.
+        secret("another");
+        assert!(!kept(WITH_LOGIN));
     }
 
     #[test]

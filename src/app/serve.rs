@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use tokio::net::UnixListener;
 
-use super::certificates::{self, CertificateCounter, Watch};
+use super::certificates::{self, CertificateCounter, Shown, Watch};
 use super::counts::Counters;
 use super::intake::Intake;
 use super::issuers;
 use super::keys;
-use super::outbound;
+use super::outbound::Outside;
 use super::premises;
 use super::quotas::QuotaKeeper;
+use super::reload::Reloading;
 use super::routes::PasswordError;
 use super::signals::{Asked, Signals};
 use super::steward;
@@ -39,9 +40,7 @@ use crate::world::Clock;
 use crate::world::network::NetworkError;
 use crate::world::tls::development::DevelopmentError;
 use crate::world::tls::spoilt::SpoiltError;
-use crate::world::tls::{
-    CertificateError, CertificateStore, ClientAuthorities, TlsSetupError, asking_server_config, server_config,
-};
+use crate::world::tls::{CertificateError, ClientAuthorities, TlsSetupError, asking_server_config, server_config};
 
 /// How often disk, certificates and address links are looked at.
 const ROUND: Duration = Duration::from_secs(1);
@@ -128,7 +127,8 @@ pub struct Server {
     administrators: Option<UnixListener>,
     signals: Signals,
     office: Arc<Office>,
-    configuration: Option<PathBuf>,
+    /// What goes by the configuration, where there is a file.
+    reloading: Option<Arc<Reloading>>,
 }
 
 impl Server {
@@ -142,37 +142,10 @@ impl Server {
         let shown = certificates::open(&world, &config, &stores.data, &options.certificates)?;
         let rehearsal = options.way_out.rehearsal();
         let intake = intake(&world, &config, &stores, rehearsal.as_ref());
-        let spool = SpoolDirectory::open(
-            Arc::clone(&world.disk),
-            &stores.data.spool(),
-            SpoolLimits::new(stores.settings.current().message_bytes_max),
-        )?;
-        let cores = available_parallelism().map_or(1, usize::from);
-        let salts = keys::scram_salts(&stores.data, &*world.random).map_err(StoresError::from)?;
-        let authenticator = Authenticator::new(Arc::clone(&world.clock), &*world.random, cores).with_salts(salts);
-        let parts = ServiceParts {
-            clock: Arc::clone(&world.clock),
-            random: Arc::clone(&world.random),
-            directory: stores.directory.live(),
-            acceptor: Arc::clone(&intake),
-            spool,
-            authenticator: Arc::new(authenticator),
-            tokens: Arc::new(issuers::verifier(&world.clock, &config)?),
-            last_uses: Arc::clone(&stores.last_uses),
-            lockouts: Arc::clone(&stores.lockouts),
-            traffic: Arc::clone(&stores.traffic),
-            tls: Some(server_config(Arc::clone(&shown.store))?),
-            asking_tls: Some(asking_server_config(Arc::clone(&shown.store))?),
-        };
-        let mut settings = server_settings(&config)?;
-        settings.policy = Arc::clone(&stores.settings);
-        let mut services = Services::new(parts, settings);
-        if let Some(rehearsal) = &rehearsal {
-            services = services.rehearsing(rehearsing(&world, &config, &stores, &options.certificates, rehearsal)?);
-        }
-        let services = Arc::new(services);
-        let (agents, on_the_way) = agents(&world, &config, &stores, &options.way_out)?;
-        let watched = core::iter::once(Arc::clone(&shown.store)).chain(on_the_way).collect();
+        let services = services(&world, &config, &stores, options, &shown, &intake)?;
+        let (agents, outside) = agents(&world, &config, &stores, &options.way_out)?;
+        let on_the_way = outside.as_ref().map(Outside::certificates).unwrap_or_default();
+        let watch = Arc::new(Watch::new(Arc::clone(&shown.store), on_the_way));
         let socket = options.socket.clone().unwrap_or_else(|| stores.data.socket());
         // Before the listeners: whoever finds the server's ports open may send it commands, or ask it to stop.
         let signals = Signals::listen()?;
@@ -182,16 +155,30 @@ impl Server {
         let home = config.hostname.to_string();
         let (handle, stop) = StopHandle::new();
         let counter = CertificateCounter::running(&world, &config, &stores.data, &shown, stop.clone());
+        let routes = counter.routes();
         let mut office = premises::office(&world, &stores, counter, &home, configuration.as_deref());
         office.rehearsal = rehearsal;
         let office = Arc::new(office);
+        let reloading = configuration.map(|path| {
+            Reloading::new(Reloading {
+                path,
+                started: config.clone(),
+                clock: Arc::clone(&world.clock),
+                settings: Arc::clone(&stores.settings),
+                services: Arc::clone(&services),
+                outside,
+                certificates: Arc::clone(&watch),
+                routes,
+                in_force: Arc::clone(&office.in_force),
+            })
+        });
         Ok(Self {
             world,
             config,
             stores,
             services,
             intake,
-            certificates: Arc::new(Watch::new(watched)),
+            certificates: watch,
             acme: shown.acme,
             handle,
             stop,
@@ -201,7 +188,7 @@ impl Server {
             administrators: Some(administrators),
             signals,
             office,
-            configuration,
+            reloading,
         })
     }
 
@@ -272,7 +259,9 @@ impl Server {
                 Asked::Reload => {
                     let (certificates, now) = (Arc::clone(&self.certificates), self.world.clock.now());
                     let _ = tokio::task::spawn_blocking(move || certificates.look(now)).await;
-                    self.reload_settings();
+                    if let Some(reloading) = &self.reloading {
+                        reloading.again().await;
+                    }
                 }
             }
         }
@@ -315,35 +304,10 @@ impl Server {
             rounds: AtomicU32::new(0),
         }
     }
-
-    /// Reads the configuration again: new sessions go by its limits and rules, and so do delivery, quotas and notices
-    /// from now on. Listeners, data directory, queue and routes need a restart. A configuration with a fault changes
-    /// nothing.
-    fn reload_settings(&self) {
-        let Some(path) = &self.configuration else {
-            return;
-        };
-        let config = Config::load(path).map_err(|error| error.to_string());
-        let read = config.and_then(|config| {
-            let settings = server_settings(&config).map_err(|error| error.to_string())?;
-            Ok((config, settings))
-        });
-        match read {
-            Ok((config, mut settings)) => {
-                self.stores.settings.reload(&config.settings);
-                settings.policy = Arc::clone(&self.stores.settings);
-                self.services.settings.store(Arc::new(settings));
-                let tokens = Arc::clone(&self.services.tokens);
-                tokio::spawn(async move { issuers::reload(&tokens, config).await });
-                tracing::info!(path = %path.display(), "the configuration was read again; new sessions go by it");
-            }
-            Err(error) => tracing::error!(%error, "the new configuration has a fault and is not used"),
-        }
-    }
 }
 
 /// What sessions go by, with the authorities of connectors.
-fn server_settings(config: &Config) -> Result<ServerSettings, TlsSetupError> {
+pub(super) fn server_settings(config: &Config) -> Result<ServerSettings, TlsSetupError> {
     let mut settings = ServerSettings::of(config);
     settings.client_authorities = Arc::new(ClientAuthorities::open(config.settings.connectors.authorities())?);
     Ok(settings)
@@ -400,6 +364,46 @@ fn supervise(state: sd_notify::NotifyState<'_>) {
     }
 }
 
+/// What all sessions share.
+fn services(
+    world: &World,
+    config: &Config,
+    stores: &Stores,
+    options: &ServeOptions,
+    shown: &Shown,
+    intake: &Arc<Intake>,
+) -> Result<Arc<Services<Intake>>, ServeError> {
+    let spool = SpoolDirectory::open(
+        Arc::clone(&world.disk),
+        &stores.data.spool(),
+        SpoolLimits::new(stores.settings.current().message_bytes_max),
+    )?;
+    let cores = available_parallelism().map_or(1, usize::from);
+    let salts = keys::scram_salts(&stores.data, &*world.random).map_err(StoresError::from)?;
+    let authenticator = Authenticator::new(Arc::clone(&world.clock), &*world.random, cores).with_salts(salts);
+    let parts = ServiceParts {
+        clock: Arc::clone(&world.clock),
+        random: Arc::clone(&world.random),
+        directory: stores.directory.live(),
+        acceptor: Arc::clone(intake),
+        spool,
+        authenticator: Arc::new(authenticator),
+        tokens: Arc::new(issuers::verifier(&world.clock, config)?),
+        last_uses: Arc::clone(&stores.last_uses),
+        lockouts: Arc::clone(&stores.lockouts),
+        traffic: Arc::clone(&stores.traffic),
+        tls: Some(server_config(Arc::clone(&shown.store))?),
+        asking_tls: Some(asking_server_config(Arc::clone(&shown.store))?),
+    };
+    let mut settings = server_settings(config)?;
+    settings.policy = Arc::clone(&stores.settings);
+    let mut services = Services::new(parts, settings);
+    if let Some(rehearsal) = &options.way_out.rehearsal() {
+        services = services.rehearsing(rehearsing(world, config, stores, &options.certificates, rehearsal)?);
+    }
+    Ok(Arc::new(services))
+}
+
 /// What takes messages from sessions; in a rehearsal it keeps what came for whoever asks.
 fn intake(world: &World, config: &Config, stores: &Stores, rehearsal: Option<&Arc<Rehearsal>>) -> Arc<Intake> {
     let intake = Intake::new(
@@ -413,20 +417,20 @@ fn intake(world: &World, config: &Config, stores: &Stores, rehearsal: Option<&Ar
     Arc::new(intake.rehearsing(rehearsal.cloned()))
 }
 
-/// What delivers, and the certificates that it shows to other hosts.
+/// What delivers, and how it does so outside by SMTP.
 fn agents(
     world: &World,
     config: &Config,
     stores: &Stores,
     way_out: &WayOut,
-) -> Result<(Arc<Agents>, Vec<Arc<CertificateStore>>), ServeError> {
-    let (outgoing, shown): (Arc<dyn Outgoing>, _) = match way_out {
+) -> Result<(Arc<Agents>, Option<Outside>), ServeError> {
+    let (outgoing, outside): (Arc<dyn Outgoing>, _) = match way_out {
         WayOut::Outbox(directory) | WayOut::Rehearsal(directory, _) => {
-            (Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?), Vec::new())
+            (Arc::new(Outbox::open(Arc::clone(&world.disk), directory)?), None)
         }
         WayOut::Relay => {
-            let (relay, shown) = outbound::relay(world, config, stores)?;
-            (Arc::new(relay), shown)
+            let outside = Outside::open(world, config, &stores.data)?;
+            (outside.relay(), Some(outside))
         }
     };
     let directory = Arc::clone(&stores.directory);
@@ -445,7 +449,7 @@ fn agents(
         host: config.hostname.to_string().into(),
         rehearsal: way_out.rehearsal(),
     };
-    Ok((Arc::new(agents), shown))
+    Ok((Arc::new(agents), outside))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Puts together what heeds the demands of recipients' domains.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,14 +54,14 @@ pub(super) fn verified(config: &TransportConfig) -> Result<Option<Arc<ClientConf
     }
 }
 
-/// What is heeded. `place` is where policies are remembered. Blocks while they are read.
+/// What is heeded. `policies` gives the place where policies are remembered; it is asked for only where they count.
 ///
 /// # Errors
 /// As [`verified`].
 pub(super) fn demands(
     world: &World,
     config: &TransportConfig,
-    place: &Path,
+    policies: impl FnOnce() -> Arc<PolicyCache>,
     resolver: &Arc<dyn Resolver>,
     tls: &RelayTls,
 ) -> Result<TransportSecurity, TlsSetupError> {
@@ -75,14 +74,15 @@ pub(super) fn demands(
             timeout: FETCH_TIMEOUT,
         };
         let texts = HttpsClient::new(Arc::clone(resolver), Arc::new(TcpDialer), Arc::clone(verified), options);
-        let cache = PolicyCache::open(Arc::clone(&world.disk), place, world.clock.now());
-        Arc::new(MtaSts::new(Arc::new(texts), cache, Arc::clone(&world.clock)))
+        Arc::new(MtaSts::new(Arc::new(texts), policies(), Arc::clone(&world.clock)))
     });
     Ok(TransportSecurity { mta_sts, dane: config.dane, authorities })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::Config;
 
@@ -95,7 +95,10 @@ mod tests {
         let config = Config::parse(&text, &place.join("franking.toml")).unwrap().transport;
         let resolver = resolver(&config).unwrap();
         let tls = RelayTls { opportunistic: tls::opportunistic().unwrap(), verified: verified(&config)? };
-        demands(&World::of_the_system().unwrap(), &config, &place.join("mta-sts"), &resolver, &tls)
+        let world = World::of_the_system().unwrap();
+        let policies =
+            || Arc::new(PolicyCache::open(Arc::clone(&world.disk), &place.join("mta-sts"), world.clock.now()));
+        demands(&world, &config, policies, &resolver, &tls)
     }
 
     #[tokio::test]

@@ -84,6 +84,8 @@ pub struct Config {
     pub log: LogConfig,
     /// How long open sessions and deliveries may take to end when the server stops.
     pub drain: Duration,
+    /// Of the text: tells whether another reader saw the same. No protection from who means to deceive.
+    pub checksum: u32,
 }
 
 /// A service to imitate.

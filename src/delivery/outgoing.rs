@@ -8,6 +8,7 @@ use core::future::Future;
 use core::pin::Pin;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tracing::Instrument as _;
 
 pub use self::gate::{Gate, WAIT_MAX};
@@ -90,16 +91,29 @@ impl core::fmt::Debug for Uplink {
     }
 }
 
-/// The way out by SMTP.
+/// The way out by SMTP. A message that is on its way goes it to the end, whatever is exchanged meanwhile.
 pub struct Relay {
+    current: ArcSwap<Ways>,
+}
+
+/// What mail goes by that sets out now.
+struct Ways {
     agent: Arc<RelayAgent>,
-    ways: RouteTable<Way>,
+    table: RouteTable<Way>,
 }
 
 impl Relay {
     /// By the way that `ways` has for the domain of a recipient, otherwise by its mail exchangers.
     pub fn new(agent: Arc<RelayAgent>, ways: RouteTable<Way>) -> Self {
-        Self { agent, ways }
+        Self { current: ArcSwap::from_pointee(Ways { agent, table: ways }) }
+    }
+
+    /// Goes by other ways from now on, all at once. What it gives says goodbye to the hosts whose connections are idle,
+    /// which takes seconds at most.
+    #[must_use = "hosts are told goodbye by what it gives"]
+    pub fn exchange(&self, agent: Arc<RelayAgent>, ways: RouteTable<Way>) -> Closing<'static> {
+        let former = self.current.swap(Arc::new(Ways { agent, table: ways }));
+        Box::pin(async move { former.agent.close().await })
     }
 }
 
@@ -130,7 +144,7 @@ fn next_hop(ways: &RouteTable<Way>, addressee: &Addressee) -> Option<Next> {
     }
 }
 
-impl Relay {
+impl Ways {
     /// Hands over to a host of the configuration, on its terms.
     async fn by(&self, uplink: &Uplink, parcel: &Parcel) -> Vec<client::Outcome> {
         let place = match uplink.gate.enter().await {
@@ -166,18 +180,19 @@ impl Outgoing for Relay {
         Box::pin(async move {
             // All recipients share a lane, which is a domain or a named host, and the reverse-path: the first speaks
             // for all.
-            let Some(next) = parcel.recipients.first().and_then(|(_, first)| next_hop(&self.ways, first)) else {
+            let ways = self.current.load_full();
+            let Some(next) = parcel.recipients.first().and_then(|(_, first)| next_hop(&ways.table, first)) else {
                 return Vec::new();
             };
             // The id leads through what the agent logs, too.
             let span = tracing::info_span!("relay", queue_id = %parcel.id);
             let outcomes = match next {
-                Next::Uplink(uplink) => self.by(&uplink, &parcel).instrument(span).await,
+                Next::Uplink(uplink) => ways.by(&uplink, &parcel).instrument(span).await,
                 Next::Graph(graph) => {
                     let outcome = graph.carry(&parcel).instrument(span).await;
                     return parcel.recipients.iter().map(|(place, _)| (*place, outcome.clone())).collect();
                 }
-                Next::Hop(next) => self.agent.deliver(&next, outbound(&parcel), &parcel.source).instrument(span).await,
+                Next::Hop(next) => ways.agent.deliver(&next, outbound(&parcel), &parcel.source).instrument(span).await,
             };
             let places = parcel.recipients.iter().map(|(place, _)| *place);
             places.zip(outcomes).map(|(place, outcome)| (place, told(outcome, parcel.at))).collect()
@@ -185,7 +200,7 @@ impl Outgoing for Relay {
     }
 
     fn close(&self) -> Closing<'_> {
-        Box::pin(self.agent.close())
+        Box::pin(async move { self.current.load_full().agent.close().await })
     }
 }
 

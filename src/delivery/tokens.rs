@@ -51,9 +51,9 @@ pub struct TokenSource {
     posts: Arc<dyn Posts>,
     clock: Arc<dyn Clock>,
     vault: Vault,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// Held by whoever asks the endpoint.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -88,7 +88,23 @@ impl fmt::Debug for TokenSource {
 impl TokenSource {
     /// Asks with `posts`, which should bound time and length, and keeps exchanged refresh tokens in `vault`.
     pub fn new(settings: TokenConfig, posts: Arc<dyn Posts>, clock: Arc<dyn Clock>, vault: Vault) -> Self {
-        Self { settings, posts, clock, vault, state: Mutex::default(), fetching: tokio::sync::Mutex::default() }
+        Self { settings, posts, clock, vault, state: Arc::default(), fetching: Arc::default() }
+    }
+
+    /// The same source in the place of `former`, which had its name and may still be in use: they take turns, so that
+    /// none spends a refresh token that the other is exchanging. Where no setting changed, token and pauses stay.
+    #[must_use]
+    pub fn in_place_of(mut self, former: &Self) -> Self {
+        self.fetching = Arc::clone(&former.fetching);
+        if self.settings == former.settings {
+            self.state = Arc::clone(&former.state);
+        }
+        self
+    }
+
+    /// Whether both ask the same endpoint for the same, with secrets from the same place.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.settings == other.settings
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

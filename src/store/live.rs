@@ -58,13 +58,9 @@ impl LiveSettings {
         self.current.load_full()
     }
 
-    /// Goes by a configuration that was read again. Keys are the server's own, and its routes are made at its start:
-    /// both stay.
+    /// Goes by a configuration that was read again. Keys are the server's own, and stay.
     pub fn reload(&self, settings: &Settings) {
-        self.current.rcu(|former| {
-            let (srs_keys, routes) = (former.srs_keys.clone(), former.routes.clone());
-            Settings { srs_keys, routes, ..settings.clone() }
-        });
+        self.current.rcu(|former| Settings { srs_keys: former.srs_keys.clone(), ..settings.clone() });
     }
 
     /// Signs with the first of these keys from now on.

@@ -67,6 +67,7 @@ fn office(data: &Path, directory: &Arc<MemoryDirectory>, contents: &Arc<Contents
         random: Arc::new(SeededRandom::new(7)),
         data: data.to_owned(),
         configuration: None,
+        in_force: Arc::default(),
         rehearsal: None,
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::maildir::{Mailbox, Stored, files};
@@ -169,6 +170,19 @@ impl Server {
     /// Its process number.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Has it read its configuration again; what it says of that in the log.
+    pub(crate) fn reload(&self) -> Value {
+        let before = self.log().len();
+        kill_process(Pid::from_raw(self.process_id().cast_signed()).unwrap(), Signal::HUP).unwrap();
+        wait_for("the configuration to be read", || {
+            let is_it = |line: &Value| {
+                let said = line["message"].as_str().unwrap_or_default();
+                said.contains("configuration was read again") || said.contains("configuration has a fault")
+            };
+            self.log().into_iter().skip(before).find(is_it)
+        })
     }
 
     /// Asks it to stop; it must drain and end well.

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufStream};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
@@ -58,6 +59,9 @@ pub(super) struct Facts {
     /// Replies to whole messages in place of the usual one.
     pub(super) throttles: VecDeque<&'static str>,
     pub(super) mail: Vec<Mail>,
+    /// Whole messages wait for their reply while this is set; how many do.
+    pub(super) holding: bool,
+    pub(super) held: usize,
     /// Answers of Graph in place of the usual one.
     pub(super) graph_answers: VecDeque<(String, String)>,
     /// How often something was posted to Graph.
@@ -291,7 +295,12 @@ impl Session {
         }
         let mail = Mail { content, ..self.mail.clone() };
         self.mail.to.clear();
+        self.facts().held += 1;
+        while self.facts().holding {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let mut facts = self.facts();
+        facts.held -= 1;
         if let Some(reply) = facts.throttles.pop_front() {
             return Ok(reply.to_owned());
         }
@@ -317,13 +326,4 @@ impl Facts {
         }
         token
     }
-}
-
-pub(super) async fn read_exact(
-    stream: &mut BufStream<impl AsyncRead + AsyncWrite + Unpin>,
-    count: usize,
-) -> io::Result<Vec<u8>> {
-    let mut octets = vec![0; count];
-    stream.read_exact(&mut octets).await?;
-    Ok(octets)
 }

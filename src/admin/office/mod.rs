@@ -9,6 +9,7 @@ mod address_policies;
 mod audit;
 mod authentication_policies;
 mod certificates;
+mod configuration;
 mod contents;
 mod desk;
 mod devices;
@@ -54,6 +55,7 @@ pub use audit::{ChangeAudit, ChangePlace, ChangeQuery};
 pub use certificates::{
     AcmeView, CertificateDesk, CertificateOrder, CertificateView, CertificatesView, NoCertificates,
 };
+pub use configuration::{ConfigurationView, InForce};
 pub use contents::{ContentsDesk, ContentsOrder, CopyReport, NoContents};
 pub use desk::{DeskFailure, DirectoryDesk, EmptyQueue, MemoryDirectory, Planner, QueueDesk};
 pub use devices::{DeviceEdit, DeviceOrder, DeviceQuery, DeviceView};
@@ -127,6 +129,8 @@ pub struct Office {
     pub data: PathBuf,
     /// The configuration file, which a backup includes; `None` when there is none.
     pub configuration: Option<PathBuf>,
+    /// What of it a running server goes by.
+    pub in_force: Arc<InForce>,
     /// The script of faults and what came in; `None` for every server in service, and where none runs.
     pub rehearsal: Option<Arc<Rehearsal>>,
 }
@@ -177,7 +181,10 @@ fn respond(
 ) -> Result<Response, Failure> {
     let snapshot = || office.directory.snapshot();
     match request {
-        Request::Ping => Ok(Response::Alive { version: env!("CARGO_PKG_VERSION").to_owned() }),
+        Request::Ping => {
+            let (version, configuration) = (env!("CARGO_PKG_VERSION").to_owned(), office.in_force.view());
+            Ok(Response::Alive { version, configuration })
+        }
         Request::RecipientNew { address, recipient_type, edit, password } => {
             recipients::create(office, actor, &address, recipient_type, &edit, password)
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ConfigurationView;
 use super::address_policies::{AddressPolicyView, AppliedPolicies};
 use super::audit::ChangeAudit;
 use super::certificates::CertificatesView;
@@ -36,6 +37,9 @@ pub enum Response {
     Alive {
         /// The server's version.
         version: String,
+        /// The configuration that it goes by; none for one without a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        configuration: Option<ConfigurationView>,
     },
     /// A change was made and is in force.
     Done {

@@ -151,6 +151,7 @@ pub(in crate::admin) fn office() -> Office {
         random: Arc::new(SeededRandom::new(1)),
         data: PathBuf::from("/nonexistent"),
         configuration: None,
+        in_force: Arc::default(),
         rehearsal: None,
     }
 }

@@ -39,9 +39,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl MtaSts {
     /// Fetches with `texts`, which should bound time and length, and remembers in `cache`.
-    pub fn new(texts: Arc<dyn Texts>, cache: PolicyCache, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(texts: Arc<dyn Texts>, cache: impl Into<Arc<PolicyCache>>, clock: Arc<dyn Clock>) -> Self {
         let (failures, fetches) = (Mutex::default(), Mutex::default());
-        Self { texts, cache: Arc::new(cache), clock, failures, fetches }
+        Self { texts, cache: cache.into(), clock, failures, fetches }
     }
 
     /// The policy by which mail to `domain` goes, a name in A-labels; `None` when it has none, or one of mode `none`.

@@ -69,7 +69,7 @@ impl Cached {
     }
 }
 
-/// The policies that are remembered.
+/// The policies that are remembered. One for each directory: two would write over each other.
 #[derive(Debug)]
 pub struct PolicyCache {
     disk: Arc<dyn Disk>,

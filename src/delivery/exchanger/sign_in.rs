@@ -26,6 +26,17 @@ pub struct TokenSignIn {
 }
 
 impl SignIn {
+    /// Whether a host that refuses one would refuse the other as well.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fixed(own), Self::Fixed(other)) => own == other,
+            (Self::Token(own), Self::Token(other)) => {
+                (&own.login, own.mechanism) == (&other.login, other.mechanism) && own.tokens.is_like(&other.tokens)
+            }
+            (Self::Fixed(_), Self::Token(_)) | (Self::Token(_), Self::Fixed(_)) => false,
+        }
+    }
+
     /// What to sign in with now.
     ///
     /// # Errors

@@ -83,17 +83,21 @@ impl Rig {
     }
 
     fn source(&self) -> Arc<TokenSource> {
+        Arc::new(self.source_of("client"))
+    }
+
+    fn source_of(&self, client: &str) -> TokenSource {
         let settings = TokenConfig {
             name: "uplink".into(),
             flow: self.flow.clone(),
             url: URL.parse().unwrap(),
-            client_id: "client".to_owned(),
+            client_id: client.to_owned(),
             scope: Some("mail".to_owned()),
             client_secret: Some(SecretSource::File(self.place.path().join("secret"))),
         };
         let vault = Vault::new(Arc::new(self.disk.clone()), Path::new("/tokens"), "uplink");
         let (posts, clock) = (Arc::<Endpoint>::clone(&self.endpoint), Arc::<ManualClock>::clone(&self.clock));
-        Arc::new(TokenSource::new(settings, posts, clock, vault))
+        TokenSource::new(settings, posts, clock, vault)
     }
 
     fn pass(&self, seconds: u64) {
@@ -205,4 +209,29 @@ async fn a_disk_that_fails_costs_no_mail() {
     assert_eq!(rig.source().token().await.unwrap(), "a");
     assert_eq!(rig.source().token().await.unwrap(), "b");
     assert!(rig.endpoint.asked.lock().unwrap()[1].contains("refresh_token=first"));
+}
+
+#[tokio::test]
+async fn a_source_in_the_place_of_another_has_its_token_where_no_setting_changed() {
+    let rig = Rig::new([granted("a", 3_600), granted("b", 3_600)]);
+    let former = rig.source();
+    assert_eq!(former.token().await.unwrap(), "a");
+    let same = rig.source_of("client").in_place_of(&former);
+    assert_eq!(same.token().await.unwrap(), "a");
+    let altered = rig.source_of("another").in_place_of(&same);
+    assert_eq!(altered.token().await.unwrap(), "b");
+    assert_eq!(rig.endpoint.asked(), 2);
+    assert_eq!(former.token().await.unwrap(), "a", "what set out with it goes on with it");
+}
+
+#[tokio::test]
+async fn a_source_in_the_place_of_another_spends_no_refresh_token_that_is_being_exchanged() {
+    let rig = Rig::new([exchanged("a", "second"), exchanged("b", "third")]).with_refresh_token("first");
+    let former = rig.source();
+    let altered = rig.source_of("another").in_place_of(&former);
+    // Both want one at once.
+    let (one, other) = tokio::join!(former.token(), altered.token());
+    assert_eq!((one.unwrap(), other.unwrap()), ("a".to_owned(), "b".to_owned()));
+    let asked = rig.endpoint.asked.lock().unwrap().clone();
+    assert!(asked[0].contains("refresh_token=first") && asked[1].contains("refresh_token=second"), "{asked:?}");
 }
