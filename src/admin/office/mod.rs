@@ -173,6 +173,10 @@ pub fn handle(office: &Office, actor: Actor<'_>, request: Request, progress: &mu
     response
 }
 
+fn alive(office: &Office) -> Response {
+    Response::Alive { version: env!("CARGO_PKG_VERSION").to_owned(), configuration: office.in_force.view() }
+}
+
 fn respond(
     office: &Office,
     actor: Actor<'_>,
@@ -181,10 +185,7 @@ fn respond(
 ) -> Result<Response, Failure> {
     let snapshot = || office.directory.snapshot();
     match request {
-        Request::Ping => {
-            let (version, configuration) = (env!("CARGO_PKG_VERSION").to_owned(), office.in_force.view());
-            Ok(Response::Alive { version, configuration })
-        }
+        Request::Ping => Ok(alive(office)),
         Request::RecipientNew { address, recipient_type, edit, password } => {
             recipients::create(office, actor, &address, recipient_type, &edit, password)
         }
