@@ -1,7 +1,7 @@
 //! An authority of the test's own: the part of RFC 8555 that a server needs, over TLS on loopback, as strict as it can
 //! be, and misbehaving where a test wants it to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

@@ -75,7 +75,7 @@ fn known(rig: &Rig, identity: Option<&Identity>, from: &str) -> Option<String> {
 }
 
 fn connectors(place: &Path, trusted: &Authority, pinned: &[&Identity]) -> String {
-    std::fs::write(place.join("devices-ca.pem"), &trusted.pem()).unwrap();
+    std::fs::write(place.join("devices-ca.pem"), trusted.pem()).unwrap();
     let prints: Vec<String> = pinned.iter().map(|own| format!("\"{}\"", fingerprint(own))).collect();
     format!(
         "[[connector]]\nname = \"devices\"\ncertificates = [\"*.devices.contoso.example\"]\n\
