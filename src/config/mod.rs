@@ -96,7 +96,7 @@ pub enum Emulate {
     ExchangeOnline,
 }
 
-/// Bounds on what clients may use. Every one is at least 1.
+/// Bounds on what clients may use. Every one is at least 1, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open sessions in all.
@@ -111,6 +111,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Refused recipients of one session of a stranger, each answered late; with the last the session ends.
     pub refused_recipients_max: usize,
+    /// How late a refusal to a guess comes: an unknown recipient for a stranger, a failed AUTH. Zero is at once.
+    pub tarpit: Duration,
 }
 
 /// When undelivered mail is tried again and given up.

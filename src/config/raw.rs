@@ -134,6 +134,7 @@ pub(super) struct RawLimits {
     pub(super) lockout_delay_seconds: Option<Spanned<u64>>,
     pub(super) lockout_exempt: Vec<Spanned<String>>,
     pub(super) refused_recipients_max: Option<Spanned<u64>>,
+    pub(super) tarpit_seconds: Option<Spanned<u64>>,
     pub(super) refused_recipients_per_hour: Option<Spanned<u64>>,
     pub(super) connections_per_minute: Option<Spanned<u64>>,
     pub(super) inbound_messages_per_minute: Option<Spanned<u64>>,

@@ -101,6 +101,7 @@ lockout_seconds_max = 40
 lockout_delay_seconds = 2
 lockout_exempt = ["192.0.2.0/24"]
 refused_recipients_max = 7
+tarpit_seconds = 3
 refused_recipients_per_hour = 11
 connections_per_minute = 12
 inbound_messages_per_minute = 0
@@ -242,7 +243,7 @@ fn every_key_reaches_the_configuration() {
     let Rules { failures, source_failures, window, first, longest, delay, exempt } = config.settings.lockout.clone();
     assert_eq!((failures, source_failures, exempt.len()), (Some(3), None, 1));
     assert_eq!([window, first, longest, delay].map(|own| own.as_secs()), [60, 10, 40, 2]);
-    assert_eq!(config.limits.refused_recipients_max, 7);
+    assert_eq!((config.limits.refused_recipients_max, config.limits.tarpit.as_secs()), (7, 3));
     let Patience { connect, greeting, command, tls, data_start, data_block, data_end } = config.timeouts;
     let timeouts = [connect, greeting, command, tls, data_start, data_block, data_end];
     assert_eq!(timeouts, [1, 2, 3, 4, 5, 6, 7].map(Duration::from_secs));

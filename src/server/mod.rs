@@ -86,6 +86,7 @@ impl ServerSettings {
                 command_timeout: limits.command_timeout,
                 data_timeout: limits.data_timeout,
                 refused_recipients_max: u32::try_from(limits.refused_recipients_max).unwrap_or(u32::MAX),
+                tarpit: limits.tarpit,
                 ..smtp::Limits::default()
             },
             sessions_max: limits.sessions_max,

@@ -25,6 +25,8 @@ impl Judge<'_> {
             data_timeout: self.seconds(raw.data_timeout_seconds, 600, 1..=HOUR_SECONDS),
             handshake_timeout: self.seconds(raw.handshake_timeout_seconds, 30, 1..=HOUR_SECONDS),
             refused_recipients_max: self.count(raw.refused_recipients_max, 100, 1..=COUNT_MAX),
+            // Exchange's TarpitInterval. Clients wait five minutes for a reply, and several may be due at once.
+            tarpit: self.seconds(raw.tarpit_seconds, 1, 0..=30),
         };
         let (own, too_soon) = usual;
         let accounts = AccountLimits {
