@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use franking::admin::office::{RecipientEdit, Request, Response};
 use franking::admin::socket::{self, SOCKET_NAME};
 
-use crate::support::load::{Load, Transaction};
-use crate::support::measure::{self, SETTLING};
+use crate::support::load::Load;
+use crate::support::measure::{Destination, SETTLING};
 use crate::support::subject::{Premises, Subject};
 
 /// Kept connections of a load.
@@ -68,7 +68,7 @@ pub(crate) fn probe(premises: &Arc<Premises>, recipients: &[String], rounds: usi
     load(&subject, &recipients[..1], 1);
     let first = begun.elapsed();
     sleep(REST);
-    let resident_bytes = subject.meter().resident_bytes_max() as f64;
+    let resident_bytes = subject.meter().peak_bytes() as f64;
     let mut costs: Vec<f64> = (0..rounds).map(|_| cost(&subject, recipients, messages)).collect();
     costs.sort_by(f64::total_cmp);
     let (changes, changing) = change(&subject, premises, &recipients[0]);
@@ -77,12 +77,12 @@ pub(crate) fn probe(premises: &Arc<Premises>, recipients: &[String], rounds: usi
 
 /// Processor milliseconds of each message of a load.
 fn cost(subject: &Subject, recipients: &[String], messages: usize) -> f64 {
-    let mailboxes = subject.mailboxes();
-    let (before, begun) = (measure::stored(&mailboxes), subject.meter().processor_time());
+    let mailboxes = Destination::Mailboxes(subject.mailboxes());
+    let (before, begun) = (mailboxes.arrived(), subject.meter().processor_time());
     let share = messages / recipients.len();
     recipients.chunks(1).for_each(|recipient| load(subject, recipient, share));
     let sent = share * recipients.len();
-    measure::wait_for(&mailboxes, before + sent).unwrap();
+    mailboxes.wait_for(before + sent).unwrap();
     sleep(SETTLING);
     let spent = subject.meter().processor_time().saturating_sub(begun);
     spent.as_secs_f64() * 1e3 / sent as f64
@@ -91,15 +91,11 @@ fn cost(subject: &Subject, recipients: &[String], messages: usize) -> f64 {
 fn load(subject: &Subject, recipients: &[String], messages: usize) {
     for recipient in recipients {
         let load = Load {
-            address: subject.address("inbound"),
-            sign_in: None,
-            sender: "carol@fabrikam.example".to_owned(),
             recipient: recipient.clone(),
-            transaction: Transaction::Message,
             octets: OCTETS,
             sessions: SESSIONS.min(messages),
             transactions: messages,
-            pipelined: false,
+            ..Load::inbound(subject.address("inbound"))
         };
         load.open().unwrap().run().unwrap();
     }

@@ -34,7 +34,7 @@ impl Table {
     }
 
     /// Prints what repeated measurements of one thing gave.
-    pub(super) fn row(&mut self, name: &str, rounds: &[Figures]) {
+    pub(super) fn row(&mut self, name: &str, rounds: &[&Figures]) {
         let processor = median(rounds, |round| Some(round.processor_milliseconds)).unwrap_or(0.0);
         let rate = median(rounds, |round| Some(round.accepted)).unwrap_or(0.0);
         let (processor_first, rate_first) = *self.first.get_or_insert((processor, rate));
@@ -44,7 +44,7 @@ impl Table {
             spread(rounds, 2, |round| Some(round.processor_milliseconds)),
             one(median(rounds, |round| round.calls.map(|calls| calls.all)), 1),
             one(median(rounds, |round| round.calls.map(|calls| calls.synchronizing)), 2),
-            one(median(rounds, |round| Some(round.resident_mebibytes)), 1),
+            one(median(rounds, |round| Some(round.peak_mebibytes)), 1),
             one(median(rounds, |round| Some(round.p50)), 2),
             one(median(rounds, |round| Some(round.p99)), 2),
             one(Some(processor / processor_first), 2),
@@ -56,40 +56,23 @@ impl Table {
     }
 }
 
-/// One measurement for programs, tab-separated: accepted/s, delivered/s, processor milliseconds, calls, synchronising
-/// calls, resident mebibytes, p50 and p99 in milliseconds.
-pub(super) fn bare(figures: &Figures) -> String {
-    let calls = figures.calls;
-    let cells = [
-        one(Some(figures.accepted), 1),
-        one(figures.delivered, 1),
-        one(Some(figures.processor_milliseconds), 3),
-        one(calls.map(|calls| calls.all), 1),
-        one(calls.map(|calls| calls.synchronizing), 2),
-        one(Some(figures.resident_mebibytes), 1),
-        one(Some(figures.p50), 2),
-        one(Some(figures.p99), 2),
-    ];
-    cells.join("\t")
-}
-
 fn one(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
-fn sorted(rounds: &[Figures], figure: impl Fn(&Figures) -> Option<f64>) -> Vec<f64> {
-    let mut figures: Vec<f64> = rounds.iter().filter_map(figure).collect();
+fn sorted(rounds: &[&Figures], figure: impl Fn(&Figures) -> Option<f64>) -> Vec<f64> {
+    let mut figures: Vec<f64> = rounds.iter().copied().filter_map(figure).collect();
     figures.sort_by(f64::total_cmp);
     figures
 }
 
-fn median(rounds: &[Figures], figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
+fn median(rounds: &[&Figures], figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
     let figures = sorted(rounds, figure);
     figures.get(figures.len() / 2).copied()
 }
 
 /// The median, then the extremes.
-fn spread(rounds: &[Figures], digits: usize, figure: impl Fn(&Figures) -> Option<f64>) -> String {
+fn spread(rounds: &[&Figures], digits: usize, figure: impl Fn(&Figures) -> Option<f64>) -> String {
     let figures = sorted(rounds, figure);
     let middle = one(figures.get(figures.len() / 2).copied(), digits);
     match figures.as_slice() {

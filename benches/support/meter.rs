@@ -18,10 +18,11 @@ const SYNCHRONIZING: [&str; 3] =
     ["syscalls:sys_enter_fsync", "syscalls:sys_enter_fdatasync", "syscalls:sys_enter_sync_file_range"];
 const EVERYTHING: &str = "raw_syscalls:sys_enter";
 
-/// A process and its descendants.
+/// A process and its descendants, and perhaps another that serves it, with its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meter {
     pid: u32,
+    beside: Option<u32>,
 }
 
 /// One line of `/proc/PID/stat`.
@@ -40,7 +41,12 @@ pub(crate) struct Calls {
 
 impl Meter {
     pub(crate) const fn new(pid: u32) -> Self {
-        Self { pid }
+        Self { pid, beside: None }
+    }
+
+    /// With another process, such as the one that checks passwords.
+    pub(crate) const fn with(self, beside: Option<u32>) -> Self {
+        Self { beside, ..self }
     }
 
     /// Processor time so far.
@@ -49,14 +55,31 @@ impl Meter {
         TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
-    /// The most memory that was resident at once, in octets; of several processes, the sum of their own peaks.
-    pub(crate) fn resident_bytes_max(self) -> u64 {
-        self.tree().keys().filter_map(|pid| peak(*pid)).sum()
+    /// The most memory that was resident at once, in octets. Of several processes, which share much of it, what belongs
+    /// to each alone now.
+    pub(crate) fn peak_bytes(self) -> u64 {
+        let tree = self.tree();
+        let mut pids = tree.keys();
+        match (pids.next(), pids.next()) {
+            (Some(only), None) => peak(*only).unwrap_or(0),
+            _ => self.private_bytes(),
+        }
+    }
+
+    /// From now on peaks are those since now. Needs the right to change it; without, peaks are those since the start.
+    pub(crate) fn forget_peaks(self) {
+        self.tree().keys().for_each(|pid| drop(fs::write(format!("/proc/{pid}/clear_refs"), "5")));
+    }
+
+    /// Memory that belongs to these processes alone, in octets: what would be free without them.
+    pub(crate) fn private_bytes(self) -> u64 {
+        self.tree().keys().filter_map(|pid| private(*pid)).sum()
     }
 
     fn tree(self) -> BTreeMap<u32, Stat> {
         let mut others: BTreeMap<u32, Stat> = processes();
-        let mut found: BTreeMap<u32, Stat> = others.remove_entry(&self.pid).into_iter().collect();
+        let roots = [Some(self.pid), self.beside].into_iter().flatten();
+        let mut found: BTreeMap<u32, Stat> = roots.filter_map(|pid| others.remove_entry(&pid)).collect();
         loop {
             let below: Vec<u32> =
                 others.iter().filter(|(_, stat)| found.contains_key(&stat.parent)).map(|(pid, _)| *pid).collect();
@@ -127,4 +150,10 @@ fn peak(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
+fn private(pid: u32) -> Option<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let own = rollup.lines().filter(|line| line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"));
+    Some(own.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum::<u64>() * 1024)
 }

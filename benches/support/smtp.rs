@@ -1,93 +1,208 @@
 //! A client of our own, as small as can be: it measures the server, so it must cost little itself.
 //!
-//! It blocks, keeps its connection, and panics at a reply that it did not want: a benchmark of failures says nothing.
+//! It runs on one thread with all the others (see [load](super::load)), keeps its connection, and writes what it was
+//! given in one piece.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, HandshakeKind};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A server that is silent for longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 const NAME: &str = "mx.fabrikam.example";
+const READ_BYTES: usize = 1024;
 
-/// Who signs in, and how TLS is spoken to get there.
+/// Whether and when TLS begins.
 #[derive(Clone)]
-pub(crate) struct SignIn {
-    pub(crate) tls: Arc<ClientConfig>,
-    pub(crate) login: String,
-    pub(crate) password: String,
+pub(crate) enum Tls {
+    None,
+    Starttls(Arc<ClientConfig>),
+    Implicit(Arc<ClientConfig>),
 }
 
-trait Stream: Read + Write + Send {}
-impl<S: Read + Write + Send> Stream for S {}
+/// How a session begins.
+#[derive(Clone)]
+pub(crate) struct Opening {
+    pub(crate) address: SocketAddr,
+    /// From where; wherever the system likes when unset.
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) tls: Tls,
+    /// Login and password of AUTH PLAIN.
+    pub(crate) credentials: Option<(String, String)>,
+}
+
+/// Why a conversation did not go on as meant.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The server said something else: its code, and all of its words.
+    Refused(u16, String),
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Trouble> for io::Error {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Refused(..) => Self::other(trouble.to_string()),
+            Trouble::Broken(error) => error,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(_, text) => write!(formatter, "the server said: {}", text.trim_end()),
+            Self::Broken(error) => error.fmt(formatter),
+        }
+    }
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
 
 /// A connection that is ready for the next transaction.
 pub(crate) struct Client {
-    stream: Box<dyn Stream>,
-    /// What was read and belongs to replies that nobody asked about yet.
+    stream: Stream,
+    /// What was read and belongs to replies that nobody asked about yet, from `begin` on.
     pending: Vec<u8>,
+    begin: usize,
 }
 
 impl Client {
-    /// Connects and says EHLO; with `sign_in` after STARTTLS, and then AUTH PLAIN.
-    pub(crate) fn open(address: SocketAddr, sign_in: Option<&SignIn>) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+    /// Connects and says EHLO; then STARTTLS and AUTH PLAIN as `opening` says.
+    pub(crate) async fn open(opening: &Opening) -> Result<Self, Trouble> {
+        let Opening { address, source, tls, credentials } = opening;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(source) = source {
+            socket.bind(SocketAddr::new(*source, 0))?;
+        }
+        let stream = patiently(socket.connect(*address)).await?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut client = Self { stream: Box::new(stream.try_clone()?), pending: Vec::new() };
-        client.expect(220)?;
-        client.command(&format!("EHLO {NAME}"), 250)?;
-        let Some(SignIn { tls, login, password }) = sign_in else { return Ok(client) };
-        client.command("STARTTLS", 220)?;
-        let name = "mail.contoso.example".try_into().map_err(io::Error::other)?;
-        let connection = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
-        client.stream = Box::new(StreamOwned::new(connection, stream));
-        client.command(&format!("EHLO {NAME}"), 250)?;
-        let response = STANDARD.encode(format!("\0{login}\0{password}"));
-        client.command(&format!("AUTH PLAIN {response}"), 235)?;
+        let stream = match tls {
+            Tls::Implicit(config) => Stream::Tls(shake(config, stream).await?),
+            Tls::None | Tls::Starttls(_) => Stream::Plain(stream),
+        };
+        let mut client = Self { stream, pending: Vec::new(), begin: 0 };
+        client.expect(220).await?;
+        client.hello().await?;
+        if let Tls::Starttls(config) = tls {
+            client = client.start_tls(config).await?;
+            client.hello().await?;
+        }
+        if let Some((login, password)) = credentials {
+            let response = STANDARD.encode(format!("\0{login}\0{password}"));
+            client.command(format!("AUTH PLAIN {response}\r\n").as_bytes(), 235).await?;
+        }
         Ok(client)
     }
 
-    /// Writes in one piece.
-    pub(crate) fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)?;
-        self.stream.flush()
+    async fn hello(&mut self) -> Result<(), Trouble> {
+        self.command(format!("EHLO {NAME}\r\n").as_bytes(), 250).await
     }
 
-    /// One command, and the reply that it must have.
-    pub(crate) fn command(&mut self, command: &str, code: u16) -> io::Result<()> {
-        self.say(format!("{command}\r\n").as_bytes())?;
-        self.expect(code)
+    async fn start_tls(mut self, config: &Arc<ClientConfig>) -> Result<Self, Trouble> {
+        self.command(b"STARTTLS\r\n", 220).await?;
+        if let Stream::Plain(stream) = self.stream {
+            self.stream = Stream::Tls(shake(config, stream).await?);
+        }
+        Ok(self)
+    }
+
+    /// Whether its TLS took up a session of before.
+    pub(crate) fn is_resumed(&self) -> bool {
+        let Stream::Tls(stream) = &self.stream else { return false };
+        stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// Writes in one piece.
+    pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let writing = async {
+            match &mut self.stream {
+                Stream::Plain(stream) => stream.write_all(bytes).await,
+                Stream::Tls(stream) => {
+                    stream.write_all(bytes).await?;
+                    stream.flush().await
+                }
+            }
+        };
+        // A message in pieces would need a clock for each. The reply has one.
+        Ok(writing.await?)
+    }
+
+    /// One command with its CRLF, and the reply that it must have.
+    pub(crate) async fn command(&mut self, command: &[u8], code: u16) -> Result<(), Trouble> {
+        self.say(command).await?;
+        self.expect(code).await
     }
 
     /// The next reply, which must have this code.
-    pub(crate) fn expect(&mut self, code: u16) -> io::Result<()> {
-        let reply = self.reply()?;
-        assert_eq!(reply.0, code, "the server said: {}", reply.1);
-        Ok(())
+    pub(crate) async fn expect(&mut self, code: u16) -> Result<(), Trouble> {
+        let end = self.reply().await?;
+        let reply = &self.pending[self.begin..end];
+        let said = reply.get(..3).and_then(|code| str::from_utf8(code).ok()?.parse().ok()).unwrap_or(0);
+        let judged = match said == code {
+            true => Ok(()),
+            false => Err(Trouble::Refused(said, String::from_utf8_lossy(reply).into_owned())),
+        };
+        self.begin = end;
+        judged
     }
 
-    /// The next reply: its code, and all of its lines.
-    fn reply(&mut self) -> io::Result<(u16, String)> {
+    /// Says goodbye and hears the answer.
+    pub(crate) async fn quit(mut self) -> Result<(), Trouble> {
+        self.command(b"QUIT\r\n", 221).await
+    }
+
+    /// Where the next reply, which may have several lines, ends.
+    async fn reply(&mut self) -> Result<usize, Trouble> {
         loop {
-            if let Some(end) = end_of_reply(&self.pending) {
-                let text = String::from_utf8_lossy(&self.pending[..end]).into_owned();
-                self.pending.drain(..end);
-                return Ok((text.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0), text));
+            if let Some(length) = end_of_reply(&self.pending[self.begin..]) {
+                return Ok(self.begin + length);
             }
-            let mut piece = [0; 4096];
-            let count = self.stream.read(&mut piece)?;
+            self.pending.drain(..self.begin);
+            self.begin = 0;
+            let mut piece = [0; READ_BYTES];
+            let reading = async {
+                match &mut self.stream {
+                    Stream::Plain(stream) => stream.read(&mut piece).await,
+                    Stream::Tls(stream) => stream.read(&mut piece).await,
+                }
+            };
+            let count = patiently(reading).await?;
             if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
             self.pending.extend_from_slice(&piece[..count]);
         }
     }
+}
+
+async fn shake(config: &Arc<ClientConfig>, stream: TcpStream) -> Result<Box<TlsStream<TcpStream>>, Trouble> {
+    let name = "mail.contoso.example".try_into().map_err(io::Error::other)?;
+    Ok(Box::new(patiently(TlsConnector::from(Arc::clone(config)).connect(name, stream)).await?))
+}
+
+async fn patiently<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Where the first complete reply ends: after the line whose code is followed by a space.

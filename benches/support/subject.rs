@@ -33,8 +33,24 @@ address = \"127.0.0.1:0\"
 role = \"submission\"
 tls = \"starttls\"
 
+[[listener]]
+address = \"127.0.0.1:0\"
+role = \"submission\"
+tls = \"implicit\"
+
+[policy]
+message_bytes_max = 200000000
+
 [limits]
-sessions_per_address_max = 5000
+sessions_max = 20000
+sessions_per_address_max = 20000
+sessions_per_account_max = 0
+messages_per_minute = 0
+recipients_per_day = 0
+received_per_hour = 0
+received_from_one_per_hour = 0
+refused_recipients_max = 1000000
+tarpit_seconds = 0
 ";
 
 const DIRECTORY: &str = "\
@@ -139,12 +155,22 @@ impl Subject {
         }
     }
 
-    /// Where `role` listens.
+    /// Where `role` listens, with STARTTLS.
     pub(crate) fn address(&self, role: &str) -> SocketAddr {
+        self.listener("role", role)
+    }
+
+    /// Where submission is taken over TLS from the first octet.
+    pub(crate) fn address_over_tls(&self) -> SocketAddr {
+        self.listener("tls", "implicit")
+    }
+
+    /// The first listener of which the announcement says so.
+    fn listener(&self, key: &str, value: &str) -> SocketAddr {
         let listeners = self.ready["listeners"].as_array().into_iter().flatten();
         let found =
-            listeners.filter(|listener| listener["role"] == role).find_map(|listener| listener["address"].as_str());
-        found.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no {role} in {}", self.ready))
+            listeners.filter(|listener| listener[key] == value).find_map(|listener| listener["address"].as_str());
+        found.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no {value} in {}", self.ready))
     }
 
     /// The directory of all mailboxes.
