@@ -113,14 +113,15 @@ pub(super) async fn converse<A: Acceptor>(services: Arc<Services<A>>, mut client
     let settings = services.settings.load_full();
     let visitor = Visitor::of(&services, &client.stream, client.peer, &client.listener);
     if let Some(visitor) = &visitor
-        && visitor.is_turned_away(&mut client.stream, time.now(), &stop).await
+        && Box::pin(visitor.is_turned_away(&mut client.stream, time.now(), &stop)).await
     {
         return;
     }
-    let (end, tally, time) = match Connection::open(services, settings, client, (time, visitor), stop).await {
+    let opened = Box::pin(Connection::open(services, settings, client, (time, visitor), stop)).await;
+    let (end, tally, time) = match opened {
         Ok(mut connection) => {
             let end = connection.run().await;
-            connection.close(&end).await;
+            Box::pin(connection.close(&end)).await;
             (end, connection.tally, connection.time)
         }
         Err((end, time)) => (end, Tally::default(), time),
@@ -163,7 +164,7 @@ impl<A: Acceptor> Connection<A> {
         client: Client,
         (time, visitor): (SessionTime, Option<Visitor>),
         stop: Stop,
-    ) -> Result<Self, (End, SessionTime)> {
+    ) -> Result<Box<Self>, (End, SessionTime)> {
         let auth_without_tls = client.is_in_clear_text_network();
         let Client { stream, peer, listener, session_id, proxied } = client;
         let role = match listener.role {
@@ -209,7 +210,7 @@ impl<A: Acceptor> Connection<A> {
             None => Session::new(options, time.now()),
         };
         let body = BodyIntake::new(services.bodies.clone());
-        Ok(Self {
+        Ok(Box::new(Self {
             services,
             settings,
             session,
@@ -228,7 +229,7 @@ impl<A: Acceptor> Connection<A> {
             tally: Tally::default(),
             visitor,
             trickle: None,
-        })
+        }))
     }
 
     /// Until one side ends it.
@@ -253,6 +254,8 @@ impl<A: Acceptor> Connection<A> {
         }
     }
 
+    /// Most sessions are idle most of the time: what they are seldom busy with is boxed, so that a session that waits
+    /// for its client holds no room for it.
     async fn act(&mut self, action: Action) -> Result<(), End> {
         match action {
             Action::Send(bytes) => {
@@ -262,18 +265,18 @@ impl<A: Acceptor> Connection<A> {
                     self.write_out().await?;
                 }
             }
-            Action::StartTls => self.start_tls().await?,
-            Action::CheckCredentials(credentials) => self.check(credentials).await?,
+            Action::StartTls => Box::pin(self.start_tls()).await?,
+            Action::CheckCredentials(credentials) => Box::pin(self.check(credentials)).await?,
             Action::Body(piece) => {
-                if let Err(error) = self.body.append(piece).await {
+                if let Err(error) = Box::pin(self.body.append(piece)).await {
                     tracing::error!(%error, "the body cannot be spooled");
                     self.tell(Input::BodyFailed);
                 }
             }
-            Action::DiscardBody => self.body.discard().await,
-            Action::Commit(submission) => self.commit(*submission).await?,
-            Action::Delay(duration) => self.linger(duration).await?,
-            Action::Misbehave(misbehaviour) => self.misbehave(misbehaviour).await?,
+            Action::DiscardBody => Box::pin(self.body.discard()).await,
+            Action::Commit(submission) => Box::pin(self.commit(*submission)).await?,
+            Action::Delay(duration) => Box::pin(self.linger(duration)).await?,
+            Action::Misbehave(misbehaviour) => Box::pin(self.misbehave(misbehaviour)).await?,
             Action::Close => return Err(End::Closed),
             Action::NoteRefusedRecipient => self.count(Kind::RefusedRecipient),
         }
@@ -387,7 +390,7 @@ impl<A: Acceptor> Connection<A> {
         }
         let output = core::mem::take(&mut self.output);
         if let Some(pause) = self.trickle.take() {
-            return self.write_slowly(&output, pause).await;
+            return Box::pin(self.write_slowly(&output, pause)).await;
         }
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let writing = async {
