@@ -154,7 +154,7 @@ fn cut_points(calls: &[Call], first: usize, random: &SeededRandom) -> Vec<usize>
         ends.collect()
     };
     let acknowledgements = after(&|call| matches!(call, Call::Say(octets) if octets.starts_with(b"250 2.6.0")));
-    let synchronizations = after(&|call| matches!(call, Call::Synchronize(_)));
+    let synchronizations = after(&|call| matches!(call, Call::Synchronize(_) | Call::EndEverything(_)));
     let all: Vec<usize> = (first + 1..=calls.len()).collect();
     assert!(!acknowledgements.is_empty() && !synchronizations.is_empty());
     (0..images())

@@ -19,6 +19,10 @@ pub(super) enum Call {
     WriteAt(PathBuf),
     /// A file or directory was made durable.
     Synchronize(PathBuf),
+    /// The file system of a file is being made durable, by this process.
+    BeginEverything(String),
+    /// What it held when that began is durable.
+    EndEverything(String),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
     MakeDirectory(PathBuf),
@@ -37,14 +41,16 @@ pub(super) fn read(log: &str) -> Vec<Call> {
         let rest = rest.trim_start();
         if let Some(start) = rest.strip_suffix("<unfinished ...>") {
             calls.extend(said(start));
+            calls.extend(is_everything(start).then(|| Call::BeginEverything(process.to_owned())));
             begun.insert(process.to_owned(), start.to_owned());
         } else if let Some((_, end)) = rest.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
             if let Some(start) = begun.remove(process) {
-                calls.extend(call(&format!("{start}{end}")));
+                calls.extend(call(process, &format!("{start}{end}")));
             }
         } else {
             calls.extend(said(rest));
-            calls.extend(call(rest));
+            calls.extend(is_everything(rest).then(|| Call::BeginEverything(process.to_owned())));
+            calls.extend(call(process, rest));
         }
     }
     calls
@@ -58,7 +64,11 @@ fn said(text: &str) -> Option<Call> {
     (is_socket && speaks).then(|| Call::Say(strings(arguments).concat()))
 }
 
-fn call(text: &str) -> Option<Call> {
+fn is_everything(text: &str) -> bool {
+    text.starts_with("syncfs(")
+}
+
+fn call(process: &str, text: &str) -> Option<Call> {
     let (name, rest) = text.split_once('(')?;
     let (arguments, result) = rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(") "))?;
     let result = result.trim_start().trim_start_matches("= ");
@@ -80,6 +90,7 @@ fn call(text: &str) -> Option<Call> {
         }
         "pwrite64" | "pwritev" | "pwritev2" | "fallocate" => Some(Call::WriteAt(file()?)),
         "fsync" | "fdatasync" => Some(Call::Synchronize(file()?)),
+        "syncfs" => Some(Call::EndEverything(process.to_owned())),
         "rename" | "renameat" | "renameat2" => {
             let mut paths = paths().into_iter();
             Some(Call::Rename(paths.next()?, paths.next()?))
@@ -88,9 +99,7 @@ fn call(text: &str) -> Option<Call> {
         "mkdir" | "mkdirat" => one().map(Call::MakeDirectory),
         "ftruncate" => Some(Call::Truncate(file()?, number(0)?)),
         "truncate" => Some(Call::Truncate(one()?, number(0)?)),
-        "link" | "linkat" | "copy_file_range" | "sendfile" | "splice" | "syncfs" | "sync" => {
-            Some(Call::Strange(text.to_owned()))
-        }
+        "link" | "linkat" | "copy_file_range" | "sendfile" | "splice" | "sync" => Some(Call::Strange(text.to_owned())),
         _ => None,
     }
 }
@@ -146,8 +155,10 @@ fn a_log_is_read_in_the_order_of_the_ends_and_words_in_that_of_their_beginnings(
 7 write(9<\\x2f\\x64\\x2f\\x61>, \"\\x78\\x79\\x7a\", 3 <unfinished ...>\n\
 8 write(5<\\x73\\x6f\\x63\\x6b\\x65\\x74\\x3a\\x5b\\x31\\x5d>, \"\\x32\\x35\\x30\", 3 <unfinished ...>\n\
 8 <... write resumed>)             = 3\n\
+8 syncfs(9<\\x2f\\x64\\x2f\\x61> <unfinished ...>\n\
 7 <... write resumed>)             = 2\n\
 7 fdatasync(9<\\x2f\\x64\\x2f\\x61>)  = 0\n\
+8 <... syncfs resumed>)             = 0\n\
 7 rename(\"\\x2f\\x64\\x2f\\x61\", \"\\x2f\\x64\\x2f\\x62\") = 0\n\
 7 unlink(\"\\x2f\\x6e\\x6f\")       = -1 ENOENT (No such file or directory)\n\
 7 writev(9<\\x2f\\x64\\x2f\\x62>, [{iov_base=\"\\x31\", iov_len=1}, {iov_base=\"\\x32\", iov_len=1}], 2) = 2\n\
@@ -156,8 +167,10 @@ fn a_log_is_read_in_the_order_of_the_ends_and_words_in_that_of_their_beginnings(
     let expected = [
         Call::Create(path("/d/a")),
         Call::Say(b"250".to_vec()),
+        Call::BeginEverything("8".to_owned()),
         Call::Append(path("/d/a"), b"xy".to_vec()),
         Call::Synchronize(path("/d/a")),
+        Call::EndEverything("8".to_owned()),
         Call::Rename(path("/d/a"), path("/d/b")),
         Call::Append(path("/d/b"), b"12".to_vec()),
         Call::Truncate(path("/d/b"), 4),

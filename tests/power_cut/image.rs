@@ -1,6 +1,6 @@
 //! What is on the platter when the power goes after some call: what was made durable, and of the rest a part by chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use franking::world::disk::{AppendFile, Disk as _, SimulatedDisk};
@@ -17,10 +17,34 @@ fn is_left_out(path: &Path) -> bool {
 struct Disk {
     simulated: SimulatedDisk,
     files: BTreeMap<PathBuf, Box<dyn AppendFile>>,
+    /// By the process that makes a file system durable: files and directories that were not altered since it began. What
+    /// was altered meanwhile may or may not be among it.
+    unaltered: BTreeMap<String, BTreeSet<PathBuf>>,
 }
 
 impl Disk {
+    /// Takes what a call alters from what a synchronisation under way can be relied upon for.
+    fn note(&mut self, call: &Call) {
+        let (paths, names): (Vec<&PathBuf>, bool) = match call {
+            Call::Append(path, _) | Call::Truncate(path, _) => (vec![path], false),
+            Call::Create(path) | Call::Remove(path) => (vec![path], true),
+            Call::Rename(from, to) => (vec![from, to], true),
+            Call::MakeDirectory(path) => (vec![path], true),
+            Call::WriteAt(_) | Call::Synchronize(_) | Call::BeginEverything(_) | Call::EndEverything(_) => return,
+            Call::Say(_) | Call::Strange(_) => return,
+        };
+        for unaltered in self.unaltered.values_mut() {
+            for path in &paths {
+                unaltered.remove(*path);
+                if let Some(parent) = path.parent().filter(|_| names) {
+                    unaltered.remove(parent);
+                }
+            }
+        }
+    }
+
     fn make(&mut self, call: &Call) {
+        self.note(call);
         let disk = &self.simulated;
         match call {
             Call::Create(path) => {
@@ -50,6 +74,20 @@ impl Disk {
             }
             Call::MakeDirectory(path) => disk.create_directories(path).unwrap(),
             Call::Truncate(path, length) => disk.truncate(path, *length).unwrap(),
+            Call::BeginEverything(process) => {
+                let files = self.files.keys().cloned();
+                let directories = self.files.keys().filter_map(|path| path.parent()).map(Path::to_owned);
+                self.unaltered.insert(process.clone(), files.chain(directories).collect());
+            }
+            Call::EndEverything(process) => {
+                for path in self.unaltered.remove(process).unwrap_or_default() {
+                    match self.files.get_mut(&path) {
+                        Some(file) => file.synchronize().unwrap(),
+                        None if disk.list(&path).is_ok() => disk.synchronize_directory(&path).unwrap(),
+                        None => {}
+                    }
+                }
+            }
             Call::Say(_) => {}
             Call::WriteAt(path) => panic!("{} is not only appended to", path.display()),
             Call::Strange(text) => panic!("no store does this: {text}"),
@@ -68,16 +106,16 @@ fn about(call: &Call) -> Option<&Path> {
         | Call::Remove(path)
         | Call::MakeDirectory(path)
         | Call::Truncate(path, _) => Some(path),
-        Call::Say(_) | Call::Strange(_) => None,
+        Call::Say(_) | Call::Strange(_) | Call::BeginEverything(_) | Call::EndEverything(_) => None,
     }
 }
 
 /// Makes the calls again that are about files below `data`, takes the power away, and writes what is left to `image`.
 pub(super) fn rebuild(calls: &[Call], data: &Path, seed: u64, image: &Path) {
-    let mut disk = Disk { simulated: SimulatedDisk::new(seed), files: BTreeMap::new() };
+    let mut disk = Disk { simulated: SimulatedDisk::new(seed), files: BTreeMap::new(), unaltered: BTreeMap::new() };
     disk.simulated.create_directories(data).unwrap();
     for call in calls {
-        if about(call).is_some_and(|path| is_below(path, data) && !is_left_out(path)) {
+        if about(call).is_none_or(|path| is_below(path, data) && !is_left_out(path)) {
             disk.make(call);
         }
     }

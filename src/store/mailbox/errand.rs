@@ -9,7 +9,8 @@ use super::MailboxFailure;
 use super::custody::{PURGED, Progress};
 use super::held::HELD;
 use super::name::{Flags, Folder, MailboxName, copied_name, kept_name, unique_of};
-use super::writer::{Round, Writer, create_folder};
+use super::round::Round;
+use super::writer::{Writer, create_folder};
 use crate::store::ticket::Promise;
 use crate::world::disk::{AppendFile, Disk, Kind, is_linkless, remove_if_there, synchronize_if_there};
 

@@ -1,8 +1,8 @@
 //! Mailboxes as Maildir++ trees, which Dovecot, mutt and every backup understand.
 //!
-//! A message is written to `tmp/`, synchronised, renamed into `new/` (or `cur/` when it carries flags), and that
-//! directory is synchronised; only then its ticket answers. Its name is a function of the queue id and the recipient,
-//! so delivering it again after a crash finds the earlier file and changes nothing.
+//! A message is written to `tmp/`, synchronised (many together, see `round`), renamed into `new/` (or `cur/` when it
+//! carries flags), and that directory is synchronised; only then its ticket answers. Its name is a function of the
+//! queue id and the recipient, so delivering it again after a crash finds the earlier file and changes nothing.
 //!
 //! Each writing thread serves its own share of the mailboxes and synchronises a directory once for all messages that
 //! have gathered for it. More threads in *one* mailbox would only wait for each other, hence the share by mailbox.
@@ -44,6 +44,7 @@ mod message;
 mod name;
 mod occupancy;
 mod recoverable;
+mod round;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -162,7 +163,7 @@ impl MailboxFailure {
 /// The answer to a delivery.
 pub type DeliveryTicket = Ticket<Delivered, MailboxFailure>;
 
-const QUEUE: Bounds = Bounds { items: 512, bytes: 64 << 20 };
+const QUEUE: Bounds = Bounds { items: 512, bytes: 16 << 20 };
 
 /// All mailboxes of this machine. Dropping it finishes what was handed over.
 #[derive(Debug)]
@@ -229,6 +230,7 @@ impl MailboxStore {
                 on_hold: Arc::default(),
                 counts: BTreeMap::new(),
                 unmeasured: None,
+                paced: false,
             };
             store.intakes.push(intake);
             store.workers.push(Worker::start(hands, "mailbox", writer)?);

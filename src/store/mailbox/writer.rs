@@ -1,23 +1,23 @@
-//! A writing thread: takes what has gathered for its mailboxes, writes all of it, then synchronises: each file by
-//! itself, each directory once.
-//!
-//! Several files are written before the first is waited for, so that the disk has all of them to work on. One after the
-//! other each message would cost a full round trip to the disk, and a busy mailbox could not keep up with a session.
+//! A writing thread: takes what has gathered for its mailboxes, writes all of it, then has it made durable together, as
+//! `round` says. One after the other each message would cost a full round trip to the disk, and a busy mailbox could
+//! not keep up with a session.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use super::count::{Count, Stamps};
 use super::errand::Errand;
 use super::held::Held;
-use super::listing::Listings;
 use super::message::Sizes;
-use super::name::{MailboxName, file_name, stored_bytes};
+use super::name::{MailboxName, stored_bytes};
 use super::occupancy::Occupancy;
-use super::{Delivered, Delivery, Flags, Folder, MailboxFailure, Repeat, Sought};
+use super::round::{Round, Written};
+use super::{Delivered, Delivery, Folder, MailboxFailure, Repeat, Sought};
 use crate::model::directory::RecipientId;
 use crate::model::policy::quota::Usage;
 use crate::store::hands::{Labour, Turned};
@@ -47,40 +47,6 @@ pub(super) struct Look {
     pub(super) promise: Option<Promise<Usage, MailboxFailure>>,
 }
 
-/// A message under its final name, and who waits for that name to be durable.
-type Placed = (Promise<Delivered, MailboxFailure>, Delivered);
-
-/// Messages in one directory.
-#[derive(Default)]
-struct Group {
-    /// Where they were kept as well, if their mailbox is on hold.
-    held: Option<PathBuf>,
-    deliveries: Vec<Placed>,
-}
-
-/// A message that is written and not durable yet.
-struct Written {
-    mailbox: Option<RecipientId>,
-    held: Option<PathBuf>,
-    promise: Promise<Delivered, MailboxFailure>,
-    file: Box<dyn AppendFile>,
-    folder: PathBuf,
-    unique: String,
-    sizes: Sizes,
-    flags: Flags,
-}
-
-/// What has come of the jobs that were taken together.
-#[derive(Default)]
-pub(super) struct Round {
-    /// In `tmp`, in order.
-    written: Vec<Written>,
-    /// Under their final names, by directory.
-    placed: BTreeMap<PathBuf, Group>,
-    /// Folders in which earlier copies were looked for.
-    listings: Listings,
-}
-
 /// What writing came to.
 enum Begun {
     /// The file is in `tmp`.
@@ -103,6 +69,8 @@ pub(super) struct Writer {
     pub(super) counts: BTreeMap<RecipientId, Count>,
     /// Octets written since the room on the disk was last asked for; none in a round that has not asked yet.
     pub(super) unmeasured: Option<u64>,
+    /// Messages were delivered in the last round.
+    pub(super) paced: bool,
 }
 
 /// Counts of so many mailboxes are kept at once; each takes about 200 octets for each folder.
@@ -110,11 +78,12 @@ const COUNTS_MAX: usize = 1_024;
 /// The room on the disk is asked for once a round, and after as many octets.
 const UNMEASURED_BYTES_MAX: u64 = 16 << 20;
 
-/// As many messages share the synchronisation of a directory at most; the first of them waits for the last.
-const GROUP: Bounds = Bounds { items: 64, bytes: 16 << 20 };
+/// Between two rounds with messages: what comes meanwhile shares the next one. The first after a quiet time waits for
+/// nobody, and nobody waits for the others: they were accepted long ago.
+const PACE: Duration = Duration::from_millis(5);
 
-/// As many files of a group are open at once: each writer has its own, and sessions need descriptors, too.
-const WRITTEN_MAX: usize = 16;
+/// As many messages are made durable together at most; the first of them waits for the last.
+const GROUP: Bounds = Bounds { items: 256, bytes: 16 << 20 };
 
 /// Creates a folder and the mailbox around it, durably, and subscribes to the folder. `tmp` comes last: a crash can
 /// leave a part, and a folder counts as complete when a file can be made in its `tmp`.
@@ -176,16 +145,12 @@ fn subscriptions(disk: &dyn Disk, list: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-impl Round {
-    fn place(&mut self, directory: PathBuf, held: Option<PathBuf>, placed: Placed) {
-        let group = self.placed.entry(directory).or_default();
-        group.held = held;
-        group.deliveries.push(placed);
-    }
-}
-
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
+        if self.paced && patience == Patience::Wait {
+            thread::sleep(PACE);
+        }
+        self.paced = false;
         match self.intake.gather(GROUP, patience) {
             Gathered::Items(jobs) => {
                 self.work(jobs);
@@ -199,6 +164,7 @@ impl Labour for Writer {
 
 impl Writer {
     pub(super) fn work(&mut self, jobs: Vec<Job>) {
+        self.paced = jobs.iter().any(|job| matches!(job, Job::Deliver(..)));
         let mut round = Round::default();
         self.unmeasured = None;
         // After the jobs were taken: who was told of a change before it asked for something finds it regarded.
@@ -228,34 +194,13 @@ impl Writer {
         self.settle(&mut round);
     }
 
-    /// Puts what is written in its place, makes that durable and answers. Nothing is remembered of the folders.
-    fn settle(&mut self, round: &mut Round) {
-        self.place_all(round);
-        let Round { placed, .. } = core::mem::take(round);
-        let held: BTreeSet<PathBuf> = placed.values().filter_map(|group| group.held.clone()).collect();
-        let synchronize = |directory: &Path| {
-            let durable = self.disk.synchronize_directory(directory);
-            durable.map_err(|error| MailboxFailure::of_disk(&error))
-        };
-        let kept: BTreeMap<PathBuf, Result<(), MailboxFailure>> =
-            held.into_iter().map(|directory| (directory.clone(), synchronize(&directory))).collect();
-        for (directory, group) in placed {
-            let kept = group.held.and_then(|held| kept.get(&held).cloned()).unwrap_or(Ok(()));
-            // Also for a message that was there already: the attempt that put it there may have ended just before this.
-            let durable = kept.and_then(|()| synchronize(&directory));
-            for (promise, delivered) in group.deliveries {
-                promise.fulfil(durable.clone().map(|()| delivered));
-            }
-        }
-    }
-
     fn deliver(&mut self, delivery: Delivery, promise: Promise<Delivered, MailboxFailure>, round: &mut Round) {
         let mailbox = delivery.mailbox.recipient();
         let folder = self.folder(&delivery.mailbox, &delivery.folder);
         let unique = delivery.name.unique(&self.hostname);
         // The same message twice: the second must find what became of the first.
         let twice = round.written.iter().any(|other| other.unique == unique && other.folder == folder);
-        if twice || round.written.len() >= WRITTEN_MAX {
+        if twice || round.is_full() {
             self.place_all(round);
         }
         let held = self.held_place(&delivery.mailbox);
@@ -271,7 +216,7 @@ impl Writer {
         match begun {
             Ok(Begun::Written(file, sizes)) => {
                 let flags = delivery.flags;
-                round.written.push(Written { mailbox, held, promise, file, folder, unique, sizes, flags });
+                round.write(Written { mailbox, held, promise, file: Some(file), folder, unique, sizes, flags });
             }
             Ok(Begun::There(directory, found)) => round.place(directory, held, (promise, found)),
             Err(failure) => promise.fulfil(Err(failure)),
@@ -376,40 +321,7 @@ impl Writer {
         }
     }
 
-    /// Makes what is written durable and gives it its names; these are durable once their directories are synchronised.
-    fn place_all(&self, round: &mut Round) {
-        let mut written = core::mem::take(&mut round.written);
-        if written.len() > 1 {
-            written.iter_mut().for_each(|message| message.file.begin_synchronizing());
-        }
-        for message in written {
-            let Written { mailbox, held, promise, mut file, folder, unique, sizes, flags } = message;
-            let temporary = folder.join("tmp").join(&unique);
-            let (part, name) = file_name(&unique, sizes.bytes, sizes.wire_bytes, flags);
-            let directory = folder.join(part);
-            let path = directory.join(&name);
-            // Kept before a reader can see it, and remove it.
-            let keep = || held.as_ref().map_or(Ok(()), |held| self.keep(held, &temporary, &unique).map(drop));
-            match file.synchronize().and_then(|()| keep()).and_then(|()| self.disk.rename(&temporary, &path)) {
-                Ok(()) => {
-                    // Whatever comes of the directory: a count would find the message, too, and an attempt that repeats
-                    // this one finds it there.
-                    if let Some(mailbox) = mailbox {
-                        self.occupancy.added(mailbox, sizes.bytes);
-                    }
-                    round.listings.placed(&folder, &unique, part, name.as_ref());
-                    let delivered = Delivered { path, bytes: sizes.bytes, was_there: false };
-                    round.place(directory, held, (promise, delivered));
-                }
-                Err(error) => {
-                    self.abandon(&temporary);
-                    promise.fulfil(Err(MailboxFailure::of_disk(&error)));
-                }
-            }
-        }
-    }
-
-    fn abandon(&self, temporary: &Path) {
+    pub(super) fn abandon(&self, temporary: &Path) {
         // What stays is replaced by the next attempt.
         let _ = self.disk.remove(temporary);
     }

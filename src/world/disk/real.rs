@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, in_context};
 
 mod removal;
+mod together;
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -52,6 +53,15 @@ impl AppendFile for RealFile {
 
     fn synchronize(&mut self) -> io::Result<()> {
         self.file.sync_data().map_err(|error| in_context("synchronise", &self.path, error))
+    }
+
+    fn file_system(&self) -> Option<u64> {
+        together::file_system(&self.file)
+    }
+
+    fn synchronize_file_system(&mut self) -> io::Result<()> {
+        together::synchronize(&self.file)
+            .map_err(|error| in_context("synchronise the file system of", &self.path, error))
     }
 }
 
@@ -221,6 +231,20 @@ impl Disk for RealDisk {
     fn synchronize_directory(&self, path: &Path) -> io::Result<()> {
         let directory = File::open(path).map_err(|error| in_context("open", path, error))?;
         directory.sync_all().map_err(|error| in_context("synchronise", path, error))
+    }
+
+    fn synchronize_directories(&self, paths: &[&Path]) -> Vec<io::Result<()>> {
+        match together::synchronize_directories(paths) {
+            Some(Ok(())) => paths.iter().map(|_| Ok(())).collect(),
+            Some(Err(error)) => {
+                let again = |path: &&Path| {
+                    let error = io::Error::new(error.kind(), error.to_string());
+                    Err(in_context("synchronise the file system of", path, error))
+                };
+                paths.iter().map(again).collect()
+            }
+            None => paths.iter().map(|path| self.synchronize_directory(path)).collect(),
+        }
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {

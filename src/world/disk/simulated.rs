@@ -11,6 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use content::{Content, DataChange};
+
 use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, in_context};
 
 pub use lies::Lie;
@@ -47,19 +49,6 @@ struct State {
     locks: BTreeSet<PathBuf>,
     faults: Faults,
     counts: Counts,
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    pending: Vec<DataChange>,
-}
-
-#[derive(Debug)]
-enum DataChange {
-    Write { offset: usize, bytes: Vec<u8> },
-    Cut { length: usize },
 }
 
 #[derive(Clone, Debug)]
@@ -335,9 +324,19 @@ impl State {
         if self.synchronization_is_skipped(path) {
             return Ok(());
         }
-        let content = self.content(inode)?;
-        for change in core::mem::take(&mut content.pending) {
-            change.apply(&mut content.durable);
+        self.content(inode)?.settle();
+        Ok(())
+    }
+
+    /// The content of all files; names stay as pending as they were.
+    fn synchronize_everything(&mut self, path: &Path) -> io::Result<()> {
+        if self.next_synchronization_fails() {
+            let files: Vec<Inode> = self.files.keys().copied().collect();
+            files.into_iter().for_each(|inode| self.settle_some(inode));
+            return Err(input_output_error());
+        }
+        if !self.synchronization_is_skipped(path) {
+            self.files.values_mut().for_each(Content::settle);
         }
         Ok(())
     }
@@ -435,23 +434,6 @@ impl State {
     }
 }
 
-impl DataChange {
-    fn apply(&self, durable: &mut Vec<u8>) {
-        match self {
-            Self::Write { offset, bytes } => {
-                let end = offset.saturating_add(bytes.len());
-                if durable.len() < end {
-                    durable.resize(end, 0);
-                }
-                if let Some(target) = durable.get_mut(*offset..end) {
-                    target.copy_from_slice(bytes);
-                }
-            }
-            Self::Cut { length } => durable.truncate(*length),
-        }
-    }
-}
-
 impl NameChange {
     fn touches(&self, directory: DirectoryId) -> bool {
         match self {
@@ -476,6 +458,7 @@ impl NameChange {
     }
 }
 
+mod content;
 mod directories;
 mod lies;
 mod operations;

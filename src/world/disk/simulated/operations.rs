@@ -41,6 +41,16 @@ impl AppendFile for SimulatedFile {
         let result = state.begin_on(self.life, Access::Look).and_then(|()| state.synchronize(self.inode, &self.path));
         result.map_err(|error| in_context("synchronise", &self.path, error))
     }
+
+    fn file_system(&self) -> Option<u64> {
+        Some(0)
+    }
+
+    fn synchronize_file_system(&mut self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let result = state.begin_on(self.life, Access::Look).and_then(|()| state.synchronize_everything(&self.path));
+        result.map_err(|error| in_context("synchronise the file system of", &self.path, error))
+    }
 }
 
 impl ReadFile for SimulatedFile {

@@ -1,0 +1,42 @@
+//! The content of a file: what is seen of it, and what of that would survive a power cut.
+
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// What readers see.
+    pub(super) seen: Vec<u8>,
+    pub(super) durable: Vec<u8>,
+    /// What leads from one to the other.
+    pub(super) pending: Vec<DataChange>,
+}
+
+impl Content {
+    /// Makes everything durable.
+    pub(super) fn settle(&mut self) {
+        for change in core::mem::take(&mut self.pending) {
+            change.apply(&mut self.durable);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum DataChange {
+    Write { offset: usize, bytes: Vec<u8> },
+    Cut { length: usize },
+}
+
+impl DataChange {
+    pub(super) fn apply(&self, durable: &mut Vec<u8>) {
+        match self {
+            Self::Write { offset, bytes } => {
+                let end = offset.saturating_add(bytes.len());
+                if durable.len() < end {
+                    durable.resize(end, 0);
+                }
+                if let Some(target) = durable.get_mut(*offset..end) {
+                    target.copy_from_slice(bytes);
+                }
+            }
+            Self::Cut { length } => durable.truncate(*length),
+        }
+    }
+}
