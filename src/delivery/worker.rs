@@ -18,7 +18,7 @@ use super::outgoing::{Outgoing, Parcel};
 use super::throttle::throttle;
 use super::{answering, moderation, rehearsed, replying, reporting};
 use crate::model::directory::Snapshot;
-use crate::model::policy::{Expanded, Posting, Unrecorded, expand};
+use crate::model::policy::{Expanded, Permit, Posting, Resolution, Unrecorded, expand};
 use crate::model::queue::{
     Attempt, FindJob, Finding, Hop, Job, Lease, Outcome, QueueId, ReportJob, Schedule, Sight, Target,
 };
@@ -27,6 +27,7 @@ use crate::store::live::LiveSettings;
 use crate::store::queue::{Queue, StoredMessage, Unsettled, Work};
 use crate::store::rehearsal::Rehearsal;
 use crate::store::tally::Tally;
+use crate::store::{Stopped, Ticket};
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
 use crate::world::offload;
@@ -101,6 +102,9 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
             agents.queue.renew(alive.values().filter(|(_, begun)| !hangs(*begun)).map(|(lease, _)| *lease));
         }
         while let Some(work) = agents.queue.take_work() {
+            if matches!(&work, Work::Expand(id) if expand_at_once(&agents, *id)) {
+                continue;
+            }
             let lease = lease_of(&work).map(|lease| (lease, agents.clock.elapsed()));
             let task = tasks.spawn(carry_out(Arc::clone(&agents), Arc::clone(&thinking), work));
             alive.extend(lease.map(|lease| (task.id(), lease)));
@@ -180,6 +184,17 @@ async fn carry_out(agents: Arc<Agents>, thinking: Arc<Semaphore>, work: Work) {
     }
 }
 
+/// Expands a message in place if that is quick and the message at hand; false when it is to be handed on.
+fn expand_at_once(agents: &Agents, id: QueueId) -> bool {
+    let Some(message) = agents.queue.at_hand(id) else { return false };
+    if !is_brief(&agents.directory.snapshot(), &message) {
+        return false;
+    }
+    // Nobody waits until it is durable: what is brief takes no memory worth a bound.
+    drop(expanded(agents, &message, targets_of(agents, &message)));
+    true
+}
+
 async fn expand_message(agents: Arc<Agents>, id: QueueId) {
     let message = match agents.queue.message(id).await {
         Ok(message) => message,
@@ -188,24 +203,55 @@ async fn expand_message(agents: Arc<Agents>, id: QueueId) {
             return agents.queue.unexpanded(id);
         }
     };
-    let session = session_of(&message);
-    let thinker = Arc::clone(&agents);
-    let expanded = offload(move || targets_of(&thinker, &message)).await;
-    match expanded {
-        Ok(Err(error)) => {
-            tracing::warn!(session, queue_id = %id, %error, "a moderator's answer waits for the disk");
-            agents.queue.unexpanded(id);
-        }
-        Ok(Ok(targets)) => {
-            tracing::info!(session, queue_id = %id, recipients = targets.len(), "expanded");
-            // A queue that closes expands the message again at the next start.
-            let _ = agents.queue.expanded(id, targets).await;
+    let (thinker, thought) = (Arc::clone(&agents), Arc::clone(&message));
+    match offload(move || targets_of(&thinker, &thought)).await {
+        Ok(targets) => {
+            if let Some(durable) = expanded(&agents, &message, targets) {
+                // A queue that closes expands the message again at the next start.
+                let _ = durable.await;
+            }
         }
         Err(error) => {
             tracing::error!(queue_id = %id, %error, "an expansion was broken off");
             agents.queue.unexpanded(id);
         }
     }
+}
+
+/// Tells the queue what an expansion came to; the ticket answers when the recipients are durable.
+fn expanded(
+    agents: &Agents,
+    message: &StoredMessage,
+    targets: Result<Vec<Target>, Unsettled>,
+) -> Option<Ticket<(), Stopped>> {
+    let (session, id) = (session_of(message), message.id);
+    match targets {
+        Ok(targets) => {
+            tracing::info!(session, queue_id = %id, recipients = targets.len(), "expanded");
+            Some(agents.queue.expanded(id, targets))
+        }
+        Err(error) => {
+            tracing::warn!(session, queue_id = %id, %error, "a moderator's answer waits for the disk");
+            agents.queue.unexpanded(id);
+            None
+        }
+    }
+}
+
+/// Whether a message is expanded in less time than it takes to hand it to another thread: few recipients, none of them
+/// a group, and no answer of a moderator, which waits for the disk.
+fn is_brief(snapshot: &Snapshot, message: &StoredMessage) -> bool {
+    const PERMITS_MAX: usize = 16;
+    let permits = message.envelope.permits();
+    let leads_to_one = |permit: &Permit| match permit.resolution() {
+        // Forwarding may lead to a group.
+        Resolution::Mailbox(id) => snapshot.recipient(*id).is_some_and(|recipient| recipient.forwarding.is_none()),
+        Resolution::Outside { .. } | Resolution::InternalRelay(_) | Resolution::Foreign(_) => true,
+        Resolution::Group(_) | Resolution::PostmasterMailbox | Resolution::Rewritten(_) | Resolution::Unknown(_) => {
+            false
+        }
+    };
+    permits.len() <= PERMITS_MAX && permits.iter().all(leads_to_one)
 }
 
 /// The recipients of a message, and the copies for its sender. What a moderator answers is carried out here.

@@ -86,6 +86,7 @@ impl World {
         };
         let limits = Limits {
             per_lane: *dice.pick(&[1, 2, 5]),
+            per_mailbox: *dice.pick(&[1, 5, 100]),
             relays: *dice.pick(&[1, 4, 64]),
             mailboxes: *dice.pick(&[1, 4, 32]),
             batch: *dice.pick(&[1, 2, 100]),

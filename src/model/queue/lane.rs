@@ -1,6 +1,6 @@
 //! Lanes: one for each destination, served in turn, so that a dead domain with a million messages delays nobody else.
 //!
-//! Within a lane the order is that of arrival. A lane has at most [`Limits::per_lane`] attempts under way, and only one
+//! Within a lane the order is that of arrival. A lane has a limited number of attempts under way, and only one
 //! after an attempt in which every recipient was asked to wait. A lane none of whose hosts could be used pauses: what
 //! waits on it is not tried one by one. Mailboxes and relays have totals of their own: slow remote hosts cannot use up
 //! what local delivery needs.
@@ -18,8 +18,10 @@ use crate::model::mail::{Domain, Timestamp};
 /// How much may be under way at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Attempts to one destination.
+    /// Attempts to one destination outside.
     pub per_lane: usize,
+    /// Attempts to one local mailbox: those under way together are made durable together.
+    pub per_mailbox: usize,
     /// Attempts to all other systems together.
     pub relays: usize,
     /// Attempts to all local mailboxes together.
@@ -35,7 +37,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         // RFC 5321 section 4.5.3.2: the longest dialogue with a living peer ends within the lease.
-        Self { per_lane: 5, relays: 64, mailboxes: 32, batch: 100, lease: Duration::from_secs(3600), awake_max: 4_096 }
+        Self {
+            per_lane: 5,
+            per_mailbox: 128,
+            relays: 64,
+            mailboxes: 256,
+            batch: 100,
+            lease: Duration::from_secs(3600),
+            awake_max: 4_096,
+        }
     }
 }
 
@@ -301,7 +311,8 @@ impl Lanes {
         if !self.is_open(key, suspensions) {
             return;
         }
-        let limit = if self.suspects.contains_key(key) { 1 } else { limits.per_lane.max(1) };
+        let usual = if key.is_local() { limits.per_mailbox } else { limits.per_lane };
+        let limit = if self.suspects.contains_key(key) { 1 } else { usual.max(1) };
         let Some(lane) = self.lanes.get_mut(key) else { return };
         if !lane.listed && lane.running < limit && !lane.waiting.is_empty() {
             lane.listed = true;

@@ -1,6 +1,6 @@
 //! The content of a message in the queue, for those who deliver it or report about it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -52,32 +52,63 @@ impl StoredMessage {
         };
         body.saturating_add(self.head.len() as u64)
     }
+
+    fn bytes_in_memory(&self) -> usize {
+        let body = match &self.body {
+            StoredBody::Memory(bytes) => bytes.len(),
+            StoredBody::File { .. } => 0,
+        };
+        body.saturating_add(self.head.len()).saturating_add(MESSAGE_BYTES)
+    }
 }
 
 /// Messages accepted or read a moment ago: one that is delivered at once is never read, one to a group is read once.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    messages: Mutex<VecDeque<Arc<StoredMessage>>>,
+    messages: Mutex<Messages>,
 }
 
-/// At most three quarters of a mebibyte each.
-const RECENT_MAX: usize = 32;
+#[derive(Debug, Default)]
+struct Messages {
+    by_id: BTreeMap<QueueId, Arc<StoredMessage>>,
+    /// Octets of those in memory.
+    bytes: usize,
+}
+
+/// What is kept at most, in octets: what comes in while a group of deliveries waits for the disk. One message has at
+/// most three quarters of a mebibyte in memory.
+const RECENT_BYTES_MAX: usize = 8 << 20;
+/// What a message takes beside its header and body.
+const MESSAGE_BYTES: usize = 1 << 10;
+
+impl Messages {
+    fn remove(&mut self, id: QueueId) {
+        if let Some(message) = self.by_id.remove(&id) {
+            self.bytes = self.bytes.saturating_sub(message.bytes_in_memory());
+        }
+    }
+}
 
 impl Recent {
     pub(super) fn find(&self, id: QueueId) -> Option<Arc<StoredMessage>> {
-        locked(&self.messages).iter().find(|message| message.id == id).cloned()
+        locked(&self.messages).by_id.get(&id).cloned()
     }
 
+    /// Keeps a message, in the place of the oldest when there are too many.
     pub(super) fn keep(&self, message: Arc<StoredMessage>) {
         let mut messages = locked(&self.messages);
-        if messages.len() >= RECENT_MAX {
-            messages.pop_front();
+        messages.remove(message.id);
+        messages.bytes = messages.bytes.saturating_add(message.bytes_in_memory());
+        messages.by_id.insert(message.id, message);
+        while messages.bytes > RECENT_BYTES_MAX
+            && let Some(oldest) = messages.by_id.keys().next().copied()
+        {
+            messages.remove(oldest);
         }
-        messages.push_back(message);
     }
 
     pub(super) fn forget(&self, id: QueueId) {
-        locked(&self.messages).retain(|message| message.id != id);
+        locked(&self.messages).remove(id);
     }
 }
 

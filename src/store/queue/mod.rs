@@ -249,13 +249,18 @@ impl Queue {
         ticket.await
     }
 
+    /// The content of a message that was accepted or read a moment ago; none of one that would have to be read.
+    pub fn at_hand(&self, id: QueueId) -> Option<Arc<StoredMessage>> {
+        self.shared.recent.find(id)
+    }
+
     /// The content of a message.
     ///
     /// # Errors
     /// `NoRecord` when it is not in the queue any more, else what the journal found.
     pub async fn message(&self, id: QueueId) -> Result<Arc<StoredMessage>, JournalError> {
         // What was accepted a moment ago is at hand. Another thread is woken only for the disk.
-        if let Some(message) = self.shared.recent.find(id) {
+        if let Some(message) = self.at_hand(id) {
             return Ok(message);
         }
         let shared = Arc::clone(&self.shared);
@@ -436,12 +441,16 @@ impl Shared {
     }
 
     fn handle(&self, input: Input) {
+        self.take_in(input);
+        self.changed.notify_one();
+    }
+
+    /// The same without waking the worker, for those who have more to say first.
+    fn take_in(&self, input: Input) {
         let now = self.clock.now();
         let mut table = locked(&self.table);
         table.dispatcher.handle(now, input);
         self.route(&mut table);
-        drop(table);
-        self.changed.notify_one();
     }
 
     /// Passes on what the dispatcher wants done.

@@ -105,11 +105,15 @@ pub(super) struct Recorder {
     pub(super) overgrown: Vec<QueueId>,
     /// What is being written anew, a slice at a time.
     pub(super) renewal: Option<Renewal>,
+    /// Something was written in the last turn.
+    paced: bool,
 }
 
 /// A batch of the journal takes 4 MiB; a record is at most 1 MiB.
 pub(super) const BATCH_BYTES: usize = 2 << 20;
 pub(super) const BATCH_RECORDS: usize = 512;
+/// Between two batches: what is said meanwhile shares the next one. The first after a quiet time waits for nobody.
+const PACE: Duration = Duration::from_millis(3);
 /// Larger reports go to a file.
 const INLINE_BYTES_MAX: usize = 256 << 10;
 /// The journal's bound for one record.
@@ -124,6 +128,9 @@ const ATTEMPTS_BY_HAND: u32 = 1_000;
 
 impl Labour for Recorder {
     fn turn(&mut self, patience: Patience) -> Turned {
+        if core::mem::take(&mut self.paced) && patience == Patience::Wait {
+            std::thread::sleep(PACE);
+        }
         let mut next = match patience {
             // Renewal that is under way does not wait for the next fact.
             Patience::Wait if self.renewal.is_none() => self.inbox.recv().ok(),
@@ -151,6 +158,7 @@ impl Labour for Recorder {
             }
             next = self.inbox.try_recv().ok();
         }
+        self.paced = !self.records.is_empty();
         self.flush();
         self.renew();
         Turned::Worked
@@ -168,6 +176,7 @@ impl Recorder {
             then: Vec::new(),
             overgrown: Vec::new(),
             renewal: None,
+            paced: false,
         }
     }
 
@@ -382,6 +391,7 @@ impl Recorder {
             let location = place.and_then(|place| locations.get(place).copied());
             self.apply(then, location);
         }
+        self.shared.changed.notify_one();
         self.shared.told(begun, locations.last().map(|location| location.sequence));
     }
 
@@ -411,7 +421,7 @@ impl Recorder {
                 if let (Some(facts), Some(location)) = (facts, location) {
                     self.shared.witness.expanded(location.sequence, &facts, &targets);
                 }
-                self.shared.handle(Input::Expanded { id, targets });
+                self.shared.take_in(Input::Expanded { id, targets });
                 promise.fulfil(Ok(()));
             }
             Then::Moved(id, events) => {
@@ -423,7 +433,7 @@ impl Recorder {
                 if let (Some((facts, happened)), Some(location)) = (happened, location) {
                     self.shared.witness.moved(location.sequence, &facts, &happened);
                 }
-                self.shared.handle(Input::Recorded { id, events });
+                self.shared.take_in(Input::Recorded { id, events });
             }
             Then::Branched(id, place, targets, promise) => {
                 self.grew(id, place, targets, location);
@@ -443,7 +453,7 @@ impl Recorder {
                 if let Some(location) = location {
                     let former = locked(&self.shared.table).suspended.replace(location);
                     former.into_iter().for_each(|location| self.shared.journal.release(location));
-                    self.shared.handle(Input::Suspended(suspensions));
+                    self.shared.take_in(Input::Suspended(suspensions));
                 }
                 promise.fulfil(Ok(()));
             }
