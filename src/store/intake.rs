@@ -5,8 +5,10 @@
 //! the memory.
 
 use core::pin::pin;
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use tokio::sync::Notify;
 
@@ -14,6 +16,10 @@ use tokio::sync::Notify;
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How long [`Intake::linger`] waits for the next item, and how often.
+const LINGERING: Duration = Duration::from_micros(100);
+const LINGERINGS_MAX: usize = 10;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,10 @@ struct State<T> {
     bytes: usize,
     closed: bool,
     nudged: bool,
+    /// The worker waits for work. Waking it up costs a call into the system, also when it is awake.
+    idle: bool,
+    /// Threads that wait for room.
+    crowded: usize,
 }
 
 /// Whether to wait for work.
@@ -78,7 +88,7 @@ impl<T> Clone for Intake<T> {
 
 impl<T> Intake<T> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        let state = State { items: VecDeque::new(), bytes: 0, closed: false, nudged: false };
+        let state = State { items: VecDeque::new(), bytes: 0, closed: false, nudged: false, idle: false, crowded: 0 };
         let shared = Shared {
             state: Mutex::new(state),
             bounds,
@@ -107,7 +117,9 @@ impl<T> Intake<T> {
     pub(super) fn push_blocking(&self, item: T, bytes: usize) -> Result<(), Rejected<T>> {
         let mut state = locked(&self.shared.state);
         while !state.closed && !state.has_room(self.shared.bounds, bytes) {
+            state.crowded = state.crowded.saturating_add(1);
             state = self.shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.crowded = state.crowded.saturating_sub(1);
         }
         self.insert(state, item, bytes)
     }
@@ -127,8 +139,11 @@ impl<T> Intake<T> {
         }
         state.bytes = state.bytes.saturating_add(bytes);
         state.items.push_back((item, bytes));
+        let wakes = core::mem::take(&mut state.idle);
         drop(state);
-        self.shared.work.notify_one();
+        if wakes {
+            self.shared.work.notify_one();
+        }
         Ok(())
     }
 
@@ -149,26 +164,58 @@ impl<T> Intake<T> {
     /// Blocks until there is something to do, if `patience` says so, then takes at most `bounds` of it, at least one
     /// item.
     pub(super) fn gather(&self, bounds: Bounds, patience: Patience) -> Gathered<T> {
-        let mut state = locked(&self.shared.state);
-        while state.items.is_empty() && !state.closed && !state.nudged {
-            if patience == Patience::Glance {
-                return Gathered::Nothing;
-            }
-            state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut state = match patience {
+            Patience::Wait => self.wait(),
+            Patience::Glance => locked(&self.shared.state),
+        };
+        if state.is_calm() {
+            return Gathered::Nothing;
         }
         state.nudged = false;
         if state.items.is_empty() && state.closed {
             return Gathered::Closed;
         }
         let items = state.take(bounds);
+        let crowded = state.crowded > 0;
         drop(state);
-        self.shared.room.notify_all();
+        if crowded {
+            self.shared.room.notify_all();
+        }
         self.shared.room_for_tasks.notify_waiters();
         Gathered::Items(items)
+    }
+
+    /// Blocks until there is something to do, then as long as more keeps coming, but not for ever. For work that costs
+    /// as much for many items as for one, when many are known to come.
+    pub(super) fn linger(&self) {
+        let mut seen = self.wait().items.len();
+        for _ in 0..LINGERINGS_MAX {
+            thread::sleep(LINGERING);
+            let state = locked(&self.shared.state);
+            if state.items.len() == seen || state.closed || state.nudged {
+                return;
+            }
+            seen = state.items.len();
+        }
+    }
+
+    fn wait(&self) -> MutexGuard<'_, State<T>> {
+        let mut state = locked(&self.shared.state);
+        while state.is_calm() {
+            state.idle = true;
+            state = self.shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.idle = false;
+        state
     }
 }
 
 impl<T> State<T> {
+    /// Whether there is nothing to do.
+    fn is_calm(&self) -> bool {
+        self.items.is_empty() && !self.closed && !self.nudged
+    }
+
     fn has_room(&self, bounds: Bounds, bytes: usize) -> bool {
         self.items.is_empty() || (self.items.len() < bounds.items && self.bytes.saturating_add(bytes) <= bounds.bytes)
     }
@@ -207,7 +254,7 @@ mod tests {
     fn a_full_queue_makes_threads_wait_and_keeps_the_order() {
         let intake = Intake::new(TWO);
         let pushing = intake.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             for number in 0..50 {
                 pushing.push_blocking(number, 1).unwrap();
             }
@@ -227,7 +274,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let intake = Intake::new(TWO);
         let pushing = intake.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let mut seen = 0;
             while let Gathered::Items(items) = intake.gather(TWO, Patience::Wait) {
                 seen += items.len();

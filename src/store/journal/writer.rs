@@ -67,6 +67,8 @@ pub(super) struct Writer {
     position: Position,
     /// Kept between groups, so that a busy journal does not allocate for each.
     buffer: Vec<u8>,
+    /// Several were waiting the last time: more will join them if they are given a moment.
+    busy: bool,
 }
 
 type Batch = (Vec<(u8, Vec<u8>)>, Appended);
@@ -74,9 +76,15 @@ type Batch = (Vec<(u8, Vec<u8>)>, Appended);
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
         let options = &self.shared.options;
+        if self.busy && patience == Patience::Wait {
+            self.shared.intake.linger();
+        }
         let bounds = Bounds { items: options.queue_items_max, bytes: options.group_bytes_max };
         match self.shared.intake.gather(bounds, patience) {
-            Gathered::Items(items) => self.work(items),
+            Gathered::Items(items) => {
+                self.busy = items.len() > 1;
+                self.work(items);
+            }
             Gathered::Nothing => return Turned::Idle,
             Gathered::Closed => return Turned::Ended,
         }
@@ -86,7 +94,7 @@ impl Labour for Writer {
 
 impl Writer {
     pub(super) const fn new(shared: Arc<Shared>, position: Position) -> Self {
-        Self { shared, position, buffer: Vec::new() }
+        Self { shared, position, buffer: Vec::new(), busy: false }
     }
 
     fn work(&mut self, items: Vec<Work>) {
