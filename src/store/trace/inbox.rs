@@ -23,6 +23,12 @@ pub(super) struct Item {
     pub(super) payload: Vec<u8>,
 }
 
+/// How long the writer lets items gather after the first: nobody waits for the trace to be written, and a crash loses
+/// nothing by it, since the queue tells again what was not durable.
+const GATHERING: Duration = Duration::from_millis(200);
+/// So many octets are written before that.
+const GATHERED_BYTES: usize = 256 << 10;
+
 /// Octets that an item costs beside its payload.
 const ITEM_BYTES: usize = 64;
 
@@ -49,6 +55,8 @@ struct State {
     /// Everything up to here has been told; `None` when that is not known anew.
     settled: Option<u64>,
     lost: Option<Gap>,
+    /// Somebody waits for room.
+    crowded: bool,
     /// Nobody waits for room: the disk fails, or is too slow.
     hopeless: bool,
     /// Numbers of the last request to write at once, and of the last that was heard.
@@ -79,10 +87,13 @@ impl Inbox {
         let full = |state: &mut State| {
             !state.items.is_empty() && state.bytes.saturating_add(weight) > self.bytes_max && !state.hopeless
         };
-        let (mut state, waited) = self
-            .progress
-            .wait_timeout_while(locked(&self.state), patience, full)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
+        if full(&mut state) {
+            state.crowded = true;
+            self.work.notify_one();
+        }
+        let waited = self.progress.wait_timeout_while(state, patience, full);
+        let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.bytes.saturating_add(weight) > self.bytes_max && !state.items.is_empty() {
             // Those who come next need not find out one by one.
             state.hopeless |= waited.timed_out();
@@ -91,11 +102,22 @@ impl Inbox {
             lost.to = now;
             return false;
         }
+        let former = state.bytes;
         state.bytes = state.bytes.saturating_add(weight);
+        // The writer waits for the first, and then for many: each of those between would only wake it up.
+        let enough = self.enough_bytes();
+        let wakes = state.items.is_empty() || (former < enough && state.bytes >= enough);
         state.items.push(item);
         drop(state);
-        self.work.notify_one();
+        if wakes {
+            self.work.notify_one();
+        }
         true
+    }
+
+    /// What is written at once.
+    fn enough_bytes(&self) -> usize {
+        GATHERED_BYTES.min(self.bytes_max / 2)
     }
 
     /// Whether an item of this weight has no room now.
@@ -127,13 +149,19 @@ impl Inbox {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Everything that has gathered, or only requests where `take` says no; waits at most `patience` for something new.
+    /// Everything that has gathered, or only requests where `take` says no; waits at most `patience` for something new,
+    /// and then a moment for what comes with it.
     pub(super) fn gather(&self, patience: Duration, take: bool) -> Gathered {
+        let calm = |state: &State| state.asked == state.heard && !state.closed;
         let idle = |state: &mut State| {
             let items = take && !(state.items.is_empty() && state.lost.is_none());
-            !items && state.asked == state.heard && !state.closed
+            !items && calm(state)
         };
         let waited = self.work.wait_timeout_while(locked(&self.state), patience, idle);
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let enough = |state: &State| state.bytes >= self.enough_bytes() || state.crowded || state.lost.is_some();
+        let few = |state: &mut State| take && calm(state) && !enough(state);
+        let waited = self.work.wait_timeout_while(state, patience.min(GATHERING), few);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         let mut gathered = Gathered {
             asked: (state.asked > state.heard).then_some(state.asked),
@@ -145,6 +173,7 @@ impl Inbox {
             gathered.settled = state.settled.take();
             gathered.lost = state.lost.take();
             state.bytes = 0;
+            state.crowded = false;
             drop(state);
             self.progress.notify_all();
         }
