@@ -10,12 +10,16 @@ mod rehearsed;
 mod signing_in;
 mod waiting;
 
+use core::future::poll_fn;
+use core::mem::MaybeUninit;
+use core::pin::Pin;
+use core::task::{Poll, ready};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
@@ -35,9 +39,8 @@ use crate::world::Clock;
 use rehearsed::{Visitor, shake};
 use signing_in::Gate;
 
-/// The read buffer of a session that is idle, and of one that sends as fast as it can. Under TLS a record is no larger.
-const IDLE_BUFFER_BYTES: usize = 2 * 1024;
-const BUSY_BUFFER_BYTES: usize = 16 * 1024;
+/// So much is read at once. The space for it is on the stack while something is read: an idle session has no buffer.
+const READ_BYTES: usize = 32 * 1024;
 /// Pending output beyond which writing comes before more work.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// How long, and over how many octets, a client that still talks is heard out so that it can read our last words.
@@ -140,7 +143,6 @@ struct Connection<A: Acceptor> {
     time: SessionTime,
     /// Gone only after a handshake that failed.
     stream: Option<Stream>,
-    buffer: Vec<u8>,
     output: Vec<u8>,
     body: BodyIntake,
     /// The place among the sessions of the account that is signed in, or of the connector.
@@ -218,7 +220,6 @@ impl<A: Acceptor> Connection<A> {
             peer: peer.ip(),
             time,
             stream: Some(stream),
-            buffer: vec![0; IDLE_BUFFER_BYTES],
             output: Vec::new(),
             body,
             seat: None,
@@ -360,14 +361,12 @@ impl<A: Acceptor> Connection<A> {
                 self.tell(Input::Draining);
             }
             () = sleep(patience) => self.tell(Input::TimedOut),
-            read = stream.read(&mut self.buffer) => {
-                let count = read?;
-                if count == 0 {
+            read = read(stream) => {
+                let octets = read?;
+                if octets.is_empty() {
                     return Err(End::Left);
                 }
-                let buffer = core::mem::take(&mut self.buffer);
-                self.hand_in(buffer.get(..count).unwrap_or(&buffer));
-                self.buffer = resized(buffer, count);
+                self.hand_in(&octets);
             }
         }
         Ok(())
@@ -418,7 +417,7 @@ impl<A: Acceptor> Connection<A> {
             stream.shutdown().await?;
             let mut heard = 0;
             while heard < LINGER_BYTES_MAX {
-                match stream.read(&mut self.buffer).await? {
+                match read(stream).await?.len() {
                     0 => break,
                     count => heard += count,
                 }
@@ -430,14 +429,16 @@ impl<A: Acceptor> Connection<A> {
     }
 }
 
-/// The buffer for the next read: larger after one that filled it, small again after one that left it mostly empty.
-fn resized(mut buffer: Vec<u8>, count: usize) -> Vec<u8> {
-    if count == buffer.len() && count < BUSY_BUFFER_BYTES {
-        buffer.resize((count * 2).min(BUSY_BUFFER_BYTES), 0);
-    } else if buffer.len() > IDLE_BUFFER_BYTES && count < buffer.len() / 8 {
-        return vec![0; IDLE_BUFFER_BYTES];
-    }
-    buffer
+/// What the client has sent, once there is something; nothing when it has left. Nothing is lost when the future is
+/// dropped.
+async fn read(stream: &mut Stream) -> io::Result<Vec<u8>> {
+    poll_fn(|context| {
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut space = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut space))?;
+        Poll::Ready(Ok(space.filled().to_vec()))
+    })
+    .await
 }
 
 /// Replies that refuse go to the log, since they are what an administrator is asked about; they are our own words and

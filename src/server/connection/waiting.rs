@@ -4,14 +4,14 @@
 
 use core::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
 use tokio::time::sleep;
 
-use super::{Connection, End};
+use super::{Connection, End, read};
 use crate::server::Acceptor;
 
-/// What a client may send ahead while something of it waits; then it is not read from any more.
-pub(super) const AHEAD_BYTES_MAX: usize = super::BUSY_BUFFER_BYTES;
+/// What a client may send ahead while something of it waits; with so much, it is not read from any more. What was read
+/// at once with the last of it comes on top.
+pub(super) const AHEAD_BYTES_MAX: usize = 16 * 1024;
 
 impl<A: Acceptor> Connection<A> {
     /// Lets time pass, unless the client leaves or the server stops: it does not wait for guessers.
@@ -25,19 +25,18 @@ impl<A: Acceptor> Connection<A> {
         self.write_out().await?;
         let over = sleep(time);
         tokio::pin!(over);
-        let mut buffer = [0; 2_048];
         loop {
             let stream = self.stream.as_mut().ok_or(End::Left)?;
             tokio::select! {
                 biased;
                 () = self.stop.asked() => return Ok(()),
                 () = &mut over => return Ok(()),
-                read = stream.read(&mut buffer), if self.ahead.len() < AHEAD_BYTES_MAX => {
-                    let octets = buffer.get(..read?).unwrap_or_default();
+                read = read(stream), if self.ahead.len() < AHEAD_BYTES_MAX => {
+                    let octets = read?;
                     if octets.is_empty() {
                         return Err(End::Left);
                     }
-                    self.ahead.extend_from_slice(octets);
+                    self.ahead.extend_from_slice(&octets);
                 }
             }
         }
