@@ -196,7 +196,10 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::delivery::tokens::Vault;
     use crate::world::SystemClock;
+    use crate::world::disk::SimulatedDisk;
+    use crate::world::https::{FetchError, Post, Posting};
 
     fn builder<'a>(
         tokens: &'a BTreeMap<Box<str>, Arc<TokenSource>>,
@@ -267,6 +270,52 @@ mod tests {
         // What was refused with the former password may be taken with another.
         secret("another");
         assert!(!kept(WITH_LOGIN));
+    }
+
+    /// Nobody answers.
+    struct Silence;
+
+    impl Posts for Silence {
+        fn post<'a>(&'a self, post: &'a Post) -> Posting<'a> {
+            let (host, path, reason) = (post.url.host(), String::new(), "nobody answers".to_owned());
+            Box::pin(async move { Err(FetchError { host, path, reason }) })
+        }
+    }
+
+    #[test]
+    fn a_way_by_a_token_keeps_its_gate_while_the_token_is_what_it_was() {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (posts, roots): (Arc<dyn Posts>, _) = (Arc::new(Silence), Roots::System);
+        let made = |client: &str, former: &[KnownWay]| {
+            let text = format!(
+                "[relay]\nsmart_host = \"smtp.example\"\nauth = \"xoauth2\"\nlogin = \"a@contoso.example\"\n\
+                 token = \"t\"\n[[route]]\ndomains = [\"fabrikam.example\"]\nvia = \"graph\"\ntoken = \"t\"\n\
+                 [[token]]\nname = \"t\"\nflow = \"client-credentials\"\ntoken_url = \"https://login.example/t\"\n\
+                 client_id = \"{client}\"\nscope = \"mail\"\nclient_secret_file = \"secret\"\n"
+            );
+            let config = config(&text, Path::new("/"));
+            let vault = Vault::new(Arc::new(SimulatedDisk::new(1)), Path::new("/tokens"), "t");
+            let source = TokenSource::new(config.tokens[0].clone(), Arc::clone(&posts), Arc::clone(&clock), vault);
+            let tokens = BTreeMap::from([("t".into(), Arc::new(source))]);
+            let mut builder = Builder { posts: Some(&posts), ..builder(&tokens, &roots, &clock, former) };
+            builder.ways(&config.routes).unwrap();
+            builder.known
+        };
+        let gates = |known: &[KnownWay]| -> Vec<Arc<Gate>> {
+            let of = |(_, way): &KnownWay| match way {
+                Way::Host(uplink) => Arc::clone(&uplink.gate),
+                Way::Graph(graph) => Arc::clone(&graph.gate),
+                Way::Exchangers { .. } => panic!("neither goes by exchangers"),
+            };
+            known.iter().map(of).collect()
+        };
+        let former = made("one", &[]);
+        let kept = |client: &str| -> Vec<bool> {
+            let (before, now) = (gates(&former), gates(&made(client, &former)));
+            before.iter().zip(&now).map(|(before, now)| Arc::ptr_eq(before, now)).collect()
+        };
+        assert_eq!(kept("one"), [true, true]);
+        assert_eq!(kept("another"), [false, false]);
     }
 
     #[test]
