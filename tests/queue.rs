@@ -17,6 +17,7 @@ mod deadlines;
 mod endings;
 mod moderation;
 mod restricted;
+mod resumption;
 mod selection;
 mod walk;
 

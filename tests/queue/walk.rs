@@ -5,8 +5,8 @@ mod history;
 use std::collections::{BTreeMap, BTreeSet};
 
 use franking::model::queue::{
-    Decision, DestinationName, Entry, FindJob, Lease, Party, Sight, State, Suspendable, Suspension, Suspensions,
-    Verdict,
+    Decision, DestinationName, Entry, FindJob, Lease, Party, Resumption, Sight, State, Suspendable, Suspension,
+    Suspensions, Verdict,
 };
 use franking::world::random::{Random as _, SeededRandom};
 use proptest::prelude::*;
@@ -25,8 +25,11 @@ enum Fact {
 
 /// How much is packed must make no difference.
 fn drawn(seed: u64) -> Dispatcher {
-    let awake_max = [0, 1, 3, 4_096][(seed % 4) as usize];
-    Dispatcher::new(Schedule::exchange_online(), Limits { awake_max, ..limits() }, expired())
+    Dispatcher::new(Schedule::exchange_online(), drawn_limits(seed), expired())
+}
+
+fn drawn_limits(seed: u64) -> Limits {
+    Limits { awake_max: [0, 1, 3, 4_096][(seed % 4) as usize], ..limits() }
 }
 
 /// A server whose journal survives its crashes.
@@ -320,20 +323,20 @@ impl Walk {
         while !self.running.is_empty() {
             self.lose_worker();
         }
-        self.dispatcher = drawn(self.random.next_u64());
         let suspended = self.journal.iter().rev().find_map(|fact| match fact {
             Fact::Suspended(suspensions) => Some(suspensions.clone()),
             _ => None,
         });
-        self.dispatcher.handle(self.now, Input::Suspended(suspended.unwrap_or_default()));
+        let mut resumption =
+            Resumption::new(self.now, Schedule::exchange_online(), drawn_limits(self.random.next_u64()));
         for (id, entry) in self.replayed() {
-            if entry.is_settled() {
-                self.forgotten.insert(id);
-            } else {
-                assert!(!self.forgotten.contains(&id), "a message came back");
-                self.dispatcher.restore(self.now, entry);
-            }
+            assert!(entry.is_settled() || !self.forgotten.contains(&id), "a message came back");
+            resumption.insert(entry);
+            resumption.relieve();
         }
+        let mut settled = Vec::new();
+        self.dispatcher = resumption.finish(expired(), suspended.unwrap_or_default(), |id| settled.push(id));
+        self.forgotten.extend(settled);
     }
 
     fn step(&mut self) {

@@ -13,6 +13,7 @@ mod endings;
 mod moderation;
 mod reports;
 mod restricted;
+mod resumption;
 mod steering;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -33,6 +34,7 @@ use crate::model::policy::restricted::Submitter;
 use book::{Book, Live};
 pub use moderation::Undecidable;
 use restricted::is_stopped;
+pub use resumption::Resumption;
 pub use steering::Destination;
 
 /// Whether a recipient is spoken for, in this run of the server.

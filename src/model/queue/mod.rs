@@ -17,7 +17,7 @@ pub mod target;
 pub mod work;
 
 pub use approval::{Answer, Approval, ApprovalId, ApprovalIdError, Decision, Verdict};
-pub use dispatcher::{Destination, Dispatcher, Undecidable};
+pub use dispatcher::{Destination, Dispatcher, Resumption, Undecidable};
 pub use entry::{Entry, EntryFacts, QueueId};
 pub use finding::Finding;
 pub use lane::{LaneKey, Limits, Paused};

@@ -108,11 +108,16 @@ impl<T: Shelved> Shelf<T> {
         self.awake.remove(&id).map(|value| *value).or_else(|| self.unpack(id))
     }
 
-    /// Takes the value with the least id out.
-    pub fn pop_first(&mut self) -> Option<(QueueId, T)> {
-        let awake = self.awake.keys().next().copied();
-        let id = awake.into_iter().chain(self.packs.ids_from(QueueId(0)).next()).min()?;
-        self.remove(id).map(|value| (id, value))
+    /// The id of every value, in order.
+    pub fn ids(&self) -> Vec<QueueId> {
+        let mut ids: Vec<QueueId> = self.packs.ids_from(QueueId(0)).chain(self.awake.keys().copied()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Whether there is a value of this id and it is not packed.
+    pub fn is_at_hand(&self, id: QueueId) -> bool {
+        self.awake.contains_key(&id)
     }
 
     /// Unpacks a value, if it is packed, and tells whether it was.

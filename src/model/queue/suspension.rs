@@ -67,6 +67,11 @@ impl Suspensions {
         }
     }
 
+    /// Whether any sender is suspended.
+    pub(super) fn has_senders(&self) -> bool {
+        !self.senders.is_empty()
+    }
+
     /// Whether the same senders are suspended.
     pub(super) fn has_senders_of(&self, other: &Self) -> bool {
         self.senders.keys().eq(other.senders.keys())

@@ -42,8 +42,8 @@ use super::ticket::{Stopped, Ticket, ticket};
 use crate::model::mail::{Reply, Timestamp};
 use crate::model::policy::Envelope;
 use crate::model::queue::{
-    Dispatcher, Effect, EntryFacts, Event, FindJob, Input, Job, Lease, Limits, Outcome, QueueId, ReplyJob, ReportJob,
-    Schedule, Shelf, Sight, Target,
+    Effect, EntryFacts, Event, FindJob, Input, Job, Lease, Limits, Outcome, QueueId, ReplyJob, ReportJob, Resumption,
+    Schedule, Sight, Target,
 };
 use crate::world::clock::Clock;
 use crate::world::disk::Disk;
@@ -61,7 +61,7 @@ use backlog::Backlog;
 use content::Recent;
 use record::{COMMITTED, Committed};
 use recorder::{Fact, Recorder};
-use table::{Asked, Left, Replay, Stored, Table};
+use table::{Asked, Found, Replay, Stored, Table};
 use telling::{Begun, Telling};
 
 /// What the queue needs to know at its start.
@@ -158,7 +158,9 @@ impl Queue {
     ) -> Result<(Self, Opened), OpenError> {
         let hands = options.journal.hands;
         let witness = options.witness;
-        let mut replay = Replay::new(&*witness, options.limits.awake_max);
+        let limits = options.limits;
+        let resumption = Resumption::new(clock.now(), options.schedule, limits);
+        let mut replay = Replay::new(&*witness, resumption, limits.awake_max);
         let opened = Journal::open(disk, directory, options.journal, |record, location| replay.take(record, location));
         let (journal, recovery) = opened?;
         if let Some((location, error)) = replay.failure {
@@ -167,35 +169,9 @@ impl Queue {
         replay.needless.drain(..).for_each(|location| journal.release(location));
         let last_sequence = replay.last_sequence;
         witness.settled(last_sequence);
-        let found = replay.finish();
-        let now = clock.now();
-        let mut table = Table {
-            dispatcher: Dispatcher::new(options.schedule, options.limits, options.expired),
-            stored: Shelf::default(),
-            awake_max: options.limits.awake_max,
-            asked: std::collections::VecDeque::new(),
-            last_id: found.last_id,
-            newest: found.last_id,
-            mark: found.mark,
-            suspended: found.suspended,
-        };
-        table.dispatcher.handle(now, Input::Suspended(found.suspensions.clone()));
-        let mut needed = std::collections::HashSet::new();
-        let mark = found.mark;
-        for message in found {
-            match message {
-                Left::Open(entry, stored) => {
-                    needed.extend(stored.large.as_ref().map(|large| large.name.clone()));
-                    table.admit(entry.facts.id, stored);
-                    table.dispatcher.restore(now, entry);
-                }
-                Left::Settled(stored) => {
-                    let needless = stored.locations().filter(|location| Some(*location) != mark);
-                    needless.for_each(|location| journal.release(location));
-                }
-            }
-        }
-        journal.bodies().sweep(|name| needed.contains(name))?;
+        let Found { table, bodies, needless } = replay.finish(options.expired);
+        needless.into_iter().for_each(|location| journal.release(location));
+        journal.bodies().sweep(|name| bodies.contains(name))?;
         let messages = table.dispatcher.count();
         let (facts, inbox) = std::sync::mpsc::channel();
         let shared = Arc::new(Shared {

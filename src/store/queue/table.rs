@@ -2,7 +2,7 @@
 //!
 //! The replay builds it with the functions that the running queue uses.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,9 @@ use super::record::{
     self, COMMITTED, Committed, EXPANDED, Expanded, GROWN, Grown, MARKED, MOVED, Moved, RecordError, SUSPENDED,
 };
 use super::{Happened, Witness};
+use crate::model::mail::Reply;
 use crate::model::queue::{
-    Dispatcher, Entry, FindJob, QueueId, ReplyJob, ReportJob, Shelf, Shelved, Suspensions, Target,
+    Dispatcher, Entry, FindJob, QueueId, ReplyJob, ReportJob, Resumption, Shelf, Shelved, Suspensions, Target,
 };
 use crate::store::journal::{LargeBody, Location, Record};
 
@@ -99,21 +100,13 @@ impl Table {
     }
 }
 
-/// A message as far as the replay has come.
-#[derive(Debug, Serialize, Deserialize)]
-struct Replayed {
-    entry: Entry,
-    stored: Stored,
-    /// Pieces of an expansion whose last one has not come yet.
+/// Recipients whose pieces have not all come yet.
+#[derive(Debug, Default)]
+struct HalfTold {
+    /// Those of an expansion.
     unfinished: Vec<Target>,
-    /// The same of those below an approved recipient.
+    /// Those below an approved recipient.
     growing: Vec<Target>,
-}
-
-impl Shelved for Replayed {
-    fn unpacked(&mut self) {
-        self.entry.share();
-    }
 }
 
 /// Takes the journal's records in.
@@ -122,8 +115,12 @@ pub(super) struct Replay<'a> {
     witness: &'a dyn Witness,
     /// What the witness knows already.
     seen: u64,
-    messages: Shelf<Replayed>,
-    /// How many of them are at hand at once.
+    resumption: Resumption,
+    stored: Shelf<Stored>,
+    half_told: BTreeMap<QueueId, HalfTold>,
+    /// Messages whose bodies are files.
+    large: BTreeMap<QueueId, LargeBody>,
+    /// How many places are at hand at once.
     awake_max: usize,
     last_id: Option<QueueId>,
     mark: Option<Location>,
@@ -139,28 +136,23 @@ pub(super) struct Replay<'a> {
 
 /// What the replay has found.
 pub(super) struct Found {
-    messages: Shelf<Replayed>,
-    pub(super) last_id: QueueId,
-    pub(super) mark: Option<Location>,
-    pub(super) suspensions: Suspensions,
-    pub(super) suspended: Option<Location>,
-}
-
-/// A message that the replay has found.
-pub(super) enum Left {
-    /// There is something to do for it.
-    Open(Entry, Stored),
-    /// There is not.
-    Settled(Stored),
+    pub(super) table: Table,
+    /// The names of files that bodies are in.
+    pub(super) bodies: HashSet<String>,
+    /// Records of messages for which nothing is left to do.
+    pub(super) needless: Vec<Location>,
 }
 
 impl<'a> Replay<'a> {
-    pub(super) fn new(witness: &'a dyn Witness, awake_max: usize) -> Self {
+    pub(super) fn new(witness: &'a dyn Witness, resumption: Resumption, awake_max: usize) -> Self {
         let seen = witness.seen();
         Self {
             witness,
             seen,
-            messages: Shelf::default(),
+            resumption,
+            stored: Shelf::default(),
+            half_told: BTreeMap::new(),
+            large: BTreeMap::new(),
             awake_max,
             last_id: None,
             mark: None,
@@ -192,19 +184,18 @@ impl<'a> Replay<'a> {
         if let Err(error) = taken {
             self.failure.get_or_insert((location, error));
         }
-        // What is half told goes on at once, in the next records.
-        let is_told = |message: &mut Replayed| message.unfinished.is_empty() && message.growing.is_empty();
-        self.messages.relieve(self.awake_max, |_, message| is_told(message));
+        self.resumption.relieve();
+        self.stored.relieve(self.awake_max, |_, _| true);
     }
 
     fn committed(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (committed, head, body) = Committed::decode(payload)?;
         self.last_id = self.last_id.max(Some(committed.id));
-        match self.messages.get_mut(committed.id) {
+        match self.stored.get_mut(committed.id) {
             // Written anew. The former record stays until the message goes: the state after it may not be complete.
             Some(known) => {
-                known.stored.facts.push(known.stored.committed);
-                known.stored.committed = location;
+                known.facts.push(known.committed);
+                known.committed = location;
             }
             None => {
                 let body_bytes = committed.large.as_ref().map_or(body.len() as u64, |large| large.bytes);
@@ -212,109 +203,136 @@ impl<'a> Replay<'a> {
                 if location.sequence > self.seen {
                     self.witness.committed(location.sequence, &entry.facts, &committed.envelope, head);
                 }
-                let stored = Stored::new(location, committed.large);
-                let (unfinished, growing) = (Vec::new(), Vec::new());
-                self.messages.insert(committed.id, Replayed { entry, stored, unfinished, growing });
+                self.large.extend(committed.large.clone().map(|large| (committed.id, large)));
+                self.resumption.insert(entry);
+                self.stored.insert(committed.id, Stored::new(location, committed.large));
             }
         }
         Ok(())
     }
 
+    /// Notes a record about a message; false, and it is needless, when there is no such message.
+    fn note(&mut self, id: QueueId, location: Location) -> bool {
+        match self.stored.get_mut(id) {
+            Some(stored) => stored.facts.push(location),
+            None => {
+                self.needless.push(location);
+                return false;
+            }
+        }
+        true
+    }
+
     fn expanded(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (piece, _) = record::decode::<Expanded>(payload)?;
-        let Some(known) = self.messages.get_mut(piece.id) else {
-            self.needless.push(location);
+        if !self.note(piece.id, location) {
             return Ok(());
-        };
-        known.stored.facts.push(location);
+        }
+        let unfinished = &mut self.half_told.entry(piece.id).or_default().unfinished;
         if piece.first == 0 {
-            known.unfinished.clear();
+            unfinished.clear();
         }
         // A piece whose predecessors are missing belongs to an expansion that was broken off.
-        if usize::try_from(piece.first) == Ok(known.unfinished.len()) {
+        if usize::try_from(piece.first) == Ok(unfinished.len()) {
             for mut target in piece.targets {
-                if let Some(former) = known.unfinished.last() {
+                if let Some(former) = unfinished.last() {
                     target.share(former);
                 }
-                known.unfinished.push(target);
+                unfinished.push(target);
             }
-            if piece.last {
+            let targets = core::mem::take(unfinished);
+            if !piece.last {
+                *unfinished = targets;
+            } else if let Some(entry) = self.resumption.entry_mut(piece.id) {
                 // An expansion that is written anew tells nothing new.
-                let first = !known.entry.is_expanded();
-                known.entry.expand(core::mem::take(&mut known.unfinished));
+                let first = !entry.is_expanded();
+                entry.expand(targets);
                 if first && location.sequence > self.seen {
-                    self.witness.expanded(location.sequence, &known.entry.facts, known.entry.targets());
+                    self.witness.expanded(location.sequence, &entry.facts, entry.targets());
                 }
             }
         }
+        self.forget_told(piece.id);
         Ok(())
     }
 
     fn grown(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (piece, _) = record::decode::<Grown>(payload)?;
-        let Some(known) = self.messages.get_mut(piece.id) else {
-            self.needless.push(location);
+        if !self.note(piece.id, location) {
             return Ok(());
-        };
-        known.stored.facts.push(location);
-        if piece.first == 0 {
-            known.growing.clear();
         }
-        if usize::try_from(piece.first) == Ok(known.growing.len()) {
-            known.growing.extend(piece.targets);
-            if piece.last {
-                let first = known.entry.targets().len();
-                let below = core::mem::take(&mut known.growing);
+        let growing = &mut self.half_told.entry(piece.id).or_default().growing;
+        if piece.first == 0 {
+            growing.clear();
+        }
+        if usize::try_from(piece.first) == Ok(growing.len()) {
+            growing.extend(piece.targets);
+            if piece.last
+                && let Some(entry) = self.resumption.entry_mut(piece.id)
+            {
+                let first = entry.targets().len();
                 // What was refused in the running server is refused here.
-                let grew = known.entry.branch(piece.place, below);
+                let grew = entry.branch(piece.place, core::mem::take(growing));
                 if grew && location.sequence > self.seen {
-                    let targets = known.entry.targets().get(first..).unwrap_or_default();
+                    let targets = entry.targets().get(first..).unwrap_or_default();
                     let first = u32::try_from(first).unwrap_or(u32::MAX);
-                    self.witness.branched(location.sequence, &known.entry.facts, piece.place, first, targets);
+                    self.witness.branched(location.sequence, &entry.facts, piece.place, first, targets);
                 }
             }
         }
+        self.forget_told(piece.id);
         Ok(())
+    }
+
+    /// Most recipients come in one piece.
+    fn forget_told(&mut self, id: QueueId) {
+        if self.half_told.get(&id).is_some_and(|half| half.unfinished.is_empty() && half.growing.is_empty()) {
+            self.half_told.remove(&id);
+        }
     }
 
     fn moved(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
         let (moved, _) = record::decode::<Moved>(payload)?;
-        let Some(known) = self.messages.get_mut(moved.id) else {
-            self.needless.push(location);
+        if !self.note(moved.id, location) {
             return Ok(());
-        };
-        known.stored.facts.push(location);
+        }
+        let Some(entry) = self.resumption.entry_mut(moved.id) else { return Ok(()) };
         for (place, event) in &moved.events {
             // What was refused in the running server is refused here.
-            let _ = known.entry.apply(*place, event);
+            let _ = entry.apply(*place, event);
         }
         if location.sequence > self.seen {
-            let happened = Happened::of(&known.entry, &moved.events);
-            self.witness.moved(location.sequence, &known.entry.facts, &happened);
+            let happened = Happened::of(entry, &moved.events);
+            self.witness.moved(location.sequence, &entry.facts, &happened);
         }
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Found {
-        let Self { messages, last_id, mark, suspensions, suspended, .. } = self;
+    /// The queue as it stands after the last record. `expired` is the reply that a message gets whose time is up.
+    pub(super) fn finish(self, expired: Reply) -> Found {
+        let Self { mut resumption, mut stored, mut large, last_id, mut mark, suspensions, suspended, .. } = self;
         let last_id = last_id.unwrap_or(QueueId(0));
-        let mut found = Found { messages, last_id, mark, suspensions, suspended };
-        if let Some(newest) = found.messages.get_mut(last_id) {
+        if let (Some(newest), Some(entry)) = (stored.get_mut(last_id), resumption.entry_mut(last_id)) {
             // Its own record tells the id; what told a former one goes with it.
-            newest.stored.facts.extend(found.mark.take());
-            found.mark = newest.entry.is_settled().then_some(newest.stored.committed);
+            newest.facts.extend(mark.take());
+            mark = entry.is_settled().then_some(newest.committed);
         }
-        found
-    }
-}
-
-impl Iterator for Found {
-    type Item = Left;
-
-    /// The messages, oldest first. Each is unpacked when it is its turn: all at once would take the memory of all.
-    fn next(&mut self) -> Option<Left> {
-        let (_, message) = self.messages.pop_first()?;
-        let Replayed { entry, stored, .. } = message;
-        Some(if entry.is_settled() { Left::Settled(stored) } else { Left::Open(entry, stored) })
+        let mut needless = Vec::new();
+        let dispatcher = resumption.finish(expired, suspensions, |id| {
+            large.remove(&id);
+            let locations = stored.remove(id).map(|stored| stored.locations().collect::<Vec<_>>());
+            needless.extend(locations.into_iter().flatten().filter(|location| Some(*location) != mark));
+        });
+        let table = Table {
+            dispatcher,
+            stored,
+            awake_max: self.awake_max,
+            asked: VecDeque::new(),
+            last_id,
+            newest: last_id,
+            mark,
+            suspended,
+        };
+        Found { table, bodies: large.into_values().map(|large| large.name).collect(), needless }
     }
 }

@@ -39,10 +39,14 @@ impl Dispatcher {
     /// The next attempt to make, to be answered with [`Input::Outcomes`](super::Input::Outcomes); none when all that is
     /// due is under way, or the limits are reached. It counts as under way from here on.
     pub fn next_job(&mut self, now: Timestamp) -> Option<Job> {
-        let next = self.lanes.next(&self.limits, &self.suspensions, &mut self.book);
-        // It may have looked at many that do not wait any more.
+        let job = self.lease_next(now);
+        // It may have looked at many that do not wait any more. What goes out now stays at hand, so it is leased first.
         self.relieve();
-        let (lane, batch) = next?;
+        job
+    }
+
+    fn lease_next(&mut self, now: Timestamp) -> Option<Job> {
+        let (lane, batch) = self.lanes.next(&self.limits, &self.suspensions, &mut self.book)?;
         let lease = Lease(self.next_lease);
         self.next_lease = self.next_lease.saturating_add(1);
         let id = batch.first()?.0;

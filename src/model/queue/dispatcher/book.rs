@@ -13,6 +13,7 @@ use crate::model::mail::Timestamp;
 use crate::model::queue::entry::{Entry, QueueId};
 use crate::model::queue::retry::Schedule;
 use crate::model::queue::shelf::{Seen, Shelf, Shelved};
+use crate::model::queue::state::State;
 use crate::model::queue::target::{ReportKind, Target};
 
 /// A message with more recipients stays at hand: something happens to one of them all the time.
@@ -110,6 +111,33 @@ impl Live {
             && self.ending.is_empty()
     }
 
+    /// The timers with which it goes on after a restart, if it needs nothing else; prepares it for that.
+    fn first_alarms(&mut self, schedule: &Schedule) -> Option<Vec<(Timestamp, Alarm)>> {
+        let targets = self.entry.targets();
+        let waits = |target: &Target| match target.state {
+            State::Deferred | State::Held => target.given_up().is_none(),
+            State::Due | State::Moderated | State::Approved => false,
+            State::Delivered
+            | State::Relayed
+            | State::Failed
+            | State::Removed
+            | State::Reported
+            | State::Branched
+            | State::Rejected => target.is_settled(),
+        };
+        if targets.len() > RESTING_TARGETS_MAX || !targets.iter().all(waits) {
+            return None;
+        }
+        let expire = self.earliest_end(schedule)?;
+        let deferred = (0_u32..).zip(targets).filter(|(_, target)| target.state == State::Deferred);
+        let due = deferred.map(|(place, target)| (target.next_attempt, Alarm::Due(place)));
+        let notices = self.entry.beginnings().map(|since| (schedule.notice_at(since), Alarm::Notice));
+        let alarms = due.chain(notices).chain([(expire, Alarm::Expire)]).collect();
+        self.phases = vec![Phase::Idle; targets.len()];
+        self.expire = expire;
+        Some(alarms)
+    }
+
     /// The timers that it can have.
     fn possible_alarms(&self, schedule: &Schedule) -> Vec<(Timestamp, Alarm)> {
         let due = |(place, target): (u32, &Target)| (target.next_attempt, Alarm::Due(place));
@@ -196,6 +224,51 @@ impl Book {
             timers.extend(live.wakes_at().map(|at| (at, Timer::Wake(id))));
             true
         });
+    }
+
+    /// A message of a queue whose journal is being read, to be altered; it has no timers then.
+    pub(super) fn unwound(&mut self, id: QueueId) -> Option<&mut Live> {
+        if self.lives.wake(id) {
+            self.unwind(id);
+        }
+        self.lives.get_mut(id)
+    }
+
+    fn unwind(&mut self, id: QueueId) {
+        let Some(live) = self.lives.get_mut(id) else { return };
+        if let Some(at) = live.wakes_at() {
+            self.timers.remove(&(at, Timer::Wake(id)));
+        }
+        live.alarms.clear();
+    }
+
+    /// Packs some of the messages of a queue whose journal is being read. Those that will only wait get their timers.
+    pub(super) fn shelve(&mut self, awake_max: usize, schedule: &Schedule) {
+        let timers = &mut self.timers;
+        self.lives.relieve(awake_max, |id, live| {
+            live.alarms = live.first_alarms(schedule).unwrap_or_default();
+            timers.extend(live.wakes_at().map(|at| (at, Timer::Wake(id))));
+            true
+        });
+    }
+
+    /// The messages of a queue whose journal was read, oldest first, without those that lie packed with their timers if
+    /// these may stay so.
+    pub(super) fn all_but_resting(&self, may_rest: bool) -> Vec<QueueId> {
+        let wakes = self.timers.iter().filter_map(|(_, timer)| match timer {
+            Timer::Wake(id) => Some(*id).filter(|id| may_rest && !self.lives.is_at_hand(*id)),
+            Timer::Due(..) | Timer::Lease(_) | Timer::AskAgain(_) | Timer::Notice(_) | Timer::Expire(_) => None,
+        });
+        let mut resting: Vec<QueueId> = wakes.collect();
+        resting.sort_unstable();
+        self.lives.ids().into_iter().filter(|id| resting.binary_search(id).is_err()).collect()
+    }
+
+    /// Takes a message of a queue whose journal was read out.
+    pub(super) fn take(&mut self, id: QueueId) -> Option<Entry> {
+        self.lives.wake(id);
+        self.unwind(id);
+        self.lives.remove(id).map(|live| live.entry)
     }
 
     pub(super) fn set_timer(&mut self, at: Timestamp, timer: Timer) {

@@ -48,6 +48,12 @@ impl Live {
         ends_at.max(self.patient_until)
     }
 
+    /// When the time of the first of its recipients is up; none when all have ended.
+    pub(super) fn earliest_end(&self, schedule: &Schedule) -> Option<Timestamp> {
+        let open = (0_u32..).zip(self.entry.targets()).filter(|(_, target)| target.state.is_open());
+        open.map(|(place, target)| self.ends_at(schedule, place, target)).min()
+    }
+
     /// Whether an attempt may have succeeded unseen: in an earlier run of the server, on a worker that was lost, or in
     /// spite of its failure, which may have left a name given and not made durable.
     pub(super) fn may_have_it(&self, place: u32) -> bool {

@@ -101,9 +101,7 @@ impl Dispatcher {
     /// Looks at the message when the time of the first of its recipients is up.
     pub(super) fn look_at_earliest(&mut self, id: QueueId) {
         let Some(live) = self.book.get_mut(id) else { return };
-        let open = (0_u32..).zip(live.entry.targets()).filter(|(_, target)| target.state.is_open());
-        let earliest = open.map(|(place, target)| live.ends_at(&self.schedule, place, target)).min();
-        if let Some(at) = earliest {
+        if let Some(at) = live.earliest_end(&self.schedule) {
             self.book.look_at_time(id, at);
         }
     }
