@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod dispatcher;
+pub mod encoding;
 pub mod entry;
 pub mod finding;
 pub mod lane;

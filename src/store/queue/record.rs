@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::mail::Timestamp;
 use crate::model::policy::Envelope;
+use crate::model::queue::encoding::append;
 use crate::model::queue::{EntryFacts, Event, QueueId, Target};
 use crate::store::journal::LargeBody;
 
@@ -152,7 +153,7 @@ impl Part {
 
 /// Encodes behind the version.
 pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
-    postcard::to_extend(value, vec![VERSION]).map_err(|_| RecordError::Content)
+    append(value, vec![VERSION]).map_err(|_| RecordError::Content)
 }
 
 /// Decodes what follows the version, and gives the rest.

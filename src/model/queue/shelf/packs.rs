@@ -8,6 +8,7 @@ use core::marker::PhantomData;
 use std::collections::BTreeMap;
 
 use super::Shelved;
+use crate::model::queue::encoding::append;
 use crate::model::queue::entry::QueueId;
 
 /// A block is closed with so many values, or so many octets.
@@ -76,7 +77,7 @@ impl<T: Shelved> Packs<T> {
     /// Packs a value; false when it cannot be encoded.
     pub(super) fn put(&mut self, id: QueueId, value: &T) -> bool {
         self.scratch.clear();
-        let Ok(bytes) = postcard::to_extend(value, core::mem::take(&mut self.scratch)) else { return false };
+        let Ok(bytes) = append(value, core::mem::take(&mut self.scratch)) else { return false };
         self.forget(id);
         self.add(id, &bytes);
         self.scratch = bytes;
