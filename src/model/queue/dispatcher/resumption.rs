@@ -45,8 +45,8 @@ impl Resumption {
         self.book.shelve(self.limits.awake_max, &self.schedule);
     }
 
-    /// The queue that goes on with these messages. `expired` is the reply that a message gets whose time is up. Those of
-    /// which nothing is left to do are named to `settled`, oldest first, and are not in the queue.
+    /// The queue that goes on with these messages. `expired` is the reply that a message gets whose time is up. Those
+    /// of which nothing is left to do are named to `settled`, oldest first, and are not in the queue.
     pub fn finish(self, expired: Reply, suspensions: Suspensions, mut settled: impl FnMut(QueueId)) -> Dispatcher {
         let mut dispatcher = Dispatcher::new(self.schedule, self.limits, expired);
         // What a suspended sender has sent waits for its release and not for the clock.
