@@ -33,7 +33,7 @@ const LARGE: usize = 150_000_000;
 /// Open-loop sessions, how many times the sustainable rate they ask for, and for how many seconds.
 const CROWD: usize = 500;
 const OVERLOAD: f64 = 2.0;
-const OVERLOAD_SECONDS: f64 = 5.0;
+const OVERLOAD_SECONDS: f64 = 3.0;
 /// Recipients of a transaction that are all refused.
 const REFUSED: usize = 10;
 /// Sessions that may take up the TLS session of the one before.

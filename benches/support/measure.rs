@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::load::{Load, Outcome, Transaction};
 use super::meter::{Calls, Meter};
 
-/// Accepted mail that is not delivered after so long is lost.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Accepted mail is lost when nothing more has arrived for so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at what has arrived, at least; and so many times what the last look took, since the server could
 /// use the processor.
 const LOOK: Duration = Duration::from_millis(20);
@@ -129,14 +129,16 @@ impl Destination {
         if matches!(self, Self::Nowhere) {
             return Ok(());
         }
-        let begun = Instant::now();
+        let (mut latest, mut moved) = (0, Instant::now());
         loop {
             let look = Instant::now();
             let arrived = self.arrived();
             if arrived >= messages {
                 return Ok(());
             }
-            if begun.elapsed() > PATIENCE {
+            if arrived > latest {
+                (latest, moved) = (arrived, look);
+            } else if moved.elapsed() > PATIENCE {
                 return Err(io::Error::other(format!("{arrived} of {messages} were delivered")));
             }
             sleep(LOOK.max(look.elapsed() * REST));
