@@ -93,6 +93,8 @@ pub(super) struct Books {
     /// Lives that ended without a chance to say goodbye.
     pub(super) broken_off: BTreeSet<u32>,
     pub(super) letters: BTreeMap<QueueId, Letter>,
+    /// How many letters were struck out since they were lost and nobody had been told otherwise.
+    pub(super) never_were: usize,
     pub(super) receipts: Vec<Receipt>,
     pub(super) violations: Vec<String>,
     /// The disk has lied, and the server or its repair said that something is missing.
@@ -165,6 +167,14 @@ impl Ledger {
 }
 
 impl Books {
+    /// Strikes out what was handed over in a former life, accepted by nobody, and is not in the queue now that it was
+    /// read: nothing tells of it, so its id may be given once more when the clock was set back.
+    pub(super) fn forget_what_never_was(&mut self) {
+        let before = self.letters.len();
+        self.letters.retain(|_, letter| letter.committed || letter.acknowledged);
+        self.never_were += before - self.letters.len();
+    }
+
     /// The life in which what is told now became durable.
     fn teller(&self) -> u32 {
         self.life - u32::from(self.replaying)

@@ -93,6 +93,7 @@ async fn inside(world: &Arc<World>, life: &Life, pending: &Pending, quiet: Arc<Q
         Ok(opened) => opened,
         Err(error) => return Outcome::NotOpened { error, dark: !world.disk.has_power() },
     };
+    world.ledger.books().forget_what_never_was();
     world.chronicle.note(&format!("open, {} messages, {:?}", opened.messages, opened.recovery));
     if world.disk.lies() > 0 && opened.recovery.cut.is_some() {
         world.ledger.books().damage_known = true;

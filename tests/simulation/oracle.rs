@@ -68,6 +68,7 @@ pub(super) fn judge(world: &World) -> (Counts, Vec<String>) {
     // A disk that lies may lose who was answered; the journal cannot know of that.
     let (answers, breaches) = answers::judge(&books, books.damage_known || world.disk.lies() > 0);
     oracle.counts.answers = answers;
+    oracle.counts.lost_unacknowledged += books.never_were;
     oracle.violations.extend(breaches);
     oracle.counts.damage_found = usize::from(books.damage_known);
     (oracle.counts, oracle.violations)

@@ -192,7 +192,8 @@ impl Queue {
         Ok((Self { shared, recorder, suspending: Mutex::new(()) }, Opened { recovery, messages }))
     }
 
-    /// A fresh id, for the trace field of a message about to be committed. Never given twice.
+    /// A fresh id, for the trace field of a message about to be committed. No message of the queue ever has the id of
+    /// another; that of one which was never accepted may come again after a crash, when the clock was set back.
     pub fn reserve_id(&self) -> QueueId {
         self.shared.reserve_id()
     }
