@@ -11,7 +11,6 @@ mod guide;
 mod intake;
 mod issuers;
 mod keys;
-mod log_lines;
 mod logging;
 mod mailboxes;
 mod outbound;
@@ -81,7 +80,6 @@ pub fn main() -> ExitCode {
             demo::run(&options).map_err(|error| error.to_string())
         }
     };
-    logging::flush();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
