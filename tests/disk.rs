@@ -197,6 +197,8 @@ fn while_space_runs_out_nothing_is_lost_and_with_space_all_goes_on() {
     wait_for_alarm(&server, &[place.path().to_str().unwrap(), "octets are free", "Make room"]);
     late[0].command(".", '2').unwrap();
     server.mailbox("bob").wait_for("end of under-way");
+    // Its copy in the sender's mailbox, too: it would wait for room with the others.
+    wait_for("an empty queue", || (site.queued() == 0).then_some(()));
 
     // Less than half of it: what is accepted waits, and can be seen and steered.
     disk.leave(2 * MIB);
