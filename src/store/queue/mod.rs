@@ -1,7 +1,7 @@
 //! The queue on disk: a message whose commit answered `Ok` survives a power cut and ends once for every recipient.
 //!
 //! A journal of its own is the truth (law 6): accepted messages, their expansion, every step of every recipient. What
-//! the [`Dispatcher`] decides is written first and applied afterwards, in one order, by one thread; reports are
+//! the dispatcher decides is written first and applied afterwards, in one order, by one thread; reports are
 //! committed in one batch with the record that the debt is paid, so a crash can neither lose nor double one.
 //!
 //! **Order of effects**: an agent reports an outcome only once it is durable where it belongs (the mailbox file, the
