@@ -26,6 +26,10 @@ pub use real::{RealDisk, close_to_others, open_regular, read_regular, runs_as_ro
 pub use replace::replace;
 pub use simulated::{Lie, SimulatedDisk};
 
+/// So many files or directories are better synchronised one by one: together they wait for whatever others have written
+/// to their file system, too.
+pub const APART_MAX: usize = 3;
+
 /// What is left on the file system that holds a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {

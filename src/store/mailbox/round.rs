@@ -15,7 +15,7 @@ use super::writer::Writer;
 use super::{Delivered, Flags, MailboxFailure};
 use crate::model::directory::RecipientId;
 use crate::store::ticket::Promise;
-use crate::world::disk::AppendFile;
+use crate::world::disk::{APART_MAX, AppendFile};
 
 /// A message under its final name, and who waits for that name to be durable.
 type Placed = (Promise<Delivered, MailboxFailure>, Delivered);
@@ -56,8 +56,6 @@ pub(super) struct Round {
     pub(super) listings: Listings,
 }
 
-/// So many files are synchronised one by one: together they would wait for whatever others have written, too.
-const APART_MAX: usize = 3;
 /// As many files are open at once: each writer has its own, and sessions need descriptors, too.
 const OPEN_MAX: usize = 16;
 

@@ -9,8 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// So many are better synchronised one by one: the call waits for whatever others have written, too.
-pub(super) const APART_MAX: usize = 3;
+use crate::world::disk::APART_MAX;
 
 /// The device of a file, if one call can be relied upon for all files on it.
 #[cfg(target_os = "linux")]
