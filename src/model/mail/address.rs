@@ -23,6 +23,8 @@ pub const LOCAL_PART_BYTES_MAX: usize = 64;
 pub const ENCAPSULATED_BYTES_MAX: usize = 315;
 /// RFC 5321 section 4.5.3.1.2, in octets.
 pub const DOMAIN_BYTES_MAX: usize = 255;
+/// RFC 1035 section 2.3.4, in octets.
+const LABEL_BYTES_MAX: usize = 63;
 
 /// Why a text is not a mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,11 +78,16 @@ impl LocalPart {
         self.0.as_str()
     }
 
+    /// Its octets, which cost nothing to reach.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// The local part without `+tag`, for plus addressing; `None` when there is no tag or nothing before it.
     pub fn without_tag(&self) -> Option<Self> {
         // ann+news@contoso.example -> ann@contoso.example
-        let (base, _) = self.0.split_once('+')?;
-        (!base.is_empty()).then(|| Self(base.into()))
+        let tag = memchr::memchr(b'+', self.0.as_bytes()).filter(|tag| *tag > 0)?;
+        self.0.get(..tag).map(|base| Self(base.into()))
     }
 }
 
@@ -128,14 +135,16 @@ impl Domain {
         } else {
             Cow::Borrowed(text)
         };
-        let labels = || ascii.as_bytes().split(|byte| *byte == b'.');
-        if ascii.len() > DOMAIN_BYTES_MAX || labels().any(|label| label.len() > 63) {
-            return Err(AddressError::DomainTooLong);
+        let (mut too_long, mut well_formed) = (ascii.len() > DOMAIN_BYTES_MAX, true);
+        for label in ascii.as_bytes().split(|byte| *byte == b'.') {
+            too_long |= label.len() > LABEL_BYTES_MAX;
+            well_formed &= is_label(label);
         }
-        if ascii.is_empty() || !labels().all(is_label) {
-            return Err(AddressError::Domain);
+        match (too_long, well_formed) {
+            (true, _) => Err(AddressError::DomainTooLong),
+            (false, false) => Err(AddressError::Domain),
+            (false, true) => Ok(Self::Name((&*ascii).into())),
         }
-        Ok(Self::Name((&*ascii).into()))
     }
 
     /// The name in A-labels; `None` for an address literal.
@@ -212,7 +221,9 @@ impl Address {
     /// An [`AddressError`] that names the half at fault.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         // A quoted local part may hold an @, a domain never does: the last one divides.
-        let (local, domain) = text.rsplit_once('@').ok_or(AddressError::NoAt)?;
+        let at = memchr::memrchr(b'@', text.as_bytes()).ok_or(AddressError::NoAt)?;
+        let (local, domain) = text.split_at_checked(at).ok_or(AddressError::NoAt)?;
+        let domain = domain.strip_prefix('@').unwrap_or(domain);
         Ok(Self { local: LocalPart::parse(local)?, domain: Domain::parse(domain)? })
     }
 
@@ -308,6 +319,10 @@ impl AddressKey {
 
 /// RFC 5321 `Dot-string` with the UTF-8 atoms of RFC 6531.
 fn is_dot_atom(text: &str) -> bool {
+    // Mostly it is of one atom, or of a few, in ASCII.
+    if text.is_ascii() {
+        return text.as_bytes().split(|byte| *byte == b'.').all(|atom| !atom.is_empty() && atom.iter().all(is_atext));
+    }
     let mut after_dot = true;
     for character in text.chars() {
         match character {
@@ -321,11 +336,16 @@ fn is_dot_atom(text: &str) -> bool {
 }
 
 fn is_atom_character(character: char) -> bool {
-    if character.is_ascii() {
-        return character.is_ascii_alphanumeric()
-            || matches!(character, '!' | '#'..='\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^'..='`' | '{'..='~');
+    match u8::try_from(character) {
+        Ok(byte) if byte.is_ascii() => is_atext(&byte),
+        Ok(_) | Err(_) => !character.is_control() && !is_invisible(character),
     }
-    !character.is_control() && !is_invisible(character)
+}
+
+/// RFC 5322 section 3.2.3: what an atom in ASCII is made of.
+const fn is_atext(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~')
 }
 
 /// Format characters and separators that could make two addresses look alike or break a log line.

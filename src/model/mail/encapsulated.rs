@@ -24,6 +24,8 @@ pub struct Encapsulated {
 impl Encapsulated {
     /// Takes an encapsulated address out of a local part; `None` when there is none, or none that can be read.
     pub fn of(local: &LocalPart) -> Option<Self> {
+        // Most addresses are none, which their octets tell at once.
+        local.as_bytes().first_chunk().filter(|start: &&[u8; MARK.len()]| is_mark(*start))?;
         let (kind, encoded) = divided(local.as_str())?;
         Some(Self { kind: kind.to_ascii_uppercase(), value: decode(encoded)? })
     }
@@ -41,10 +43,14 @@ pub(super) fn has_form(local: &str) -> bool {
 
 /// Type and encoded value.
 fn divided(local: &str) -> Option<(&str, &str)> {
-    let (start, rest) = local.split_at_checked(MARK.len())?;
-    let (kind, value) = rest.split_once('-').filter(|_| start.eq_ignore_ascii_case(MARK))?;
+    let (_, rest) = local.split_at_checked(MARK.len()).filter(|(start, _)| is_mark(start.as_bytes()))?;
+    let (kind, value) = rest.split_once('-')?;
     let is_kind = !kind.is_empty() && kind.len() <= KIND_BYTES_MAX && kind.bytes().all(|b| b.is_ascii_alphanumeric());
     (is_kind && !value.is_empty()).then_some((kind, value))
+}
+
+fn is_mark(start: &[u8]) -> bool {
+    start.eq_ignore_ascii_case(MARK.as_bytes())
 }
 
 fn decode(encoded: &str) -> Option<String> {

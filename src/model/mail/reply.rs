@@ -73,25 +73,33 @@ impl Reply {
     /// Appends the reply lines with CRLF to `output`. Octets that are not printable ASCII become `?`, and a text
     /// that does not fit into a line continues on the next, so each line has at most 512 octets.
     pub fn encode(&self, output: &mut Vec<u8>) {
-        let prefix = self.enhanced.map_or_else(String::new, |status| format!("{status} "));
-        // Code, hyphen or blank, status, CRLF.
-        let room = REPLY_LINE_BYTES_MAX - 4 - prefix.len() - 2;
-        let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(self.lines.len());
-        for line in &self.lines {
-            let clean: Vec<u8> = line.chars().map(printable).collect();
-            if clean.is_empty() {
-                pieces.push(clean);
-            } else {
-                pieces.extend(clean.chunks(room).map(<[u8]>::to_vec));
+        if self.lines.is_empty() {
+            return;
+        }
+        // Code, hyphen, status: what every line begins with.
+        let first = output.len();
+        push_digits(output, self.code);
+        let hyphen = output.len() - first;
+        output.push(b'-');
+        if let Some(EnhancedStatus(class, subject, detail)) = self.enhanced {
+            for (number, end) in [(class.into(), b'.'), (subject, b'.'), (detail, b' ')] {
+                push_digits(output, number);
+                output.push(end);
             }
         }
-        let last = pieces.len().saturating_sub(1);
-        for (index, piece) in pieces.iter().enumerate() {
-            output.extend_from_slice(self.code.to_string().as_bytes());
-            output.push(if index == last { b' ' } else { b'-' });
-            output.extend_from_slice(prefix.as_bytes());
-            output.extend_from_slice(piece);
+        let begin = first..output.len();
+        let room = REPLY_LINE_BYTES_MAX - begin.len() - 2;
+        let mut last = first;
+        for (index, piece) in self.lines.iter().flat_map(|line| pieces(line, room)).enumerate() {
+            if index > 0 {
+                last = output.len();
+                output.extend_from_within(begin.clone());
+            }
+            output.extend_from_slice(&piece);
             output.extend_from_slice(b"\r\n");
+        }
+        if let Some(hyphen) = output.get_mut(last + hyphen) {
+            *hyphen = b' ';
         }
     }
 }
@@ -109,6 +117,25 @@ impl fmt::Display for Reply {
         }
         Ok(())
     }
+}
+
+/// The octets of a text as they are sent, at most `room` at once, and one piece at least.
+fn pieces(text: &str, room: usize) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    // Mostly all of a text is printable, and in one piece.
+    let whole = text.len() <= room && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+    let clean: Vec<u8> = if whole { Vec::new() } else { text.chars().map(printable).collect() };
+    let count = if whole { 1 } else { clean.len().div_ceil(room).max(1) };
+    (0..count).map(move |index| match whole {
+        true => Cow::Borrowed(text.as_bytes()),
+        false => Cow::Owned(clean.iter().skip(index * room).take(room).copied().collect()),
+    })
+}
+
+fn push_digits(output: &mut Vec<u8>, number: u16) {
+    if number > 9 {
+        push_digits(output, number / 10);
+    }
+    output.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
 }
 
 fn printable(character: char) -> u8 {

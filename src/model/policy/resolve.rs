@@ -152,8 +152,7 @@ pub(super) fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
     match path {
         ForwardPath::Postmaster => true,
         ForwardPath::Mailbox(address) => {
-            let local = address.local().as_str();
-            local.eq_ignore_ascii_case("postmaster") && snapshot.accepted_domain(address.domain()).is_some()
+            is_called(address.local(), "postmaster") && snapshot.accepted_domain(address.domain()).is_some()
         }
     }
 }
@@ -161,14 +160,18 @@ pub(super) fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
 /// The roles that every domain has (RFC 2142 section 2). With a tag they reach whoever they reach without it, as every
 /// address does, unless somebody has the tagged address for himself.
 fn is_role(snapshot: &Snapshot, address: &Address) -> bool {
-    let names_one =
-        |local: &LocalPart| ["postmaster", "abuse"].iter().any(|role| local.as_str().eq_ignore_ascii_case(role));
+    let names_one = |local: &LocalPart| ["postmaster", "abuse"].iter().any(|role| is_called(local, role));
     let tags = !snapshot.organisation().disable_plus_address_in_recipients;
     // Names first: most addresses are no role's, and need not be looked for.
     names_one(address.local())
         || (tags
             && address.local().without_tag().is_some_and(|base| names_one(&base))
             && snapshot.find_by_address(address).is_none())
+}
+
+/// Letter case aside.
+fn is_called(local: &LocalPart, name: &str) -> bool {
+    local.as_bytes().eq_ignore_ascii_case(name.as_bytes())
 }
 
 /// Unknown, unless it is postmaster or abuse, who always reach someone.
