@@ -153,7 +153,7 @@ impl<'world> Asked<'world> {
         below.collect()
     }
 
-    fn posting<'message>(&self, post: &Post<'message>, given: &'message ReversePath) -> Posting<'message> {
+    fn posting<'message>(&'message self, post: &Post<'message>, given: &'message ReversePath) -> Posting<'message> {
         let origin = match post.from {
             From::Account(name) => Origin::Account(build::id(self.world, name)),
             From::Stranger => Origin::Anonymous,

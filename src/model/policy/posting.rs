@@ -28,47 +28,58 @@ pub struct Posting<'message> {
     head: Option<&'message [u8]>,
     bytes: u64,
     direct: bool,
-    exempt: bool,
     device: Option<&'message Device>,
     vouched: Option<&'message Vouched>,
+    /// Where the sender is looked for; none for a message of this server's own.
+    snapshot: Option<&'message Snapshot>,
+    /// Who the sender is, once somebody asks: most recipients that are refused are so without.
+    identity: OnceCell<Identity>,
+    /// Whom To and Cc name.
+    readers: OnceCell<HashSet<AddressKey>>,
+}
+
+/// Who the sender is, and says it is.
+#[derive(Debug, Default)]
+struct Identity {
+    exempt: bool,
     /// Objects that the sender is or says it is.
     claimed: Vec<RecipientId>,
     /// Those of them that open an accept list.
     accepted: Vec<RecipientId>,
-    /// Whom To and Cc name.
-    readers: OnceCell<HashSet<AddressKey>>,
 }
 
 impl Posting<'static> {
     /// A message of this server's own: exempt from every restriction (spec section 5.5).
     pub fn own() -> Self {
-        let (reverse_path, claimed, accepted) = (&ReversePath::Null, Vec::new(), Vec::new());
-        let readers = OnceCell::new();
         Self {
             origin: Origin::System,
-            reverse_path,
+            reverse_path: &ReversePath::Null,
             head: None,
             bytes: 0,
             direct: false,
-            exempt: true,
             device: None,
             vouched: None,
-            claimed,
-            accepted,
-            readers,
+            snapshot: None,
+            identity: OnceCell::new(),
+            readers: OnceCell::new(),
         }
     }
 }
 
 impl<'message> Posting<'message> {
     /// A message of `bytes` octets (0 when that is not known) before its header has come.
-    pub fn announced(snapshot: &Snapshot, origin: Origin, reverse_path: &'message ReversePath, bytes: u64) -> Self {
+    pub fn announced(
+        snapshot: &'message Snapshot,
+        origin: Origin,
+        reverse_path: &'message ReversePath,
+        bytes: u64,
+    ) -> Self {
         Self::new(snapshot, origin, reverse_path, None, bytes)
     }
 
     /// A whole message. `head` is its header.
     pub fn received(
-        snapshot: &Snapshot,
+        snapshot: &'message Snapshot,
         origin: Origin,
         reverse_path: &'message ReversePath,
         head: &'message [u8],
@@ -78,28 +89,18 @@ impl<'message> Posting<'message> {
     }
 
     /// An accepted message.
-    pub fn of(snapshot: &Snapshot, envelope: &'message Envelope, head: &'message [u8], bytes: u64) -> Self {
+    pub fn of(snapshot: &'message Snapshot, envelope: &'message Envelope, head: &'message [u8], bytes: u64) -> Self {
         Self::received(snapshot, envelope.origin(), envelope.reverse_path(), head, bytes)
     }
 
     fn new(
-        snapshot: &Snapshot,
+        snapshot: &'message Snapshot,
         origin: Origin,
         reverse_path: &'message ReversePath,
         head: Option<&'message [u8]>,
         bytes: u64,
     ) -> Self {
-        let mut posting = Self { origin, reverse_path, head, bytes, ..Posting::own() };
-        posting.exempt = origin == Origin::System;
-        if let Origin::Account(account) = origin {
-            posting.claimed.push(account);
-            posting.accepted.push(account);
-        }
-        let author = head.and_then(author);
-        for address in reverse_path.address().into_iter().chain(author.as_ref()) {
-            posting.name(snapshot, address);
-        }
-        posting
+        Self { origin, reverse_path, head, bytes, snapshot: Some(snapshot), ..Posting::own() }
     }
 
     /// The same, from a source that may not use our own domains' addresses without signing in when the organisation
@@ -134,23 +135,21 @@ impl<'message> Posting<'message> {
         self.vouched
     }
 
-    /// The sender uses an address, which the session judged if the sender is an account.
-    fn name(&mut self, snapshot: &Snapshot, address: &Address) {
-        let ours = snapshot.accepted_domain(address.domain()).is_some();
-        let account = matches!(self.origin, Origin::Account(_));
-        let inside = self.origin.is_inside();
-        // The external postmaster is exempt; a stranger who says it is the postmaster is a stranger.
-        self.exempt |= account && is_postmaster(snapshot, &ForwardPath::Mailbox(address.clone()));
-        let objects =
-            snapshot.find_by_address(address).into_iter().chain(snapshot.find_by_external(address)).take(OBJECTS_MAX);
-        for object in objects.map(|object| object.id) {
-            if !self.claimed.contains(&object) {
-                self.claimed.push(object);
+    fn identity(&self) -> &Identity {
+        self.identity.get_or_init(|| {
+            let mut identity = Identity { exempt: self.origin == Origin::System, ..Identity::default() };
+            if let Some(account) = self.account() {
+                identity.claimed.push(account);
+                identity.accepted.push(account);
             }
-            if (inside || !ours) && !self.accepted.contains(&object) {
-                self.accepted.push(object);
+            if let Some(snapshot) = self.snapshot {
+                let author = self.head.and_then(author);
+                for address in self.reverse_path.address().into_iter().chain(author.as_ref()) {
+                    identity.name(snapshot, self.origin, address);
+                }
             }
-        }
+            identity
+        })
     }
 
     /// Who handed it in.
@@ -190,8 +189,8 @@ impl<'message> Posting<'message> {
     }
 
     /// Whether restrictions do not hold for it.
-    pub const fn is_exempt(&self) -> bool {
-        self.exempt
+    pub fn is_exempt(&self) -> bool {
+        self.identity().exempt
     }
 
     /// Whether its header has not come yet, so that its author may still turn out to be on a list.
@@ -209,12 +208,12 @@ impl<'message> Posting<'message> {
 
     /// Objects that the sender is or says it is: reject lists are asked for each.
     pub fn claimed(&self) -> &[RecipientId] {
-        &self.claimed
+        &self.identity().claimed
     }
 
     /// Objects by which an accept list is open to it.
     pub fn accepted(&self) -> &[RecipientId] {
-        &self.accepted
+        &self.identity().accepted
     }
 
     /// Whether it is a delivery report: such do not go to the members of groups (spec section 5.6).
@@ -246,6 +245,27 @@ impl<'message> Posting<'message> {
             |field: &&Field<'_>| ["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| field.resembles(name));
         let addresses = fields.iter().filter(named).flat_map(Field::addressees);
         addresses.map(|address| address.key()).collect()
+    }
+}
+
+impl Identity {
+    /// The sender uses an address, which the session judged if the sender is an account.
+    fn name(&mut self, snapshot: &Snapshot, origin: Origin, address: &Address) {
+        let ours = snapshot.accepted_domain(address.domain()).is_some();
+        let account = matches!(origin, Origin::Account(_));
+        let inside = origin.is_inside();
+        // The external postmaster is exempt; a stranger who says it is the postmaster is a stranger.
+        self.exempt |= account && is_postmaster(snapshot, &ForwardPath::Mailbox(address.clone()));
+        let objects =
+            snapshot.find_by_address(address).into_iter().chain(snapshot.find_by_external(address)).take(OBJECTS_MAX);
+        for object in objects.map(|object| object.id) {
+            if !self.claimed.contains(&object) {
+                self.claimed.push(object);
+            }
+            if (inside || !ours) && !self.accepted.contains(&object) {
+                self.accepted.push(object);
+            }
+        }
     }
 }
 
