@@ -77,7 +77,7 @@ fn submit(snapshot: &Snapshot, settings: &Settings, content: &[u8]) -> Outcome {
                 | Action::Delay(_)
                 | Action::Misbehave(_)
                 | Action::Close
-                | Action::NoteRefusedRecipient => continue,
+                | Action::NoteRefusedRecipients(_) => continue,
             };
             session.handle(Timestamp::EPOCH, snapshot, &Uncounted, answer);
         }

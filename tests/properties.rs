@@ -94,7 +94,7 @@ impl Stage {
                     self.tell(Input::Committed(Ok(QueuedAs { queue_id: "1".to_owned() })));
                 }
                 Action::Close => self.seen.closed = true,
-                Action::StartTls | Action::Delay(_) | Action::Misbehave(_) | Action::NoteRefusedRecipient => {}
+                Action::StartTls | Action::Delay(_) | Action::Misbehave(_) | Action::NoteRefusedRecipients(_) => {}
             }
         }
         self.held_max = self.held_max.max(self.session.held());

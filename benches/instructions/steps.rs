@@ -13,9 +13,10 @@ use franking::model::policy::{
 use franking::model::queue::{
     Attempt, Dispatcher, Effect, EntryFacts, Input, Limits, Outcome, QueueId, Schedule, Target,
 };
+use franking::model::smtp;
 use franking::model::smtp::data::{Content, ContentRules, DotReader};
 use franking::model::smtp::grammar;
-use franking::model::smtp::line::{Line, LineBuffer};
+use franking::model::smtp::line::LineBuffer;
 use franking::store::Hands;
 use franking::store::journal::{Journal, JournalOptions};
 use franking::world::disk::SimulatedDisk;
@@ -53,11 +54,10 @@ pub(crate) const STEPS: [Step; 13] = [
 const RECIPIENTS: u64 = 1_000;
 
 fn line(times: u64) {
-    let mut lines = LineBuffer::default();
+    let (mut lines, limits) = (LineBuffer::default(), smtp::Limits::default());
     for _ in 0..times {
         lines.push(b"RCPT TO:<user7@contoso.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;user7@contoso.example\r\n");
-        let Some(Line::Whole(line)) = lines.take_line(1_000) else { panic!("no line") };
-        black_box(grammar::parse(&line)).unwrap();
+        black_box(lines.take_line(1_000, |line| grammar::read(line, &limits))).unwrap().unwrap();
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! No decision about mail is made here (law 4): the shell hands [`Input`]s to the [`Session`] and does what its
 //! [`Action`]s say. What it adds is time limits on everything a client could drag out, bounds on memory, and the log:
-//! a line when the client leaves, one for each message, one for each refusal. A message whose client vanishes before
-//! its end was never there.
+//! a line when the client leaves, one for each message, and one for each refusal, or for those alike that are spoken in
+//! one breath. A message whose client vanishes before its end was never there.
 
 mod message;
+mod refusals;
 mod rehearsed;
 mod signing_in;
 mod waiting;
@@ -27,7 +28,6 @@ use super::admission::{Occupant, Seat};
 use super::body::BodyIntake;
 use super::stop::Stop;
 use super::stream::Stream;
-use super::visible::Visible;
 use super::visit::Proxied;
 use super::{Acceptor, ServerSettings, Services};
 use crate::config::{ListenerConfig, ListenerRole, ListenerTls};
@@ -36,6 +36,7 @@ use crate::model::policy::Whence;
 use crate::model::policy::traffic::Kind;
 use crate::model::smtp::{Action, Credentials, Input, Role, Session, SessionOptions, TlsState, Verdict, Waiting};
 use crate::world::Clock;
+use refusals::log_refusals;
 use rehearsed::{Visitor, shake};
 use signing_in::Gate;
 
@@ -260,8 +261,11 @@ impl<A: Acceptor> Connection<A> {
     async fn act(&mut self, action: Action) -> Result<(), End> {
         match action {
             Action::Send(bytes) => {
-                log_refusals(&bytes);
-                self.output.extend_from_slice(&bytes);
+                if self.output.is_empty() {
+                    self.output = bytes;
+                } else {
+                    self.output.extend_from_slice(&bytes);
+                }
                 if self.output.len() > OUTPUT_BYTES_MAX {
                     self.write_out().await?;
                 }
@@ -279,14 +283,14 @@ impl<A: Acceptor> Connection<A> {
             Action::Delay(duration) => Box::pin(self.linger(duration)).await?,
             Action::Misbehave(misbehaviour) => Box::pin(self.misbehave(misbehaviour)).await?,
             Action::Close => return Err(End::Closed),
-            Action::NoteRefusedRecipient => self.count(Kind::RefusedRecipient),
+            Action::NoteRefusedRecipients(count) => self.count(Kind::RefusedRecipient, count),
         }
         Ok(())
     }
 
-    /// Takes a piece of what the client's network may do.
-    fn count(&self, kind: Kind) {
-        if self.services.traffic.take(&self.settings.policy.current().traffic, kind, self.peer) {
+    /// Takes so many pieces of what the client's network may do.
+    fn count(&self, kind: Kind, pieces: u32) {
+        if self.services.traffic.take(&self.settings.policy.current().traffic, kind, self.peer, pieces) {
             let network = Network::of_client(self.peer);
             tracing::warn!(%network, "the network has used up its {} for now", kind.words());
         }
@@ -352,15 +356,19 @@ impl<A: Acceptor> Connection<A> {
             return Ok(());
         }
         let patience = self.patience();
+        // First of all, so that a client that never pauses cannot outlast its deadline or the server's end.
+        if !self.drains && self.stop.is_asked() {
+            self.drain();
+            return Ok(());
+        }
+        if patience.is_zero() {
+            self.tell(Input::TimedOut);
+            return Ok(());
+        }
         let stream = self.stream.as_mut().ok_or(End::Left)?;
         tokio::select! {
-            // In this order, so that a client that never pauses cannot outlast its deadline or the server's end.
+            // What is there already is read without asking anybody to be woken for the rest.
             biased;
-            () = self.stop.asked(), if !self.drains => {
-                self.drains = true;
-                self.tell(Input::Draining);
-            }
-            () = sleep(patience) => self.tell(Input::TimedOut),
             read = read(stream) => {
                 let octets = read?;
                 if octets.is_empty() {
@@ -368,8 +376,15 @@ impl<A: Acceptor> Connection<A> {
                 }
                 self.hand_in(&octets);
             }
+            () = self.stop.asked(), if !self.drains => self.drain(),
+            () = sleep(patience) => self.tell(Input::TimedOut),
         }
         Ok(())
+    }
+
+    fn drain(&mut self) {
+        self.drains = true;
+        self.tell(Input::Draining);
     }
 
     fn hand_in(&mut self, octets: &[u8]) {
@@ -387,6 +402,7 @@ impl<A: Acceptor> Connection<A> {
         if self.output.is_empty() {
             return Ok(());
         }
+        log_refusals(&self.output);
         let output = core::mem::take(&mut self.output);
         if let Some(pause) = self.trickle.take() {
             return Box::pin(self.write_slowly(&output, pause)).await;
@@ -407,7 +423,10 @@ impl<A: Acceptor> Connection<A> {
         self.body.discard().await;
         match end {
             End::Closed => {}
-            End::Left | End::Handshake(_) | End::Broken(_) => return,
+            End::Left | End::Handshake(_) | End::Broken(_) => {
+                // Nobody hears it any more, but it was decided.
+                return log_refusals(&self.output);
+            }
         }
         if self.write_out().await.is_err() {
             return;
@@ -439,12 +458,4 @@ async fn read(stream: &mut Stream) -> io::Result<Vec<u8>> {
         Poll::Ready(Ok(space.filled().to_vec()))
     })
     .await
-}
-
-/// Replies that refuse go to the log, since they are what an administrator is asked about; they are our own words and
-/// hold no secrets. How many one client can earn is bounded by the session.
-fn log_refusals(bytes: &[u8]) {
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| matches!(line.first(), Some(b'4' | b'5'))) {
-        tracing::info!(reply = %Visible(String::from_utf8_lossy(line).trim_end()), "refused");
-    }
 }

@@ -12,6 +12,10 @@ pub(super) struct Visible<'text>(pub(super) &'text str);
 
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |octet: u8| matches!(octet, b' '..=b'~') && octet != b'\\';
+        if self.0.len() <= SHOWN_CHARACTERS_MAX && self.0.bytes().all(is_plain) {
+            return formatter.write_str(self.0);
+        }
         for character in self.0.chars().take(SHOWN_CHARACTERS_MAX) {
             match character {
                 // Escaped as well, so that an escape cannot be faked.
@@ -34,6 +38,9 @@ mod tests {
         let shown = Visible("a\r\n\u{1b}[2J\u{202e}\u{e4}\\n").to_string();
         assert_eq!(shown, "a\\u{d}\\u{a}\\u{1b}[2J\\u{202e}\\u{e4}\\\\n");
         assert_eq!(Visible(&"x".repeat(1_000)).to_string().len(), SHOWN_CHARACTERS_MAX + 3);
+        for plain in ["", "550 5.4.1 [Stage: ~]", &"x".repeat(SHOWN_CHARACTERS_MAX)] {
+            assert_eq!(Visible(plain).to_string(), plain);
+        }
     }
 
     proptest! {

@@ -88,7 +88,7 @@ impl<A: Acceptor> Visit<A> {
         if traffic.is_used_up(&policy.traffic, Kind::Connection, peer) {
             return Err(Unwelcome::TooSoon);
         }
-        if traffic.take(&policy.traffic, Kind::Connection, peer) {
+        if traffic.take(&policy.traffic, Kind::Connection, peer, 1) {
             let network = Network::of_client(peer);
             tracing::warn!(%network, "the network has used up its {} for now", Kind::Connection.words());
         }
@@ -178,8 +178,8 @@ impl<A: Acceptor> Visit<A> {
         if self.listener.tls == ListenerTls::Implicit {
             return;
         }
-        let host = self.settings.hostname.to_string();
-        let trailer = Trailer { host, at: self.services.clock.now(), session: self.session_id.to_string() };
+        let (host, session) = (&self.settings.hostname, &self.session_id);
+        let trailer = Trailer { host, at: self.services.clock.now(), session };
         let mut reply = Vec::new();
         refusal.reply(&self.settings.policy.current(), &trailer).encode(&mut reply);
         // The socket stays non-blocking, and its send buffer is empty: the one write either fits or is let go.

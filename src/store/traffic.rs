@@ -29,14 +29,25 @@ impl TrafficStore {
 
     /// Whether the network of a client has nothing left.
     pub fn is_used_up(&self, rules: &Rules, kind: Kind, peer: IpAddr) -> bool {
-        locked(&self.own).is_used_up(rules, kind, &Network::of_client(peer), self.clock.elapsed())
+        let network = Network::of_client(peer);
+        // Who has no bound waits for nobody.
+        rules.counts(kind, &network) && locked(&self.own).is_used_up(rules, kind, &network, self.clock.elapsed())
     }
 
-    /// Takes a piece of the budget of a client's network; true when it was the last one for now.
-    pub fn take(&self, rules: &Rules, kind: Kind, peer: IpAddr) -> bool {
-        let (network, now, mut own) = (Network::of_client(peer), self.clock.elapsed(), locked(&self.own));
+    /// Takes `pieces` of the budget of a client's network; true when the last one for now was among them.
+    pub fn take(&self, rules: &Rules, kind: Kind, peer: IpAddr, pieces: u32) -> bool {
+        let network = Network::of_client(peer);
+        if !rules.counts(kind, &network) {
+            return false;
+        }
+        let (now, mut own) = (self.clock.elapsed(), locked(&self.own));
         let before = own.is_used_up(rules, kind, &network, now);
-        own.take(rules, kind, &network, now);
+        for _ in 0..pieces {
+            if own.is_used_up(rules, kind, &network, now) {
+                break;
+            }
+            own.take(rules, kind, &network, now);
+        }
         !before && own.is_used_up(rules, kind, &network, now)
     }
 

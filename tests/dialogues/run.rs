@@ -249,7 +249,7 @@ impl Stage {
                 | Action::Body(_)
                 | Action::DiscardBody
                 | Action::Delay(_)
-                | Action::NoteRefusedRecipient => {}
+                | Action::NoteRefusedRecipients(_) => {}
             }
         }
     }

@@ -28,11 +28,12 @@ pub(crate) const SALT: u64 = 7;
 pub(crate) fn line(data: &[u8]) {
     let mut whole = LineBuffer::default();
     whole.push(data);
-    let at_once: Vec<Line> = core::iter::from_fn(|| whole.take_line(LINE_BYTES_MAX)).collect();
+    let own = |line: Line<&[u8]>| line.map(<[u8]>::to_vec);
+    let at_once: Vec<_> = core::iter::from_fn(|| whole.take_line(LINE_BYTES_MAX, own)).collect();
     let (mut pieces, mut one_by_one) = (LineBuffer::default(), Vec::new());
     for octet in data {
         pieces.push(&[*octet]);
-        while let Some(line) = pieces.take_line(LINE_BYTES_MAX) {
+        while let Some(line) = pieces.take_line(LINE_BYTES_MAX, own) {
             one_by_one.push(line);
         }
         assert!(pieces.held() <= LINE_BYTES_MAX + 2, "{} octets are held", pieces.held());
@@ -241,7 +242,7 @@ impl Stage {
                 | Action::Delay(_)
                 | Action::Misbehave(_)
                 | Action::Close
-                | Action::NoteRefusedRecipient => {}
+                | Action::NoteRefusedRecipients(_) => {}
             }
         }
     }

@@ -76,7 +76,7 @@ pub fn named_reply(
     named: &Named,
     settings: &Settings,
     circumstances: &Circumstances<'_>,
-    trailer: Option<&Trailer>,
+    trailer: Option<&Trailer<'_>>,
 ) -> Worded {
     match named.words {
         Source::Refusal(refusal) => {
@@ -96,7 +96,7 @@ pub fn named_reply(
                 text = text.replace("{client}", &client).replace("{domain}", &domain).into();
             }
             if let Some(trailer) = trailer {
-                text = format!("{text} {trailer}").into();
+                text = trailer.after(&text).into();
             }
             Worded { reply: Reply::new(code, status, text), refusal: None, closes: code == CLOSING }
         }

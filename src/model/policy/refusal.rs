@@ -25,9 +25,9 @@ struct Row(u16, EnhancedStatus, Cow<'static, str>);
 
 impl Refusal {
     /// The reply to send: the row of the table with the trailer at its end.
-    pub fn reply(&self, settings: &Settings, trailer: &Trailer) -> Reply {
+    pub fn reply(&self, settings: &Settings, trailer: &Trailer<'_>) -> Reply {
         let Row(code, status, text) = self.row(settings);
-        Reply::new(code, status, format!("{text} {trailer}"))
+        Reply::new(code, status, trailer.after(&text))
     }
 
     /// The same without trailer, for reports, goldens and explanations.

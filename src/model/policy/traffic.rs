@@ -106,6 +106,11 @@ impl Rules {
         self.exempt.as_ref().map_or_else(loopback, |networks| networks.iter().any(meets))
     }
 
+    /// Whether a network has a bound: nothing is counted of one that has none.
+    pub fn counts(&self, kind: Kind, network: &Network) -> bool {
+        self.cost(kind, network).is_some()
+    }
+
     /// How much of the budget's time one piece takes; `None` without bound.
     fn cost(&self, kind: Kind, network: &Network) -> Option<Duration> {
         let bound = self.bound(kind).filter(|_| !self.is_exempt(network))?;

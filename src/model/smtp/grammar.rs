@@ -9,6 +9,8 @@ mod xtext;
 
 use core::net::IpAddr;
 
+use super::limits::Limits;
+use super::line::Line;
 use crate::model::mail::{Domain, ForwardPath, ReversePath};
 use crate::model::policy::{DsnRequest, MessageParameters, Refusal};
 
@@ -149,14 +151,41 @@ pub struct RcptCommand {
     pub dsn: DsnRequest,
 }
 
+/// Reads what came as a command line, without its CRLF, which may be as long as `limits` say.
+///
+/// # Errors
+/// As [`parse`]; `LineTooLong`, and `BareNewlineInCommand` for a line that is spoilt.
+pub fn read(line: Line<&[u8]>, limits: &Limits) -> Result<Command, ParseFailure> {
+    match line {
+        Line::Whole(line) => {
+            let (verb, rest) = split_verb(line);
+            if line.len() > line_bytes_max(verb, limits) {
+                return Err(Refusal::LineTooLong.into());
+            }
+            parse_divided(verb, rest)
+        }
+        Line::TooLong => Err(Refusal::LineTooLong.into()),
+        Line::Spoilt => Err(Refusal::BareNewlineInCommand.into()),
+    }
+}
+
 /// Parses one line without its CRLF.
 ///
 /// # Errors
 /// The refusal to answer with, and whether the session is still in step.
 pub fn parse(line: &[u8]) -> Result<Command, ParseFailure> {
     let (verb, rest) = split_verb(line);
+    parse_divided(verb, rest)
+}
+
+fn parse_divided(verb: &[u8], rest: &[u8]) -> Result<Command, ParseFailure> {
     let rest = core::str::from_utf8(rest);
     let named = |name: &str| verb.eq_ignore_ascii_case(name.as_bytes());
+    if named("RCPT")
+        && let Ok(rest) = rest
+    {
+        return Ok(Command::Rcpt(rcpt(rest)?));
+    }
     if named("BDAT") {
         return bdat(rest.unwrap_or_default()).ok_or(ParseFailure::OutOfStep(Refusal::InvalidArguments));
     }
@@ -171,8 +200,6 @@ pub fn parse(line: &[u8]) -> Result<Command, ParseFailure> {
         Ok(Command::Helo(ClientName::parse(rest)?))
     } else if named("MAIL") {
         Ok(Command::Mail(mail(rest)?))
-    } else if named("RCPT") {
-        Ok(Command::Rcpt(rcpt(rest)?))
     } else if named("AUTH") {
         Ok(auth(rest)?)
     } else if named("DATA") {
@@ -196,14 +223,13 @@ pub fn parse(line: &[u8]) -> Result<Command, ParseFailure> {
     }
 }
 
-/// How many octets, without CRLF, the line that begins with `line` may have.
-pub fn line_bytes_max(line: &[u8], limits: &super::Limits) -> usize {
-    let (verb, _) = split_verb(line);
+/// How many octets, without CRLF, a line with this verb may have.
+fn line_bytes_max(verb: &[u8], limits: &Limits) -> usize {
     let named = |name: &str| verb.eq_ignore_ascii_case(name.as_bytes());
-    let with_line_end = if named("AUTH") {
-        limits.auth_line_bytes_max
-    } else if named("MAIL") || named("RCPT") {
+    let with_line_end = if named("RCPT") || named("MAIL") {
         limits.path_line_bytes_max
+    } else if named("AUTH") {
+        limits.auth_line_bytes_max
     } else {
         limits.command_line_bytes_max
     };

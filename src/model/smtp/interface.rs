@@ -213,8 +213,8 @@ pub enum Action {
     Delay(Duration),
     /// Write what is pending and end the connection.
     Close,
-    /// A recipient was refused to a stranger: it counts for the client's network.
-    NoteRefusedRecipient,
+    /// So many recipients were refused to a stranger: they count for the client's network.
+    NoteRefusedRecipients(u32),
     /// Do what a script of faults wants; only in a rehearsal.
     Misbehave(Misbehaviour),
 }

@@ -1,21 +1,31 @@
 //! Octets to lines. Only CRLF ends a line; a bare CR, a bare LF or a NUL spoils the line it stands in, whole.
 //!
 //! Promises: each octet is looked at a constant number of times however the input is cut, an endless line occupies no
-//! more than the longest line permitted, and what was a line is overwritten, since it may have held a password.
+//! more than the longest line permitted, and what was a line is overwritten once it was read, since it may have held a
+//! password.
 
 use core::fmt;
 
-use zeroize::Zeroizing;
-
 /// What ended with a CRLF.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<Octets> {
     /// The octets before the CRLF.
-    Whole(Zeroizing<Vec<u8>>),
+    Whole(Octets),
     /// There were more octets than permitted; they are gone.
     TooLong,
     /// A bare CR, a bare LF or a NUL stood among them.
     Spoilt,
+}
+
+impl<Octets> Line<Octets> {
+    /// The same with something else made of the octets.
+    pub fn map<Other>(self, make: impl FnOnce(Octets) -> Other) -> Line<Other> {
+        match self {
+            Self::Whole(octets) => Line::Whole(make(octets)),
+            Self::TooLong => Line::TooLong,
+            Self::Spoilt => Line::Spoilt,
+        }
+    }
 }
 
 /// Octets received and not yet taken.
@@ -48,8 +58,9 @@ impl LineBuffer {
         self.bytes.extend_from_slice(received);
     }
 
-    /// Takes the next line; `None` until its CRLF has come. `bytes_max` counts the octets before the CRLF.
-    pub fn take_line(&mut self, bytes_max: usize) -> Option<Line> {
+    /// Takes the next line, and gives what `read` makes of it; `None` until its CRLF has come. `bytes_max` counts the
+    /// octets before the CRLF.
+    pub fn take_line<T>(&mut self, bytes_max: usize, read: impl FnOnce(Line<&[u8]>) -> T) -> Option<T> {
         loop {
             let Some(offset) = memchr::memchr(b'\n', self.bytes.get(self.scanned..)?) else {
                 self.scanned = self.bytes.len();
@@ -60,7 +71,7 @@ impl LineBuffer {
             self.scanned = end + 1;
             // A bare LF ends nothing: the search goes on, and the line is spoilt when it ends.
             if end > self.start && self.bytes.get(end - 1) == Some(&b'\r') {
-                return Some(self.cut(end - 1, bytes_max));
+                return Some(self.cut(end - 1, bytes_max, read));
             }
         }
     }
@@ -87,22 +98,21 @@ impl LineBuffer {
         self.rest().len()
     }
 
-    fn cut(&mut self, end: usize, bytes_max: usize) -> Line {
+    fn cut<T>(&mut self, end: usize, bytes_max: usize, read: impl FnOnce(Line<&[u8]>) -> T) -> T {
         let too_long = core::mem::take(&mut self.too_long);
-        let next = self.scanned;
-        let Some(content) = self.bytes.get_mut(self.start..end) else {
-            return Line::Spoilt;
+        let begin = core::mem::replace(&mut self.start, self.scanned);
+        let Some(content) = self.bytes.get_mut(begin..end) else {
+            return read(Line::Spoilt);
         };
-        let line = if too_long || content.len() > bytes_max {
+        let made = read(if too_long || content.len() > bytes_max {
             Line::TooLong
-        } else if content.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        } else if memchr::memchr3(b'\r', b'\n', 0, content).is_some() {
             Line::Spoilt
         } else {
-            Line::Whole(Zeroizing::new(content.to_vec()))
-        };
+            Line::Whole(content)
+        });
         content.fill(0);
-        self.start = next;
-        line
+        made
     }
 
     /// Forgets an unfinished line that is over the limit, except for a final CR, which may be half of its end.
@@ -131,12 +141,13 @@ mod tests {
         let mut found = Vec::new();
         for piece in input.chunks(size) {
             buffer.push(piece);
-            while let Some(line) = buffer.take_line(bytes_max) {
-                found.push(match line {
-                    Line::Whole(content) => String::from_utf8_lossy(&content).into_owned(),
-                    Line::TooLong => "(too long)".to_owned(),
-                    Line::Spoilt => "(spoilt)".to_owned(),
-                });
+            let shown = |line: Line<&[u8]>| match line {
+                Line::Whole(content) => String::from_utf8_lossy(content).into_owned(),
+                Line::TooLong => "(too long)".to_owned(),
+                Line::Spoilt => "(spoilt)".to_owned(),
+            };
+            while let Some(line) = buffer.take_line(bytes_max, shown) {
+                found.push(line);
             }
             assert!(buffer.held() <= bytes_max + 1 + size);
         }
@@ -166,7 +177,7 @@ mod tests {
     fn a_taken_line_is_overwritten() {
         let mut buffer = LineBuffer::default();
         buffer.push(b"secret\r\nnext");
-        assert!(buffer.take_line(100).is_some());
+        assert_eq!(buffer.take_line(100, |line| line == Line::Whole(b"secret")), Some(true));
         assert!(!buffer.bytes.windows(6).any(|window| window == b"secret"));
         assert_eq!(buffer.rest(), b"next");
     }

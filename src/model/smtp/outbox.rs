@@ -3,16 +3,42 @@
 use std::collections::VecDeque;
 
 use super::interface::Action;
-use crate::model::mail::Reply;
+use crate::model::mail::{Reply, Timestamp};
+use crate::model::policy::Refusal;
 
 /// What the shell has yet to do.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     actions: VecDeque<Action>,
     replies: Vec<u8>,
+    /// The refusal said last. Who tries a list of addresses in one piece hears the same one for each.
+    said: Option<Box<Said>>,
+}
+
+/// A refusal as it was worded at a moment.
+#[derive(Debug)]
+struct Said {
+    refusal: Refusal,
+    at: Timestamp,
+    code: u16,
+    octets: Vec<u8>,
 }
 
 impl Outbox {
+    /// Adds a refusal, which `word` puts into words for this moment, and gives its code. What was said last at the same
+    /// moment is said again with the same octets.
+    pub(super) fn say_refusal(&mut self, refusal: &Refusal, at: Timestamp, word: impl FnOnce() -> Reply) -> u16 {
+        if let Some(said) = self.said.as_ref().filter(|said| said.at == at && said.refusal == *refusal) {
+            self.replies.extend_from_slice(&said.octets);
+            return said.code;
+        }
+        let (reply, begin) = (word(), self.replies.len());
+        reply.encode(&mut self.replies);
+        let (code, octets) = (reply.code(), self.replies.get(begin..).unwrap_or_default().to_vec());
+        self.said = Some(Box::new(Said { refusal: refusal.clone(), at, code, octets }));
+        code
+    }
+
     /// Adds a reply.
     pub(super) fn say(&mut self, reply: &Reply) {
         reply.encode(&mut self.replies);
@@ -22,6 +48,14 @@ impl Outbox {
     pub(super) fn push(&mut self, action: Action) {
         self.flush();
         self.actions.push_back(action);
+    }
+
+    /// Notes that a recipient was refused, before whatever is to follow, and at the latest with the replies so far.
+    pub(super) fn note_refused_recipient(&mut self) {
+        match self.actions.back_mut() {
+            Some(Action::NoteRefusedRecipients(count)) => *count = count.saturating_add(1),
+            Some(_) | None => self.actions.push_back(Action::NoteRefusedRecipients(1)),
+        }
     }
 
     /// Makes the gathered replies an action.

@@ -12,9 +12,11 @@ mod signing_in;
 use std::sync::Arc;
 
 use super::data::DotReader;
+use zeroize::Zeroizing;
+
 use super::grammar::{self, Command, ParseFailure};
 use super::interface::{Action, Input, SessionOptions, TlsState, Waiting};
-use super::line::{Line, LineBuffer};
+use super::line::LineBuffer;
 use super::outbox::Outbox;
 use super::replies::Answer;
 use super::sasl;
@@ -238,14 +240,21 @@ impl Session {
                 self.refuse(moment, Refusal::ServiceNotAvailable);
                 false
             }
-            Phase::Command | Phase::Authentication(_) => {
-                let Some(line) = self.input.take_line(self.options.limits.line_bytes_max()) else {
-                    return false;
-                };
+            Phase::Command => {
+                let limits = &self.options.limits;
+                let read = self.input.take_line(limits.line_bytes_max(), |line| grammar::read(line, limits));
+                let Some(read) = read else { return false };
                 self.progressed = moment.now;
-                match core::mem::replace(&mut self.phase, Phase::Command) {
-                    Phase::Authentication(exchange) => self.response(moment, exchange, &line),
-                    Phase::Command | Phase::Data(_) | Phase::Chunk(_) => self.command(moment, &line),
+                self.command(moment, read);
+                true
+            }
+            Phase::Authentication(_) => {
+                let own = |octets: &[u8]| Zeroizing::new(octets.to_vec());
+                let line = self.input.take_line(self.options.limits.line_bytes_max(), |line| line.map(own));
+                let Some(line) = line else { return false };
+                self.progressed = moment.now;
+                if let Phase::Authentication(exchange) = core::mem::replace(&mut self.phase, Phase::Command) {
+                    self.response(moment, exchange, &line);
                 }
                 true
             }
@@ -254,17 +263,12 @@ impl Session {
         }
     }
 
-    fn command(&mut self, moment: Moment<'_>, line: &Line) {
+    fn command(&mut self, moment: Moment<'_>, read: Result<Command, ParseFailure>) {
         self.counts.commands = self.counts.commands.saturating_add(1);
         if self.counts.commands > self.options.limits.commands_max {
             return self.refuse(moment, Refusal::TooManyCommands);
         }
-        let line = match line {
-            Line::Whole(line) if line.len() <= grammar::line_bytes_max(line, &self.options.limits) => line,
-            Line::Whole(_) | Line::TooLong => return self.refuse(moment, Refusal::LineTooLong),
-            Line::Spoilt => return self.refuse(moment, Refusal::BareNewlineInCommand),
-        };
-        match grammar::parse(line) {
+        match read {
             Ok(command) => {
                 if let Err(refusal) = self.obey(moment, command) {
                     self.refuse(moment, refusal);
@@ -311,19 +315,16 @@ impl Session {
 
     /// Answers with a refusal, and ends the session when it was the last one bearable.
     fn refuse(&mut self, moment: Moment<'_>, refusal: Refusal) {
-        let trailer = Trailer {
-            host: self.options.hostname.to_string(),
-            at: moment.now,
-            session: self.options.session_id.to_string(),
-        };
-        let reply = refusal.reply(&self.options.settings, &trailer);
-        self.outbox.say(&reply);
+        let SessionOptions { hostname, session_id, settings, .. } = &self.options;
+        let code = self.outbox.say_refusal(&refusal, moment.now, || {
+            refusal.reply(settings, &Trailer { host: hostname, at: moment.now, session: session_id })
+        });
         if refusal.closes() {
             return self.close();
         }
         // RCPT and DATA pipelined behind a refused MAIL are no errors of their own.
         let consequence = matches!(refusal, Refusal::NeedMailCommand | Refusal::NeedRcptCommand);
-        if matches!(reply.code(), 500..=504 | 530 | 538 | 555) && !consequence {
+        if matches!(code, 500..=504 | 530 | 538 | 555) && !consequence {
             self.count_error(moment);
         }
     }

@@ -39,7 +39,7 @@ impl<A: Acceptor> Connection<A> {
         });
         self.tally.messages += u32::from(outcome.is_ok());
         if outcome.is_ok() && from_stranger {
-            self.count(Kind::Message);
+            self.count(Kind::Message, 1);
         }
         record.log(&outcome);
         self.tell(Input::Committed(outcome));

@@ -14,15 +14,17 @@ pub(super) fn of_mail(words: &str) -> Result<(u64, MessageParameters), Refusal> 
     let mut parameters = MessageParameters::default();
     each(words, |keyword, value| {
         match (keyword, value) {
-            ("SIZE", Some(digits)) if is_number(digits) => declared_bytes = digits.parse().unwrap_or(u64::MAX),
-            ("BODY", Some(kind)) => parameters.body = body(kind)?,
-            ("SMTPUTF8", None) => parameters.smtputf8 = true,
-            ("RET", Some(ret)) => parameters.ret = Some(self::ret(ret)?),
-            ("ENVID", Some(id)) => parameters.envelope_id = Some(envelope_id(id)?),
+            (Keyword::Size, Some(digits)) if is_number(digits) => declared_bytes = digits.parse().unwrap_or(u64::MAX),
+            (Keyword::Body, Some(kind)) => parameters.body = body(kind)?,
+            (Keyword::SmtpUtf8, None) => parameters.smtputf8 = true,
+            (Keyword::Ret, Some(ret)) => parameters.ret = Some(self::ret(ret)?),
+            (Keyword::EnvId, Some(id)) => parameters.envelope_id = Some(envelope_id(id)?),
             // Who wrote the message first is a claim that nothing here relies on (RFC 4954 section 5).
-            ("AUTH", Some(mailbox)) if mailbox == "<>" || xtext::decode(mailbox).is_some() => {}
-            ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH", _) => return Err(Refusal::InvalidArguments),
-            _ => return Err(Refusal::UnsupportedParameter),
+            (Keyword::Auth, Some(mailbox)) if mailbox == "<>" || xtext::decode(mailbox).is_some() => {}
+            (Keyword::Size | Keyword::Body | Keyword::SmtpUtf8 | Keyword::Ret | Keyword::EnvId | Keyword::Auth, _) => {
+                return Err(Refusal::InvalidArguments);
+            }
+            (Keyword::Notify | Keyword::ORcpt | Keyword::Other, _) => return Err(Refusal::UnsupportedParameter),
         }
         Ok(())
     })?;
@@ -34,10 +36,19 @@ pub(super) fn of_rcpt(words: &str) -> Result<DsnRequest, Refusal> {
     let mut dsn = DsnRequest::default();
     each(words, |keyword, value| {
         match (keyword, value) {
-            ("NOTIFY", Some(list)) => dsn.notify = notify(list)?,
-            ("ORCPT", Some(original)) => dsn.original_recipient = Some(original_recipient(original)?),
-            ("NOTIFY" | "ORCPT", None) => return Err(Refusal::InvalidArguments),
-            _ => return Err(Refusal::UnsupportedParameter),
+            (Keyword::Notify, Some(list)) => dsn.notify = notify(list)?,
+            (Keyword::ORcpt, Some(original)) => dsn.original_recipient = Some(original_recipient(original)?),
+            (Keyword::Notify | Keyword::ORcpt, None) => return Err(Refusal::InvalidArguments),
+            (
+                Keyword::Size
+                | Keyword::Body
+                | Keyword::SmtpUtf8
+                | Keyword::Ret
+                | Keyword::EnvId
+                | Keyword::Auth
+                | Keyword::Other,
+                _,
+            ) => return Err(Refusal::UnsupportedParameter),
         }
         Ok(())
     })?;
@@ -49,22 +60,64 @@ pub(super) fn is_number(digits: &str) -> bool {
     matches!(digits.len(), 1..=20) && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// Calls `take` for each word as upper-case keyword and value, in order.
-fn each(words: &str, mut take: impl FnMut(&str, Option<&str>) -> Result<(), Refusal>) -> Result<(), Refusal> {
-    let mut seen: Vec<String> = Vec::new();
+/// The keywords of parameters that have a meaning here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keyword {
+    Size,
+    Body,
+    SmtpUtf8,
+    Ret,
+    EnvId,
+    Auth,
+    Notify,
+    ORcpt,
+    Other,
+}
+
+impl Keyword {
+    const NAMES: [(&'static str, Self); 8] = [
+        ("NOTIFY", Self::Notify),
+        ("ORCPT", Self::ORcpt),
+        ("SIZE", Self::Size),
+        ("BODY", Self::Body),
+        ("SMTPUTF8", Self::SmtpUtf8),
+        ("RET", Self::Ret),
+        ("ENVID", Self::EnvId),
+        ("AUTH", Self::Auth),
+    ];
+
+    /// Its place among those that were seen: no bit for what has no meaning, which is refused the first time.
+    fn read(text: &str) -> (Self, u8) {
+        let mut names = Self::NAMES.iter().enumerate();
+        let found = names.find(|(_, (name, _))| text.eq_ignore_ascii_case(name));
+        found.map_or((Self::Other, 0), |(place, (_, keyword))| (*keyword, 1 << place))
+    }
+}
+
+/// Calls `take` for each word as keyword and value, in order.
+fn each(words: &str, mut take: impl FnMut(Keyword, Option<&str>) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    let mut seen = 0_u8;
     for word in words.split(' ').filter(|word| !word.is_empty()) {
-        let (keyword, value) = word.split_once('=').map_or((word, None), |(keyword, value)| (keyword, Some(value)));
-        if !is_keyword(keyword) || value.is_some_and(|value| value.is_empty() || value.chars().any(char::is_control)) {
+        let equals = memchr::memchr(b'=', word.as_bytes());
+        let (keyword, value) = match equals.and_then(|place| word.split_at_checked(place)) {
+            Some((keyword, value)) => (keyword, value.strip_prefix('=')),
+            None => (word, None),
+        };
+        if !is_keyword(keyword) || value.is_some_and(|value| value.is_empty() || has_control(value)) {
             return Err(Refusal::InvalidArguments);
         }
-        let keyword = keyword.to_ascii_uppercase();
-        if seen.contains(&keyword) {
+        let (keyword, place) = Keyword::read(keyword);
+        if seen & place != 0 {
             return Err(Refusal::InvalidArguments);
         }
-        take(&keyword, value)?;
-        seen.push(keyword);
+        take(keyword, value)?;
+        seen |= place;
     }
     Ok(())
+}
+
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.chars().any(char::is_control) }
 }
 
 fn is_keyword(text: &str) -> bool {
@@ -130,6 +183,6 @@ fn original_recipient(text: &str) -> Result<(Box<str>, Box<str>), Refusal> {
     // RFC 6533 section 3: the type utf-8 may stand as it is. Control characters are refused for every parameter.
     let as_is = kind.eq_ignore_ascii_case("utf-8") && !address.is_ascii();
     let decoded = if as_is { Some(address.to_owned()) } else { xtext::decode(address) };
-    let decoded = decoded.filter(|decoded| !decoded.trim().is_empty()).ok_or(Refusal::InvalidArguments)?;
+    let decoded = decoded.filter(|decoded| !decoded.trim_start().is_empty()).ok_or(Refusal::InvalidArguments)?;
     Ok((kind.to_ascii_lowercase().into(), decoded.into()))
 }

@@ -52,6 +52,10 @@ fn after_route(text: &str) -> Option<&str> {
 
 /// Where the path ends: the first `>` outside a quoted local part.
 fn closing_bracket(inside: &str) -> Option<usize> {
+    let first = memchr::memchr2(b'>', b'"', inside.as_bytes())?;
+    if inside.as_bytes().get(first) == Some(&b'>') {
+        return Some(first);
+    }
     let mut quoted = false;
     let mut escaped = false;
     for (at, byte) in inside.bytes().enumerate() {

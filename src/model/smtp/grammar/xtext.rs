@@ -2,6 +2,10 @@
 
 /// Decodes xtext; `None` unless every octet, decoded, is printable ASCII.
 pub(super) fn decode(text: &str) -> Option<String> {
+    // Mostly nothing is encoded.
+    if text.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'+' | b'=')) {
+        return Some(text.to_owned());
+    }
     let mut decoded = String::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

@@ -187,7 +187,7 @@ impl Session {
         self.counts.refused_recipients = self.counts.refused_recipients.saturating_add(1);
         // Before the delay, or many sessions at once would have many budgets. Nobody is kept out longer for going on.
         if !matches!(refusal, Refusal::ServerBusy(_)) {
-            self.outbox.push(Action::NoteRefusedRecipient);
+            self.outbox.note_refused_recipient();
         }
         self.refuse_late(moment, refusal);
         if self.counts.refused_recipients >= self.options.limits.refused_recipients_max {

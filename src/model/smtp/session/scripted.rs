@@ -190,11 +190,7 @@ impl Session {
         match words {
             Words::Own(reply) => own_reply(reply),
             Words::Named(named) => {
-                let trailer = Trailer {
-                    host: self.options.hostname.to_string(),
-                    at: now,
-                    session: self.options.session_id.to_string(),
-                };
+                let trailer = Trailer { host: &self.options.hostname, at: now, session: &self.options.session_id };
                 let recipient = about.recipients.iter().find_map(|path| match path {
                     ForwardPath::Mailbox(address) => Some(address),
                     ForwardPath::Postmaster => None,

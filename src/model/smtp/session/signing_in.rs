@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use super::super::grammar::Mechanism;
 use super::super::greeting::{offers_auth, offers_scram, offers_tokens};
@@ -89,7 +90,7 @@ impl Session {
     }
 
     /// A line while AUTH is under way.
-    pub(super) fn response(&mut self, moment: Moment<'_>, exchange: Exchange, line: &Line) {
+    pub(super) fn response(&mut self, moment: Moment<'_>, exchange: Exchange, line: &Line<Zeroizing<Vec<u8>>>) {
         match line {
             Line::Whole(response) => self.respond(moment, exchange, response),
             // It has failed already.

@@ -70,7 +70,7 @@ fn kinds(actions: &[Action]) -> String {
         Action::Delay(_) => "delay".to_owned(),
         Action::Misbehave(what) => format!("{what:?}"),
         Action::Close => "close".to_owned(),
-        Action::NoteRefusedRecipient => "note".to_owned(),
+        Action::NoteRefusedRecipients(count) => format!("note{count}"),
     };
     actions.iter().map(kind).collect::<Vec<_>>().join(" ")
 }
@@ -190,6 +190,42 @@ fn guesses_are_answered_late() {
     assert_eq!(session.waits(), Waiting::Verdict);
     let verdict = Input::CredentialsJudged(Verdict::Judged(Evidence::Wrong));
     assert_eq!(kinds(&hand(&mut session, NOW, verdict)), "delay 535+250");
+}
+
+/// Two recipients that nobody has.
+const NOBODIES: &[u8] = b"HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@contoso.example>\r\nRCPT TO:<b@contoso.example>\r\n";
+
+#[test]
+fn refused_recipients_are_counted_before_whatever_is_to_follow() {
+    let mut slow = session(Role::Inbound);
+    // Each before its delay, or many sessions at once would have many budgets.
+    assert_eq!(kinds(&tell(&mut slow, NOW, NOBODIES)), "note1 250+250 delay note1 550 delay 550");
+    let mut fast = session(Role::Inbound);
+    fast.options.limits.tarpit = Duration::ZERO;
+    assert_eq!(kinds(&tell(&mut fast, NOW, NOBODIES)), "note2 250+250+550+550");
+}
+
+#[test]
+fn a_refusal_that_is_said_again_has_the_words_of_its_own_moment() {
+    let mut session = session(Role::Inbound);
+    session.options.limits.tarpit = Duration::ZERO;
+    let mut refusals = |now: Timestamp, octets: &[u8]| {
+        let said = tell(&mut session, now, octets);
+        let sent = |action: &Action| if let Action::Send(octets) = action { octets.clone() } else { Vec::new() };
+        let said = String::from_utf8(said.iter().flat_map(sent).collect()).unwrap();
+        said.lines().filter(|line| line.starts_with('5')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let unknown = |second: u64| {
+        let moment = format!("1970-01-01T00:00:0{second}.000Z");
+        let text = "550 5.4.1 Recipient address rejected: Access denied";
+        format!("{text} [mx.contoso.example {moment} 08DE4C0000000001]")
+    };
+    assert_eq!(refusals(NOW, NOBODIES), [unknown(0), unknown(0)]);
+    assert_eq!(refusals(after(1), b"RCPT TO:<c@contoso.example>\r\n"), [unknown(1)]);
+    let mixed = b"RCPT TO:<c@contoso.example>\r\nRCPT TO:<c@fabrikam.example>\r\nRCPT TO:<d@contoso.example>\r\n";
+    let said = refusals(after(1), mixed);
+    assert_eq!((said.len(), &said[0], &said[2]), (3, &unknown(1), &unknown(1)));
+    assert!(said[1].starts_with("550 5.7.64 ") && said[1].contains("00:00:01.000Z"), "{}", said[1]);
 }
 
 #[test]
