@@ -1,9 +1,11 @@
-//! Checks passwords, off the async workers and only as many at once as there are cores.
+//! Checks passwords, off the async workers and only as many at once as there are cores, in as much memory.
 //!
 //! Promises: a login that nobody has costs exactly what a wrong password costs, one verification, and so does the
 //! secret of a device, however many its account has; a verdict never depends on anything but what was shown and the
 //! stored hash; no stored hash makes it panic. A password that was right is remembered for a minute, by a keyed digest
 //! of hash and password together, so any change of the hash forgets it at once and the memory reveals nothing.
+
+mod workspaces;
 
 use core::fmt;
 use std::collections::HashMap;
@@ -17,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
+use self::workspaces::Workspaces;
 use super::visible::Visible;
 use crate::model::directory::device::Secret;
 use crate::model::directory::{Account, PasswordHash, Snapshot};
@@ -25,7 +28,7 @@ use crate::model::policy::scram::{self, Proven, ScramProof, ScramSecrets};
 use crate::model::policy::sign_in::find_account;
 use crate::model::policy::{AppPassword, Evidence, Proof, Whence};
 use crate::model::smtp::Verdict;
-use crate::world::password::{self, PASSWORD_BYTES_MAX, PasswordError};
+use crate::world::password::{self, PASSWORD_BYTES_MAX, PasswordError, Workspace};
 use crate::world::{Clock, Random};
 
 /// How long a right password is remembered. Devices send in bursts; a minute covers one.
@@ -59,6 +62,7 @@ pub struct Authenticator {
     /// Right passwords, and when each is forgotten.
     verdicts: Mutex<HashMap<Digest, Duration>>,
     verifications: Arc<AtomicU64>,
+    workspaces: Arc<Workspaces>,
 }
 
 impl Authenticator {
@@ -78,6 +82,7 @@ impl Authenticator {
             salts,
             verdicts: Mutex::default(),
             verifications: Arc::default(),
+            workspaces: Arc::default(),
         }
     }
 
@@ -157,14 +162,22 @@ impl Authenticator {
         let _place = Waiting::among(&self.waiting, self.waiting_max)?;
         // The semaphore is never closed.
         let core = Arc::clone(&self.cores).acquire_owned().await.ok()?;
-        let verifications = Arc::clone(&self.verifications);
+        let (verifications, workspaces) = (Arc::clone(&self.verifications), Arc::clone(&self.workspaces));
         let work = spawn_blocking(move || {
+            // Given back after the memory, so that there is no more of it than cores.
             let _core = core;
-            judge(stored.as_ref(), &password, &verifications)
+            let mut workspace = workspaces.take();
+            let judged = judge(stored.as_ref(), &password, &verifications, &mut workspace);
+            workspaces.give_back(workspace);
+            judged
         });
         match work.await {
             Ok(Ok(right)) => Some(right),
-            Ok(Err(error)) => {
+            Ok(Err(error @ PasswordError::Hash(_))) => {
+                tracing::error!(%error, "the password check failed");
+                None
+            }
+            Ok(Err(error @ (PasswordError::TooLong | PasswordError::Malformed(_)))) => {
                 tracing::error!(login = %Visible(login), %error, "password cannot be checked");
                 Some(false)
             }
@@ -215,14 +228,19 @@ impl fmt::Debug for Authenticator {
 }
 
 /// One verification, whatever there is to verify against: blocks for tens of milliseconds.
-fn judge(stored: Option<&PasswordHash>, password: &str, verifications: &AtomicU64) -> Result<bool, PasswordError> {
-    let verify = |hash| {
-        let outcome = password::verify(password, hash);
+fn judge(
+    stored: Option<&PasswordHash>,
+    password: &str,
+    verifications: &AtomicU64,
+    workspace: &mut Workspace,
+) -> Result<bool, PasswordError> {
+    let mut verify = |hash| {
+        let outcome = password::verify(password, hash, workspace);
         // What fails at once did no work.
         verifications.fetch_add(u64::from(outcome.is_ok()), Ordering::Relaxed);
         outcome
     };
-    match stored.map(verify) {
+    match stored.map(&mut verify) {
         Some(Ok(right)) => Ok(right),
         None => verify(password::decoy()).map(|_| false),
         Some(Err(error)) => {

@@ -5,8 +5,8 @@
 
 use std::sync::OnceLock;
 
-use argon2::password_hash::phc::PasswordHash as Phc;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::password_hash::phc::{Output, PasswordHash as Phc};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher as _, Version};
 use core::fmt;
 
 use super::random::Random;
@@ -21,6 +21,48 @@ const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// The most memory in KiB and the most passes that a stored hash may ask for; more would let an imported directory
 /// stop the server.
 const COST_MAX: (u32, u32) = (256 * 1024, 16);
+
+/// Blocks of 1 KiB for which room is asked at least, though none of it is touched beyond what a hash needs: glibc gives
+/// what has more than 32 MiB back to the system when it is freed, and keeps anything smaller for the thread that had
+/// it.
+const RESERVED_BLOCKS: usize = 33 * 1024;
+
+/// The memory in which a password is checked. It grows to what the largest hash so far needed, and is of use for the
+/// next one as it is.
+#[derive(Default)]
+pub struct Workspace(Vec<Block>);
+
+impl fmt::Debug for Workspace {
+    /// Shows how much there is, not what.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Workspace").field("blocks", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+impl Workspace {
+    /// Whether it is larger than this server's own hashes need.
+    pub fn is_large(&self) -> bool {
+        self.0.len() > usize::try_from(COST.0).unwrap_or(usize::MAX)
+    }
+
+    /// This many blocks, with whatever is in them; `None` when there is no memory.
+    fn blocks(&mut self, count: usize) -> Option<&mut [Block]> {
+        if self.0.len() < count {
+            // What there is goes first, so that there are never two at once.
+            self.0 = Vec::new();
+            self.0.try_reserve_exact(count.max(RESERVED_BLOCKS)).ok()?;
+            self.0.resize(count, Block::new());
+        }
+        self.0.get_mut(..count)
+    }
+
+    /// Grows beyond what this server's own hashes need.
+    #[cfg(test)]
+    pub(crate) fn make_large(&mut self) {
+        let more = usize::try_from(COST.0).unwrap() + 1;
+        assert!(self.blocks(more).is_some());
+    }
+}
 
 /// Why a hash could not be made or used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,29 +92,34 @@ pub fn hash(password: &str, random: &dyn Random) -> Result<PasswordHash, Passwor
     Ok(PasswordHash::from_phc(made.to_string()))
 }
 
-/// Whether `password` is the one that `hash` was made of. Blocks for tens of milliseconds, or as long as the parameters
-/// in `hash` demand.
+/// Whether `password` is the one that `hash` was made of, worked out in `workspace`. Blocks for tens of milliseconds,
+/// or as long as the parameters in `hash` demand.
 ///
 /// # Errors
-/// `TooLong`, and `Malformed` for a hash that cannot be used; both come at once.
-pub fn verify(password: &str, hash: &PasswordHash) -> Result<bool, PasswordError> {
+/// `TooLong`, and `Malformed` for a hash that cannot be used; both come at once. `Hash` when there is no memory.
+pub fn verify(password: &str, hash: &PasswordHash, workspace: &mut Workspace) -> Result<bool, PasswordError> {
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(PasswordError::TooLong);
     }
     let malformed = |error: &dyn fmt::Display| PasswordError::Malformed(error.to_string());
     let parsed = Phc::new(hash.phc()).map_err(|error| malformed(&error))?;
-    if parsed.hash.is_none() || parsed.salt.is_none() {
+    let (Some(salt), Some(known)) = (&parsed.salt, &parsed.hash) else {
         return Err(malformed(&"it lacks salt or hash"));
-    }
+    };
     let params = Params::try_from(&parsed).map_err(|error| malformed(&error))?;
     if params.m_cost() > COST_MAX.0 || params.t_cost() > COST_MAX.1 || params.p_cost() > COST_MAX.1 {
         return Err(malformed(&"it costs more than this server spends on one password"));
     }
-    match hasher()?.verify_password(password.as_bytes(), &parsed) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(error) => Err(malformed(&error)),
-    }
+    let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|error| malformed(&error))?;
+    let version = parsed.version.map(Version::try_from).transpose().map_err(|error| malformed(&error))?;
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..known.len()).ok_or_else(|| malformed(&"its hash is too long"))?;
+    let blocks = workspace.blocks(params.block_count()).ok_or_else(|| refused("there is no memory"))?;
+    let hasher = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let made = hasher.hash_password_into_with_memory(password.as_bytes(), salt, output, blocks);
+    made.map_err(|error| malformed(&error))?;
+    // Compared in constant time.
+    Ok(Output::new(output).map_err(|error| malformed(&error))? == *known)
 }
 
 /// A hash that no password fits, for logins that nobody has: checking against it takes as long as checking a real one.
@@ -101,6 +148,29 @@ mod tests {
     use super::*;
     use crate::world::random::SeededRandom;
     use proptest::prelude::*;
+
+    fn verify(password: &str, hash: &PasswordHash) -> Result<bool, PasswordError> {
+        super::verify(password, hash, &mut Workspace::default())
+    }
+
+    #[test]
+    fn memory_that_was_used_before_changes_no_verdict() {
+        let random = SeededRandom::new(1);
+        let (one, other) = (hash("correct horse", &random).unwrap(), hash("battery staple", &random).unwrap());
+        // As the reference implementation makes it: another kind and version, less memory, more lanes.
+        let cheap = "$argon2i$v=16$m=256,t=2,p=2$c29tZXNhbHQ$tsEVYKap1h6scGt5ovl9aLRGOqOth+AMB+KwHpDFZPs";
+        let (cheap, mut workspace) = (PasswordHash::from_phc(cheap), Workspace::default());
+        for _ in 0..2 {
+            for (stored, password) in [(&one, "correct horse"), (&cheap, "password"), (&other, "battery staple")] {
+                assert_eq!(super::verify(password, stored, &mut workspace), Ok(true), "{password}");
+                assert_eq!(super::verify("guess", stored, &mut workspace), Ok(false), "{password}");
+            }
+        }
+        assert!(!workspace.is_large());
+        workspace.make_large();
+        assert_eq!(super::verify("correct horse", &one, &mut workspace), Ok(true));
+        assert!(workspace.is_large());
+    }
 
     #[test]
     fn a_password_fits_its_own_hash_and_no_other() {

@@ -193,7 +193,7 @@ fn a_password_from_standard_input_is_used_and_not_shown() {
     let snapshot = premises.office.lock().unwrap().as_ref().unwrap().directory.snapshot();
     let alice = crate::admin::office::identity::find(&snapshot, "alice").unwrap();
     let hash = alice.account.as_ref().unwrap().password.clone().unwrap();
-    assert!(crate::world::password::verify("correct horse", &hash).unwrap());
+    assert!(crate::world::password::verify("correct horse", &hash, &mut Default::default()).unwrap());
     assert_eq!(typed(&premises, "franking account password alice --password-stdin", "").0, 1);
     assert_eq!(typed(&premises, "franking account password alice --password-stdin", "short\n").0, 1);
 }

@@ -180,7 +180,7 @@ fn a_new_mailbox_gets_a_password_that_is_shown_once() {
     let erin = recipient(&office, "erin");
     assert!(erin.has_open_mailbox(crate::model::directory::Licensing::Counts));
     let hash = erin.account.unwrap().password.unwrap();
-    assert!(crate::world::password::verify(password.reveal(), &hash).unwrap());
+    assert!(crate::world::password::verify(password.reveal(), &hash, &mut Default::default()).unwrap());
 }
 
 #[test]
