@@ -213,7 +213,7 @@ impl Acceptor for Intake {
             }
             None => (body, None),
         };
-        let Submission { envelope, head, message_id, .. } = submission;
+        let Submission { envelope, head, .. } = submission;
         let id = self.queue.reserve_id();
         admitted.hold.iter().for_each(|hold| hold.bind(id));
         admitted.outbound.iter().for_each(|outbound| outbound.bind(id));
@@ -222,7 +222,6 @@ impl Acceptor for Intake {
                 if let Some(turn) = admitted.turn {
                     turn.keep();
                 }
-                tracing::info!(queue_id = %id, %message_id, "accepted");
                 if let (Some(rehearsal), Some(draft)) = (&self.rehearsal, draft) {
                     rehearsal.captured().keep(id.given_at(), id.to_string(), draft);
                 }

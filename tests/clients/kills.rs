@@ -77,7 +77,7 @@ fn give(program: &Path, postfix: &Postfix, count: usize) {
 
 /// How many messages the server has accepted in all its lives.
 fn accepted(server: &Server) -> usize {
-    server.log().iter().filter(|line| line["message"] == "accepted").count()
+    server.log().iter().filter(|line| line["message"] == "message accepted").count()
 }
 
 /// How often each message is there, by Message-ID. Each copy must be whole: these programs send lines of `X`.

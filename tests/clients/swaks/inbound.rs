@@ -94,7 +94,7 @@ fn one_id_leads_through_the_log_from_connection_to_delivery() {
     server.mailbox("bob").wait_for("one-id");
     let told =
         |word: &str| crate::support::wait_for(word, || server.log().into_iter().find(|line| line["message"] == word));
-    let accepted = told("accepted");
+    let accepted = told("message accepted");
     let session = accepted["span"]["id"].as_str().unwrap().to_owned();
     assert_eq!(session.len(), 16, "{accepted}");
     for word in ["expanded", "delivered"] {
