@@ -170,7 +170,7 @@ fn speaking(own: Option<bool>, assigned: Option<bool>, default: Option<bool>, or
     altered(&snapshot, 0, |one| {
         let account = one.account.as_mut().unwrap();
         account.allow_basic_auth_smtp = own;
-        account.authentication_policy = assigned;
+        account.authentication_policy = assigned.into();
     })
 }
 

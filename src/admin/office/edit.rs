@@ -221,7 +221,7 @@ impl RecipientEdit {
             account.allow_basic_auth_smtp = switch.stored();
         }
         if let Some(name) = &self.authentication_policy {
-            account.authentication_policy = text_or_none(name);
+            account.authentication_policy = text_or_none(name).into();
         }
         if let Some(licences) = &self.licences {
             account.licences = licences.iter().map(|licence| licence.trim().into()).collect();

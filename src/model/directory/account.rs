@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::device::{Device, Selector};
 use super::scram::{self, ScramKeys};
-use super::seldom::Seldom;
+use super::seldom::{Seldom, SeldomText};
 use crate::model::mail::Address;
 
 /// An argon2id hash in PHC form, and behind it the SCRAM keys of the same password, where there are any. It never shows
@@ -64,9 +64,9 @@ pub struct Account {
     /// `AllowBasicAuthSmtp` for this account alone, which beats every policy. `None` leaves it to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_basic_auth_smtp: Option<bool>,
-    /// The name of the authentication policy that is assigned to it; `None` leaves it to the organisation's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authentication_policy: Option<Box<str>>,
+    /// The name of the authentication policy that is assigned to it; None leaves it to the organisation's.
+    #[serde(default, skip_serializing_if = "SeldomText::is_none")]
+    pub authentication_policy: SeldomText,
     /// Secrets of devices that submit for it.
     #[serde(default, skip_serializing_if = "Seldom::is_empty")]
     pub devices: Seldom<Device>,
@@ -82,7 +82,7 @@ impl Account {
             password: None,
             licences: Seldom::new(),
             allow_basic_auth_smtp: None,
-            authentication_policy: None,
+            authentication_policy: SeldomText::new(),
             devices: Seldom::new(),
         }
     }

@@ -67,5 +67,5 @@ pub use recipient_type::RecipientType;
 pub use remote_domain::{AllowedOofType, RemoteDomain};
 pub use restoration::{Objects, Restoration};
 pub use scram::{ScramKeys, ScramSalt};
-pub use seldom::Seldom;
+pub use seldom::{Seldom, SeldomText};
 pub use snapshot::Snapshot;

@@ -94,9 +94,50 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Seldom<T> {
     }
 }
 
+/// A text that few objects have: one word in the object where `Option<Box<str>>` takes two. It is written and compared
+/// like that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeldomText(Option<Box<Box<str>>>);
+
+impl SeldomText {
+    /// None.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Whether there is none.
+    pub const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The text, if there is one.
+    pub fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref().map(|text| &**text)
+    }
+}
+
+impl<T: Into<Box<str>>> From<Option<T>> for SeldomText {
+    fn from(text: Option<T>) -> Self {
+        Self(text.map(|text| Box::new(text.into())))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_one_word_and_written_as_if_it_were_two() {
+        assert_eq!(size_of::<SeldomText>(), size_of::<usize>());
+        for text in [None, Some("Block Basic Auth")] {
+            let (seldom, plain) = (SeldomText::from(text), text.map(Box::<str>::from));
+            let json = serde_json::to_string(&plain).unwrap();
+            assert_eq!((seldom.as_deref(), seldom.is_none()), (text, text.is_none()));
+            assert_eq!(serde_json::to_string(&seldom).unwrap(), json);
+            assert_eq!(serde_json::from_str::<SeldomText>(&json).unwrap(), seldom);
+        }
+    }
 
     #[test]
     fn a_list_is_one_word_and_as_good_as_a_vec() {

@@ -258,7 +258,7 @@ fn login(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> 
     let Some(account) = &recipient.account else {
         return Ok(());
     };
-    if let Some(name) = &account.authentication_policy {
+    if let Some(name) = account.authentication_policy.as_deref() {
         policy(snapshot, name)?;
     }
     let key = account.login.key();

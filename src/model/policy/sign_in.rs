@@ -206,14 +206,14 @@ impl SaidBy<'_> {
 
 fn basic_auth_smtp<'snapshot>(snapshot: &'snapshot Snapshot, account: &'snapshot Account) -> (bool, SaidBy<'snapshot>) {
     let organisation = snapshot.organisation();
-    let policy = |name: &Option<Box<str>>| name.as_deref().and_then(|name| snapshot.authentication_policy(name));
+    let policy = |name: Option<&'snapshot str>| name.and_then(|name| snapshot.authentication_policy(name));
     if let Some(own) = account.allow_basic_auth_smtp {
         return (own, SaidBy::Account);
     }
-    if let Some(assigned) = policy(&account.authentication_policy) {
+    if let Some(assigned) = policy(account.authentication_policy.as_deref()) {
         return (assigned.allow_basic_auth_smtp, SaidBy::AssignedPolicy(&assigned.name));
     }
-    if let Some(default) = policy(&organisation.default_authentication_policy) {
+    if let Some(default) = policy(organisation.default_authentication_policy.as_deref()) {
         return (default.allow_basic_auth_smtp, SaidBy::DefaultPolicy(&default.name));
     }
     (organisation.allow_basic_auth_smtp, SaidBy::Organisation)

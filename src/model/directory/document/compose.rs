@@ -291,7 +291,9 @@ fn account(entry: &RecipientEntry, recipient: &mut Recipient, hash: Hasher<'_>) 
     set(&mut account.enabled, entry.enabled);
     set(&mut account.sign_in_blocked, entry.sign_in_blocked);
     account.allow_basic_auth_smtp = entry.allow_basic_auth_smtp.or(account.allow_basic_auth_smtp);
-    set_text(&mut account.authentication_policy, entry.authentication_policy.as_deref());
+    if let Some(name) = &entry.authentication_policy {
+        account.authentication_policy = (!name.is_empty()).then(|| name.clone()).into();
+    }
     if let Some(licences) = &entry.licences {
         if let Some(bad) = licences.iter().find(|label| !is_label(label)) {
             return Err(Reason::Text { key: "licences", value: shown(bad) });

@@ -233,7 +233,7 @@ fn put_account(entry: &mut RecipientEntry, account: &Account, plain: &Account, s
     entry.enabled = differing(account.enabled, &plain.enabled);
     entry.sign_in_blocked = differing(account.sign_in_blocked, &plain.sign_in_blocked);
     entry.allow_basic_auth_smtp = account.allow_basic_auth_smtp;
-    entry.authentication_policy = account.authentication_policy.clone();
+    entry.authentication_policy = account.authentication_policy.as_deref().map(Into::into);
     devices::put(entry, account, secrets);
     entry.password_hash = match secrets {
         Secrets::Hide => None,
