@@ -1,7 +1,7 @@
 //! The law of the snapshot's indexes: whatever changes led to it, they are those of a snapshot built afresh.
 
 use franking::model::directory::{
-    AcceptedDomain, Change, DomainType, Grant, Objects, OtherProxy, Recipient, RecipientId,
+    AcceptedDomain, Change, DomainType, Grant, Objects, OtherProxy, Recipient, RecipientId, Restoration,
 };
 use franking::model::directory::{Forwarding, RecipientType, Restrictions, Right, Snapshot};
 use franking::model::mail::{Address, Domain};
@@ -90,19 +90,24 @@ fn answers(snapshot: &Snapshot) -> Vec<String> {
     told
 }
 
+/// The same objects put together again, in portions as several threads would fill them.
 fn rebuilt(snapshot: &Snapshot) -> Snapshot {
-    Snapshot::restore(
-        snapshot.version(),
-        snapshot.next_id(),
-        Objects {
-            organisation: snapshot.organisation().clone(),
-            domains: snapshot.domains().cloned().collect(),
-            remote_domains: snapshot.remote_domains().cloned().collect(),
-            authentication_policies: snapshot.authentication_policies().cloned().collect(),
-            address_policies: snapshot.address_policies().to_vec(),
-            recipients: snapshot.recipients().map(|recipient| Recipient::clone(recipient)).collect(),
-        },
-    )
+    let objects = Objects {
+        organisation: snapshot.organisation().clone(),
+        domains: snapshot.domains().cloned().collect(),
+        remote_domains: snapshot.remote_domains().cloned().collect(),
+        authentication_policies: snapshot.authentication_policies().cloned().collect(),
+        address_policies: snapshot.address_policies().to_vec(),
+        recipients: Vec::new(),
+    };
+    let mut restoration = Restoration::new(snapshot.version(), snapshot.next_id(), objects);
+    for rest in 0..3 {
+        let mut portion = restoration.portion();
+        let some = snapshot.recipients().filter(|recipient| recipient.id.0 % 3 == rest);
+        some.for_each(|recipient| portion.take(Recipient::clone(recipient)));
+        restoration.join(portion);
+    }
+    restoration.finish()
 }
 
 proptest! {

@@ -147,10 +147,23 @@ fn bucket_of(hash: u32, bits: u32) -> usize {
     usize::try_from(u64::from(hash) << bits >> 32).unwrap_or(0)
 }
 
+/// A text's hash, and whose it is.
 #[derive(Clone, Copy, Debug)]
 struct Named {
     hash: u32,
-    id: RecipientId,
+    /// The halves of the identity, since a whole one would leave a third of the entry empty.
+    id: [u32; 2],
+}
+
+impl Named {
+    const fn new(hash: u32, id: RecipientId) -> Self {
+        Self { hash, id: [(id.0 >> 32) as u32, id.0 as u32] }
+    }
+
+    const fn id(self) -> RecipientId {
+        let [high, low] = self.id;
+        RecipientId((high as u64) << 32 | low as u64)
+    }
 }
 
 impl Entry for Named {
@@ -164,25 +177,50 @@ impl Entry for Named {
 pub(super) struct Index {
     table: Table<Named>,
     hasher: RandomState,
-    /// What is not in the table yet, while many come: see [`Self::gather`].
-    waiting: Option<Vec<Named>>,
+}
+
+/// What is to go into an [`Index`] at once, or a part of it.
+#[derive(Clone, Debug)]
+pub(super) struct Gathered {
+    entries: Vec<Named>,
+    hasher: RandomState,
+}
+
+impl Gathered {
+    /// See [`Index::insert`].
+    pub(super) fn insert(&mut self, text: &str, id: RecipientId) {
+        self.entries.push(Named::new(hash(&self.hasher, text), id));
+    }
+
+    /// Makes room for so many texts.
+    pub(super) fn reserve(&mut self, texts: usize) {
+        self.entries.reserve_exact(texts);
+    }
+
+    /// Takes over what was gathered elsewhere for the same index.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.entries.append(&mut other.entries);
+    }
+}
+
+fn hash(hasher: &RandomState, text: &str) -> u32 {
+    // The upper half: any will do, and a table never needs more bits.
+    (hasher.hash_one(text) >> 32) as u32
 }
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { table: Table::new(), hasher: RandomState::new(), waiting: None }
+        Self { table: Table::new(), hasher: RandomState::new() }
     }
 
-    /// From here until [`Self::settle`] entries are only put in, into an empty index, and nobody looks for them.
-    pub(super) fn gather(&mut self) {
-        self.waiting = Some(Vec::new());
+    /// An empty list of what is to go in with [`Self::fill`].
+    pub(super) fn gather(&self) -> Gathered {
+        Gathered { entries: Vec::new(), hasher: self.hasher.clone() }
     }
 
-    /// Lets everything that came since [`Self::gather`] be found.
-    pub(super) fn settle(&mut self) {
-        if let Some(waiting) = self.waiting.take() {
-            self.table = Table::of(waiting);
-        }
+    /// Puts in what was gathered for it, in the place of all that is there.
+    pub(super) fn fill(&mut self, gathered: Gathered) {
+        self.table = Table::of(gathered.entries);
     }
 
     /// The one of whom `has` says that the text is its own.
@@ -191,36 +229,34 @@ impl Index {
         text: &str,
         has: impl Fn(RecipientId) -> Option<&'found T>,
     ) -> Option<&'found T> {
-        let hash = self.hash(text);
+        let hash = hash(&self.hasher, text);
         let candidates = self.table.bucket(hash).iter().filter(|entry| entry.hash == hash);
-        candidates.into_iter().find_map(|entry| has(entry.id))
+        candidates.into_iter().find_map(|entry| has(entry.id()))
     }
 
     /// Notes that the text is the recipient's own. The same twice is kept twice, so it has to be removed before.
     pub(super) fn insert(&mut self, text: &str, id: RecipientId) {
-        let entry = Named { hash: self.hash(text), id };
-        match &mut self.waiting {
-            Some(waiting) => waiting.push(entry),
-            None => self.table.insert(entry),
-        }
+        self.table.insert(Named::new(hash(&self.hasher, text), id));
     }
 
     /// Forgets that the text is the recipient's own.
     pub(super) fn remove(&mut self, text: &str, id: RecipientId) {
-        let hash = self.hash(text);
-        self.table.remove(hash, |entry| entry.hash == hash && entry.id == id);
-    }
-
-    fn hash(&self, text: &str) -> u32 {
-        // The upper half: any will do, and a table never needs more bits.
-        (self.hasher.hash_one(text) >> 32) as u32
+        let hash = hash(&self.hasher, text);
+        self.table.remove(hash, |entry| entry.hash == hash && entry.id() == id);
     }
 }
 
+/// A recipient with its identity beside it, so that looking for another one does not have to go to it.
 #[derive(Clone, Debug)]
-struct Kept {
+pub(super) struct Kept {
     id: RecipientId,
     recipient: Arc<Recipient>,
+}
+
+impl From<Arc<Recipient>> for Kept {
+    fn from(recipient: Arc<Recipient>) -> Self {
+        Self { id: recipient.id, recipient }
+    }
 }
 
 /// Spreads ids, which are given one after the other, over all buckets.
@@ -245,8 +281,8 @@ impl Recipients {
     }
 
     /// All of these, no two of whom have the same identity.
-    pub(super) fn of(recipients: Vec<Arc<Recipient>>) -> Self {
-        Self(Table::of(recipients.into_iter().map(|recipient| Kept { id: recipient.id, recipient }).collect()))
+    pub(super) fn of(recipients: Vec<Kept>) -> Self {
+        Self(Table::of(recipients))
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -268,9 +304,8 @@ impl Recipients {
 
     /// Puts a recipient in, in the place of the one with its id.
     pub(super) fn insert(&mut self, recipient: Arc<Recipient>) {
-        let id = recipient.id;
-        self.remove(id);
-        self.0.insert(Kept { id, recipient });
+        self.remove(recipient.id);
+        self.0.insert(Kept::from(recipient));
     }
 
     pub(super) fn remove(&mut self, id: RecipientId) {
@@ -327,20 +362,28 @@ mod tests {
     fn a_table_made_at_once_is_as_one_filled_one_by_one_and_grows_on() {
         for count in [0_u64, 1, 23, 24, 25, 5_000, 50_000] {
             let entries: Vec<Named> =
-                (0..count).map(|number| Named { hash: spread(RecipientId(number)), id: RecipientId(number) }).collect();
+                (0..count).map(|number| Named::new(spread(RecipientId(number)), RecipientId(number))).collect();
             let mut filled = Table::new();
             entries.iter().for_each(|entry| filled.insert(*entry));
             let mut made = Table::of(entries);
             assert_eq!((made.bits, made.entries), (filled.bits, filled.entries), "{count}");
-            let next = Named { hash: spread(RecipientId(count)), id: RecipientId(count) };
+            let next = Named::new(spread(RecipientId(count)), RecipientId(count));
             made.insert(next);
             filled.insert(next);
             assert_eq!(made.bits, filled.bits);
             for number in 0..=count {
                 let bucket = made.bucket(spread(RecipientId(number)));
-                assert_eq!(bucket.iter().filter(|entry| entry.id.0 == number).count(), 1, "{number} of {count}");
+                assert_eq!(bucket.iter().filter(|entry| entry.id().0 == number).count(), 1, "{number} of {count}");
             }
             assert_eq!(made.iter().count() as u64, count + 1);
+        }
+    }
+
+    #[test]
+    fn an_entry_takes_no_more_than_it_holds_and_keeps_every_identity() {
+        assert_eq!(size_of::<Named>(), 12);
+        for id in [0, 1, u64::from(u32::MAX), 1 << 32, u64::MAX - 1, u64::MAX].map(RecipientId) {
+            assert_eq!(Named::new(7, id).id(), id);
         }
     }
 
@@ -349,7 +392,7 @@ mod tests {
         let mut table = Table::new();
         for number in 0..100_000_u64 {
             let id = RecipientId(number);
-            table.insert(Named { hash: spread(id), id });
+            table.insert(Named::new(spread(id), id));
         }
         let longest = table.pages.iter().flat_map(|page| page.iter()).map(|bucket| bucket.len()).max();
         assert!(longest.is_some_and(|longest| longest < 4 * BUCKET_ENTRIES_MAX), "{longest:?}");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::change::ChangeError;
 use super::filter::Filter;
+use super::index::Index;
 use super::lifecycle::Lifecycle;
 use super::provisioning::ExchangeGuid;
 use super::recipient::{Recipient, RecipientId};
@@ -69,8 +70,14 @@ impl Snapshot {
 
     /// Lets a recipient be found.
     pub(super) fn learn_keys(&mut self, recipient: &Recipient) {
-        let id = recipient.id;
         self.count_licences(recipient, true);
+        self.learn_rare_keys(recipient);
+        texts(recipient, |kind, text| self.index(kind).insert(text, recipient.id));
+    }
+
+    /// Lets it be found by what few recipients have: see [`has_rare_keys`].
+    pub(super) fn learn_rare_keys(&mut self, recipient: &Recipient) {
+        let id = recipient.id;
         if let Some(guid) = given_guid(recipient) {
             self.guids.insert_mut((guid, id));
         }
@@ -78,21 +85,9 @@ impl Snapshot {
             self.deleted.insert_mut(id);
             return;
         }
-        for address in recipient.addresses.smtp() {
-            self.addresses.insert(address.key().as_str(), id);
-        }
-        for other in recipient.addresses.other() {
-            self.others.insert(&other.key(), id);
-        }
         if let Some(external) = &recipient.external_address {
             self.externals.insert_mut((external.key(), id));
         }
-        if let Some(login) = recipient.account.as_ref().map(|account| account.login.key())
-            && !recipient.addresses.contains(&login)
-        {
-            self.logins.insert(login.as_str(), id);
-        }
-        self.names.insert(&recipient.name.to_lowercase(), id);
         let filter =
             recipient.group.as_deref().and_then(|group| Filter::parse(group.recipient_filter.as_deref()?).ok());
         if let Some(filter) = filter {
@@ -110,21 +105,62 @@ impl Snapshot {
             self.deleted.remove_mut(&former.id);
             return;
         }
-        for address in former.addresses.smtp() {
-            self.addresses.remove(address.key().as_str(), former.id);
-        }
-        for other in former.addresses.other() {
-            self.others.remove(&other.key(), former.id);
-        }
+        texts(former, |kind, text| self.index(kind).remove(text, former.id));
         if let Some(external) = &former.external_address {
             self.externals.remove_mut(&(external.key(), former.id));
         }
-        if let Some(account) = &former.account {
-            self.logins.remove(account.login.key().as_str(), former.id);
-        }
-        self.names.remove(&former.name.to_lowercase(), former.id);
         self.filters.remove_mut(&former.id);
     }
+
+    const fn index(&mut self, kind: Kind) -> &mut Index {
+        match kind {
+            Kind::Address => &mut self.addresses,
+            Kind::Other => &mut self.others,
+            Kind::Login => &mut self.logins,
+            Kind::Name => &mut self.names,
+        }
+    }
+}
+
+/// Which index has a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Address,
+    /// An address of another type than SMTP.
+    Other,
+    /// A login that is no address of its own account.
+    Login,
+    Name,
+}
+
+/// Shows each text that a recipient is found by.
+pub(super) fn texts(recipient: &Recipient, mut show: impl FnMut(Kind, &str)) {
+    if recipient.is_user_deleted() {
+        return;
+    }
+    for address in recipient.addresses.smtp() {
+        show(Kind::Address, address.key().as_str());
+    }
+    for other in recipient.addresses.other() {
+        show(Kind::Other, &other.key());
+    }
+    // Most logins are the primary address, which is seen without making a key.
+    if let Some(login) = recipient.account.as_deref().map(|account| &account.login)
+        && login != recipient.primary()
+        && !recipient.addresses.contains(&login.key())
+    {
+        show(Kind::Login, login.key().as_str());
+    }
+    show(Kind::Name, &recipient.name.to_lowercase());
+}
+
+/// Whether it is found by more than [`texts`], or refers to others.
+pub(super) fn has_rare_keys(recipient: &Recipient) -> bool {
+    recipient.external_address.is_some()
+        || recipient.group.is_some()
+        || recipient.is_user_deleted()
+        || given_guid(recipient).is_some()
+        || recipient.references().next().is_some()
 }
 
 /// Of more objects with one `ExchangeGuid` the others go unnoticed: each is compared with each.

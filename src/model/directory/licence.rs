@@ -61,11 +61,17 @@ impl Snapshot {
 
     /// Counts the licences of an account that comes, or goes.
     pub(super) fn count_licences(&mut self, recipient: &Recipient, comes: bool) {
-        let labels = recipient.account.iter().flat_map(|account| account.licences.iter());
-        let labels: BTreeSet<String> = labels.map(|label| label.to_ascii_lowercase()).collect();
+        if let Some(account) = &recipient.account {
+            self.count_accounts(&account.licences, 1, comes);
+        }
+    }
+
+    /// Counts the licences of so many accounts, all of which have these.
+    pub(super) fn count_accounts(&mut self, licences: &[Box<str>], accounts: u32, come: bool) {
+        let labels: BTreeSet<String> = licences.iter().map(|label| label.to_ascii_lowercase()).collect();
         for label in labels {
             let count = self.licences.get(label.as_str()).copied().unwrap_or(0);
-            match if comes { count.saturating_add(1) } else { count.saturating_sub(1) } {
+            match if come { count.saturating_add(accounts) } else { count.saturating_sub(accounts) } {
                 0 => drop(self.licences.remove_mut(label.as_str())),
                 count => self.licences.insert_mut(label.into(), count),
             }

@@ -65,7 +65,7 @@ pub use recipient::{
 };
 pub use recipient_type::RecipientType;
 pub use remote_domain::{AllowedOofType, RemoteDomain};
-pub use restoration::{Objects, Restoration};
+pub use restoration::{Objects, Portion, Restoration};
 pub use scram::{ScramKeys, ScramSalt};
 pub use seldom::{Seldom, SeldomText};
 pub use snapshot::Snapshot;

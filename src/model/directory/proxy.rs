@@ -104,6 +104,11 @@ impl ProxyAddresses {
         Self { primary, secondary: Box::default(), other: Seldom::new() }
     }
 
+    /// The addresses as they were recorded, when they were judged: they are not judged again.
+    pub fn recorded(primary: Address, secondary: Box<[Address]>, other: Seldom<OtherProxy>) -> Self {
+        Self { primary, secondary, other }
+    }
+
     /// The primary SMTP address, which From and the envelope carry.
     pub const fn primary(&self) -> &Address {
         &self.primary

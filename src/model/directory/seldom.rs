@@ -21,6 +21,17 @@ impl<T> Seldom<T> {
     }
 }
 
+impl<T> Seldom<T> {
+    /// Whether the two are one list in memory.
+    pub(super) fn is_same_place(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+}
+
 impl<T: Clone> Seldom<T> {
     /// Gives back memory that is not needed.
     pub(super) fn shrink_to_fit(&mut self) {

@@ -15,18 +15,25 @@ const LICENCES_MAX: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
     licences: Arc<Vec<Seldom<Box<str>>>>,
+    /// The accepted domain that was shared last: mostly it is the next one, too.
+    last: Option<Domain>,
 }
 
 impl Shared {
     /// Gives back what growing lists left over, and lets a recipient use what others have: the name of an accepted
     /// domain in each address, and its licences.
     pub(super) fn compact(&mut self, recipient: &mut Recipient, domains: &BTreeMap<Domain, AcceptedDomain>) {
-        let share = |address: &mut Address| {
+        let last = &mut self.last;
+        let mut share = |address: &mut Address| {
+            if last.as_ref().is_some_and(|last| address.domain().is_same_place(last)) {
+                return;
+            }
             if let Some(accepted) = domains.get(address.domain()) {
                 address.share_domain(&accepted.domain);
+                *last = Some(accepted.domain.clone());
             }
         };
-        recipient.addresses.compact(share);
+        recipient.addresses.compact(&mut share);
         recipient.grants.shrink_to_fit();
         recipient.not_automapped.shrink_to_fit();
         recipient.address_book.shrink_to_fit();
@@ -36,6 +43,11 @@ impl Shared {
             self.share_licences(&mut account.licences);
             account.devices.shrink_to_fit();
         }
+    }
+
+    /// Remembers what another has remembered as well.
+    pub(super) fn join(&mut self, other: &Self) {
+        other.licences.iter().for_each(|licences| self.share_licences(&mut licences.clone()));
     }
 
     fn share_licences(&mut self, licences: &mut Seldom<Box<str>>) {

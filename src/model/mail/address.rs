@@ -73,6 +73,22 @@ impl LocalPart {
         Ok(Self((&*content).into()))
     }
 
+    /// Takes the content of one that was parsed before, as [`Self::as_str`] gives it.
+    ///
+    /// # Errors
+    /// `LocalPart` or `LocalPartTooLong`: no local part has such a content, whatever the quotes.
+    pub fn recorded(content: &str) -> Result<Self, AddressError> {
+        let printable = |octet: u8| (b' '..=b'~').contains(&octet);
+        let permitted = |character: char| !character.is_control() && !is_invisible(character);
+        if content.len() > ENCAPSULATED_BYTES_MAX {
+            return Err(AddressError::LocalPartTooLong);
+        }
+        if content.is_empty() || !(content.bytes().all(printable) || content.chars().all(permitted)) {
+            return Err(AddressError::LocalPart);
+        }
+        Ok(Self(content.into()))
+    }
+
     /// The content without quotes, as typed.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -163,6 +179,14 @@ impl Domain {
                 if outcome.is_ok() { unicode } else { name.to_string() }
             }
             Self::Literal(_) => self.to_string(),
+        }
+    }
+
+    /// Whether the two are one name in memory.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name(own), Self::Name(other)) => Arc::ptr_eq(own, other),
+            (Self::Name(_) | Self::Literal(_), Self::Literal(_)) | (Self::Literal(_), Self::Name(_)) => false,
         }
     }
 
@@ -259,7 +283,7 @@ impl Address {
 
     /// Uses the memory of an equal domain from here on.
     pub fn share_domain(&mut self, domain: &Domain) {
-        if self.domain == *domain {
+        if !self.domain.is_same_place(domain) && self.domain == *domain {
             self.domain = domain.clone();
         }
     }

@@ -2,150 +2,68 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::OpenEngine;
+use super::{OpenEngine, form};
 use crate::model::directory::address_policy::POLICIES_MAX;
-use crate::model::directory::{
-    AddressPolicy, AuthenticationPolicy, Change, Objects, Recipient, RecipientId, Restoration, Snapshot,
-};
+use crate::model::directory::{AddressPolicy, AuthenticationPolicy, Change, Recipient, RecipientId, Snapshot};
 use crate::model::mail::DomainPattern;
-use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, Entry, KeyRange, Tree, VALUE_BYTES_MAX};
+use crate::store::engine::{BATCH_CHANGES_MAX, Batch, Engine, EngineError, KeyRange, Tree, VALUE_BYTES_MAX};
 use crate::world::disk::Disk;
 
 /// Facts about the index itself: `version` (with the next identity behind it) and `building`.
-const ABOUT: Tree = Tree(0);
+pub(super) const ABOUT: Tree = Tree(0);
 /// Objects: a kind, an identity and the number of the piece.
-const OBJECTS: Tree = Tree(1);
-const VERSION: &[u8] = b"version";
-const BUILDING: &[u8] = b"building";
-const ORGANISATION: u8 = b'o';
-const DOMAIN: u8 = b'd';
-const REMOTE_DOMAIN: u8 = b'm';
-const AUTHENTICATION_POLICY: u8 = b'a';
-const ADDRESS_POLICY: u8 = b'p';
-const RECIPIENT: u8 = b'r';
-/// Entries read at a time when loading.
+pub(super) const OBJECTS: Tree = Tree(1);
+pub(super) const VERSION: &[u8] = b"version";
+pub(super) const BUILDING: &[u8] = b"building";
+pub(super) const ORGANISATION: u8 = b'o';
+pub(super) const DOMAIN: u8 = b'd';
+pub(super) const REMOTE_DOMAIN: u8 = b'm';
+pub(super) const AUTHENTICATION_POLICY: u8 = b'a';
+pub(super) const ADDRESS_POLICY: u8 = b'p';
+pub(super) const RECIPIENT: u8 = b'r';
+/// Entries taken away at a time.
 const PAGE: usize = 1000;
-/// Pages that may be read before they are needed.
-const AHEAD: usize = 4;
-
-/// Takes the key, without the number of a piece, and the encoding of one object.
-type Show<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), EngineError>;
-
-pub(super) struct Opened {
-    pub(super) index: Index,
-    pub(super) snapshot: Snapshot,
-    pub(super) set_aside: Option<PathBuf>,
-}
 
 pub(super) struct Index {
     engine: Box<dyn Engine>,
 }
 
 impl Index {
-    /// Opens the engine and loads what it holds. One that cannot be opened or read is set aside, and an empty one
-    /// opened.
-    pub(super) fn open(disk: &dyn Disk, place: &Path, open_engine: OpenEngine<'_>) -> Result<Opened, EngineError> {
-        let first = open_engine(place).and_then(|engine| {
-            let index = Self { engine };
-            let snapshot = index.load()?;
-            Ok(Opened { index, snapshot, set_aside: None })
-        });
-        match first {
+    /// Opens the engine. One that cannot be opened is set aside, and an empty one opened; says where it was put.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        place: &Path,
+        open_engine: OpenEngine<'_>,
+    ) -> Result<(Self, Option<PathBuf>), EngineError> {
+        match open_engine(place) {
+            Ok(engine) => Ok((Self { engine }, None)),
             Err(EngineError::Corrupt { reason, .. }) => {
-                let aside = free_name(disk, place)?;
-                tracing::warn!(%reason, aside = %aside.display(), "the directory's index is damaged and is built anew");
-                disk.rename(place, &aside).map_err(|error| EngineError::Io { reason: error.to_string().into() })?;
-                let index = Self { engine: open_engine(place)? };
-                Ok(Opened { index, snapshot: Snapshot::default(), set_aside: Some(aside) })
+                let (index, aside) = Self::open_anew(disk, place, open_engine, &reason)?;
+                Ok((index, Some(aside)))
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 
-    /// The snapshot in the index; an empty one when the index is new or unfinished.
-    fn load(&self) -> Result<Snapshot, EngineError> {
-        let stamp = self.engine.read(ABOUT, VERSION)?.and_then(|value| value.try_into().ok()).map(u128::from_be_bytes);
-        let unfinished = self.engine.read(ABOUT, BUILDING)?.is_some();
-        let Some(stamp) = stamp.filter(|_| !unfinished) else {
-            return Ok(Snapshot::default());
-        };
-        let mut objects = Objects::default();
-        self.objects(&[], Some(&[RECIPIENT]), &mut |key, value| {
-            match key.first().copied().unwrap_or(0) {
-                ORGANISATION => objects.organisation = decode(value)?,
-                DOMAIN => objects.domains.push(decode(value)?),
-                REMOTE_DOMAIN => objects.remote_domains.push(decode(value)?),
-                AUTHENTICATION_POLICY => objects.authentication_policies.push(decode(value)?),
-                ADDRESS_POLICY => objects.address_policies.push(decode(value)?),
-                kind => return Err(corrupt(&format!("there are no objects of the kind {kind}"))),
-            }
-            Ok(())
-        })?;
-        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
-        let (version, next_id) = (half(stamp >> 64), RecipientId(half(stamp)));
-        self.recipients(Restoration::new(version, next_id, objects))
+    /// Sets aside what is there, which nobody has open any more, for a reason, and opens an empty one.
+    pub(super) fn open_anew(
+        disk: &dyn Disk,
+        place: &Path,
+        open_engine: OpenEngine<'_>,
+        reason: &str,
+    ) -> Result<(Self, PathBuf), EngineError> {
+        let aside = free_name(disk, place)?;
+        tracing::warn!(%reason, aside = %aside.display(), "the directory's index is damaged and is built anew");
+        disk.rename(place, &aside).map_err(|error| EngineError::Io { reason: error.to_string().into() })?;
+        Ok((Self { engine: open_engine(place)? }, aside))
     }
 
-    /// Adds the recipients. One thread reads them while another puts them together.
-    fn recipients(&self, mut restoration: Restoration) -> Result<Snapshot, EngineError> {
-        let (sender, encoded) = sync_channel::<Vec<Entry>>(AHEAD);
-        let read = move || {
-            let mut read = Vec::with_capacity(PAGE);
-            self.objects(&[RECIPIENT], None, &mut |key, value| {
-                read.push((key.to_vec(), value.to_vec()));
-                if read.len() < PAGE {
-                    return Ok(());
-                }
-                let page = core::mem::replace(&mut read, Vec::with_capacity(PAGE));
-                sender.send(page).map_err(|_| EngineError::Closed)
-            })?;
-            sender.send(read).map_err(|_| EngineError::Closed)
-        };
-        std::thread::scope(|scope| {
-            let failed = |reason: &str| EngineError::Io { reason: reason.into() };
-            let reader = std::thread::Builder::new().name("index".to_owned()).spawn_scoped(scope, read);
-            let reader = reader.map_err(|error| failed(&error.to_string()))?;
-            for (key, value) in encoded.into_iter().flatten() {
-                let recipient: Recipient = decode(&value)?;
-                if key != recipient_key(recipient.id) {
-                    return Err(corrupt("a recipient has another identity than its key"));
-                }
-                restoration.take(recipient);
-            }
-            reader.join().unwrap_or_else(|_| Err(failed("the index could not be read")))
-        })?;
-        Ok(restoration.finish())
-    }
-
-    /// Shows every object from one key up to before another, its pieces joined.
-    fn objects(&self, from: &[u8], until: Option<&[u8]>, show: Show<'_>) -> Result<(), EngineError> {
-        let mut from = from.to_vec();
-        let mut open: Option<(Vec<u8>, Vec<u8>)> = None;
-        loop {
-            let page = self.engine.scan(OBJECTS, KeyRange::Between { from: &from, until }, PAGE)?;
-            let Some((last, _)) = page.last() else {
-                break;
-            };
-            from.clone_from(last);
-            from.push(0);
-            for (mut key, value) in page {
-                key.truncate(key.len().saturating_sub(2));
-                match &mut open {
-                    Some((of, joined)) if *of == key => joined.extend_from_slice(&value),
-                    _ => {
-                        if let Some((of, joined)) = open.replace((key, value)) {
-                            show(&of, &joined)?;
-                        }
-                    }
-                }
-            }
-        }
-        open.map_or(Ok(()), |(of, joined)| show(&of, &joined))
+    /// The engine, to load from.
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.engine
     }
 
     /// Writes a whole snapshot over whatever is there.
@@ -177,7 +95,7 @@ impl Index {
             writing.put(&address_policy_key(&policy.name), policy)?;
         }
         for recipient in snapshot.recipients() {
-            writing.put(&recipient_key(recipient.id), &**recipient)?;
+            writing.put_recipient(recipient)?;
         }
         writing.finish(snapshot)
     }
@@ -229,7 +147,7 @@ impl Index {
         for id in touched.recipients {
             writing.clear(&recipient_key(id))?;
             if let Some(recipient) = next.recipient(id) {
-                writing.put(&recipient_key(id), &**recipient)?;
+                writing.put_recipient(recipient)?;
             }
         }
         writing.finish(next)
@@ -325,8 +243,16 @@ impl<'engine> Writing<'engine> {
     }
 
     fn put(&mut self, identity: &[u8], object: &impl Serialize) -> Result<(), EngineError> {
-        let encoded = serde_json::to_vec(object)
-            .map_err(|error| EngineError::Io { reason: format!("cannot encode: {error}").into() })?;
+        let encoded = serde_json::to_vec(object).map_err(|error| unwritable(&error.to_string()))?;
+        self.put_encoded(identity, &encoded)
+    }
+
+    fn put_recipient(&mut self, recipient: &Recipient) -> Result<(), EngineError> {
+        let encoded = form::encode(recipient).map_err(|error| unwritable(&error))?;
+        self.put_encoded(&recipient_key(recipient.id), &encoded)
+    }
+
+    fn put_encoded(&mut self, identity: &[u8], encoded: &[u8]) -> Result<(), EngineError> {
         for (number, piece) in encoded.chunks(VALUE_BYTES_MAX).enumerate() {
             self.step()?;
             let number = u16::try_from(number).unwrap_or(u16::MAX);
@@ -374,7 +300,7 @@ impl<'engine> Writing<'engine> {
     }
 }
 
-fn recipient_key(id: RecipientId) -> Vec<u8> {
+pub(super) fn recipient_key(id: RecipientId) -> Vec<u8> {
     [&[RECIPIENT], id.0.to_be_bytes().as_slice()].concat()
 }
 
@@ -394,12 +320,8 @@ fn address_policy_key(name: &str) -> Vec<u8> {
     [&[ADDRESS_POLICY], AddressPolicy::key(name).as_bytes()].concat()
 }
 
-fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, EngineError> {
-    serde_json::from_slice(value).map_err(|error| corrupt(&format!("an object cannot be read: {error}")))
-}
-
-fn corrupt(reason: &str) -> EngineError {
-    EngineError::Corrupt { directory: PathBuf::new(), reason: reason.into() }
+fn unwritable(error: &str) -> EngineError {
+    EngineError::Io { reason: format!("cannot encode: {error}").into() }
 }
 
 /// `index.damaged-1`, or the next number that is free.

@@ -1,5 +1,7 @@
 //! One record of the change log, and its replay.
 
+use std::sync::mpsc::SyncSender;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::directory::{Change, ChangeError, Snapshot};
@@ -82,6 +84,36 @@ fn version_of(payload: &[u8]) -> Option<u64> {
 /// More than a version has.
 const DIGITS_MAX: usize = 24;
 
+/// Hears the log while the index is still loaded, and hands on what the index does not hold.
+pub(super) struct Ahead {
+    known: u64,
+    last: u64,
+    sender: SyncSender<(Vec<u8>, u64)>,
+}
+
+impl Ahead {
+    /// Hands on what is newer than version `known`.
+    pub(super) const fn of(known: u64, sender: SyncSender<(Vec<u8>, u64)>) -> Self {
+        Self { known, last: 0, sender }
+    }
+
+    /// Takes the next record; blocks while enough of them wait.
+    pub(super) fn take(&mut self, payload: &[u8], sequence: u64) {
+        // Most of a long history is in the index already: to read it in full would take most of a start.
+        if let Some(version) = version_of(payload).filter(|version| *version <= self.known) {
+            self.last = version;
+            return;
+        }
+        // Nobody listens when the index turned out to be of no use; then the log is read again.
+        let _ = self.sender.send((payload.to_vec(), sequence));
+    }
+
+    /// The last version that was not handed on.
+    pub(super) const fn last(&self) -> u64 {
+        self.last
+    }
+}
+
 /// Applies entries as the journal shows them, one by one, so that a long history is never in memory at once.
 pub(super) struct Replay {
     snapshot: Snapshot,
@@ -96,6 +128,11 @@ impl Replay {
         Self { snapshot, applied: 0, last: 0, failure: None }
     }
 
+    /// Notes that the log has this version, although its record was not shown.
+    pub(super) fn passed_over(&mut self, version: u64) {
+        self.last = self.last.max(version);
+    }
+
     /// Takes the next record. After a failure the others are passed over.
     pub(super) fn take(&mut self, payload: &[u8], sequence: u64) {
         if self.failure.is_none() {
@@ -104,11 +141,6 @@ impl Replay {
     }
 
     fn step(&mut self, payload: &[u8], sequence: u64) -> Result<(), LogError> {
-        // Most of a long history is in the index already: to read it in full would take most of a start.
-        if let Some(version) = version_of(payload).filter(|version| *version <= self.snapshot.version()) {
-            self.last = version;
-            return Ok(());
-        }
         let entry = Entry::decode(payload, sequence)?;
         self.last = entry.version;
         if entry.version <= self.snapshot.version() {
@@ -138,6 +170,8 @@ impl Replay {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
     use serde_json::Value;
 
     use super::*;
@@ -193,29 +227,37 @@ mod tests {
         }
     }
 
+    /// What comes of these records when the index has version `known`.
+    fn replayed(known: u64, records: &[&[u8]]) -> Result<(Snapshot, u64), LogError> {
+        let (sender, beyond) = sync_channel(records.len());
+        let mut ahead = Ahead::of(known, sender);
+        (1..).zip(records).for_each(|(sequence, payload)| ahead.take(payload, sequence));
+        let mut replay = Replay::from(Snapshot::restore(known, RecipientId(1), Default::default()));
+        replay.passed_over(ahead.last());
+        drop(ahead);
+        beyond.into_iter().for_each(|(payload, sequence)| replay.take(&payload, sequence));
+        replay.finish()
+    }
+
     #[test]
     fn what_the_index_holds_is_not_read_in_full_and_what_it_does_not_is() {
-        let snapshot = |version| Snapshot::restore(version, RecipientId(1), Default::default());
         let entry = |version, changes| Entry { version, at: Timestamp::EPOCH, actor: "root".to_owned(), changes };
         let known = entry(7, Vec::new()).encode().unwrap();
         assert_eq!(version_of(&known), Some(7));
         let organisation = Change::PutOrganisation(Default::default());
         let next = entry(8, vec![organisation]).encode().unwrap();
+        // Nobody could read the rest of it.
+        let half = &known[..known.len() - 1];
         for (from, applied) in [(7, 1), (8, 0)] {
-            let mut replay = Replay::from(snapshot(from));
-            // Nobody could read the rest of it.
-            replay.take(&known[..known.len() - 1], 1);
-            replay.take(&next, 2);
-            let (snapshot, count) = replay.finish().unwrap();
+            let (snapshot, count) = replayed(from, &[half, &next]).unwrap();
             assert_eq!((snapshot.version(), count), (8, applied));
         }
-        let mut replay = Replay::from(snapshot(6));
-        replay.take(&known[..known.len() - 1], 1);
-        assert!(matches!(replay.finish(), Err(LogError::Unreadable { .. })));
+        assert!(matches!(replayed(6, &[half]), Err(LogError::Unreadable { .. })));
+        assert_eq!(replayed(7, &[half]).unwrap().1, 0);
+        assert!(matches!(replayed(8, &[half]), Err(LogError::Short { log: 7, index: 8 })));
+        assert!(matches!(replayed(7, &[]), Err(LogError::Short { log: 0, index: 7 })));
         // Whoever wrote the fields in another order is read in full.
-        let mut replay = Replay::from(snapshot(7));
-        replay.take(br#"{"at":0,"version":7,"actor":"root","changes":[]}"#, 1);
-        assert_eq!(replay.finish().unwrap().1, 0);
+        assert_eq!(replayed(7, &[br#"{"at":0,"version":7,"actor":"root","changes":[]}"#]).unwrap().1, 0);
         for odd in
             [&b""[..], b"{\"version\":", b"{\"version\":7", b"{\"version\":,", b"{\"version\":99999999999999999999,"]
         {

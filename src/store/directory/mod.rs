@@ -9,9 +9,12 @@
 //! stopped, and a damaged one is set aside and built anew: nothing is lost, the start merely takes longer. Its version
 //! says up to which change it holds; `building` marks it as unfinished while a list larger than one batch goes in.
 
+mod form;
 pub mod history;
 mod index;
+mod load;
 mod log;
+mod opening;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +23,7 @@ use std::sync::{Arc, Mutex};
 
 use super::engine::{Engine, EngineError};
 use super::intake::locked;
-use super::journal::{Journal, JournalError, JournalFailure, JournalOptions};
+use super::journal::{Journal, JournalError, JournalFailure, JournalOptions, Record};
 use super::live::LiveDirectory;
 use crate::model::directory::{Change, ChangeError, Snapshot};
 use crate::world::clock::Clock;
@@ -31,6 +34,7 @@ pub use log::{Entry, LogError};
 
 use index::Index;
 use log::Replay;
+use opening::{Hear, Read};
 
 /// A change list larger than this, encoded, must be given in parts; in octets.
 const CHANGES_BYTES_MAX: usize = 32 << 20;
@@ -125,35 +129,44 @@ impl DirectoryStore {
         clock: Arc<dyn Clock>,
         salt: u64,
     ) -> Result<(Self, IndexState), OpenError> {
-        let opened = Index::open(&*disk, &place.join("index"), open_engine)?;
-        let indexed = opened.snapshot.version();
-        let mut replay = Replay::from(opened.snapshot);
-        let log_place = place.join("log");
-        let (mut log, _) = Journal::open(Arc::clone(&disk), &log_place, log_options(salt), |record, _| {
-            replay.take(record.payload, record.sequence);
-        })?;
-        let (snapshot, behind) = match replay.finish() {
-            Ok(replayed) => replayed,
-            // Going on would forget recipients without a word, and refuse their mail for good.
-            Err(error @ LogError::Short { .. }) => return Err(error.into()),
-            // An index that the log does not continue is worth nothing: the log alone decides.
-            Err(_) if indexed > 0 => {
-                drop(log);
-                let mut replay = Replay::from(Snapshot::default());
-                (log, _) = Journal::open(Arc::clone(&disk), &log_place, log_options(salt), |record, _| {
-                    replay.take(record.payload, record.sequence);
-                })?;
-                replay.finish()?
+        let (index_place, log_place) = (place.join("index"), place.join("log"));
+        let (mut index, mut set_aside) = Index::open(&*disk, &index_place, open_engine)?;
+        let open_log = |hear: Hear<'_>| {
+            let replay = |record: Record<'_>, _| hear(record.payload, record.sequence);
+            Journal::open(Arc::clone(&disk), &log_place, log_options(salt), replay).map(|(log, _)| log)
+        };
+        let Read { mut log, loaded } = opening::read(index.engine(), &open_log)?;
+        let replayed = match loaded {
+            Ok(replay) => match replay.finish() {
+                // Going on would forget recipients without a word, and refuse their mail for good.
+                Err(error @ LogError::Short { .. }) => return Err(error.into()),
+                // An index that the log does not continue is worth nothing: the log alone decides.
+                Err(_) => None,
+                Ok(replayed) => Some(replayed),
+            },
+            Err(EngineError::Corrupt { reason, .. }) => {
+                drop(index);
+                let (fresh, aside) = Index::open_anew(&*disk, &index_place, open_engine, &reason)?;
+                (index, set_aside) = (fresh, Some(aside));
+                None
             }
             Err(error) => return Err(error.into()),
         };
+        let (snapshot, behind) = match replayed {
+            Some(replayed) => replayed,
+            None => {
+                drop(log);
+                let mut replay = Replay::from(Snapshot::default());
+                log = open_log(&mut |payload, sequence| replay.take(payload, sequence))?;
+                replay.finish()?
+            }
+        };
         let rebuilt = behind > 0 && behind == snapshot.version();
-        let mut index = opened.index;
         if behind > 0 {
             index.write_all(&snapshot)?;
         }
-        let state = if rebuilt || opened.set_aside.is_some() {
-            IndexState::Rebuilt { set_aside: opened.set_aside }
+        let state = if rebuilt || set_aside.is_some() {
+            IndexState::Rebuilt { set_aside }
         } else {
             IndexState::Current { behind }
         };

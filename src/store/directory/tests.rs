@@ -1,5 +1,7 @@
 //! What the directory promises over restarts, with a simulated disk and an engine that survives them or not.
 
+mod loading;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use crate::model::directory::{
     Priority, Recipient, RecipientId, RecipientType, RemoteDomain, Snapshot,
 };
 use crate::model::mail::{Address, Timestamp};
-use crate::store::engine::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, MemoryEngine, Tree};
+use crate::store::engine::{Batch, CommitTicket, Engine, EngineError, Hear, KeyRange, MemoryEngine, Tree};
 use crate::store::journal::Journal;
 use crate::world::clock::ManualClock;
 use crate::world::disk::{Disk, SimulatedDisk};
@@ -23,8 +25,8 @@ impl Engine for Kept {
     fn read(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.0.read(tree, key)
     }
-    fn scan(&self, tree: Tree, range: KeyRange<'_>, limit: usize) -> Result<Vec<Entry>, EngineError> {
-        self.0.scan(tree, range, limit)
+    fn walk(&self, tree: Tree, range: KeyRange<'_>, hear: Hear<'_>) -> Result<(), EngineError> {
+        self.0.walk(tree, range, hear)
     }
     fn commit(&self, batch: Batch) -> CommitTicket {
         self.0.commit(batch)

@@ -16,14 +16,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use super::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, Tree, place, places};
+use super::{Batch, CommitTicket, Engine, EngineError, Hear, KeyRange, Tree, place, places};
 use crate::store::intake::{Bounds, Gathered, Intake, Patience, locked};
 use crate::store::ticket::{Promise, ticket};
 use crate::world::disk::{DirectoryLock, Disk as _, RealDisk};
 
 const QUEUE: Bounds = Bounds { items: 4096, bytes: 16 << 20 };
 const GROUP: Bounds = Bounds { items: 1024, bytes: 4 << 20 };
-const CACHE_BYTES: u64 = 64 << 20;
+/// The system has the rest in its own cache. What is read at the start is not read again.
+const CACHE_BYTES: u64 = 8 << 20;
 /// sled's own flushing collects its garbage, too.
 const FLUSH_MILLISECONDS: u64 = 1000;
 
@@ -141,18 +142,19 @@ impl Engine for EmbeddedEngine {
         Ok(value.map(|value| value.to_vec()))
     }
 
-    fn scan(&self, tree: Tree, range: KeyRange<'_>, limit: usize) -> Result<Vec<Entry>, EngineError> {
+    fn walk(&self, tree: Tree, range: KeyRange<'_>, hear: Hear<'_>) -> Result<(), EngineError> {
         let (from, until) = places(tree, range);
         if until.as_ref().is_some_and(|until| *until <= from) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let end = until.map_or(Bound::Unbounded, Bound::Excluded);
-        let found = self.store()?.range((Bound::Included(from), end)).take(limit);
-        let entries = found.map(|entry| {
+        for entry in self.store()?.range((Bound::Included(from), end)) {
             let (place, value) = entry.map_err(|error| in_words(error, &self.directory))?;
-            Ok((place.get(1..).unwrap_or_default().to_vec(), value.to_vec()))
-        });
-        entries.collect()
+            if hear(place.get(1..).unwrap_or_default(), &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn commit(&self, batch: Batch) -> CommitTicket {

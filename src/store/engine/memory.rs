@@ -4,7 +4,7 @@ use core::ops::Bound;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::{Batch, CommitTicket, Engine, EngineError, Entry, KeyRange, Tree, place, places};
+use super::{Batch, CommitTicket, Engine, EngineError, Hear, KeyRange, Tree, place, places};
 use crate::store::intake::locked;
 use crate::store::ticket::ticket;
 
@@ -42,16 +42,19 @@ impl Engine for MemoryEngine {
         Ok(locked(&self.entries).get(&place(tree, key)).cloned())
     }
 
-    fn scan(&self, tree: Tree, range: KeyRange<'_>, limit: usize) -> Result<Vec<Entry>, EngineError> {
+    fn walk(&self, tree: Tree, range: KeyRange<'_>, hear: Hear<'_>) -> Result<(), EngineError> {
         let (from, until) = places(tree, range);
         // The map panics on a range that ends before it begins.
         if until.as_ref().is_some_and(|until| *until <= from) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let end = until.map_or(Bound::Unbounded, Bound::Excluded);
-        let entries = locked(&self.entries);
-        let found = entries.range((Bound::Included(from), end)).take(limit);
-        Ok(found.map(|(place, value)| (place.get(1..).unwrap_or_default().to_vec(), value.clone())).collect())
+        for (place, value) in locked(&self.entries).range((Bound::Included(from), end)) {
+            if hear(place.get(1..).unwrap_or_default(), value).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn commit(&self, batch: Batch) -> CommitTicket {

@@ -6,11 +6,12 @@
 //! 2. Batches are applied one after another; a precondition sees every batch that came before.
 //! 3. A commit that answered is durable; one that failed with `Conflict` or `TooLarge` has changed nothing.
 //! 4. A read or scan sees every commit that answered before it began. It may see one that has not answered yet.
-//! 5. A scan gives keys in the order of their octets, each once, from one tree only.
+//! 5. A walk, and so a scan, gives keys in the order of their octets, each once, from one tree only.
 //!
 //! Reads are quick but may touch the disk; async code that reads much does so on a blocking pool.
 
 use core::fmt;
+use core::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,6 +50,9 @@ pub enum KeyRange<'a> {
 
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// Hears a key and its value, and says whether the next one is wanted.
+pub type Hear<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// Something that must hold for a batch to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,11 +246,27 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// `Corrupt` and `Io`.
     fn read(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
 
+    /// Shows the entries of a range where they are, in the order of their keys, until no more are wanted. `hear` must
+    /// not use the engine.
+    ///
+    /// # Errors
+    /// `Corrupt` and `Io`.
+    fn walk(&self, tree: Tree, range: KeyRange<'_>, hear: Hear<'_>) -> Result<(), EngineError>;
+
     /// At most `limit` entries of a range, in the order of their keys.
     ///
     /// # Errors
     /// `Corrupt` and `Io`.
-    fn scan(&self, tree: Tree, range: KeyRange<'_>, limit: usize) -> Result<Vec<Entry>, EngineError>;
+    fn scan(&self, tree: Tree, range: KeyRange<'_>, limit: usize) -> Result<Vec<Entry>, EngineError> {
+        let mut entries = Vec::new();
+        if limit > 0 {
+            self.walk(tree, range, &mut |key, value| {
+                entries.push((key.to_vec(), value.to_vec()));
+                if entries.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+        }
+        Ok(entries)
+    }
 
     /// Hands a batch over; the ticket answers when it is durable. Never blocks. The ticket's errors are `Conflict`,
     /// `TooLarge`, `Busy`, `Io`, `Corrupt` and `Closed`.
