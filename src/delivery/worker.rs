@@ -227,7 +227,13 @@ fn expanded(
     let (session, id) = (session_of(message), message.id);
     match targets {
         Ok(targets) => {
-            tracing::info!(session, queue_id = %id, recipients = targets.len(), "expanded");
+            // One recipient for each that was given is what everybody expects, and `delivered` tells of it.
+            let recipients = targets.len();
+            if recipients == message.envelope.permits().len() {
+                tracing::debug!(session, queue_id = %id, recipients, "expanded");
+            } else {
+                tracing::info!(session, queue_id = %id, recipients, "expanded");
+            }
             Some(agents.queue.expanded(id, targets))
         }
         Err(error) => {
@@ -301,7 +307,10 @@ async fn attempt(agents: &Arc<Agents>, job: Job) {
     for (place, outcome) in &outcomes {
         log(&session, &job, *place, outcome);
     }
-    agents.queue.outcomes(job.lease, outcomes, agents.random.next_u64());
+    let comes_again = |outcome: &Outcome| matches!(outcome, Outcome::Deferred(_) | Outcome::Unreached(_));
+    // Only what is tried again is spread over time.
+    let spread = if outcomes.iter().any(|(_, outcome)| comes_again(outcome)) { agents.random.next_u64() } else { 0 };
+    agents.queue.outcomes(job.lease, outcomes, spread);
 }
 
 async fn to_mailboxes(agents: &Agents, job: &Job, message: &StoredMessage) -> Vec<(u32, Outcome)> {

@@ -47,7 +47,11 @@ impl Field<'_> {
     /// The value unfolded and trimmed, octets that are no UTF-8 replaced.
     pub fn text(&self) -> String {
         let text = String::from_utf8_lossy(self.value);
-        text.replace(['\r', '\n'], "").trim().to_owned()
+        let text = text.trim();
+        if memchr::memchr2(b'\r', b'\n', text.as_bytes()).is_none() {
+            return text.to_owned();
+        }
+        text.replace(['\r', '\n'], "")
     }
 
     /// The value up to its first blank, comma, parameter or comment; comments before it are passed over. Empty when
@@ -75,14 +79,18 @@ const AROUND_ADDRESSES: &[char] = &['<', '>', ',', ';', ':', '(', ')', '"', ' ',
 
 /// Splits a header (without the empty line that ends it) into its fields, in order. Total: any octets give some fields.
 pub fn fields(header: &[u8]) -> Vec<Field<'_>> {
-    let mut found = Vec::new();
+    each_field(header).collect()
+}
+
+/// The same, one after the other, for those who look at each once.
+pub fn each_field(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let mut rest = header;
-    while !rest.is_empty() {
-        let (raw, after) = rest.split_at(field_length(rest));
-        found.push(field(raw));
+    core::iter::from_fn(move || {
+        let length = (!rest.is_empty()).then(|| field_length(rest))?;
+        let (raw, after) = rest.split_at(length);
         rest = after;
-    }
-    found
+        Some(field(raw))
+    })
 }
 
 /// The length of the first field: up to the first line end that no blank follows.

@@ -13,7 +13,7 @@ use super::connector::Vouched;
 use super::envelope::{Envelope, Origin};
 use super::resolve::is_postmaster;
 use crate::model::directory::{Device, Recipient, RecipientId, Snapshot};
-use crate::model::mail::header::{Field, Mailboxes, fields, mailboxes};
+use crate::model::mail::header::{Field, Mailboxes, each_field, mailboxes};
 use crate::model::mail::{Address, AddressKey, ForwardPath, ReversePath};
 
 /// Objects that one address stands for, at most; who shares an address with more is known as the first ones.
@@ -218,8 +218,8 @@ impl<'message> Posting<'message> {
 
     /// Whether it is a delivery report: such do not go to the members of groups (spec section 5.6).
     pub fn is_delivery_report(&self) -> bool {
-        let fields = fields(self.head.unwrap_or_default());
-        let Some(kind) = fields.iter().find(|field| field.resembles("Content-Type")) else {
+        let mut fields = each_field(self.head.unwrap_or_default());
+        let Some(kind) = fields.find(|field| field.resembles("Content-Type")) else {
             return false;
         };
         let parameters = kind.text().to_ascii_lowercase();
@@ -240,10 +240,9 @@ impl<'message> Posting<'message> {
     }
 
     fn readers(&self) -> HashSet<AddressKey> {
-        let fields = fields(self.head.unwrap_or_default());
-        let named =
-            |field: &&Field<'_>| ["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| field.resembles(name));
-        let addresses = fields.iter().filter(named).flat_map(Field::addressees);
+        let fields = each_field(self.head.unwrap_or_default());
+        let named = |field: &Field<'_>| ["To", "Cc", "Resent-To", "Resent-Cc"].iter().any(|name| field.resembles(name));
+        let addresses = fields.filter(named).flat_map(|field| field.addressees());
         addresses.map(|address| address.key()).collect()
     }
 }
@@ -271,8 +270,7 @@ impl Identity {
 
 /// The one author in the one From.
 fn author(head: &[u8]) -> Option<Address> {
-    let fields = fields(head);
-    let mut froms = fields.iter().filter(|field| field.resembles("From"));
+    let mut froms = each_field(head).filter(|field| field.resembles("From"));
     let (Some(from), None) = (froms.next(), froms.next()) else {
         return None;
     };

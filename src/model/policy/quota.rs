@@ -140,8 +140,7 @@ pub fn thresholds(recipient: &Recipient, organisation: &Organisation, settings: 
 
 /// What a user's mailbox may hold with this licence alone; none for an add-on.
 pub fn of_licence(label: &str) -> Option<Thresholds> {
-    let label = plain(label);
-    let is = |known: &[&str]| known.contains(&label.as_str());
+    let is = |known: &[&str]| is_one_of(label, known);
     if is(&ARCHIVING_LABELS) {
         return None;
     }
@@ -156,14 +155,13 @@ pub fn of_licence(label: &str) -> Option<Thresholds> {
 
 /// Whether what a licence of this label gives is known from the label; others are taken for an Exchange Online Plan 1.
 pub fn is_known_label(label: &str) -> bool {
-    let label = plain(label);
-    let known = [&ARCHIVING_LABELS[..], &PLAN_2_LABELS, &KIOSK_LABELS];
-    known.iter().any(|labels| labels.contains(&label.as_str()))
+    [&ARCHIVING_LABELS[..], &PLAN_2_LABELS, &KIOSK_LABELS].iter().any(|known| is_one_of(label, known))
 }
 
-/// A label without case, blanks and punctuation.
-fn plain(label: &str) -> String {
-    label.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+/// Whether a label is one of these, which are known without case, blanks and punctuation.
+fn is_one_of(label: &str, known: &[&str]) -> bool {
+    let letters = || label.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
+    known.iter().any(|known| letters().eq(known.bytes()))
 }
 
 /// The thresholds of the best licence (spec section 2.4): what the organisation says of its plan, else what its label
@@ -177,12 +175,9 @@ fn by_licence(recipient: &Recipient, organisation: &Organisation) -> Thresholds 
         RecipientType::UserMailbox => best.unwrap_or(PLAN_1),
         // These have as much without any licence.
         RecipientType::SharedMailbox | RecipientType::RoomMailbox | RecipientType::EquipmentMailbox => {
-            let kinds: Vec<String> = labels().map(|label| plain(label)).collect();
-            let archiving = kinds.iter().any(|label| ARCHIVING_LABELS.contains(&label.as_str()));
-            let lifted = |label: &&String| {
-                !KIOSK_LABELS.contains(&label.as_str()) && !ARCHIVING_LABELS.contains(&label.as_str())
-            };
-            let lifted = (archiving && kinds.iter().any(|label| lifted(&label))).then_some(PLAN_2);
+            let archiving = labels().any(|label| is_one_of(label, &ARCHIVING_LABELS));
+            let lifts = |label: &str| !is_one_of(label, &KIOSK_LABELS) && !is_one_of(label, &ARCHIVING_LABELS);
+            let lifted = (archiving && labels().any(|label| lifts(label))).then_some(PLAN_2);
             [Some(PLAN_1), best, lifted].into_iter().flatten().max_by_key(Thresholds::room).unwrap_or(PLAN_1)
         }
         RecipientType::GroupMailbox

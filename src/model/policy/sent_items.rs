@@ -16,7 +16,7 @@ use super::submit_as::SubmitAs;
 use super::trail::Trail;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
 use crate::model::mail::ReversePath;
-use crate::model::mail::header::fields;
+use crate::model::mail::header::each_field;
 
 /// Who keeps a copy of a message, and what stands in the copies alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub fn sent_items(
 /// order. A field that only resembles one (`Bcc :`) is taken out with them: a lenient reader would show it.
 pub fn part_blind(head: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (mut rest, mut blind) = (Vec::with_capacity(head.len()), Vec::new());
-    for field in fields(head) {
+    for field in each_field(head) {
         let is_blind = ["Bcc", "Resent-Bcc"].iter().any(|name| field.resembles(name));
         if is_blind { blind.extend_from_slice(field.raw) } else { rest.extend_from_slice(field.raw) }
     }

@@ -39,9 +39,9 @@ impl Default for Limits {
         // RFC 5321 section 4.5.3.2: the longest dialogue with a living peer ends within the lease.
         Self {
             per_lane: 5,
-            per_mailbox: 128,
+            per_mailbox: 256,
             relays: 64,
-            mailboxes: 256,
+            mailboxes: 512,
             batch: 100,
             lease: Duration::from_secs(3600),
             awake_max: 4_096,

@@ -41,14 +41,16 @@ impl Message {
         }
     }
 
-    /// Writes `head` and the message to `file` with LF line ends.
+    /// Writes `head` and the message to `file` with LF line ends, by way of `buffer`.
     pub(super) fn write(
         &self,
         disk: &dyn Disk,
         head: &[u8],
         file: &mut dyn AppendFile,
+        buffer: &mut Vec<u8>,
     ) -> Result<Sizes, MailboxFailure> {
-        let mut lines = Lines { file, buffer: Vec::new(), has_carriage_return: false, sizes: Sizes::default() };
+        buffer.clear();
+        let mut lines = Lines { file, buffer, has_carriage_return: false, sizes: Sizes::default() };
         let written = |error: io::Error| MailboxFailure::of_disk(&error);
         let unreadable = |error: io::Error| MailboxFailure::Message { reason: error.to_string().into() };
         lines.write(head).map_err(written)?;
@@ -84,7 +86,7 @@ impl Message {
 /// Turns CRLF into LF on the way to a file.
 struct Lines<'a> {
     file: &'a mut dyn AppendFile,
-    buffer: Vec<u8>,
+    buffer: &'a mut Vec<u8>,
     /// The last octet so far was a carriage return, and it is not yet clear whether a line feed follows.
     has_carriage_return: bool,
     sizes: Sizes,
@@ -117,8 +119,8 @@ impl Lines<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         let bytes = self.buffer.len() as u64;
-        let lines = memchr::memchr_iter(b'\n', &self.buffer).count() as u64;
-        self.file.append(&self.buffer)?;
+        let lines = memchr::memchr_iter(b'\n', self.buffer).count() as u64;
+        self.file.append(self.buffer)?;
         self.buffer.clear();
         self.sizes.bytes = self.sizes.bytes.saturating_add(bytes);
         self.sizes.wire_bytes = self.sizes.wire_bytes.saturating_add(bytes).saturating_add(lines);

@@ -230,7 +230,8 @@ impl MailboxStore {
                 on_hold: Arc::default(),
                 counts: BTreeMap::new(),
                 unmeasured: None,
-                paced: false,
+                delivered: 0,
+                buffer: Vec::new(),
             };
             store.intakes.push(intake);
             store.workers.push(Worker::start(hands, "mailbox", writer)?);

@@ -236,7 +236,8 @@ fn a_message_twice_in_one_group_arrives_once() {
         on_hold: Arc::default(),
         counts: BTreeMap::new(),
         unmeasured: None,
-        paced: false,
+        delivered: 0,
+        buffer: Vec::new(),
     };
     let ids = ["a1", "a2", "a1", "a3", "a1"];
     let (jobs, tickets): (Vec<Job>, Vec<DeliveryTicket>) = ids

@@ -69,8 +69,10 @@ pub(super) struct Writer {
     pub(super) counts: BTreeMap<RecipientId, Count>,
     /// Octets written since the room on the disk was last asked for; none in a round that has not asked yet.
     pub(super) unmeasured: Option<u64>,
-    /// Messages were delivered in the last round.
-    pub(super) paced: bool,
+    /// How many messages were delivered in the last round.
+    pub(super) delivered: u32,
+    /// Kept between messages: each passes through it.
+    pub(super) buffer: Vec<u8>,
 }
 
 /// Counts of so many mailboxes are kept at once; each takes about 200 octets for each folder.
@@ -80,10 +82,14 @@ const UNMEASURED_BYTES_MAX: u64 = 16 << 20;
 
 /// Between two rounds with messages: what comes meanwhile shares the next one. The first after a quiet time waits for
 /// nobody, and nobody waits for the others: they were accepted long ago.
-const PACE: Duration = Duration::from_millis(5);
+const PACE_MIN: Duration = Duration::from_millis(5);
+const PACE_MAX: Duration = Duration::from_millis(20);
+/// A busy mailbox has longer rounds, by so much for each message of the last one: each round keeps the disk from what
+/// sessions wait for, and the larger it is, the less it takes for each message.
+const PACE_OF_MESSAGE: Duration = Duration::from_micros(500);
 
 /// As many messages are made durable together at most; the first of them waits for the last.
-const GROUP: Bounds = Bounds { items: 256, bytes: 16 << 20 };
+const GROUP: Bounds = Bounds { items: 512, bytes: 16 << 20 };
 
 /// Creates a folder and the mailbox around it, durably, and subscribes to the folder. `tmp` comes last: a crash can
 /// leave a part, and a folder counts as complete when a file can be made in its `tmp`.
@@ -147,10 +153,10 @@ fn subscriptions(disk: &dyn Disk, list: &Path) -> io::Result<Vec<u8>> {
 
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
-        if self.paced && patience == Patience::Wait {
-            thread::sleep(PACE);
+        let delivered = core::mem::take(&mut self.delivered);
+        if delivered > 0 && patience == Patience::Wait {
+            thread::sleep(PACE_OF_MESSAGE.saturating_mul(delivered).clamp(PACE_MIN, PACE_MAX));
         }
-        self.paced = false;
         match self.intake.gather(GROUP, patience) {
             Gathered::Items(jobs) => {
                 self.work(jobs);
@@ -164,7 +170,8 @@ impl Labour for Writer {
 
 impl Writer {
     pub(super) fn work(&mut self, jobs: Vec<Job>) {
-        self.paced = jobs.iter().any(|job| matches!(job, Job::Deliver(..)));
+        let deliveries = jobs.iter().filter(|job| matches!(job, Job::Deliver(..))).count();
+        self.delivered = u32::try_from(deliveries).unwrap_or(u32::MAX);
         let mut round = Round::default();
         self.unmeasured = None;
         // After the jobs were taken: who was told of a change before it asked for something finds it regarded.
@@ -309,7 +316,7 @@ impl Writer {
         let mailbox = self.root.join(delivery.mailbox.as_str());
         let temporary = folder.join("tmp").join(unique);
         let mut file = self.create(&mailbox, &delivery.folder, &temporary).map_err(failed)?;
-        match delivery.message.write(&*self.disk, &delivery.head, &mut *file) {
+        match delivery.message.write(&*self.disk, &delivery.head, &mut *file, &mut self.buffer) {
             Ok(sizes) => {
                 self.unmeasured = self.unmeasured.map(|bytes| bytes.saturating_add(sizes.bytes));
                 Ok(Begun::Written(file, sizes))

@@ -391,6 +391,7 @@ impl Recorder {
             let location = place.and_then(|place| locations.get(place).copied());
             self.apply(then, location);
         }
+        self.shared.witness.paused();
         self.shared.changed.notify_one();
         self.shared.told(begun, locations.last().map(|location| location.sequence));
     }

@@ -37,6 +37,11 @@ pub trait Witness: Send + Sync + fmt::Debug {
     fn settled(&self, sequence: u64) {
         let _ = sequence;
     }
+
+    /// The queue's own thread has told of all expansions, branches and moves that became durable together. Whoever
+    /// gathers what follows from them writes it now: a message that goes to a mailbox is not forgotten before, so after
+    /// a crash the replay tells of it again.
+    fn paused(&self) {}
 }
 
 /// Two of them. Of what the replay tells each hears what it has not seen itself.
@@ -86,6 +91,10 @@ impl Witness for Witnesses {
     fn settled(&self, sequence: u64) {
         self.replayed.store(true, Ordering::Relaxed);
         self.all.iter().for_each(|(own, _)| own.settled(sequence));
+    }
+
+    fn paused(&self) {
+        self.all.iter().for_each(|(own, _)| own.paused());
     }
 }
 

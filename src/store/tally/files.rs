@@ -152,6 +152,9 @@ pub(super) struct Files {
     unnamed: bool,
     /// One for what is sent and one for what is received.
     open: Vec<Open>,
+    /// What mailboxes received and the file has not yet.
+    gathered: Vec<u8>,
+    gathered_for: Option<Hour>,
     failing: bool,
 }
 
@@ -186,6 +189,24 @@ impl Files {
             slips.iter().filter_map(Record::of).for_each(|record| take(name.hour, record));
         }
         Ok(())
+    }
+
+    /// Keeps what a message counts for mailboxes until [`Self::write_gathered`]; a message of another hour has that done
+    /// first.
+    pub(super) fn gather(&mut self, hour: Hour, records: impl Iterator<Item = Record>) {
+        if self.gathered_for != Some(hour) {
+            self.write_gathered();
+            self.gathered_for = Some(hour);
+        }
+        records.for_each(|record| self.gathered.extend_from_slice(&record.slip().encode()));
+    }
+
+    /// Appends what has gathered with one call, without waiting for the disk.
+    pub(super) fn write_gathered(&mut self) {
+        let Some(hour) = self.gathered_for.filter(|_| !self.gathered.is_empty()) else { return };
+        let octets = core::mem::take(&mut self.gathered);
+        let appended = self.append_to(Name { kind: Kind::Received, hour }, &octets);
+        self.note(appended);
     }
 
     /// Appends what a message counts, all with one call and without waiting for the disk.
@@ -262,6 +283,7 @@ impl Files {
     /// Synchronises what was appended, sums up hours that are over, and removes what nobody asks for any more. Nothing
     /// is summed up before everything is `settled` that the queue tells at its start: it looks at single messages.
     pub(super) fn tend(&mut self, now: Timestamp, settled: bool, sums: impl Fn(Hour) -> Vec<Record>) {
+        self.write_gathered();
         let outcome = self.synchronize().and_then(|()| self.remove_old(Hour::of(now)));
         self.note(outcome);
         let over = |name: &Name| {

@@ -90,8 +90,7 @@ impl Tally {
             let (mailbox, pair, slot) = (one.mailbox, one.pair, Some(one.slot));
             Record::Received { id: facts.id, mailbox, pair, slot }
         };
-        let records: Vec<Record> = deliveries.iter().map(of).collect();
-        locked(&self.files).append(slot.hour(), &records);
+        locked(&self.files).gather(slot.hour(), deliveries.iter().map(of));
     }
 }
 
@@ -151,5 +150,10 @@ impl Witness for Tally {
     fn settled(&self, _: u64) {
         // Said first when the queue has told all that it has.
         *locked(&self.replay) = None;
+        self.paused();
+    }
+
+    fn paused(&self) {
+        locked(&self.files).write_gathered();
     }
 }

@@ -120,6 +120,7 @@ impl Scene {
         }
         if told {
             self.tally.expanded(0, &message.facts, &message.targets);
+            self.tally.paused();
         }
     }
 

@@ -26,26 +26,49 @@ impl Heading {
     /// The first of each field; those that are missing are empty.
     pub(super) fn of(head: &[u8]) -> Self {
         let head = head.get(..HEAD_BYTES_MAX).unwrap_or(head);
-        let fields = header::fields(head);
-        let first = |name: &str| fields.iter().find(|field| field.well_formed && field.is(name));
+        let [mut received, mut message_id, mut about] = [None; 3];
+        for field in header::each_field(head).filter(|field| field.well_formed) {
+            let place = if field.is("Received") {
+                &mut received
+            } else if field.is("Message-ID") {
+                &mut message_id
+            } else if field.is("Subject") {
+                &mut about
+            } else {
+                continue;
+            };
+            place.get_or_insert(field);
+        }
         Self {
-            subject: first("Subject").map(subject).unwrap_or_default(),
-            message_id: first("Message-ID").map(|field| bounded(&field.text())).unwrap_or_default(),
-            peer: first("Received").and_then(peer).unwrap_or_default(),
+            subject: about.as_ref().map(subject).unwrap_or_default(),
+            message_id: message_id.map(|field| bounded(&field.text())).unwrap_or_default(),
+            peer: received.as_ref().and_then(peer).unwrap_or_default(),
         }
     }
 }
 
 /// The first characters of a text.
 pub(super) fn bounded(text: &str) -> Box<str> {
-    text.chars().take(TEXT_CHARACTERS_MAX).collect::<String>().into()
+    let end = text.char_indices().nth(TEXT_CHARACTERS_MAX).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().into()
 }
 
 fn subject(field: &Field<'_>) -> Box<str> {
     let value = field.value.get(..SUBJECT_BYTES_MAX).unwrap_or(field.value);
+    if let Some(text) = plain(value) {
+        return bounded(text);
+    }
     let line = [b"Subject:".as_slice(), value, b"\r\n\r\n"].concat();
     let parsed = MessageParser::new().parse_headers(&line);
     bounded(parsed.as_ref().and_then(|message| message.subject()).unwrap_or_default().trim())
+}
+
+/// The text of a value that is one line of ASCII without encoded words, as most are.
+fn plain(value: &[u8]) -> Option<&str> {
+    let text = core::str::from_utf8(value.trim_ascii()).ok()?;
+    let is_plain =
+        text.bytes().all(|octet| matches!(octet, b' '..=b'~')) && !text.contains("=?") && !text.contains("  ");
+    is_plain.then_some(text)
 }
 
 /// `from NAME (ADDRESS)` of a trace field (RFC 5321 section 4.4).
