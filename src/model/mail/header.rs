@@ -26,7 +26,9 @@ impl Field<'_> {
 
     /// Whether a lenient reader could take the field for `name`: blanks and controls inside the name are passed over.
     pub fn resembles(&self, name: &str) -> bool {
-        self.squeezed_name().eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+        // There is nothing to pass over in most names.
+        self.is(name)
+            || !self.well_formed && self.squeezed_name().eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
     }
 
     /// Whether a lenient reader could take the field for one whose name begins so, as `List-` does.

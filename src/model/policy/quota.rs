@@ -161,7 +161,8 @@ pub fn is_known_label(label: &str) -> bool {
 /// Whether a label is one of these, which are known without case, blanks and punctuation.
 fn is_one_of(label: &str, known: &[&str]) -> bool {
     let letters = || label.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase());
-    known.iter().any(|known| letters().eq(known.bytes()))
+    let length = letters().count();
+    known.iter().any(|known| known.len() == length && letters().eq(known.bytes()))
 }
 
 /// The thresholds of the best licence (spec section 2.4): what the organisation says of its plan, else what its label

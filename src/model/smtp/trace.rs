@@ -5,9 +5,13 @@
 
 use core::fmt::Write as _;
 use core::net::IpAddr;
+use std::borrow::Cow;
 
 use super::interface::TlsFacts;
 use crate::model::mail::{Domain, ForwardPath, Timestamp};
+
+/// The longest text of one kind that is shown, in characters.
+const SHOWN_MAX: usize = 255;
 
 /// Everything that the trace field tells.
 #[derive(Debug)]
@@ -44,8 +48,9 @@ impl Trace<'_> {
         let mut text = String::with_capacity(320);
         let name = self.peer_name.map_or_else(String::new, |name| format!("{} ", clean(&name.to_string())));
         let peer = Domain::from(self.peer.to_canonical());
+        let client = self.client_name.to_string();
         // Writing to a String never fails.
-        let _ = write!(text, "Received: from {} ({name}{peer})\r\n", clean(&self.client_name.to_string()));
+        let _ = write!(text, "Received: from {} ({name}{peer})\r\n", clean(&client));
         let _ = write!(text, "\tby {} (Franking) with {} id {}", clean(self.hostname), self.protocol(), clean(self.id));
         if let Some(tls) = self.tls {
             let _ = write!(text, "\r\n\t(version={} cipher={})", clean(&tls.version), clean(&tls.cipher));
@@ -80,13 +85,17 @@ impl Trace<'_> {
 }
 
 /// Printable ASCII without blanks, brackets and semicolons of comments; the rest becomes `?`.
-fn clean(text: &str) -> String {
+fn clean(text: &str) -> Cow<'_, str> {
+    let is_clean = |octet: u8| matches!(octet, b'!'..=b'~') && !b"()<>;\\\"".contains(&octet);
+    if text.len() <= SHOWN_MAX && text.bytes().all(is_clean) {
+        return Cow::Borrowed(text);
+    }
     let keep = |character: char| match character {
         '(' | ')' | '<' | '>' | ';' | '\\' | '"' => '?',
         '!'..='~' => character,
         _ => '?',
     };
-    text.chars().take(255).map(keep).collect()
+    text.chars().take(SHOWN_MAX).map(keep).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::data::{Content, ContentRules, Received};
 use super::interface::{SessionOptions, Submission, TlsState};
 use super::trace::Trace;
 use crate::model::directory::Snapshot;
-use crate::model::mail::header::{Field, fields};
+use crate::model::mail::header::{Field, each_field};
 use crate::model::mail::{Domain, ForwardPath, ReversePath, Timestamp};
 use crate::model::policy::device::device_of;
 use crate::model::policy::{
@@ -105,7 +105,7 @@ impl Transaction {
     pub(super) fn finish(self, ending: &Ending<'_>) -> Result<Submission, Refusal> {
         let received = self.content.ok_or(Refusal::BadSequence)?.finish()?;
         let settings = &ending.options.settings;
-        let hops = fields(&received.head).iter().filter(|field| field.resembles("Received")).count();
+        let hops = each_field(&received.head).filter(|field| field.resembles("Received")).count();
         if hops >= settings.hops_max {
             return Err(Refusal::HopLimitReached);
         }
@@ -215,21 +215,29 @@ fn trace(
 /// The header as it is queued, with its final empty line, and its Message-ID. A submission server completes what the
 /// client left out (RFC 6409 section 8); a relay leaves the header alone.
 fn complete_head(trace: String, judged: &[u8], submits: bool, ending: &Ending<'_>) -> (Vec<u8>, String) {
-    let fields = fields(judged);
-    let mut message_id = fields.iter().find(|field| field.is("Message-ID")).map(shown_id).unwrap_or_default();
-    let mut head = trace;
-    if submits && !fields.iter().any(|field| field.is("Date")) {
+    let [mut dated, mut adrift, mut identified] = [false; 3];
+    let (mut head, mut message_id) = (trace, String::new());
+    for (place, field) in each_field(judged).enumerate() {
+        adrift |= place == 0 && field.is_adrift();
+        dated |= field.is("Date");
+        if !identified && field.is("Message-ID") {
+            identified = true;
+            message_id = shown_id(&field);
+        }
+    }
+    if submits && !dated {
         head.push_str(&format!("Date: {}\r\n", ending.now.rfc5322()));
     }
-    if submits && !fields.iter().any(|field| field.is("Message-ID")) {
+    if submits && !identified {
         message_id = format!("{}@{}", ending.id, ending.options.hostname);
         head.push_str(&format!("Message-ID: <{message_id}>\r\n"));
     }
     // What other servers send passes with its octets as they are, but never as a part of our trace field.
-    if fields.first().is_some_and(Field::is_adrift) {
+    if adrift {
         head.push_str(NAME_FOR_THE_NAMELESS);
     }
     let mut head = head.into_bytes();
+    head.reserve_exact(judged.len() + 2);
     head.extend_from_slice(judged);
     head.extend_from_slice(b"\r\n");
     (head, message_id)

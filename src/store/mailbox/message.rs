@@ -109,9 +109,11 @@ impl Lines<'_> {
             Some(_) | None => part,
         };
         let mut begin = 0;
-        for at in memchr::memmem::find_iter(part, b"\r\n") {
-            self.buffer.extend_from_slice(part.get(begin..at).unwrap_or_default());
-            begin = at.saturating_add(1);
+        for at in memchr::memchr_iter(b'\r', part) {
+            if part.get(at.saturating_add(1)) == Some(&b'\n') {
+                self.buffer.extend_from_slice(part.get(begin..at).unwrap_or_default());
+                begin = at.saturating_add(1);
+            }
         }
         self.buffer.extend_from_slice(part.get(begin..).unwrap_or_default());
         if self.buffer.len() >= PART_BYTES { self.flush() } else { Ok(()) }

@@ -73,9 +73,10 @@ fn plain(value: &[u8]) -> Option<&str> {
 
 /// `from NAME (ADDRESS)` of a trace field (RFC 5321 section 4.4).
 fn peer(field: &Field<'_>) -> Option<Box<str>> {
-    let text = field.text();
-    let rest = text.strip_prefix("from ")?;
-    Some(bounded(rest.split("\tby ").next().unwrap_or(rest).trim()))
+    // The rest of the field is longer, and nobody asks for it.
+    let end = memchr::memmem::find(field.value, b"\tby ").unwrap_or(field.value.len());
+    let text = Field { value: field.value.get(..end).unwrap_or_default(), ..*field }.text();
+    Some(bounded(text.strip_prefix("from ")?.trim()))
 }
 
 #[cfg(test)]
