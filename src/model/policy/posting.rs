@@ -41,6 +41,7 @@ pub struct Posting<'message> {
 /// Who the sender is, and says it is.
 #[derive(Debug, Default)]
 struct Identity {
+    /// The account is exempt from restrictions.
     exempt: bool,
     /// Objects that the sender is or says it is.
     claimed: Vec<RecipientId>,
@@ -137,7 +138,7 @@ impl<'message> Posting<'message> {
 
     fn identity(&self) -> &Identity {
         self.identity.get_or_init(|| {
-            let mut identity = Identity { exempt: self.origin == Origin::System, ..Identity::default() };
+            let mut identity = Identity::default();
             if let Some(account) = self.account() {
                 identity.claimed.push(account);
                 identity.accepted.push(account);
@@ -190,7 +191,12 @@ impl<'message> Posting<'message> {
 
     /// Whether restrictions do not hold for it.
     pub fn is_exempt(&self) -> bool {
-        self.identity().exempt
+        match self.origin {
+            Origin::System => true,
+            // Who it says it is exempts nobody who did not sign in.
+            Origin::Anonymous | Origin::Connector { .. } => false,
+            Origin::Account(_) => self.identity().exempt,
+        }
     }
 
     /// Whether its header has not come yet, so that its author may still turn out to be on a list.

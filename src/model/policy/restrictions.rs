@@ -71,9 +71,8 @@ pub fn recipient(
     let Some(set) = set else {
         return Ok(());
     };
-    if trail
-        .asks("the sender is on the recipient's reject list", is_listed(snapshot, &set.reject_from, posting.claimed()))
-    {
+    let rejected = !set.reject_from.is_empty() && is_listed(snapshot, &set.reject_from, posting.claimed());
+    if trail.asks("the sender is on the recipient's reject list", rejected) {
         return Err(Refusal::NotAuthorized);
     }
     let left_out = !set.accept_only_from.is_empty() && !is_listed(snapshot, &set.accept_only_from, posting.accepted());

@@ -266,11 +266,12 @@ fn is_spoilt(last: &mut u8, part: &[u8]) -> bool {
     };
     // CR before, LF behind: both or neither. Without a branch, so that many octets are compared by one instruction.
     let parted = |before: u8, behind: u8| (before == b'\r') ^ (behind == b'\n');
-    let spoilt = part
+    let (before, behind) = (part.get(..part.len() - 1).unwrap_or_default(), part.get(1..).unwrap_or_default());
+    let spoilt = before
         .iter()
-        .zip(part.iter().skip(1))
-        .fold(0, |spoilt, (before, behind)| spoilt | u8::from(parted(*before, *behind)) | u8::from(*before == 0));
-    let spoilt = spoilt != 0 || end == 0 || parted(*last, first);
+        .zip(behind)
+        .fold(false, |spoilt, (before, behind)| spoilt | parted(*before, *behind) | (*before == 0));
+    let spoilt = spoilt || end == 0 || parted(*last, first);
     *last = end;
     spoilt
 }
