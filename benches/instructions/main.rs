@@ -1,13 +1,16 @@
-//! Instructions of each step of a message's way: `cargo bench --bench instructions`.
+//! Instructions of each step of a message's way: `cargo bench --profile counted --bench instructions`.
 //!
 //! Time on a shared machine measures the neighbours; the count of instructions hardly varies, so a step that grows is
 //! seen. Each step runs under callgrind twice, often and twice as often, in a process of its own: the difference is the
-//! steps alone. The counts are compared with `benches/instructions/counts.txt`; one that is more than a twentieth off
-//! fails the benchmark. `BLESS=1` writes the counts anew. Needs valgrind.
+//! steps alone. That is done three times, since a hash table with other seeds counts otherwise, and the lowest counts. The
+//! counts are compared with `benches/instructions/counts.txt`; one that has grown by more than a tenth fails the
+//! benchmark. `BLESS=1` writes the counts anew. Needs valgrind. The profile `counted` is the release without the
+//! optimisation over crates at the end, which takes minutes and makes counts jump.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]
 
 mod organisation;
+mod session;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -17,8 +20,8 @@ use std::process::{Command, ExitCode};
 
 use steps::STEPS;
 
-/// How far a count may be off, as a part of it: other versions of the compiler and of libraries count otherwise.
-const TOLERANCE: f64 = 0.05;
+/// How much a count may grow, as a part of it: another processor copies memory with other instructions.
+const TOLERANCE: f64 = 0.10;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,10 +42,10 @@ fn run(name: &str, times: u64) {
 fn compare() -> ExitCode {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/instructions/counts.txt");
     let known = read(&path);
-    let (mut written, mut off) = (String::new(), 0_u32);
+    let (mut written, mut grown) = (String::new(), 0_u32);
     println!("{:44}{:>14}{:>14}{:>10}", "instructions", "before", "now", "");
     for step in &STEPS {
-        let Some(count) = count(step.name, step.times) else {
+        let Some(count) = (0..3).filter_map(|_| count(step.name, step.times)).min() else {
             eprintln!("valgrind is needed, and is not installed or does not work here: apt-get install valgrind");
             return ExitCode::FAILURE;
         };
@@ -55,7 +58,7 @@ fn compare() -> ExitCode {
             Some(change) if change < -TOLERANCE => "fewer",
             Some(_) => "",
         };
-        off += u32::from(!verdict.is_empty());
+        grown += u32::from(verdict == "more");
         let shown = before.map_or_else(String::new, |before| before.to_string());
         let percent = change.map_or_else(String::new, |change| format!("{:+.1} %", change * 100.0));
         println!("{:44}{shown:>14}{count:>14}{percent:>10}  {verdict}", step.name);
@@ -64,8 +67,8 @@ fn compare() -> ExitCode {
         std::fs::write(&path, written).unwrap();
         return ExitCode::SUCCESS;
     }
-    if off > 0 {
-        eprintln!("{off} counts are off; if that is meant: BLESS=1 cargo bench --bench instructions");
+    if grown > 0 {
+        eprintln!("{grown} have grown; if that is meant: BLESS=1 cargo bench --profile counted --bench instructions");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

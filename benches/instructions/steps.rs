@@ -22,6 +22,7 @@ use franking::store::journal::{Journal, JournalOptions};
 use franking::world::disk::SimulatedDisk;
 
 use super::organisation::{address, directory, user};
+use super::session;
 
 /// Something that is done for many a message.
 pub(crate) struct Step {
@@ -35,7 +36,7 @@ const fn step(name: &'static str, times: u64, run: fn(u64)) -> Step {
     Step { name, times, run }
 }
 
-pub(crate) const STEPS: [Step; 13] = [
+pub(crate) const STEPS: [Step; 15] = [
     step("a command line is read", 1_000, line),
     step("dots of 4 KiB are unstuffed", 200, unstuff),
     step("4 KiB of content are judged", 200, content),
@@ -49,9 +50,11 @@ pub(crate) const STEPS: [Step; 13] = [
     step("a record of 4 KiB is appended", 200, appending),
     step("a message through the queue", 200, queueing),
     step("a message that waits is packed and unpacked", 100, waiting),
+    step("a message of 4 KiB over a session", 100, session::whole_messages),
+    step("ten refused recipients over a session", 100, session::refused_recipients),
 ];
 
-const RECIPIENTS: u64 = 1_000;
+pub(crate) const RECIPIENTS: u64 = 1_000;
 
 fn line(times: u64) {
     let (mut lines, limits) = (LineBuffer::default(), smtp::Limits::default());
@@ -62,7 +65,7 @@ fn line(times: u64) {
 }
 
 /// Header and body of 4 KiB, as DATA carries them, with a line that begins with a dot.
-fn message() -> Vec<u8> {
+pub(crate) fn message() -> Vec<u8> {
     let mut octets = b"From: <user0@contoso.example>\r\nTo: <user1@contoso.example>\r\nSubject: scan\r\n\r\n".to_vec();
     while octets.len() < 4096 {
         octets.extend_from_slice(b"..Lorem ipsum dolor sit amet, consetetur sadipscing elitr, sed diam.\r\n");
@@ -90,11 +93,24 @@ fn content(times: u64) {
     }
 }
 
+/// How long a look takes depends on the seed of a table and on who is looked for: steps ask for one after the other.
+fn some_of<T>(all: &[T], times: u64) -> impl Iterator<Item = &T> {
+    all.iter().cycle().take(usize::try_from(times).unwrap())
+}
+
+fn each_address() -> Vec<String> {
+    (0..RECIPIENTS).map(|number| address(number).to_string()).collect()
+}
+
+fn each_path() -> Vec<ForwardPath> {
+    (0..RECIPIENTS).map(|number| ForwardPath::Mailbox(address(number))).collect()
+}
+
 fn signing_in(times: u64) {
     let (snapshot, settings) = (directory(RECIPIENTS), Settings::default());
-    for _ in 0..times {
+    for address in some_of(&each_address(), times) {
         let right = Evidence::Right(Proof::Password);
-        black_box(sign_in(&snapshot, &settings, "user0@contoso.example", right, &mut Unrecorded)).unwrap();
+        black_box(sign_in(&snapshot, &settings, address, right, &mut Unrecorded)).unwrap();
     }
 }
 
@@ -118,9 +134,8 @@ fn authoring(times: u64) {
 
 fn resolving(times: u64) {
     let (snapshot, settings) = (directory(RECIPIENTS), Settings::default());
-    let path = ForwardPath::Mailbox(address(7));
-    for _ in 0..times {
-        black_box(resolve(&snapshot, &settings, &path, &mut Unrecorded));
+    for path in some_of(&each_path(), times) {
+        black_box(resolve(&snapshot, &settings, path, &mut Unrecorded));
     }
 }
 
@@ -134,8 +149,8 @@ fn permit(path: &str) -> (franking::model::directory::Snapshot, Permit) {
 
 fn admitting(times: u64) {
     let (snapshot, settings) = (directory(RECIPIENTS), Settings::default());
-    let (posting, path) = (Posting::own(), ForwardPath::Mailbox(address(7)));
-    for _ in 0..times {
+    let posting = Posting::own();
+    for path in some_of(&each_path(), times) {
         let (path, dsn) = (path.clone(), DsnRequest::default());
         black_box(admit(&snapshot, &settings, &posting, path, dsn, &mut Unrecorded)).unwrap();
     }

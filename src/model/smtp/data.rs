@@ -72,7 +72,7 @@ impl DotReader {
         let before_dot = match rest {
             // The end of a line of which the beginning was in another piece.
             [b'\n', ..] if after_cr => Some(1),
-            _ => memchr::memmem::find(rest, b"\r\n.").map(|at| at + 2),
+            _ => memchr::memchr_iter(b'.', rest).find(|at| rest.get(..*at).is_some_and(|line| line.ends_with(b"\r\n"))),
         };
         let taken = rest.get(..before_dot.unwrap_or(rest.len())).unwrap_or(rest);
         output.extend_from_slice(taken);
