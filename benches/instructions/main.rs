@@ -2,9 +2,9 @@
 //!
 //! Time on a shared machine measures the neighbours; the count of instructions hardly varies, so a step that grows is
 //! seen. Each step runs under callgrind twice, often and twice as often, in a process of its own: the difference is the
-//! steps alone. That is done three times, since a hash table with other seeds counts otherwise, and the lowest counts. The
-//! counts are compared with `benches/instructions/counts.txt`; one that has grown by more than a tenth fails the
-//! benchmark. `BLESS=1` writes the counts anew. Needs valgrind. The profile `counted` is the release without the
+//! steps alone. That is done three times, since a hash table with other seeds counts otherwise, and the lowest is
+//! taken. The counts are compared with `benches/instructions/counts.txt`; one that has grown by more than a tenth fails
+//! the benchmark. `BLESS=1` writes the counts anew. Needs valgrind. The profile `counted` is the release without the
 //! optimisation over crates at the end, which takes minutes and makes counts jump.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has failed")]

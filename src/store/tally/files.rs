@@ -191,8 +191,8 @@ impl Files {
         Ok(())
     }
 
-    /// Keeps what a message counts for mailboxes until [`Self::write_gathered`]; a message of another hour has that done
-    /// first.
+    /// Keeps what a message counts for mailboxes until [`Self::write_gathered`], which happens before one of another
+    /// hour.
     pub(super) fn gather(&mut self, hour: Hour, records: impl Iterator<Item = Record>) {
         if self.gathered_for != Some(hour) {
             self.write_gathered();
