@@ -144,21 +144,15 @@ impl Domain {
         if text.len() > 4 * DOMAIN_BYTES_MAX {
             return Err(AddressError::DomainTooLong);
         }
-        let ascii = if !text.is_ascii() {
-            Cow::Owned(idna::domain_to_ascii_strict(text).map_err(|_| AddressError::Domain)?)
-        } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(text.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(text)
+        let ascii = match text.is_ascii() {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(idna::domain_to_ascii_strict(text).map_err(|_| AddressError::Domain)?),
         };
-        let (mut too_long, mut well_formed) = (ascii.len() > DOMAIN_BYTES_MAX, true);
-        for label in ascii.as_bytes().split(|byte| *byte == b'.') {
-            too_long |= label.len() > LABEL_BYTES_MAX;
-            well_formed &= is_label(label);
-        }
+        let Labels { too_long, well_formed, upper } = Labels::of(ascii.as_bytes());
         match (too_long, well_formed) {
             (true, _) => Err(AddressError::DomainTooLong),
             (false, false) => Err(AddressError::Domain),
+            (false, true) if upper => Ok(Self::Name(ascii.to_ascii_lowercase().into())),
             (false, true) => Ok(Self::Name((&*ascii).into())),
         }
     }
@@ -246,8 +240,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         // A quoted local part may hold an @, a domain never does: the last one divides.
         let at = memchr::memrchr(b'@', text.as_bytes()).ok_or(AddressError::NoAt)?;
-        let (local, domain) = text.split_at_checked(at).ok_or(AddressError::NoAt)?;
-        let domain = domain.strip_prefix('@').unwrap_or(domain);
+        let (Some(local), Some(domain)) = (text.get(..at), text.get(at + 1..)) else { return Err(AddressError::NoAt) };
         Ok(Self { local: LocalPart::parse(local)?, domain: Domain::parse(domain)? })
     }
 
@@ -397,11 +390,34 @@ fn unquote(inside: &str) -> Result<String, AddressError> {
     if content.is_empty() { Err(AddressError::LocalPart) } else { Ok(content) }
 }
 
-fn is_label(label: &[u8]) -> bool {
-    !label.is_empty()
-        && !label.starts_with(b"-")
-        && !label.ends_with(b"-")
-        && label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+/// What a name in A-labels is like, found out in one pass.
+struct Labels {
+    too_long: bool,
+    /// No label is empty, begins or ends with a hyphen, or has anything but letters, digits, hyphens and underscores.
+    well_formed: bool,
+    /// It has a letter in upper case.
+    upper: bool,
+}
+
+impl Labels {
+    fn of(name: &[u8]) -> Self {
+        let (mut too_long, mut well_formed, mut upper) = (name.len() > DOMAIN_BYTES_MAX, true, false);
+        let (mut length, mut last) = (0, b'.');
+        for byte in name {
+            if *byte == b'.' {
+                well_formed &= length > 0 && last != b'-';
+                length = 0;
+            } else {
+                well_formed &= byte.is_ascii_alphanumeric() | (*byte == b'_') | (*byte == b'-' && length > 0);
+                length += 1;
+                too_long |= length > LABEL_BYTES_MAX;
+            }
+            upper |= byte.is_ascii_uppercase();
+            last = *byte;
+        }
+        well_formed &= length > 0 && last != b'-';
+        Self { too_long, well_formed, upper }
+    }
 }
 
 fn parse_literal(inner: &str) -> Result<IpAddr, AddressError> {

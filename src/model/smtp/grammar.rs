@@ -279,7 +279,10 @@ fn rcpt(rest: &str) -> Result<RcptCommand, Refusal> {
 /// What follows `FROM:` or `TO:`, with one blank passed over.
 fn after_keyword<'text>(rest: &'text str, keyword: &str) -> Result<&'text str, Refusal> {
     match rest.split_at_checked(keyword.len()) {
-        Some((found, after)) if found.eq_ignore_ascii_case(keyword) => Ok(after.strip_prefix(' ').unwrap_or(after)),
+        Some((found, after)) if found.eq_ignore_ascii_case(keyword) => {
+            let one = usize::from(after.as_bytes().first() == Some(&b' '));
+            Ok(after.get(one..).unwrap_or(after))
+        }
         _ => Err(Refusal::InvalidArguments),
     }
 }

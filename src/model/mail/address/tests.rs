@@ -1,5 +1,7 @@
 //! What is an address, what is not, and which are the same.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -69,4 +71,28 @@ fn subdomains_lie_within_their_parent() {
     let domain = |text: &str| Domain::parse(text).unwrap();
     assert!(domain("a.contoso.example").is_within(&domain("contoso.example")));
     assert!(!domain("acontoso.example").is_within(&domain("contoso.example")));
+}
+
+proptest! {
+    /// Found out in one pass, and meaning what the rules say one by one.
+    #[test]
+    fn names_and_atoms_are_what_the_rules_say(
+        name in "[a-zA-Z0-9_.-]{0,20}|[a-z-]{60,66}(\\.[a-z]{1,63}){0,4}",
+        local in "[a-z.+\"@ \u{e4}\u{200b}]{0,8}",
+    ) {
+        let is_label = |label: &str| {
+            let inside = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+            inside && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+        };
+        let expected = if name.len() > 255 || name.split('.').any(|label| label.len() > 63) {
+            Err(AddressError::DomainTooLong)
+        } else if name.split('.').all(is_label) {
+            Ok(Domain::Name(name.to_ascii_lowercase().into()))
+        } else {
+            Err(AddressError::Domain)
+        };
+        prop_assert_eq!(Domain::parse(&name), expected);
+        let is_atom = |atom: &str| !atom.is_empty() && atom.chars().all(is_atom_character);
+        prop_assert_eq!(is_dot_atom(&local), local.split('.').all(is_atom));
+    }
 }

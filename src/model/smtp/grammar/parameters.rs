@@ -97,12 +97,14 @@ impl Keyword {
 /// Calls `take` for each word as keyword and value, in order.
 fn each(words: &str, mut take: impl FnMut(Keyword, Option<&str>) -> Result<(), Refusal>) -> Result<(), Refusal> {
     let mut seen = 0_u8;
-    for word in words.split(' ').filter(|word| !word.is_empty()) {
-        let equals = memchr::memchr(b'=', word.as_bytes());
-        let (keyword, value) = match equals.and_then(|place| word.split_at_checked(place)) {
-            Some((keyword, value)) => (keyword, value.strip_prefix('=')),
-            None => (word, None),
-        };
+    let mut rest = words;
+    while !rest.is_empty() {
+        let word;
+        (word, rest) = divided(rest, b' ').unwrap_or((rest, ""));
+        if word.is_empty() {
+            continue;
+        }
+        let (keyword, value) = divided(word, b'=').map_or((word, None), |(keyword, value)| (keyword, Some(value)));
         if !is_keyword(keyword) || value.is_some_and(|value| value.is_empty() || has_control(value)) {
             return Err(Refusal::InvalidArguments);
         }
@@ -116,12 +118,22 @@ fn each(words: &str, mut take: impl FnMut(Keyword, Option<&str>) -> Result<(), R
     Ok(())
 }
 
+/// What stands before the first of an octet of ASCII, and after it.
+fn divided(text: &str, by: u8) -> Option<(&str, &str)> {
+    let place = memchr::memchr(by, text.as_bytes())?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
 fn has_control(text: &str) -> bool {
-    if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.chars().any(char::is_control) }
+    // To the end in any case, which is quicker than to ask whether to go on.
+    let in_ascii = || text.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
+    if text.is_ascii() { in_ascii() } else { text.chars().any(char::is_control) }
 }
 
 fn is_keyword(text: &str) -> bool {
-    !text.starts_with('-') && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    let bytes = text.as_bytes();
+    let begins = bytes.first().is_some_and(|first| *first != b'-');
+    begins && bytes.iter().fold(true, |all, byte| all & (byte.is_ascii_alphanumeric() | (*byte == b'-')))
 }
 
 fn body(kind: &str) -> Result<BodyKind, Refusal> {
@@ -157,7 +169,10 @@ fn notify(list: &str) -> Result<Notify, Refusal> {
         return Ok(Notify::Never);
     }
     let (mut success, mut failure, mut delay) = (false, false, false);
-    for word in list.split(',') {
+    let mut rest = Some(list);
+    while let Some(words) = rest {
+        let (word, more) = divided(words, b',').map_or((words, None), |(word, more)| (word, Some(more)));
+        rest = more;
         let flag = if word.eq_ignore_ascii_case("SUCCESS") {
             &mut success
         } else if word.eq_ignore_ascii_case("FAILURE") {
@@ -176,7 +191,7 @@ fn notify(list: &str) -> Result<Notify, Refusal> {
 
 /// `rfc822;alice@contoso.example`: an address type and an address.
 fn original_recipient(text: &str) -> Result<(Box<str>, Box<str>), Refusal> {
-    let (kind, address) = text.split_once(';').ok_or(Refusal::InvalidArguments)?;
+    let (kind, address) = divided(text, b';').ok_or(Refusal::InvalidArguments)?;
     if text.len() > ORIGINAL_RECIPIENT_BYTES_MAX || !is_keyword(kind) {
         return Err(Refusal::InvalidArguments);
     }

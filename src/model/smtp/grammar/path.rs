@@ -4,12 +4,11 @@ use crate::model::mail::{Address, Domain, ForwardPath, ReversePath};
 
 /// Divides `<path> parameters` into what stands in the brackets and the rest; `None` when it does not look so.
 pub(super) fn split(rest: &str) -> Option<(&str, &str)> {
-    let inside = rest.strip_prefix('<')?;
+    let inside = rest.get(1..).filter(|_| rest.as_bytes().first() == Some(&b'<'))?;
     let end = closing_bracket(inside)?;
-    let (text, after) = inside.split_at_checked(end)?;
-    let after = after.strip_prefix('>')?;
+    let (text, after) = (inside.get(..end)?, inside.get(end + 1..)?);
     // <a@b>SIZE=1 is no parameter.
-    (after.is_empty() || after.starts_with(' ')).then_some((text, after))
+    matches!(after.as_bytes().first(), None | Some(b' ')).then_some((text, after))
 }
 
 /// The reverse-path; the null path is empty.
@@ -29,7 +28,7 @@ pub(super) fn forward(text: &str) -> Option<ForwardPath> {
 }
 
 fn mailbox(text: &str) -> Option<Address> {
-    let text = if text.starts_with('@') { after_route(text)? } else { text };
+    let text = if text.as_bytes().first() == Some(&b'@') { after_route(text)? } else { text };
     Address::parse(text).ok()
 }
 

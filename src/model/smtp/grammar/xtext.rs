@@ -3,7 +3,8 @@
 /// Decodes xtext; `None` unless every octet, decoded, is printable ASCII.
 pub(super) fn decode(text: &str) -> Option<String> {
     // Mostly nothing is encoded.
-    if text.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'+' | b'=')) {
+    let is_plain = |byte: u8| matches!(byte, b'!'..=b'~') & (byte != b'+') & (byte != b'=');
+    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
         return Some(text.to_owned());
     }
     let mut decoded = String::with_capacity(text.len());
