@@ -1,9 +1,11 @@
 //! What growth costs: `cargo bench --bench growth`.
 //!
 //! The real program starts on a directory of ten to a million recipients, on a mailbox that holds a hundred thousand
-//! messages, and on a queue in which a million wait. Each row shows the start, the memory, and what a message costs
-//! then, accepted and delivered; a column shows that against the first row of its kind. Wall time is shown where
-//! somebody waits for it; else processor time, since a shared machine's clock measures the neighbours.
+//! messages, and on a queue in which a million wait. Each row shows the start, the memory (the most until the first
+//! message is delivered, and what is kept then, each also by what there is more than in the first row of its kind), and
+//! what a message costs then, accepted and delivered: processor time and calls into the system, and behind each how
+//! that compares with the first row. Wall time is shown where somebody waits for it; else processor time, since a
+//! shared machine's clock measures the neighbours.
 //!
 //! `--rounds N` loads each server N times and shows the median; `--only WORDS` runs the rows whose name contains them;
 //! `--keep` leaves the servers' files where they are and says where, to profile a start.
@@ -44,15 +46,17 @@ const ROWS: [(Grown, &[u64]); 3] = [
 ];
 /// Messages of a load, over kept connections.
 const MESSAGES: usize = 6_000;
-const HEADINGS: [(&str, usize); 8] = [
+const HEADINGS: [(&str, usize); 10] = [
     ("start s", 9),
-    ("CPU s", 9),
-    ("MiB", 9),
+    ("CPU s", 7),
+    ("peak MiB", 10),
+    ("kept MiB", 10),
     ("octets each", 13),
     ("first ms", 10),
     ("CPU ms each", 22),
     ("of first", 10),
-    ("change ms, longest, CPU", 26),
+    ("calls each", 14),
+    ("change ms, longest, CPU", 24),
 ];
 
 fn main() {
@@ -83,16 +87,20 @@ fn main() {
 /// Prints a row beside the first of its kind, given with its count.
 fn show(row: &Row, figures: &Figures, (least, first): &(u64, Figures)) {
     let more = row.count - least;
-    let grown = figures.resident_bytes - first.resident_bytes;
-    let each = if more == 0 { "-".to_owned() } else { format!("{:.0}", grown / more as f64) };
+    let each = |now: f64, then: f64| (now - then) / more as f64;
+    let (most, kept) = (each(figures.resident_bytes, first.resident_bytes), each(figures.kept_bytes, first.kept_bytes));
+    let each = if more == 0 { "-".to_owned() } else { format!("{most:.0} {kept:.0}") };
+    let mebibytes = |bytes: f64| format!("{:.0}", bytes / f64::from(1 << 20));
     let cells = [
         format!("{:.2}", figures.start.as_secs_f64()),
         format!("{:.2}", figures.start_processor.as_secs_f64()),
-        format!("{:.0}", figures.resident_bytes / f64::from(1 << 20)),
+        mebibytes(figures.resident_bytes),
+        mebibytes(figures.kept_bytes),
         each,
         format!("{:.1}", figures.first.as_secs_f64() * 1e3),
         figures.spread(),
         format!("{:.2}", figures.each() / first.each()),
+        figures.calls(first),
         figures.change(),
     ];
     print!("{:36}", row.name());

@@ -28,10 +28,14 @@ pub(crate) struct Figures {
     pub(crate) start_processor: Duration,
     /// The most memory at once until the first message was delivered.
     pub(crate) resident_bytes: f64,
+    /// The memory that it keeps then, and shares with nobody.
+    pub(crate) kept_bytes: f64,
     /// From a connection at that moment until its message was accepted.
     pub(crate) first: Duration,
     /// Processor milliseconds of each message until it is in the mailbox, by round, the least first.
     messages: Vec<f64>,
+    /// Calls into the system of each message, where they can be counted.
+    calls: Option<f64>,
     /// Wall time of each change, the least first.
     changes: Vec<Duration>,
     /// Processor time of all changes.
@@ -42,6 +46,12 @@ impl Figures {
     /// The median cost of a message.
     pub(crate) fn each(&self) -> f64 {
         self.messages[self.messages.len() / 2]
+    }
+
+    /// System calls of a message beside those of `first`.
+    pub(crate) fn calls(&self, first: &Self) -> String {
+        let shown = self.calls.zip(first.calls).map(|(own, first)| format!("{own:.1} ({:.2})", own / first));
+        shown.unwrap_or_else(|| "-".to_owned())
     }
 
     /// The same with the extremes.
@@ -69,23 +79,42 @@ pub(crate) fn probe(premises: &Arc<Premises>, recipients: &[String], rounds: usi
     let first = begun.elapsed();
     sleep(REST);
     let resident_bytes = subject.meter().peak_bytes() as f64;
+    let kept_bytes = subject.meter().private_bytes() as f64;
     let mut costs: Vec<f64> = (0..rounds).map(|_| cost(&subject, recipients, messages)).collect();
     costs.sort_by(f64::total_cmp);
+    let calls = calls(&subject, premises, recipients, messages);
     let (changes, changing) = change(&subject, premises, &recipients[0]);
-    Figures { start, start_processor, resident_bytes, first, messages: costs, changes, changing }
+    Figures { start, start_processor, resident_bytes, kept_bytes, first, messages: costs, calls, changes, changing }
 }
 
 /// Processor milliseconds of each message of a load.
 fn cost(subject: &Subject, recipients: &[String], messages: usize) -> f64 {
-    let mailboxes = Destination::Mailboxes(subject.mailboxes());
-    let (before, begun) = (mailboxes.arrived(), subject.meter().processor_time());
-    let share = messages / recipients.len();
-    recipients.chunks(1).for_each(|recipient| load(subject, recipient, share));
-    let sent = share * recipients.len();
-    mailboxes.wait_for(before + sent).unwrap();
-    sleep(SETTLING);
+    let begun = subject.meter().processor_time();
+    let sent = deliver(subject, recipients, messages);
     let spent = subject.meter().processor_time().saturating_sub(begun);
     spent.as_secs_f64() * 1e3 / sent as f64
+}
+
+/// Calls into the system of each message of a load of its own, since counting costs something.
+fn calls(subject: &Subject, premises: &Premises, recipients: &[String], messages: usize) -> Option<f64> {
+    let mut sent = 0;
+    let load = || {
+        sent = deliver(subject, recipients, messages);
+        Ok(())
+    };
+    let counted = subject.meter().calls(premises.path(), load).unwrap();
+    counted.map(|calls| calls.all / sent as f64)
+}
+
+/// Puts a load on the server and waits until all of it is in the mailboxes; says how many messages that were.
+fn deliver(subject: &Subject, recipients: &[String], messages: usize) -> usize {
+    let mailboxes = Destination::Mailboxes(subject.mailboxes());
+    let before = mailboxes.arrived();
+    let share = messages / recipients.len();
+    recipients.chunks(1).for_each(|recipient| load(subject, recipient, share));
+    mailboxes.wait_for(before + share * recipients.len()).unwrap();
+    sleep(SETTLING);
+    share * recipients.len()
 }
 
 fn load(subject: &Subject, recipients: &[String], messages: usize) {
