@@ -83,7 +83,7 @@ proptest! {
         for (number, sizes) in batches.iter().enumerate() {
             let of = sizes.len() as u32;
             let records = sizes.iter().enumerate();
-            let records = records.map(|(place, bytes)| (1, member(number as u32, place as u32, of, *bytes))).collect();
+            let records: Vec<_> = records.map(|(place, bytes)| (1, member(number as u32, place as u32, of, *bytes))).collect();
             let locations = journal.append_all_blocking(records).unwrap().wait().unwrap();
             let last = locations.last().unwrap();
             ends.push(u64::from(last.offset) + last.record_bytes());
@@ -117,7 +117,8 @@ fn live_until_the_power_goes(disk: &SimulatedDisk, journal: &Journal, batches: c
             scope.spawn(move || {
                 for batch in batches.filter(|batch| batch % 3 == lane) {
                     let of = batch % 4 + 1;
-                    let records = (0..of).map(|place| (1, member(batch, place, of, (batch % 50) as usize))).collect();
+                    let records: Vec<_> =
+                        (0..of).map(|place| (1, member(batch, place, of, (batch % 50) as usize))).collect();
                     let Ok(ticket) = journal.append_all_blocking(records) else { return };
                     if ticket.wait().is_err() {
                         return;

@@ -133,6 +133,10 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
 }
 
+/// Records of one batch: kind and payload of each, in order. Shared, so that whoever may have to append them once more
+/// need not copy them.
+pub type Records = Arc<[(u8, Vec<u8>)]>;
+
 /// The answer to an append of one record: its location once it is durable.
 pub type AppendTicket = Ticket<Location, JournalFailure>;
 /// The answer to an append of a batch: the locations, in the order given.
@@ -222,7 +226,7 @@ impl Journal {
     pub async fn append(&self, kind: u8, payload: Vec<u8>) -> Result<AppendTicket, JournalFailure> {
         let bytes = self.judge(core::slice::from_ref(&(kind, payload.len())))?;
         let (promise, ticket) = ticket();
-        let work = Work::Append { records: vec![(kind, payload)], answer: Appended::One(promise) };
+        let work = Work::Append { records: Arc::new([(kind, payload)]), answer: Appended::One(promise) };
         self.shared.intake.push(work, bytes).await.map_err(|_| JournalFailure::Closed)?;
         Ok(ticket)
     }
@@ -234,7 +238,7 @@ impl Journal {
     pub fn append_blocking(&self, kind: u8, payload: Vec<u8>) -> Result<AppendTicket, JournalFailure> {
         let bytes = self.judge(core::slice::from_ref(&(kind, payload.len())))?;
         let (promise, ticket) = ticket();
-        let work = Work::Append { records: vec![(kind, payload)], answer: Appended::One(promise) };
+        let work = Work::Append { records: Arc::new([(kind, payload)]), answer: Appended::One(promise) };
         self.hand_over(work, bytes)?;
         Ok(ticket)
     }
@@ -243,8 +247,8 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append`]; the bound of one group holds for all of them together.
-    pub async fn append_all(&self, records: Vec<(u8, Vec<u8>)>) -> Result<BatchTicket, JournalFailure> {
-        let (bytes, work, ticket) = self.batch(records)?;
+    pub async fn append_all(&self, records: impl Into<Records>) -> Result<BatchTicket, JournalFailure> {
+        let (bytes, work, ticket) = self.batch(records.into())?;
         self.shared.intake.push(work, bytes).await.map_err(|_| JournalFailure::Closed)?;
         Ok(ticket)
     }
@@ -253,8 +257,8 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append_all`].
-    pub fn append_all_blocking(&self, records: Vec<(u8, Vec<u8>)>) -> Result<BatchTicket, JournalFailure> {
-        let (bytes, work, ticket) = self.batch(records)?;
+    pub fn append_all_blocking(&self, records: impl Into<Records>) -> Result<BatchTicket, JournalFailure> {
+        let (bytes, work, ticket) = self.batch(records.into())?;
         self.hand_over(work, bytes)?;
         Ok(ticket)
     }
@@ -274,7 +278,7 @@ impl Journal {
         self.writer.turn()
     }
 
-    fn batch(&self, records: Vec<(u8, Vec<u8>)>) -> Result<(usize, Work, BatchTicket), JournalFailure> {
+    fn batch(&self, records: Records) -> Result<(usize, Work, BatchTicket), JournalFailure> {
         let sizes: Vec<(u8, usize)> = records.iter().map(|(kind, payload)| (*kind, payload.len())).collect();
         let bytes = self.judge(&sizes)?;
         let (promise, ticket) = ticket();

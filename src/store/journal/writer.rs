@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::format::{self, Label, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::replay::segment_path;
-use super::{JournalFailure, Location, Shared};
+use super::{JournalFailure, Location, Records, Shared};
 use crate::store::hands::{Labour, Turned};
 use crate::store::intake::{Bounds, Gathered, Patience, locked};
 use crate::store::ticket::Promise;
@@ -15,7 +15,7 @@ use crate::world::disk::{AppendFile, Disk, remove_if_there};
 /// What callers ask of the writer.
 #[derive(Debug)]
 pub(super) enum Work {
-    Append { records: Vec<(u8, Vec<u8>)>, answer: Appended },
+    Append { records: Records, answer: Appended },
     Recover(Promise<(), JournalFailure>),
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Writer {
     busy: bool,
 }
 
-type Batch = (Vec<(u8, Vec<u8>)>, Appended);
+type Batch = (Records, Appended);
 
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {

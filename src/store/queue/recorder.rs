@@ -16,7 +16,7 @@ use super::{CommitFailure, Happened, OwnMessage, Shared};
 use crate::model::queue::{Attempt, Event, Input, QueueId, ReplyJob, ReportJob, ReportKind, Suspensions, Target};
 use crate::store::hands::{Hands, Labour, Turned};
 use crate::store::intake::{Patience, locked};
-use crate::store::journal::{JournalFailure, LargeBody, Location};
+use crate::store::journal::{JournalFailure, LargeBody, Location, Records};
 use crate::store::ticket::{Promise, Stopped, Ticket, ticket};
 
 /// What is said to the recorder.
@@ -384,7 +384,7 @@ impl Recorder {
         let then = core::mem::take(&mut self.then);
         self.bytes = 0;
         let begun = self.shared.telling.begin();
-        let locations = if records.is_empty() { Some(Vec::new()) } else { self.append(&records) };
+        let locations = if records.is_empty() { Some(Vec::new()) } else { self.append(records) };
         // Without locations the queue closes or the batch was refused: the promises are broken by dropping them.
         let Some(locations) = locations else { return self.shared.told(begun, None) };
         for (place, then) in then {
@@ -464,11 +464,12 @@ impl Recorder {
     }
 
     /// Appends a batch, trying again while the disk fails; none when the queue closes or the batch is refused for good.
-    pub(super) fn append(&self, records: &[(u8, Vec<u8>)]) -> Option<Vec<Location>> {
+    pub(super) fn append(&self, records: impl Into<Records>) -> Option<Vec<Location>> {
+        let records = records.into();
         let journal = &self.shared.journal;
         let mut attempts = 0_u32;
         loop {
-            let failure = match journal.append_all_blocking(records.to_vec()).and_then(Ticket::wait) {
+            let failure = match journal.append_all_blocking(Records::clone(&records)).and_then(Ticket::wait) {
                 Ok(locations) => return Some(locations),
                 Err(failure) => failure,
             };

@@ -128,7 +128,7 @@ impl Recorder {
         }
         let suspensions = record::encode(table.dispatcher.suspensions());
         drop(table);
-        let Some(locations) = suspensions.ok().and_then(|payload| self.append(&[(SUSPENDED, payload)])) else { return };
+        let Some(locations) = suspensions.ok().and_then(|payload| self.append([(SUSPENDED, payload)])) else { return };
         let former = locations.first().and_then(|location| locked(&self.shared.table).suspended.replace(*location));
         former.into_iter().for_each(|location| self.shared.journal.release(location));
     }
@@ -140,7 +140,7 @@ impl Recorder {
         let newest = record::encode(&table.newest);
         drop(table);
         let (Some(former), Ok(payload)) = (former, newest) else { return };
-        let Some(location) = self.append(&[(MARKED, payload)]).and_then(|all| all.first().copied()) else { return };
+        let Some(location) = self.append([(MARKED, payload)]).and_then(|all| all.first().copied()) else { return };
         let mut table = locked(&self.shared.table);
         // A message may have come in the meantime.
         let stands = table.mark == Some(former);
@@ -266,7 +266,7 @@ impl<'a> Anew<'a> {
             return;
         }
         if !records.is_empty() {
-            let Some(written) = self.recorder.append(&records) else {
+            let Some(written) = self.recorder.append(records) else {
                 self.failed = true;
                 return;
             };
