@@ -333,6 +333,8 @@ fn a_message_that_was_just_accepted_is_at_hand_and_the_same_as_on_the_disk() {
 struct Listener {
     seen: u64,
     told: Mutex<Vec<(u64, String)>>,
+    /// How much it had been told at each pause.
+    pauses: Mutex<Vec<usize>>,
 }
 
 impl Listener {
@@ -361,6 +363,10 @@ impl Witness for Listener {
     fn moved(&self, sequence: u64, _: &EntryFacts, happened: &[Happened]) {
         let places: Vec<u32> = happened.iter().map(|one| one.place).collect();
         self.note(sequence, format!("moved {places:?}"));
+    }
+
+    fn paused(&self) {
+        locked(&self.pauses).push(locked(&self.told).len());
     }
 }
 
@@ -404,4 +410,31 @@ fn the_witness_hears_everything_once_and_after_a_crash_what_it_missed() {
     let again = Arc::new(Listener { seen: told[0].0, ..Listener::default() });
     drop(by_hand(&disk, &again));
     assert_eq!(*locked(&again.told), told[1..]);
+}
+
+#[test]
+fn the_witness_hears_when_all_of_a_batch_is_told() {
+    let (disk, witness) = (SimulatedDisk::new(6), Arc::new(Listener::default()));
+    let queue = by_hand(&disk, &witness);
+    runtime().block_on(async {
+        let mut expanded = Vec::new();
+        for _ in 0..2 {
+            let turning = async {
+                for _ in 0..20 {
+                    queue.turn();
+                    tokio::task::yield_now().await;
+                }
+            };
+            let (id, ()) = tokio::join!(commit(&queue, SpooledBody::Memory(b"small".to_vec())), turning);
+            expanded.push(id.unwrap());
+        }
+        locked(&witness.pauses).clear();
+        let mailbox = || vec![target(Hop::Mailbox(RecipientId(1)), sender())];
+        let tickets: Vec<_> = expanded.into_iter().map(|id| queue.expanded(id, mailbox())).collect();
+        assert!(queue.turn());
+        for ticket in tickets {
+            ticket.await.unwrap();
+        }
+    });
+    assert_eq!(*locked(&witness.pauses), [4], "once, after both");
 }
