@@ -1,7 +1,7 @@
 //! What a mailbox forwards by itself, and what the organisation lets out (spec sections 5.1 and 5.2).
 
-use franking::model::directory::Snapshot;
 use franking::model::directory::document::Document;
+use franking::model::directory::{Change, Recipient, Snapshot};
 use franking::model::mail::{Address, Domain, ReversePath, Timestamp};
 use franking::model::policy::forwarding::{Exit, exit, target};
 use franking::model::policy::{Expanded, Notify, Origin, Posting, Refusal, Sender, Settings, Unrecorded, expand};
@@ -267,6 +267,27 @@ fn a_group_is_no_way_around_the_policy() {
         outcome(&direct, Origin::Anonymous, "eve@adatum.example", "friends@contoso.example"),
         ["Mailbox", "Relay"]
     );
+}
+
+#[test]
+fn a_group_that_refuses_the_sender_is_no_direct_way_to_those_within() {
+    let ground = changed(
+        &organisation(PLACES),
+        "[[recipient]]\naddress = \"friends@contoso.example\"\nmembers = [\"contact@contoso.example\"]\n\
+         [[recipient]]\ntype = \"MailUniversalDistributionGroup\"\naddress = \"board@contoso.example\"\n\
+         members = [\"friends@contoso.example\"]\n\
+         [[recipient]]\ntype = \"MailUniversalDistributionGroup\"\naddress = \"hall@contoso.example\"\n\
+         members = [\"board@contoso.example\", \"info@contoso.example\"]",
+    );
+    let open = forwarding_to(&ground, "forward_to = \"friends@contoso.example\"");
+    let told =
+        |snapshot: &Snapshot| outcome(snapshot, id_of_kept(snapshot), "kept@contoso.example", "hall@contoso.example");
+    assert_eq!(told(&open), ["Relay"]);
+    let mut board = Recipient::clone(open.recipient(id(&open, "board@contoso.example")).unwrap());
+    board.restrictions.get_or_insert_default().accept_only_from = vec![id(&open, "info@contoso.example")];
+    let closed = open.apply(&[Change::PutRecipient(Box::new(board))]).unwrap();
+    let blocked = "contact@contoso.example ExternalForwardingBlocked reported";
+    assert_eq!(told(&closed), ["board@contoso.example RestrictedToGroupPermission reported", blocked]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::way::{Branch, Members, Pending, Way};
 use super::{Expansion, RecipientId};
 use crate::model::directory::Recipient;
 use crate::model::mail::ForwardPath;
+use crate::model::policy::admit::judge;
 use crate::model::policy::delivery::{Expanded, Suppression};
 use crate::model::policy::envelope::Notify;
 use crate::model::policy::forwarding::{self, Exit};
@@ -127,11 +128,14 @@ impl<T: Trail> Expansion<'_, T> {
         self.direct = Some(direct);
     }
 
-    /// What the message is for, and what is within that. Each once, so this ends.
+    /// What the message is for, and what is within that, as far as its sender may send to it. Each once, so this ends.
     fn reached_directly(&self) -> HashSet<RecipientId> {
         let mut seen = HashSet::new();
         let mut open = self.first.clone();
         while let Some(next) = open.pop() {
+            if judge(self.snapshot, self.settings, self.posting, &next, &mut Unrecorded).is_err() {
+                continue;
+            }
             let (id, address) = match next {
                 Resolution::Group(id) | Resolution::Mailbox(id) => (id, None),
                 Resolution::Outside { owner, address } => (owner, Some(address)),
