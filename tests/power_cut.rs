@@ -181,7 +181,7 @@ fn whatever_was_acknowledged_is_found_in_every_image_of_the_disk() {
     let counts: Vec<(usize, usize)> = calls.iter().map(&mut heard).collect();
     assert_eq!(all.messages.len(), SESSIONS * MESSAGES, "the log does not show every acknowledgement");
     assert_eq!(all.mailboxes.len(), CHANGES, "the log does not show every change");
-    assert!(calls.iter().any(|call| matches!(call, Call::Append(path, _) if is_below(path, &data.join("queue")))));
+    assert!(calls.iter().any(|call| matches!(call, Call::WriteAt(path, ..) if is_below(path, &data.join("queue")))));
     // The sample organisation comes before everything else.
     let first = calls.iter().position(|call| matches!(call, Call::Say(_))).unwrap();
     let seed = setting("FRANKING_SEED", u64::from(std::process::id()));

@@ -4,7 +4,7 @@
 //! was not synchronised, and fails where a test tells it to. Code that must survive a crash uses only this trait, so
 //! one test can run it against both.
 //!
-//! The promises are those of POSIX and no stronger: written bytes survive once [`AppendFile::synchronize`] returned, a
+//! The promises are those of POSIX and no stronger: written bytes survive once [`AppendFile::synchronize`] or [`WriteFile::synchronize`] returned, a
 //! created, renamed or removed name survives once [`Disk::synchronize_directory`] of its directory returned.
 //! [`Disk::create_directories`] is the exception: it makes durable what it made, because every caller wants that.
 //!
@@ -117,6 +117,24 @@ pub trait AppendFile: Send + fmt::Debug {
     fn synchronize_file_system(&mut self) -> io::Result<()>;
 }
 
+/// A file whose octets have their places, which can be written over. Writing over what is there already leaves the file's
+/// length and its blocks as they are, so that a synchronisation has the octets alone to write: appending costs the file
+/// system its own journal, too.
+pub trait WriteFile: Send + fmt::Debug {
+    /// Writes all `bytes` from `offset` on. What was never written before it reads as zeros.
+    ///
+    /// # Errors
+    /// The system's; then any part of `bytes` may have been written.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the content durable (fdatasync). Until then any part of each write may survive a power cut, whatever their
+    /// order was.
+    ///
+    /// # Errors
+    /// As [`AppendFile::synchronize`].
+    fn synchronize(&mut self) -> io::Result<()>;
+}
+
 /// A file that is only read; several threads may read it at once.
 pub trait ReadFile: Send + Sync + fmt::Debug {
     /// Fills `buffer` from `offset` on.
@@ -156,6 +174,12 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// `NotFound`, else the system's.
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
+
+    /// Opens an existing file to write anywhere in it.
+    ///
+    /// # Errors
+    /// `NotFound`, else the system's.
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
 
     /// Opens a file to read.
     ///

@@ -15,8 +15,8 @@ pub(super) enum Call {
     Create(PathBuf),
     /// Octets went to the end of a file.
     Append(PathBuf, Vec<u8>),
-    /// Octets went somewhere into a file.
-    WriteAt(PathBuf),
+    /// Octets went into a file from an octet of it on.
+    WriteAt(PathBuf, u64, Vec<u8>),
     /// A file or directory was made durable.
     Synchronize(PathBuf),
     /// The file system of a file is being made durable, by this process.
@@ -88,7 +88,11 @@ fn call(process: &str, text: &str) -> Option<Call> {
             octets.truncate(usize::try_from(count).ok()?);
             Some(Call::Append(file()?, octets))
         }
-        "pwrite64" | "pwritev" | "pwritev2" | "fallocate" => Some(Call::WriteAt(file()?)),
+        "pwrite64" => {
+            let mut octets = strings(arguments).concat();
+            octets.truncate(usize::try_from(count).ok()?);
+            Some(Call::WriteAt(file()?, number(0)?, octets))
+        }
         "fsync" | "fdatasync" => Some(Call::Synchronize(file()?)),
         "syncfs" => Some(Call::EndEverything(process.to_owned())),
         "rename" | "renameat" | "renameat2" => {
@@ -99,6 +103,7 @@ fn call(process: &str, text: &str) -> Option<Call> {
         "mkdir" | "mkdirat" => one().map(Call::MakeDirectory),
         "ftruncate" => Some(Call::Truncate(file()?, number(0)?)),
         "truncate" => Some(Call::Truncate(one()?, number(0)?)),
+        "pwritev" | "pwritev2" | "fallocate" => Some(Call::Strange(text.to_owned())),
         "link" | "linkat" | "copy_file_range" | "sendfile" | "splice" | "sync" => Some(Call::Strange(text.to_owned())),
         _ => None,
     }
@@ -162,7 +167,8 @@ fn a_log_is_read_in_the_order_of_the_ends_and_words_in_that_of_their_beginnings(
 7 rename(\"\\x2f\\x64\\x2f\\x61\", \"\\x2f\\x64\\x2f\\x62\") = 0\n\
 7 unlink(\"\\x2f\\x6e\\x6f\")       = -1 ENOENT (No such file or directory)\n\
 7 writev(9<\\x2f\\x64\\x2f\\x62>, [{iov_base=\"\\x31\", iov_len=1}, {iov_base=\"\\x32\", iov_len=1}], 2) = 2\n\
-7 ftruncate(9<\\x2f\\x64\\x2f\\x62>, 4) = 0\n";
+7 ftruncate(9<\\x2f\\x64\\x2f\\x62>, 4) = 0\n\
+7 pwrite64(9<\\x2f\\x64\\x2f\\x62>, \"\\x33\\x34\", 2, 70) = 1\n";
     let path = PathBuf::from;
     let expected = [
         Call::Create(path("/d/a")),
@@ -174,6 +180,7 @@ fn a_log_is_read_in_the_order_of_the_ends_and_words_in_that_of_their_beginnings(
         Call::Rename(path("/d/a"), path("/d/b")),
         Call::Append(path("/d/b"), b"12".to_vec()),
         Call::Truncate(path("/d/b"), 4),
+        Call::WriteAt(path("/d/b"), 70, b"3".to_vec()),
     ];
     assert_eq!(read(log), expected);
 }

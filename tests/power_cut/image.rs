@@ -26,11 +26,11 @@ impl Disk {
     /// Takes what a call alters from what a synchronisation under way can be relied upon for.
     fn note(&mut self, call: &Call) {
         let (paths, names): (Vec<&PathBuf>, bool) = match call {
-            Call::Append(path, _) | Call::Truncate(path, _) => (vec![path], false),
+            Call::Append(path, _) | Call::WriteAt(path, ..) | Call::Truncate(path, _) => (vec![path], false),
             Call::Create(path) | Call::Remove(path) => (vec![path], true),
             Call::Rename(from, to) => (vec![from, to], true),
             Call::MakeDirectory(path) => (vec![path], true),
-            Call::WriteAt(_) | Call::Synchronize(_) | Call::BeginEverything(_) | Call::EndEverything(_) => return,
+            Call::Synchronize(_) | Call::BeginEverything(_) | Call::EndEverything(_) => return,
             Call::Say(_) | Call::Strange(_) => return,
         };
         for unaltered in self.unaltered.values_mut() {
@@ -57,6 +57,7 @@ impl Disk {
                 let file = self.files.entry(path.clone()).or_insert_with(|| disk.open_append(path).unwrap());
                 file.append(octets).unwrap();
             }
+            Call::WriteAt(path, offset, octets) => disk.open_write(path).unwrap().write_at(*offset, octets).unwrap(),
             Call::Synchronize(path) => match self.files.get_mut(path) {
                 Some(file) => file.synchronize().unwrap(),
                 None if disk.list(path).is_ok() => disk.synchronize_directory(path).unwrap(),
@@ -89,7 +90,6 @@ impl Disk {
                 }
             }
             Call::Say(_) => {}
-            Call::WriteAt(path) => panic!("{} is not only appended to", path.display()),
             Call::Strange(text) => panic!("no store does this: {text}"),
         }
     }
@@ -100,7 +100,7 @@ fn about(call: &Call) -> Option<&Path> {
     match call {
         Call::Create(path)
         | Call::Append(path, _)
-        | Call::WriteAt(path)
+        | Call::WriteAt(path, ..)
         | Call::Synchronize(path)
         | Call::Rename(path, _)
         | Call::Remove(path)

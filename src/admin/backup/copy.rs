@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::disk_failure;
 use super::layout::{PASSES, Pass, pass_of};
 use super::manifest::{
     CHUNK_BYTES, FileFacts, Manifest, create, files_below, hexadecimal, make_directories, name_of, synchronize,
 };
+use super::{disk_failure, segment};
 use crate::admin::office::{Failure, Progress};
 
 /// Makes the directory for a backup.
@@ -138,6 +138,10 @@ impl<'a> Copier<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(disk_failure("read", from, &error)),
         };
+        if from.extension().is_some_and(|extension| extension == "segment") {
+            let mut source = segment::as_it_is_now(source).map_err(|error| disk_failure("read", from, &error))?;
+            return self.write(&mut source, from, place).map(|()| true);
+        }
         self.write(&mut source, from, place).map(|()| true)
     }
 

@@ -1,7 +1,8 @@
 //! The journal's octets: segment headers and records. Pure, so that every damage can be tested without a disk.
 //!
-//! A segment is a header (magic, version, checksum, number, first sequence, salt) and then records without padding. A
-//! record is a header of 24 octets and its payload; all numbers are little-endian:
+//! A segment is a header (magic, version, checksum, number, first sequence, salt), then records without padding, then
+//! zeros to its end where its writer made headroom for more. A record is a header of 24 octets and its payload; all
+//! numbers are little-endian:
 //!
 //! ```text
 //! length u32 | checksum u32 | kind u8 | flags u8 | header check u16 | position in group u32 | sequence u64 | payload
@@ -238,7 +239,12 @@ pub(super) struct Scan<'a> {
     pub(super) flaw: Option<(usize, Flaw)>,
 }
 
-/// Reads records until the end or the first flaw; `expected` is the sequence of the first.
+/// Where the headroom begins: the zeros to the end of the segment, as far as they are behind `from`.
+pub(super) fn headroom_start(bytes: &[u8], from: usize) -> usize {
+    bytes.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1).max(from).min(bytes.len())
+}
+
+/// Reads records until the end, the headroom, or the first flaw; `expected` is the sequence of the first.
 pub(super) fn scan(bytes: &[u8], salt: u64, expected: u64) -> Scan<'_> {
     let mut records: Vec<Found<'_>> = Vec::new();
     let (mut whole, mut offset, mut sequence) = (0, SEGMENT_HEADER_BYTES, expected);
@@ -253,7 +259,10 @@ pub(super) fn scan(bytes: &[u8], salt: u64, expected: u64) -> Scan<'_> {
         let found = match found {
             Ok(found) => found,
             Err(reason) => {
-                flaw = Some((offset, reason));
+                // Half a batch before the headroom is one that was not written whole.
+                if whole < records.len() || headroom_start(bytes, offset) > offset {
+                    flaw = Some((offset, reason));
+                }
                 break;
             }
         };

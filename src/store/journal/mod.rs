@@ -1,4 +1,4 @@
-//! The journal: an append-only, checksummed log on which everything else can be rebuilt.
+//! The journal: a checksummed log that only grows, on which everything else can be rebuilt.
 //!
 //! What is acknowledged survives. A ticket answers only after the record and every record before it is durable; all
 //! that gathered while the disk was busy shares one synchronisation, so the cost per record falls as load rises. A

@@ -142,7 +142,9 @@ impl Repair<'_> {
             sequence = following;
         }
         self.expected = Some(sequence);
-        if content != remains.bytes {
+        // Behind the records may be headroom for more.
+        let written = format::headroom_start(&remains.bytes, content.len());
+        if remains.bytes.get(..written) != Some(content.as_slice()) {
             self.put(remains, &content, kept_bytes, sequence)?;
         }
         Ok(())
@@ -162,7 +164,8 @@ impl Repair<'_> {
             replace(self.disk, &path.with_extension("damaged"), &remains.bytes)?;
         }
         replace(self.disk, &path, content)?;
-        let bytes = (remains.bytes.len() as u64).saturating_sub(kept.saturating_add(SEGMENT_HEADER_BYTES as u64));
+        let written = format::headroom_start(&remains.bytes, 0) as u64;
+        let bytes = written.saturating_sub(kept.saturating_add(SEGMENT_HEADER_BYTES as u64));
         match self.skipped.iter_mut().find(|skipped| skipped.segment == remains.number) {
             Some(skipped) => skipped.bytes = bytes,
             None => {

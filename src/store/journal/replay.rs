@@ -180,8 +180,7 @@ impl Replay<'_> {
         let sound = bytes.get(..scan.end).unwrap_or(&bytes);
         replace(self.disk, &path, sound)?;
         self.accept(&header, &scan, show);
-        let file = self.disk.open_append(&path)?;
-        Ok(Position { file, segment: header, durable_bytes: sound.len() as u64, next_sequence: scan.next_sequence })
+        Ok(Position::of(self.disk, &path, header, sound.len() as u64, scan.next_sequence)?)
     }
 
     /// Tells a torn tail from decay. Only the last group can be torn; a sound record of a later group proves that the
@@ -198,7 +197,8 @@ impl Replay<'_> {
         if beyond.iter().any(|found| found.group_start() > scan.next_sequence) {
             return Err(self.damaged(header.number, offset, flaw));
         }
-        let tail = bytes.get(scan.end..).unwrap_or_default();
+        let written = format::headroom_start(bytes, beyond.last().map_or(scan.end, format::Found::end));
+        let tail = bytes.get(scan.end..written).unwrap_or_default();
         let kept = if beyond.is_empty() {
             None
         } else {

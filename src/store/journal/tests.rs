@@ -119,7 +119,7 @@ fn a_full_disk_fails_the_append_and_recovery_waits_for_space() {
     let (journal, _) = open(&disk);
     let kept = append(&journal, "kept");
     disk.set_room(Some(5));
-    let failed = journal.append_blocking(1, b"refused".to_vec()).unwrap().wait().unwrap_err();
+    let failed = journal.append_blocking(1, vec![b'r'; 300]).unwrap().wait().unwrap_err();
     assert!(matches!(failed, JournalFailure::Failed { .. }));
     assert!(matches!(journal.append_blocking(1, vec![]).unwrap_err(), JournalFailure::Failed { .. }));
     assert!(journal.recover_blocking().is_err());
@@ -173,4 +173,61 @@ fn a_segment_that_no_writer_made_so_long_is_not_read_into_memory() {
     let opened = Journal::open(disk, Path::new("/j"), tight(), |_, _| {});
     let failed = opened.unwrap_err().to_string();
     assert!(failed.contains("the file is longer than any segment"), "{failed}");
+}
+
+fn path_of(segment: u64) -> std::path::PathBuf {
+    Path::new("/j").join(format!("{segment:016x}.segment"))
+}
+
+#[test]
+fn records_are_written_over_the_headroom_which_is_no_flaw() {
+    let disk = SimulatedDisk::new(8);
+    let roomy = || JournalOptions { segment_bytes: 500_000, ..options() };
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (journal, _) = Journal::open(Arc::clone(&shared), Path::new("/j"), roomy(), |_, _| {}).unwrap();
+    append(&journal, "one");
+    let length = disk.length(&path_of(1)).unwrap();
+    assert_eq!(length, 40 + 24 + 3 + (64 << 10));
+    (0..100).for_each(|number| drop(append(&journal, &format!("record {number}"))));
+    assert_eq!(disk.length(&path_of(1)).unwrap(), length, "nothing grows while there is headroom");
+    assert_eq!(journal.usage().bytes, journal.usage().live_bytes + 40, "headroom is no record");
+    let payload = vec![b'x'; usize::try_from(length).unwrap()];
+    journal.append_blocking(1, payload).unwrap().wait().unwrap();
+    assert!(disk.length(&path_of(1)).unwrap() > 2 * length, "as much headroom as there are records");
+    drop(journal);
+    disk.crash();
+    assert_eq!(repair(&shared, Path::new("/j"), &roomy()).unwrap(), []);
+    let (journal, recovery) = Journal::open(shared, Path::new("/j"), roomy(), |_, _| {}).unwrap();
+    assert_eq!((recovery.records, recovery.cut), (102, None));
+    drop(journal);
+    assert_eq!(disk.length(&path_of(1)).unwrap(), 40 + 100 * 33 - 10 + 27 + 24 + length, "opened, it has none");
+}
+
+#[test]
+fn a_disk_without_room_for_headroom_may_have_some_for_records() {
+    let disk = SimulatedDisk::new(9);
+    let (journal, _) = open(&disk);
+    disk.set_room(Some(100));
+    let kept = append(&journal, "kept");
+    append(&journal, "in the part of the headroom that there was");
+    assert_eq!(disk.space(Path::new("/j")).unwrap().free_bytes, 0);
+    assert!(journal.append_blocking(1, vec![1; 40]).unwrap().wait().is_err());
+    drop(journal);
+    disk.set_room(None);
+    let (_, found) = open(&disk);
+    assert_eq!(found[0], (kept, b"kept".to_vec()));
+    assert!(found.len() >= 2, "{found:?}");
+}
+
+#[test]
+fn octets_in_the_headroom_are_cut_and_told() {
+    let disk = SimulatedDisk::new(10);
+    let (journal, _) = open(&disk);
+    append(&journal, "one");
+    drop(journal);
+    disk.damage(&path_of(1), 100, 1);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (_, recovery) = Journal::open(shared, Path::new("/j"), options(), |_, _| {}).unwrap();
+    let cut = Cut { segment: 1, offset: 67, bytes: 34, sound_records: 0, kept: None };
+    assert_eq!((recovery.records, recovery.cut), (1, Some(cut)));
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 
-use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, in_context};
+use super::{
+    AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, WriteFile, in_context,
+};
 
 mod removal;
 mod together;
@@ -62,6 +64,16 @@ impl AppendFile for RealFile {
     fn synchronize_file_system(&mut self) -> io::Result<()> {
         together::synchronize(&self.file)
             .map_err(|error| in_context("synchronise the file system of", &self.path, error))
+    }
+}
+
+impl WriteFile for RealFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(|error| in_context("write to", &self.path, error))
+    }
+
+    fn synchronize(&mut self) -> io::Result<()> {
+        AppendFile::synchronize(self)
     }
 }
 
@@ -155,6 +167,11 @@ impl Disk for RealDisk {
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         let file = OpenOptions::new().append(true).open(path).map_err(|error| in_context("open", path, error))?;
+        Ok(Box::new(RealFile { file, path: path.to_owned() }))
+    }
+
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
+        let file = OpenOptions::new().write(true).open(path).map_err(|error| in_context("open", path, error))?;
         Ok(Box::new(RealFile { file, path: path.to_owned() }))
     }
 
@@ -410,6 +427,8 @@ mod tests {
         RealDisk.truncate(&path, 3).unwrap();
         file.append(b"!").unwrap();
         assert_eq!(RealDisk.read(&path).unwrap(), b"one!");
+        RealDisk.open_write(&path).unwrap().write_at(1, b"w").unwrap();
+        assert_eq!(RealDisk.read(&path).unwrap(), b"owe!");
         let mut part = [0; 2];
         RealDisk.open_read(&path).unwrap().read_exact_at(&mut part, 2).unwrap();
         assert_eq!(&part, b"e!");

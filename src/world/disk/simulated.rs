@@ -2,7 +2,8 @@
 //!
 //! The same seed and the same calls give the same outcome. The model is harsher than most file systems: at a power cut
 //! each un-synchronised name survives or not on its own, an un-synchronised tail survives as a random prefix, which may
-//! end in zeros, and a failed synchronisation makes the pages clean without writing them all.
+//! end in zeros, of what was written over each small piece survives or not on its own, and a failed synchronisation makes
+//! the pages clean without writing them all.
 
 use core::ops::ControlFlow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use content::{Content, DataChange};
+use content::Content;
 
-use super::{AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, in_context};
+use super::{
+    AppendFile, DirectoryLock, DirectoryStamp, Disk, Entry, Facts, Kind, ReadFile, Space, WriteFile, in_context,
+};
 
 pub use lies::Lie;
 
@@ -281,35 +284,6 @@ impl State {
         self.files.get_mut(&inode).ok_or_else(not_found)
     }
 
-    fn append(&mut self, inode: Inode, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.counts.writes = self.counts.writes.saturating_add(1);
-        let mut written = bytes.len();
-        let mut outcome = Ok(());
-        if self.faults.failing_write == Some(self.counts.writes) {
-            written = self.random_up_to(bytes.len());
-            outcome = Err(input_output_error());
-        }
-        if let Some(room) = &mut self.faults.room_bytes {
-            let allowed = usize::try_from(*room).unwrap_or(usize::MAX);
-            if allowed < written {
-                written = allowed;
-                outcome = Err(failure(io::ErrorKind::StorageFull, "no space left on device"));
-            }
-            *room = room.saturating_sub(written as u64);
-        }
-        let kept = bytes.get(..written).unwrap_or(bytes).to_vec();
-        let lie = self.next_lie(path);
-        let content = self.content(inode)?;
-        let offset = content.seen.len();
-        content.seen.extend_from_slice(&kept);
-        let write = DataChange::Write { offset, bytes: kept };
-        match lie {
-            None => content.pending.push(write),
-            Some(lie) => self.go_astray(inode, path, write, lie),
-        }
-        outcome
-    }
-
     fn next_synchronization_fails(&mut self) -> bool {
         self.counts.synchronizations = self.counts.synchronizations.saturating_add(1);
         self.faults.failing_synchronization == Some(self.counts.synchronizations)
@@ -339,30 +313,6 @@ impl State {
             self.files.values_mut().for_each(Content::settle);
         }
         Ok(())
-    }
-
-    /// Applies a random prefix of the pending changes of one file, the last of them perhaps in part, and drops the
-    /// rest.
-    fn settle_some(&mut self, inode: Inode) {
-        let Some(pending) = self.files.get_mut(&inode).map(|content| core::mem::take(&mut content.pending)) else {
-            return;
-        };
-        let whole = self.random_up_to(pending.len());
-        let zeros = self.random().is_multiple_of(4);
-        for (number, mut change) in pending.into_iter().enumerate() {
-            if number > whole {
-                break;
-            }
-            if let (true, DataChange::Write { bytes, .. }) = (number == whole, &mut change) {
-                let kept = self.random_up_to(bytes.len());
-                let written = if zeros { self.random_up_to(kept) } else { kept };
-                bytes.truncate(written);
-                bytes.resize(kept, 0);
-            }
-            if let Some(content) = self.files.get_mut(&inode) {
-                change.apply(&mut content.durable);
-            }
-        }
     }
 
     fn synchronize_directory(&mut self, path: &Path) -> io::Result<()> {
@@ -464,3 +414,4 @@ mod lies;
 mod operations;
 #[cfg(test)]
 mod tests;
+mod writing;

@@ -20,14 +20,26 @@ impl Content {
 
 #[derive(Debug)]
 pub(super) enum DataChange {
-    Write { offset: usize, bytes: Vec<u8> },
-    Cut { length: usize },
+    /// Octets at what was the end of the file.
+    Write {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    /// Octets over what was there.
+    Over {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    Cut {
+        length: usize,
+    },
 }
 
 impl DataChange {
     pub(super) fn apply(&self, durable: &mut Vec<u8>) {
         match self {
-            Self::Write { offset, bytes } => {
+            Self::Write { bytes, .. } | Self::Over { bytes, .. } if bytes.is_empty() => {}
+            Self::Write { offset, bytes } | Self::Over { offset, bytes } => {
                 let end = offset.saturating_add(bytes.len());
                 if durable.len() < end {
                     durable.resize(end, 0);

@@ -1,5 +1,6 @@
 //! A disk that lies: writes and synchronisations that are said to be done and are not.
 
+use super::content::DataChange;
 use super::*;
 
 /// What becomes of a write that the disk says it has done.
@@ -64,7 +65,7 @@ impl State {
 
     /// Puts a write where it does not belong, at once.
     pub(super) fn go_astray(&mut self, inode: Inode, path: &Path, write: DataChange, lie: Lie) {
-        let DataChange::Write { offset, bytes } = write else { return };
+        let (DataChange::Write { offset, bytes } | DataChange::Over { offset, bytes }) = write else { return };
         let (target, offset) = match lie {
             Lie::Lost => return,
             Lie::Elsewhere if offset == 0 => return,

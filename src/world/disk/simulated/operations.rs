@@ -1,5 +1,7 @@
 //! The operations of the simulated disk: look up, check for faults, change the state.
 
+use super::content::DataChange;
+use super::writing::Place;
 use super::*;
 
 #[derive(Debug)]
@@ -31,8 +33,9 @@ impl Drop for SimulatedLock {
 impl AppendFile for SimulatedFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
-        let result =
-            state.begin_on(self.life, Access::Change).and_then(|()| state.append(self.inode, &self.path, bytes));
+        let result = state
+            .begin_on(self.life, Access::Change)
+            .and_then(|()| state.write(self.inode, &self.path, Place::End, bytes));
         result.map_err(|error| in_context("write to", &self.path, error))
     }
 
@@ -50,6 +53,21 @@ impl AppendFile for SimulatedFile {
         let mut state = self.disk.state();
         let result = state.begin_on(self.life, Access::Look).and_then(|()| state.synchronize_everything(&self.path));
         result.map_err(|error| in_context("synchronise the file system of", &self.path, error))
+    }
+}
+
+impl WriteFile for SimulatedFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let result = state
+            .begin_on(self.life, Access::Change)
+            .and_then(|()| state.write(self.inode, &self.path, Place::At(offset), bytes));
+        result.map_err(|error| in_context("write to", &self.path, error))
+    }
+
+    fn synchronize(&mut self) -> io::Result<()> {
+        AppendFile::synchronize(self)
     }
 }
 
@@ -128,6 +146,10 @@ impl Disk for SimulatedDisk {
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        Ok(Box::new(self.open("open", path)?))
+    }
+
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         Ok(Box::new(self.open("open", path)?))
     }
 

@@ -29,6 +29,45 @@ fn what_was_synchronised_survives_every_power_cut_and_the_rest_only_as_a_tail() 
 }
 
 #[test]
+fn of_what_was_written_over_any_pieces_survive_a_power_cut() {
+    let (mut kinds, mut holes) = (BTreeSet::new(), 0);
+    for seed in 0..200 {
+        let (disk, path, mut file) = disk_with_file(seed);
+        file.append(&[b'a'; 96]).unwrap();
+        file.synchronize().unwrap();
+        disk.synchronize_directory(Path::new("/d")).unwrap();
+        let mut over = disk.open_write(&path).unwrap();
+        over.write_at(32, &[b'b'; 96]).unwrap();
+        assert_eq!(disk.read(&path).unwrap(), [&[b'a'; 32][..], &[b'b'; 96]].concat());
+        let synchronised = seed % 4 == 0;
+        if synchronised {
+            over.synchronize().unwrap();
+        }
+        disk.crash();
+        let content = disk.read(&path).unwrap();
+        let piece = |place: usize| content.get(place).copied();
+        let pieces = [0, 32, 64, 96].map(piece);
+        assert!(pieces[0] == Some(b'a') && pieces[1] != Some(0) && (content.len() == 96 || content.len() == 128));
+        assert!(!synchronised || content == [&[b'a'; 32][..], &[b'b'; 96]].concat(), "seed {seed}");
+        holes += u32::from(pieces[2] == Some(b'a') && pieces[3] == Some(b'b'));
+        kinds.insert(pieces);
+    }
+    assert!(kinds.len() == 8 && holes > 10, "{kinds:?}, {holes}");
+}
+
+#[test]
+fn what_is_written_over_needs_no_room() {
+    let (disk, path, mut file) = disk_with_file(3);
+    file.append(b"0123456789").unwrap();
+    disk.set_room(Some(2));
+    let mut over = disk.open_write(&path).unwrap();
+    over.write_at(5, b"five!").unwrap();
+    assert_eq!(over.write_at(9, b"four").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(disk.read(&path).unwrap(), b"01234five".iter().chain(b"fou").copied().collect::<Vec<u8>>());
+    assert_eq!(disk.space(&path).unwrap().free_bytes, 0);
+}
+
+#[test]
 fn names_that_were_not_synchronised_sometimes_survive() {
     let mut survived = 0;
     for seed in 0..200 {
