@@ -79,7 +79,8 @@ fn call(process: &str, text: &str) -> Option<Call> {
     let paths = || -> Vec<PathBuf> { strings(arguments).iter().map(|octets| resolved(arguments, octets)).collect() };
     let one = || paths().into_iter().next();
     let file = || target(arguments).filter(|path| path.is_absolute());
-    let number = |back: usize| arguments.rsplit(", ").nth(back)?.parse().ok();
+    // A call that was not finished at once has a space behind its arguments.
+    let last_number = || arguments.rsplit(", ").next()?.trim_end().parse().ok();
     match name {
         "openat" | "creat" if arguments.contains("O_CREAT") || name == "creat" => one().map(Call::Create),
         "openat" if arguments.contains("O_TRUNC") => Some(Call::Strange(text.to_owned())),
@@ -91,7 +92,7 @@ fn call(process: &str, text: &str) -> Option<Call> {
         "pwrite64" => {
             let mut octets = strings(arguments).concat();
             octets.truncate(usize::try_from(count).ok()?);
-            Some(Call::WriteAt(file()?, number(0)?, octets))
+            Some(Call::WriteAt(file()?, last_number()?, octets))
         }
         "fsync" | "fdatasync" => Some(Call::Synchronize(file()?)),
         "syncfs" => Some(Call::EndEverything(process.to_owned())),
@@ -101,8 +102,8 @@ fn call(process: &str, text: &str) -> Option<Call> {
         }
         "unlink" | "unlinkat" | "rmdir" => one().map(Call::Remove),
         "mkdir" | "mkdirat" => one().map(Call::MakeDirectory),
-        "ftruncate" => Some(Call::Truncate(file()?, number(0)?)),
-        "truncate" => Some(Call::Truncate(one()?, number(0)?)),
+        "ftruncate" => Some(Call::Truncate(file()?, last_number()?)),
+        "truncate" => Some(Call::Truncate(one()?, last_number()?)),
         "pwritev" | "pwritev2" | "fallocate" => Some(Call::Strange(text.to_owned())),
         "link" | "linkat" | "copy_file_range" | "sendfile" | "splice" | "sync" => Some(Call::Strange(text.to_owned())),
         _ => None,
@@ -168,7 +169,8 @@ fn a_log_is_read_in_the_order_of_the_ends_and_words_in_that_of_their_beginnings(
 7 unlink(\"\\x2f\\x6e\\x6f\")       = -1 ENOENT (No such file or directory)\n\
 7 writev(9<\\x2f\\x64\\x2f\\x62>, [{iov_base=\"\\x31\", iov_len=1}, {iov_base=\"\\x32\", iov_len=1}], 2) = 2\n\
 7 ftruncate(9<\\x2f\\x64\\x2f\\x62>, 4) = 0\n\
-7 pwrite64(9<\\x2f\\x64\\x2f\\x62>, \"\\x33\\x34\", 2, 70) = 1\n";
+7 pwrite64(9<\\x2f\\x64\\x2f\\x62>, \"\\x33\\x34\", 2, 70 <unfinished ...>\n\
+7 <... pwrite64 resumed>)           = 1\n";
     let path = PathBuf::from;
     let expected = [
         Call::Create(path("/d/a")),
