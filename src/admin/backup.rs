@@ -7,9 +7,9 @@
 //!
 //! # Why a backup of a running server is whole
 //!
-//! Files of the data directory only grow (a journal's segments within the headroom that was made for them), or are written
-//! once under a final name. They are copied in the order in which
-//! a message travels, so that a message which moves on meanwhile is met again further on, never missed:
+//! Files of the data directory only grow (a journal's segments within the headroom that was made for them), or are
+//! written once under a final name. They are copied in the order in which a message travels, so that a message which
+//! moves on meanwhile is met again further on, never missed:
 //!
 //! 1. everything that stands alone (keys, the directory's log, the message trace),
 //! 2. large bodies, then the journal that names them, then large bodies again, for those that appeared in between,

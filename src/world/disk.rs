@@ -4,8 +4,9 @@
 //! was not synchronised, and fails where a test tells it to. Code that must survive a crash uses only this trait, so
 //! one test can run it against both.
 //!
-//! The promises are those of POSIX and no stronger: written bytes survive once [`AppendFile::synchronize`] or [`WriteFile::synchronize`] returned, a
-//! created, renamed or removed name survives once [`Disk::synchronize_directory`] of its directory returned.
+//! The promises are those of POSIX and no stronger: written bytes survive once [`AppendFile::synchronize`] or
+//! [`WriteFile::synchronize`] returned, a created, renamed or removed name survives once
+//! [`Disk::synchronize_directory`] of its directory returned.
 //! [`Disk::create_directories`] is the exception: it makes durable what it made, because every caller wants that.
 //!
 //! All calls block: they belong on threads of their own or on a blocking pool, never on an async worker.
@@ -117,9 +118,9 @@ pub trait AppendFile: Send + fmt::Debug {
     fn synchronize_file_system(&mut self) -> io::Result<()>;
 }
 
-/// A file whose octets have their places, which can be written over. Writing over what is there already leaves the file's
-/// length and its blocks as they are, so that a synchronisation has the octets alone to write: appending costs the file
-/// system its own journal, too.
+/// A file whose octets have their places, which can be written over. Writing over what is there already leaves the
+/// file's length and its blocks as they are, so that a synchronisation has the octets alone to write: appending costs
+/// the file system its own journal, too.
 pub trait WriteFile: Send + fmt::Debug {
     /// Writes all `bytes` from `offset` on. What was never written before it reads as zeros.
     ///

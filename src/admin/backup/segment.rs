@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt as _;
 
 const PART_BYTES: usize = 64 << 10;
 
-/// Gives a segment as it is now, whatever is written to it while it is read. At its end are zeros, the headroom that its
-/// owner made for more. He writes in order, but reading does not keep step with him: a part that was read while it was
-/// still headroom, and one behind it that was not any more, would look like a hole in what was durable. So whatever is
-/// behind the last octet of now is given as the headroom it was.
+/// Gives a segment as it is now, whatever is written to it while it is read. At its end are zeros, the headroom that
+/// its owner made for more. He writes in order, but reading does not keep step with him: a part that was read while it
+/// was still headroom, and one behind it that was not any more, would look like a hole in what was durable. So whatever
+/// is behind the last octet of now is given as the headroom it was.
 ///
 /// # Errors
 /// The system's.

@@ -2,8 +2,8 @@
 //!
 //! The same seed and the same calls give the same outcome. The model is harsher than most file systems: at a power cut
 //! each un-synchronised name survives or not on its own, an un-synchronised tail survives as a random prefix, which may
-//! end in zeros, of what was written over each small piece survives or not on its own, and a failed synchronisation makes
-//! the pages clean without writing them all.
+//! end in zeros, of what was written over each small piece survives or not on its own, and a failed synchronisation
+//! makes the pages clean without writing them all.
 
 use core::ops::ControlFlow;
 use std::collections::{BTreeMap, BTreeSet};

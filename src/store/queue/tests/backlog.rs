@@ -65,7 +65,7 @@ fn nothing_leaves_while_the_disk_takes_no_record() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::join!(commit(&queue, SpooledBody::Memory(vec![0; 100])), turning).0.is_ok()
+        tokio::join!(commit(&queue, SpooledBody::Memory(vec![0; 80_000])), turning).0.is_ok()
     }));
     assert_eq!(relay_all(&queue), 0);
     disk.set_room(None);
