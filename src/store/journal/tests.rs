@@ -175,7 +175,7 @@ fn a_segment_that_no_writer_made_so_long_is_not_read_into_memory() {
     assert!(failed.contains("the file is longer than any segment"), "{failed}");
 }
 
-fn path_of(segment: u64) -> std::path::PathBuf {
+fn path_of(segment: u64) -> PathBuf {
     Path::new("/j").join(format!("{segment:016x}.segment"))
 }
 
@@ -188,7 +188,9 @@ fn records_are_written_over_the_headroom_which_is_no_flaw() {
     append(&journal, "one");
     let length = disk.length(&path_of(1)).unwrap();
     assert_eq!(length, 40 + 24 + 3 + (64 << 10));
-    (0..100).for_each(|number| drop(append(&journal, &format!("record {number}"))));
+    for number in 0..100 {
+        append(&journal, &format!("record {number}"));
+    }
     assert_eq!(disk.length(&path_of(1)).unwrap(), length, "nothing grows while there is headroom");
     assert_eq!(journal.usage().bytes, journal.usage().live_bytes + 40, "headroom is no record");
     let payload = vec![b'x'; usize::try_from(length).unwrap()];
@@ -226,7 +228,7 @@ fn octets_in_the_headroom_are_cut_and_told() {
     append(&journal, "one");
     drop(journal);
     disk.damage(&path_of(1), 100, 1);
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let shared: Arc<dyn Disk> = Arc::new(disk);
     let (_, recovery) = Journal::open(shared, Path::new("/j"), options(), |_, _| {}).unwrap();
     let cut = Cut { segment: 1, offset: 67, bytes: 34, sound_records: 0, kept: None };
     assert_eq!((recovery.records, recovery.cut), (1, Some(cut)));
