@@ -25,8 +25,8 @@ pub(crate) enum Grown {
     Queue,
 }
 
-/// Messages go to so many users, spread over the directory.
-const CHOSEN: u64 = 9;
+/// Messages go to so many users, at every size: more of them would be more mailboxes, and not a larger directory.
+const CHOSEN: u64 = 10;
 /// A list of changes has so many.
 const PORTION: usize = 1_000;
 
@@ -45,8 +45,8 @@ impl Grown {
         match self {
             Self::Directory => {
                 directory(premises, count);
-                // A stride that is no divisor of the sizes, so that the caches of a large directory are not flattered.
-                (0..CHOSEN).map(|number| address(number * 104_729 % count).to_string()).collect()
+                // From the first to nearly the last, so that the caches of a large directory are not flattered.
+                (0..CHOSEN).map(|number| address(number * count / CHOSEN).to_string()).collect()
             }
             Self::Mailbox => {
                 mailbox(&premises.data().join("mailboxes").join("2").join("cur"), count);

@@ -19,8 +19,16 @@ const CHANGES: usize = 50;
 /// What a start leaves to do is done by then.
 const REST: Duration = Duration::from_secs(3);
 
+/// A running server, and what came out so far.
+pub(crate) struct Probe {
+    subject: Subject,
+    premises: Arc<Premises>,
+    recipients: Vec<String>,
+    figures: Figures,
+}
+
 /// What came out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     /// Until the server says that it is ready.
     pub(crate) start: Duration,
@@ -32,8 +40,8 @@ pub(crate) struct Figures {
     pub(crate) kept_bytes: f64,
     /// From a connection at that moment until its message was accepted.
     pub(crate) first: Duration,
-    /// Processor milliseconds of each message until it is in the mailbox, by round, the least first.
-    messages: Vec<f64>,
+    /// Processor milliseconds of each message until it is in the mailbox, by round.
+    rounds: Vec<f64>,
     /// Calls into the system of each message, where they can be counted.
     calls: Option<f64>,
     /// Wall time of each change, the least first.
@@ -42,10 +50,41 @@ pub(crate) struct Figures {
     changing: Duration,
 }
 
+/// The median of several figures, and the extremes.
+pub(crate) struct Spread {
+    pub(crate) middle: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(figures: impl Iterator<Item = f64>) -> Self {
+        let mut figures: Vec<f64> = figures.collect();
+        figures.sort_by(f64::total_cmp);
+        Self { middle: figures[figures.len() / 2], least: figures[0], most: figures[figures.len() - 1] }
+    }
+
+    pub(crate) fn words(&self, digits: usize) -> String {
+        format!("{:.digits$} ({:.digits$}-{:.digits$})", self.middle, self.least, self.most)
+    }
+}
+
 impl Figures {
-    /// The median cost of a message.
-    pub(crate) fn each(&self) -> f64 {
-        self.messages[self.messages.len() / 2]
+    /// The cost of a message.
+    pub(crate) fn messages(&self) -> Spread {
+        Spread::of(self.rounds.iter().copied())
+    }
+
+    /// The same, of that of `first` in the same round.
+    pub(crate) fn beside(&self, first: &Self) -> Spread {
+        Spread::of(self.rounds.iter().zip(&first.rounds).map(|(own, first)| own / first))
+    }
+
+    /// Memory for each of those by which there are `more` than in `first`: the most, and what is kept.
+    pub(crate) fn octets_each(&self, first: &Self, more: u64) -> Option<(f64, f64)> {
+        let each = |now: f64, then: f64| (now - then) / more as f64;
+        let both = (each(self.resident_bytes, first.resident_bytes), each(self.kept_bytes, first.kept_bytes));
+        (more > 0).then_some(both)
     }
 
     /// System calls of a message beside those of `first`.
@@ -54,45 +93,59 @@ impl Figures {
         shown.unwrap_or_else(|| "-".to_owned())
     }
 
-    /// The same with the extremes.
-    pub(crate) fn spread(&self) -> String {
-        let (least, most) = (self.messages[0], self.messages[self.messages.len() - 1]);
-        format!("{:.3} ({least:.3}-{most:.3})", self.each())
+    /// The median wall time of a change, in milliseconds.
+    pub(crate) fn change_milliseconds(&self) -> f64 {
+        milliseconds(self.changes[CHANGES / 2])
     }
 
-    /// The median wall time of a change and the longest, and processor time each, in milliseconds.
+    /// The same, the longest, and processor time each.
     pub(crate) fn change(&self) -> String {
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        let (middle, longest) = (self.changes[CHANGES / 2], self.changes[CHANGES - 1]);
+        let longest = milliseconds(self.changes[CHANGES - 1]);
         let each = milliseconds(self.changing) / CHANGES as f64;
-        format!("{:.2} {:.2} {each:.2}", milliseconds(middle), milliseconds(longest))
+        format!("{:.2} {longest:.2} {each:.2}", self.change_milliseconds())
     }
 }
 
-/// Starts a server, puts `rounds` loads of `messages` on it, to the recipients in turn, and alters them.
-pub(crate) fn probe(premises: &Arc<Premises>, recipients: &[String], rounds: usize, messages: usize) -> Figures {
-    let begun = Instant::now();
-    let subject = Subject::start_in(premises).unwrap();
-    let (start, start_processor) = (begun.elapsed(), subject.meter().processor_time());
-    let begun = Instant::now();
-    load(&subject, &recipients[..1], 1);
-    let first = begun.elapsed();
-    sleep(REST);
-    let resident_bytes = subject.meter().peak_bytes() as f64;
-    let kept_bytes = subject.meter().private_bytes() as f64;
-    let mut costs: Vec<f64> = (0..rounds).map(|_| cost(&subject, recipients, messages)).collect();
-    costs.sort_by(f64::total_cmp);
-    let calls = calls(&subject, premises, recipients, messages);
-    let (changes, changing) = change(&subject, premises, &recipients[0]);
-    Figures { start, start_processor, resident_bytes, kept_bytes, first, messages: costs, calls, changes, changing }
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
-/// Processor milliseconds of each message of a load.
-fn cost(subject: &Subject, recipients: &[String], messages: usize) -> f64 {
-    let begun = subject.meter().processor_time();
-    let sent = deliver(subject, recipients, messages);
-    let spent = subject.meter().processor_time().saturating_sub(begun);
-    spent.as_secs_f64() * 1e3 / sent as f64
+impl Probe {
+    /// Starts a server, which gets one message.
+    pub(crate) fn begin(premises: &Arc<Premises>, recipients: Vec<String>) -> Self {
+        let begun = Instant::now();
+        let subject = Subject::start_in(premises).unwrap();
+        let (start, start_processor) = (begun.elapsed(), subject.meter().processor_time());
+        let begun = Instant::now();
+        load(&subject, &recipients[..1], 1);
+        let first = begun.elapsed();
+        sleep(REST);
+        let resident_bytes = subject.meter().peak_bytes() as f64;
+        let kept_bytes = subject.meter().private_bytes() as f64;
+        let figures = Figures { start, start_processor, resident_bytes, kept_bytes, first, ..Figures::default() };
+        Self { subject, premises: Arc::clone(premises), recipients, figures }
+    }
+
+    /// Lets every recipient have had messages before some are measured.
+    pub(crate) fn warm_up(&self, messages: usize) {
+        deliver(&self.subject, &self.recipients, messages);
+    }
+
+    /// Puts a load on it, to the recipients in turn.
+    pub(crate) fn load(&mut self, messages: usize) {
+        let begun = self.subject.meter().processor_time();
+        let sent = deliver(&self.subject, &self.recipients, messages);
+        let spent = self.subject.meter().processor_time().saturating_sub(begun);
+        self.figures.rounds.push(milliseconds(spent) / sent as f64);
+    }
+
+    /// Counts calls in one more load, alters the directory, and stops the server.
+    pub(crate) fn finish(self, messages: usize) -> Figures {
+        let Self { subject, premises, recipients, figures } = self;
+        let calls = calls(&subject, &premises, &recipients, messages);
+        let (changes, changing) = change(&subject, &premises, &recipients[0]);
+        Figures { calls, changes, changing, ..figures }
+    }
 }
 
 /// Calls into the system of each message of a load of its own, since counting costs something.
