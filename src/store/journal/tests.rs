@@ -196,13 +196,19 @@ fn records_are_written_over_the_headroom_which_is_no_flaw() {
     let payload = vec![b'x'; usize::try_from(length).unwrap()];
     journal.append_blocking(1, payload).unwrap().wait().unwrap();
     assert!(disk.length(&path_of(1)).unwrap() > 2 * length, "as much headroom as there are records");
+    journal.append_blocking(2, vec![b'x'; 300_000]).unwrap().wait().unwrap();
+    assert_eq!(disk.length(&path_of(1)).unwrap(), journal.usage().bytes, "a large group is written once");
     drop(journal);
     disk.crash();
     assert_eq!(repair(&shared, Path::new("/j"), &roomy()).unwrap(), []);
     let (journal, recovery) = Journal::open(shared, Path::new("/j"), roomy(), |_, _| {}).unwrap();
-    assert_eq!((recovery.records, recovery.cut), (102, None));
+    assert_eq!((recovery.records, recovery.cut), (103, None));
     drop(journal);
-    assert_eq!(disk.length(&path_of(1)).unwrap(), 40 + 100 * 33 - 10 + 27 + 24 + length, "opened, it has none");
+    assert_eq!(
+        disk.length(&path_of(1)).unwrap(),
+        40 + 100 * 33 - 10 + 27 + 24 + length + 300_024,
+        "opened, it has none"
+    );
 }
 
 #[test]

@@ -58,6 +58,9 @@ pub(super) struct Position {
 const HEADROOM_BYTES_MIN: u64 = 64 << 10;
 /// Enough for some hundred messages, and written in less than a millisecond.
 const HEADROOM_BYTES_MAX: u64 = 1 << 20;
+/// A group so large costs more than what the file system notes about it, and would soon have used the headroom up, too:
+/// everything would be written twice.
+const GROUP_BYTES_LARGE: u64 = 256 << 10;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Creates a segment, durable with its name before any record goes into it.
@@ -88,6 +91,10 @@ impl Position {
     /// for the records.
     fn make_headroom(&mut self, end: u64, segment_bytes: u64) -> io::Result<()> {
         if end <= self.headroom_end {
+            return Ok(());
+        }
+        if end.saturating_sub(self.durable_bytes) >= GROUP_BYTES_LARGE {
+            self.headroom_end = end;
             return Ok(());
         }
         let headroom = end.clamp(HEADROOM_BYTES_MIN, HEADROOM_BYTES_MAX).min(segment_bytes.saturating_sub(end));
