@@ -1,11 +1,19 @@
 //! Where the log goes: for people on a terminal, as one JSON object a line otherwise, always on standard error.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
+use self::json::Json;
+use self::lines::{Form, Lines};
+use self::text::Text;
 use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::world::clock::SystemClock;
+
+mod json;
+mod lines;
+mod text;
 
 /// Starts logging for the whole process. A second call does nothing. `format` unset means: text on a terminal, JSON
 /// otherwise.
@@ -24,14 +32,22 @@ pub(super) fn start(log: LogConfig, format: Option<LogFormat>) {
         .with_default(level.min(LevelFilter::WARN))
         .with_target("franking", level);
     let registry = tracing_subscriber::registry().with(filter);
-    let started = match format {
-        LogFormat::Text => registry
-            .with(tracing_subscriber::fmt::layer().compact().with_ansi(terminal).with_writer(std::io::stderr))
-            .try_init(),
-        LogFormat::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
-            .try_init(),
+    let started = match (format, terminal) {
+        // In colours, and in no hurry: nobody reads that fast.
+        (LogFormat::Text, true) => {
+            registry.with(tracing_subscriber::fmt::layer().compact().with_writer(std::io::stderr)).try_init()
+        }
+        (LogFormat::Text, false) => registry.with(to_stderr::<Text>()).try_init(),
+        (LogFormat::Json, _) => registry.with(to_stderr::<Json>()).try_init(),
     };
     // Someone embedding this library may have a subscriber of their own: theirs stays.
     let _ = started;
 }
+
+fn to_stderr<F: Form>() -> Lines<F, impl Fn(&[u8]) + 'static> {
+    // Who cannot write the log has nowhere to say so.
+    Lines::new(SystemClock::unix_microseconds, |line: &[u8]| drop(std::io::stderr().write_all(line)))
+}
+
+#[cfg(test)]
+mod tests;
