@@ -24,11 +24,31 @@ impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let local = self.local.as_str();
         match &self.domain {
-            Domain::Name(domain) if is_dot_atom(local) => serializer.serialize_str(&[local, "@", domain].concat()),
+            Domain::Name(domain) if is_dot_atom(local) => joined(local, domain, |text| serializer.serialize_str(text)),
             Domain::Name(_) | Domain::Literal(_) => serializer.serialize_str(&self.to_string()),
         }
     }
 }
+
+/// Shows the two with an `@` between them, and takes no memory for that unless they are long.
+fn joined<T>(local: &str, domain: &str, show: impl FnOnce(&str) -> T) -> T {
+    let mut place = [0; JOINED_BYTES_MAX];
+    let mut length = 0_usize;
+    for part in [local, "@", domain] {
+        let end = length.saturating_add(part.len());
+        if let Some(room) = place.get_mut(length..end) {
+            room.copy_from_slice(part.as_bytes());
+        }
+        length = end;
+    }
+    match place.get(..length).and_then(|octets| str::from_utf8(octets).ok()) {
+        Some(text) => show(text),
+        None => show(&[local, "@", domain].concat()),
+    }
+}
+
+/// As many octets has hardly an address.
+const JOINED_BYTES_MAX: usize = 128;
 
 impl<'text> Deserialize<'text> for Domain {
     fn deserialize<D: Deserializer<'text>>(deserializer: D) -> Result<Self, D::Error> {

@@ -7,6 +7,8 @@
 use core::marker::PhantomData;
 use std::collections::BTreeMap;
 
+use lz4_flex::block::{compress_into, compress_prepend_size, decompress_size_prepended, get_maximum_output_size};
+
 use super::Shelved;
 use crate::model::queue::encoding::append;
 use crate::model::queue::entry::QueueId;
@@ -14,6 +16,8 @@ use crate::model::queue::entry::QueueId;
 /// A block is closed with so many values, or so many octets.
 const BLOCK_VALUES: u16 = 16;
 const BLOCK_BYTES: usize = 8 << 10;
+/// In front of a compressed block.
+const SIZE_BYTES: usize = size_of::<u32>();
 /// The number of the block that is still open.
 const OPEN: u32 = u32::MAX;
 
@@ -30,6 +34,8 @@ pub(super) struct Packs<T> {
     open_values: u16,
     /// Room to encode in.
     scratch: Vec<u8>,
+    /// Room to compress in: what remains of a block is copied out of it.
+    compressed: Vec<u8>,
     /// The block that was read last: what wakes together was mostly packed together.
     reader: Reader,
     values: PhantomData<T>,
@@ -59,6 +65,7 @@ impl<T> Default for Packs<T> {
             open: Vec::new(),
             open_values: 0,
             scratch: Vec::new(),
+            compressed: Vec::new(),
             reader: Reader::default(),
             values: PhantomData,
         }
@@ -146,8 +153,7 @@ impl<T: Shelved> Packs<T> {
 
     /// Compresses the open block.
     fn close(&mut self) {
-        let bytes = lz4_flex::block::compress_prepend_size(&self.open).into_boxed_slice();
-        let block = Block { bytes, values: self.open_values, live: self.open_values };
+        let block = Block { bytes: self.compress(), values: self.open_values, live: self.open_values };
         let number = match self.free.pop() {
             Some(number) => number,
             // As many blocks as there are numbers would take more memory than any machine has.
@@ -163,6 +169,23 @@ impl<T: Shelved> Packs<T> {
         }
         self.open.clear();
         self.open_values = 0;
+    }
+
+    /// The open block, compressed, with its size in front.
+    fn compress(&mut self) -> Box<[u8]> {
+        let Self { open, compressed, .. } = self;
+        let most = SIZE_BYTES.saturating_add(get_maximum_output_size(open.len()));
+        if compressed.len() < most {
+            compressed.resize(most, 0);
+        }
+        let size = u32::try_from(open.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let length = compressed.split_first_chunk_mut().and_then(|(place, rest)| {
+            *place = size;
+            compress_into(open, rest).ok()
+        });
+        // There is room for whatever comes of it; the other branch only satisfies the type.
+        let end = length.map(|length| SIZE_BYTES.saturating_add(length));
+        end.and_then(|end| compressed.get(..end)).map_or_else(|| compress_prepend_size(open).into(), Into::into)
     }
 
     /// Takes what is left out of a block, to be packed anew, and frees it.
@@ -188,7 +211,7 @@ impl Reader {
     /// The values of a block, those included that were taken out.
     fn of(&mut self, number: u32, block: &Block) -> impl Iterator<Item = (QueueId, &[u8])> {
         if self.block != Some(number) {
-            self.bytes = lz4_flex::block::decompress_size_prepended(&block.bytes).unwrap_or_default();
+            self.bytes = decompress_size_prepended(&block.bytes).unwrap_or_default();
             self.block = Some(number);
         }
         values(&self.bytes)
