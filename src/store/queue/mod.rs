@@ -15,6 +15,7 @@ mod backlog;
 mod content;
 mod control;
 mod failure;
+mod hearing;
 mod list;
 mod moderation;
 mod record;
@@ -161,8 +162,7 @@ impl Queue {
         let limits = options.limits;
         let resumption = Resumption::new(clock.now(), options.schedule, limits);
         let mut replay = Replay::new(&*witness, resumption, limits.awake_max);
-        let opened = Journal::open(disk, directory, options.journal, |record, location| replay.take(record, location));
-        let (journal, recovery) = opened?;
+        let (journal, recovery) = hearing::open(disk, directory, options.journal, &mut replay)?;
         if let Some((location, error)) = replay.failure {
             return Err(OpenError::Record { segment: location.segment, offset: location.offset, error });
         }

@@ -6,15 +6,14 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{
-    self, COMMITTED, Committed, EXPANDED, Expanded, GROWN, Grown, MARKED, MOVED, Moved, RecordError, SUSPENDED,
-};
+use super::hearing::{Accepted, Heard};
+use super::record::{Expanded, Grown, Moved, RecordError};
 use super::{Happened, Witness};
 use crate::model::mail::Reply;
 use crate::model::queue::{
     Dispatcher, Entry, FindJob, QueueId, ReplyJob, ReportJob, Resumption, Shelf, Shelved, Suspensions, Target,
 };
-use crate::store::journal::{LargeBody, Location, Record};
+use crate::store::journal::{LargeBody, Location};
 
 /// Where a message is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -164,51 +163,55 @@ impl<'a> Replay<'a> {
         }
     }
 
-    pub(super) fn take(&mut self, record: Record<'_>, location: Location) {
+    /// The last record that the witness knows already.
+    pub(super) const fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Takes in the next record.
+    pub(super) fn take(&mut self, heard: Result<Heard, RecordError>, location: Location) {
         self.last_sequence = self.last_sequence.max(location.sequence);
-        let taken = match record.kind {
-            COMMITTED => self.committed(record.payload, location),
-            EXPANDED => self.expanded(record.payload, location),
-            MOVED => self.moved(record.payload, location),
-            GROWN => self.grown(record.payload, location),
-            SUSPENDED => record::decode::<Suspensions>(record.payload).map(|(suspensions, _)| {
+        match heard {
+            Ok(Heard::Committed(accepted)) => self.committed(*accepted, location),
+            Ok(Heard::Expanded(piece)) => self.expanded(piece, location),
+            Ok(Heard::Moved(moved)) => self.moved(&moved, location),
+            Ok(Heard::Grown(piece)) => self.grown(piece, location),
+            Ok(Heard::Suspended(suspensions)) => {
                 self.suspensions = suspensions;
                 self.needless.extend(self.suspended.replace(location));
-            }),
-            MARKED => record::decode::<QueueId>(record.payload).map(|(id, _)| {
+            }
+            Ok(Heard::Marked(id)) => {
                 self.last_id = self.last_id.max(Some(id));
                 self.needless.extend(self.mark.replace(location));
-            }),
-            kind => Err(RecordError::Kind(kind)),
-        };
-        if let Err(error) = taken {
-            self.failure.get_or_insert((location, error));
+            }
+            Err(error) => {
+                self.failure.get_or_insert((location, error));
+            }
         }
         self.resumption.relieve();
         self.stored.relieve(self.awake_max, |_, _| true);
     }
 
-    fn committed(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
-        let (committed, head, body) = Committed::decode(payload)?;
-        self.last_id = self.last_id.max(Some(committed.id));
-        match self.stored.get_mut(committed.id) {
+    fn committed(&mut self, accepted: Accepted, location: Location) {
+        let Accepted { facts, large, unseen } = accepted;
+        let id = facts.id;
+        self.last_id = self.last_id.max(Some(id));
+        match self.stored.get_mut(id) {
             // Written anew. The former record stays until the message goes: the state after it may not be complete.
             Some(known) => {
                 known.facts.push(known.committed);
                 known.committed = location;
             }
             None => {
-                let body_bytes = committed.large.as_ref().map_or(body.len() as u64, |large| large.bytes);
-                let entry = Entry::accepted(committed.facts(body_bytes));
-                if location.sequence > self.seen {
-                    self.witness.committed(location.sequence, &entry.facts, &committed.envelope, head);
+                let entry = Entry::accepted(facts);
+                if let Some((envelope, head)) = unseen {
+                    self.witness.committed(location.sequence, &entry.facts, &envelope, &head);
                 }
-                self.large.extend(committed.large.clone().map(|large| (committed.id, large)));
+                self.large.extend(large.clone().map(|large| (id, large)));
                 self.resumption.insert(entry);
-                self.stored.insert(committed.id, Stored::new(location, committed.large));
+                self.stored.insert(id, Stored::new(location, large));
             }
         }
-        Ok(())
     }
 
     /// Notes a record about a message; false, and it is needless, when there is no such message.
@@ -223,10 +226,9 @@ impl<'a> Replay<'a> {
         true
     }
 
-    fn expanded(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
-        let (piece, _) = record::decode::<Expanded>(payload)?;
+    fn expanded(&mut self, piece: Expanded, location: Location) {
         if !self.note(piece.id, location) {
-            return Ok(());
+            return;
         }
         let unfinished = &mut self.half_told.entry(piece.id).or_default().unfinished;
         if piece.first == 0 {
@@ -253,13 +255,11 @@ impl<'a> Replay<'a> {
             }
         }
         self.forget_told(piece.id);
-        Ok(())
     }
 
-    fn grown(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
-        let (piece, _) = record::decode::<Grown>(payload)?;
+    fn grown(&mut self, piece: Grown, location: Location) {
         if !self.note(piece.id, location) {
-            return Ok(());
+            return;
         }
         let growing = &mut self.half_told.entry(piece.id).or_default().growing;
         if piece.first == 0 {
@@ -281,7 +281,6 @@ impl<'a> Replay<'a> {
             }
         }
         self.forget_told(piece.id);
-        Ok(())
     }
 
     /// Most recipients come in one piece.
@@ -291,12 +290,11 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn moved(&mut self, payload: &[u8], location: Location) -> Result<(), RecordError> {
-        let (moved, _) = record::decode::<Moved>(payload)?;
+    fn moved(&mut self, moved: &Moved, location: Location) {
         if !self.note(moved.id, location) {
-            return Ok(());
+            return;
         }
-        let Some(entry) = self.resumption.entry_mut(moved.id) else { return Ok(()) };
+        let Some(entry) = self.resumption.entry_mut(moved.id) else { return };
         for (place, event) in &moved.events {
             // What was refused in the running server is refused here.
             let _ = entry.apply(*place, event);
@@ -305,7 +303,6 @@ impl<'a> Replay<'a> {
             let happened = Happened::of(entry, &moved.events);
             self.witness.moved(location.sequence, &entry.facts, &happened);
         }
-        Ok(())
     }
 
     /// The queue as it stands after the last record. `expired` is the reply that a message gets whose time is up.

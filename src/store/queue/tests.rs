@@ -19,6 +19,7 @@ use crate::world::disk::SimulatedDisk;
 
 mod backlog;
 mod control;
+mod hearing;
 mod moderation;
 mod renewal;
 
