@@ -399,16 +399,22 @@ impl<A: Acceptor> Connection<A> {
 
     /// Writes what is pending, with one call where the socket takes it.
     async fn write_out(&mut self) -> io::Result<()> {
-        if self.output.is_empty() {
-            return Ok(());
-        }
+        if self.output.is_empty() { Ok(()) } else { self.write(false).await }
+    }
+
+    /// Writes what is pending; where these are the last words, that nothing follows as well.
+    async fn write(&mut self, are_last: bool) -> io::Result<()> {
         log_refusals(&self.output);
-        let output = core::mem::take(&mut self.output);
+        let mut output = core::mem::take(&mut self.output);
         if let Some(pause) = self.trickle.take() {
-            return Box::pin(self.write_slowly(&output, pause)).await;
+            Box::pin(self.write_slowly(&output, pause)).await?;
+            output.clear();
         }
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let writing = async {
+            if are_last {
+                return stream.finish(&output).await;
+            }
             stream.write_all(&output).await?;
             stream.flush().await
         };
@@ -428,12 +434,11 @@ impl<A: Acceptor> Connection<A> {
                 return log_refusals(&self.output);
             }
         }
-        if self.write_out().await.is_err() {
+        if self.write(true).await.is_err() {
             return;
         }
         let Some(stream) = self.stream.as_mut() else { return };
         let goodbye = async {
-            stream.shutdown().await?;
             let mut heard = 0;
             while heard < LINGER_BYTES_MAX {
                 match read(stream).await?.len() {

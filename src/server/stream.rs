@@ -2,12 +2,12 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -34,6 +34,20 @@ impl Stream {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// Writes the last octets, and that there are no more. Under TLS both leave together.
+    ///
+    /// # Errors
+    /// As writing does.
+    pub(super) async fn finish(&mut self, octets: &[u8]) -> io::Result<()> {
+        // What is sealed here is sent with the alert that ends it. What has no room goes first, as always.
+        let sealed = match self {
+            Self::Plain(_) => 0,
+            Self::Tls(stream) => stream.get_mut().1.writer().write(octets)?,
+        };
+        self.write_all(octets.get(sealed..).unwrap_or_default()).await?;
+        self.shutdown().await
     }
 }
 
@@ -123,6 +137,53 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls_pki_types::ServerName;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::model::mail::Domain;
+    use crate::world::tls::{CertificateStore, ensure_development_certificates, opportunistic, server_config};
+    use crate::world::{Clock as _, SeededRandom, SystemClock};
+
+    fn config() -> Arc<ServerConfig> {
+        let place = tempfile::tempdir().unwrap();
+        let (hosts, now) = ([Domain::parse("mx.contoso.example").unwrap()], SystemClock::new().now());
+        let (paths, _) = ensure_development_certificates(place.path(), &hosts, now, &SeededRandom::new(1)).unwrap();
+        server_config(Arc::new(CertificateStore::open(&[paths]).unwrap())).unwrap()
+    }
+
+    /// Without an end that is said, reading to it would be an error.
+    #[tokio::test]
+    async fn the_last_words_arrive_whole_with_the_end_behind_them() {
+        let (config, connector) = (config(), TlsConnector::from(opportunistic().unwrap()));
+        for length in [0, 1, 40_000, 200_000] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (far, _) = listener.accept().await.unwrap();
+            let words: Vec<u8> = (0..length).map(|place: u32| place as u8).collect();
+            let (authorities, minute) = (ClientAuthorities::default(), Duration::from_secs(60));
+            let server = async {
+                let judges = (&authorities, SystemClock::new().now());
+                let (mut stream, _) = handshake(far, Arc::clone(&config), minute, judges).await.unwrap();
+                stream.finish(&words).await.unwrap();
+                stream
+            };
+            let client = async {
+                let name = ServerName::try_from("mx.contoso.example").unwrap();
+                let mut stream = connector.connect(name, near).await.unwrap();
+                let mut heard = Vec::new();
+                stream.read_to_end(&mut heard).await.map(|_| heard)
+            };
+            let (_server, heard) = tokio::join!(server, client);
+            assert!(heard.unwrap() == words, "{length} octets");
         }
     }
 }
