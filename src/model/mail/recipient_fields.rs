@@ -9,7 +9,7 @@
 use serde::Deserialize;
 
 use super::address::{Address, AddressKey};
-use super::header::{Element, Field, elements, fields};
+use super::header::{Element, Field, each_field, elements};
 
 /// What to do about addresses in To and Cc that are no recipients of this copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -41,7 +41,7 @@ pub fn addressed_to(head: &[u8], recipients: &[&Address], others: OtherRecipient
     let keys: Vec<AddressKey> = recipients.iter().map(|recipient| recipient.key()).collect();
     let mut named = vec![false; keys.len()];
     let (mut lines, mut end) = (Vec::with_capacity(head.len() + 64), Vec::new());
-    for field in fields(head) {
+    for field in each_field(head) {
         if matches!(field.raw, b"\r\n" | b"\n") {
             end.extend_from_slice(field.raw);
         } else if field.resembles("To") || field.resembles("Cc") {
@@ -149,7 +149,7 @@ mod tests {
             let others = if hide { OtherRecipients::Hide } else { OtherRecipients::Refuse };
             let Ok(head) = of(&head, &["a@x.example", "b@y.example"], others) else { return Ok(()) };
             let mut found = Vec::new();
-            for field in fields(head.as_bytes()) {
+            for field in each_field(head.as_bytes()) {
                 if ["To", "Cc", "Bcc"].iter().any(|name| field.resembles(name)) {
                     found.extend(elements(field.value).unwrap().into_iter().map(|one| one.address.to_string()));
                 }

@@ -20,7 +20,7 @@ use super::sign_in::SignedIn;
 use super::submit_as::{SubmitAs, submit_as};
 use super::trail::Trail;
 use crate::model::directory::{Recipient, RecipientId, Snapshot};
-use crate::model::mail::header::fields;
+use crate::model::mail::header::{each_field, fields};
 use crate::model::mail::{Address, ReversePath};
 
 use claims::Claims;
@@ -187,7 +187,7 @@ fn outward<'owner>(snapshot: &Snapshot, owner: &'owner Recipient) -> Option<&'ow
 /// The operator chose repair: whatever names an author goes, and the account's own address takes its place.
 fn repaired(snapshot: &Snapshot, account: &Recipient, reverse_path: &ReversePath, head: &[u8]) -> Authored {
     let mut rewritten = format!("From: {}\r\n", mailbox_text(snapshot, account)).into_bytes();
-    for field in fields(head) {
+    for field in each_field(head) {
         if !field.is_adrift() && !claims::concerns_authors(&field) {
             rewritten.extend_from_slice(field.raw);
         }

@@ -4,7 +4,7 @@ use super::super::submit_as::SubmitAs;
 use super::claims::bare_text;
 use super::outward;
 use crate::model::directory::{Recipient, Snapshot};
-use crate::model::mail::header::{Element, Field, elements, fields};
+use crate::model::mail::header::{Element, Field, each_field, elements};
 
 /// In which capacity the account uses each address of a header, in the order of [`Claims`](super::claims::Claims).
 pub(super) struct Capacities {
@@ -42,7 +42,7 @@ impl Rewriting<'_> {
         let mut rewritten = Vec::with_capacity(head.len() + 64);
         let mut resent = self.capacities.resent.iter();
         let on_behalf = is_on_behalf(self.capacities.of_the_message());
-        for field in fields(head) {
+        for field in each_field(head) {
             if field.is("From") {
                 self.authors(&field, "From", &self.capacities.authors, &mut rewritten);
                 if on_behalf {
