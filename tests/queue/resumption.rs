@@ -116,12 +116,17 @@ fn recovered(limits: Limits, suspensions: Suspensions) -> Dispatcher {
     dispatcher
 }
 
-#[test]
-fn a_queue_goes_on_as_if_its_messages_were_taken_up_one_by_one() {
+/// All that is there was sent by him.
+fn of_the_sender() -> Suspensions {
     let mut suspensions = Suspensions::default();
     let sender = Suspendable::Sender("bob@fabrikam.example".parse().unwrap());
     assert!(suspensions.suspend(sender, Suspension { since: start(), reason: "test".into() }));
-    for suspensions in [Suspensions::default(), suspensions] {
+    suspensions
+}
+
+#[test]
+fn a_queue_goes_on_as_if_its_messages_were_taken_up_one_by_one() {
+    for suspensions in [Suspensions::default(), of_the_sender()] {
         for awake_max in [0, 3, 4_096] {
             let limits = Limits { awake_max, ..limits() };
             let (one, other) = (one_by_one(limits, suspensions.clone()), recovered(limits, suspensions.clone()));
@@ -133,4 +138,21 @@ fn a_queue_goes_on_as_if_its_messages_were_taken_up_one_by_one() {
             assert_eq!(one.len(), other.len());
         }
     }
+}
+
+#[test]
+fn what_a_suspended_sender_has_sent_is_not_woken_for_an_attempt() {
+    let due = start().plus(MINUTE * 5);
+    let wakes = |suspensions| {
+        let mut entry = Entry::accepted(facts(1, start()));
+        entry.expand(vec![after(relay_to("fabrikam.example"), &[deferred(5)])]);
+        let limits = Limits { awake_max: 0, ..limits() };
+        let mut resumption = Resumption::new(start(), Schedule::exchange_online(), limits);
+        resumption.insert(entry);
+        resumption.relieve();
+        let dispatcher = resumption.finish(expired(), suspensions, |id| panic!("{id} is not settled"));
+        dispatcher.next_tick().unwrap()
+    };
+    assert_eq!(wakes(Suspensions::default()), due);
+    assert!(wakes(of_the_sender()) > due);
 }
