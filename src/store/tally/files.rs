@@ -209,17 +209,13 @@ impl Files {
         self.note(appended);
     }
 
-    /// Appends what a message counts, all with one call and without waiting for the disk.
-    pub(super) fn append(&mut self, hour: Hour, records: &[Record]) {
-        let kind = match records.first() {
-            Some(Record::Received { .. }) => Kind::Received,
-            Some(Record::Sum { .. }) => Kind::Sent,
-            Some(Record::Sent { .. } | Record::Outbound { .. } | Record::Pardon { .. }) => {
-                let summed = self.names.contains(&Name { kind: Kind::Sum, hour });
-                if summed { Kind::Late } else { Kind::Sent }
-            }
-            None => return,
-        };
+    /// Appends what counts for those who submit, all with one call and without waiting for the disk.
+    pub(super) fn append_sent(&mut self, hour: Hour, records: &[Record]) {
+        if records.is_empty() {
+            return;
+        }
+        let summed = self.names.contains(&Name { kind: Kind::Sum, hour });
+        let kind = if summed { Kind::Late } else { Kind::Sent };
         let octets: Vec<u8> = records.iter().flat_map(|record| record.slip().encode()).collect();
         let appended = self.append_to(Name { kind, hour }, &octets);
         self.note(appended);

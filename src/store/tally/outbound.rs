@@ -167,7 +167,7 @@ impl Tally {
         };
         // What is in the files is undone there, in each hour of its own.
         for (slot, recipients) in forgotten.into_iter().filter(|(slot, _)| slot.hour().is_within_day_of(now.hour())) {
-            locked(&self.files).append(slot.hour(), &[Record::Pardon { submitter: key.0, recipients, slot }]);
+            locked(&self.files).append_sent(slot.hour(), &[Record::Pardon { submitter: key.0, recipients, slot }]);
         }
     }
 }

@@ -123,7 +123,7 @@ impl Witness for Tally {
         });
         let records: Vec<Record> = sent.into_iter().chain(self.count_outside(facts, envelope)).collect();
         if !records.is_empty() {
-            locked(&self.files).append(hour, &records);
+            locked(&self.files).append_sent(hour, &records);
         }
     }
 
