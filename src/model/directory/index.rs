@@ -6,6 +6,7 @@
 //! one entry copies one bucket, one page of pointers and the table's pointers to pages, and where nobody shares them
 //! not even that. The table doubles when buckets fill up; the work of that is shared by as many insertions.
 
+use core::cmp::Reverse;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
@@ -48,24 +49,25 @@ impl<E: Entry> Table<E> {
 
     /// A table of these entries, each bucket as large as it needs to be. Filled one by one, a large table is doubled
     /// many times and its buckets are moved whenever they grow.
-    fn of(entries: Vec<E>) -> Self {
+    fn of(mut entries: Vec<E>) -> Self {
         let mut table = Self { pages: Arc::default(), bits: 0, entries: entries.len() };
         while entries.len() > BUCKET_ENTRIES_MAX << table.bits && table.bits < 31 {
             table.bits += 1;
         }
-        let mut sizes = vec![0_usize; 1 << table.bits];
-        let bucket = |entry: &E| bucket_of(entry.hash(), table.bits);
-        entries.iter().for_each(|entry| sizes.get_mut(bucket(entry)).into_iter().for_each(|size| *size += 1));
-        let mut buckets: Vec<Vec<E>> = sizes.into_iter().map(Vec::with_capacity).collect();
-        for entry in entries {
-            if let Some(bucket) = buckets.get_mut(bucket(&entry)) {
-                bucket.push(entry);
-            }
-        }
-        let mut buckets = buckets.into_iter().map(Arc::new);
-        let mut pages = Vec::with_capacity(buckets.len().div_ceil(PAGE));
-        while buckets.len() > 0 {
-            pages.push(Arc::new(buckets.by_ref().take(PAGE).collect()));
+        // One bucket after the other is taken off the end, and the memory of each page of them is given back before the
+        // next is made: a million entries are never there twice.
+        entries.sort_unstable_by_key(|entry| Reverse(entry.hash()));
+        let buckets = 1_usize << table.bits;
+        let mut pages = Vec::with_capacity(buckets.div_ceil(PAGE));
+        for first in (0..buckets).step_by(PAGE) {
+            let page = first..buckets.min(first.saturating_add(PAGE));
+            let mut take = |bucket| {
+                let own = |entry: &&E| bucket_of(entry.hash(), table.bits) == bucket;
+                let count = entries.iter().rev().take_while(own).count();
+                Arc::new(entries.drain(entries.len().saturating_sub(count)..).collect())
+            };
+            pages.push(Arc::new(page.map(&mut take).collect()));
+            entries.shrink_to_fit();
         }
         table.pages = Arc::new(pages);
         table

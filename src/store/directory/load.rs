@@ -17,8 +17,11 @@ use super::index::{
 use crate::model::directory::{Objects, Portion, RecipientId, Restoration, Snapshot};
 use crate::store::engine::{Engine, EngineError, KeyRange};
 
-/// The recipients are read in so many parts: several for each thread, since some have fewer of them than others.
-const PARTS: usize = 128;
+/// The recipients are read in parts of so many identities, small ones: what a part is gathered in lies between its
+/// recipients, who stay, and its place is good for the next part and for nothing else.
+const PART: u64 = 1_000;
+/// And in no more parts than this.
+const PARTS_MAX: u64 = 1_024;
 /// More threads would only wait for the engine.
 const THREADS_MAX: usize = 8;
 
@@ -88,13 +91,13 @@ fn recipients(
             started.map_err(|error| failed(&error.to_string()))?;
         }
         drop(sender);
-        join(&mut restoration, receiver)
+        join(&mut restoration, receiver, bounds.len())
     })?;
     Ok(restoration.finish())
 }
 
 /// Adds the portions in their order, so that the same index always gives the same snapshot.
-fn join(restoration: &mut Restoration, receiver: Receiver<Read>) -> Result<(), EngineError> {
+fn join(restoration: &mut Restoration, receiver: Receiver<Read>, parts: usize) -> Result<(), EngineError> {
     let (mut early, mut joined) = (BTreeMap::new(), 0);
     for (part, read) in receiver {
         early.insert(part, read?);
@@ -104,12 +107,12 @@ fn join(restoration: &mut Restoration, receiver: Receiver<Read>) -> Result<(), E
         }
     }
     // A thread that panicked has sent nothing.
-    if joined == PARTS { Ok(()) } else { Err(failed("the index could not be read")) }
+    if joined == parts { Ok(()) } else { Err(failed("the index could not be read")) }
 }
 
 /// Where the parts begin. The last one has no end: whatever lies there must be a recipient.
 fn bounds(next_id: RecipientId) -> Vec<Vec<u8>> {
-    let parts = PARTS as u64;
+    let parts = next_id.0.div_ceil(PART).clamp(1, PARTS_MAX);
     let width = next_id.0.div_ceil(parts).max(1);
     let key = |part: u64| match part {
         0 => vec![RECIPIENT],
