@@ -76,3 +76,19 @@ impl<T: FromStr<Err = AddressError>> Visitor<'_> for Text<T> {
         text.parse().map_err(E::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_any_length_is_written_as_it_is_shown_and_read_again() {
+        let label = "d".repeat(50);
+        for length in [1, 17, 18, 19, 64] {
+            let address = Address::parse(&format!("{}@{label}.{label}.example", "x".repeat(length))).unwrap();
+            let written = serde_json::to_string(&address).unwrap();
+            assert_eq!(written, format!("\"{address}\""), "{length}");
+            assert_eq!(serde_json::from_str::<Address>(&written).unwrap(), address);
+        }
+    }
+}
