@@ -119,8 +119,7 @@ pub trait AppendFile: Send + fmt::Debug {
 }
 
 /// A file whose octets have their places, which can be written over. Writing over what is there already leaves the
-/// file's length and its blocks as they are, so that a synchronisation has the octets alone to write: appending costs
-/// the file system its own journal, too.
+/// file's length and its blocks as they are, so that a synchronisation has the octets alone to write.
 pub trait WriteFile: Send + fmt::Debug {
     /// Writes all `bytes` from `offset` on. What was never written before it reads as zeros.
     ///

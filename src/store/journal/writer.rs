@@ -1,8 +1,8 @@
 //! The one who writes: takes what has gathered, writes it, synchronises once, answers all.
 //!
-//! **Headroom**: a file that grows with every group makes the file system write its own journal at each
-//! synchronisation, which takes twice the time, and twice the work, of writing octets over others. So the writer makes
-//! headroom of zeros, durable with the group before it; the groups that follow are written over it.
+//! **Headroom**: a file that grows with every group makes each synchronisation write its new length and its new blocks
+//! as well, which takes twice the time, and twice the work, of writing octets over others. So the writer makes headroom
+//! of zeros, durable with the group before it; the groups that follow are written over it.
 
 use core::sync::atomic::Ordering;
 use std::io;
