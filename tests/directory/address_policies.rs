@@ -75,7 +75,7 @@ fn directory() -> impl Strategy<Value = Snapshot> {
         let mut snapshot = beginning();
         for (number, mut own) in people.into_iter().enumerate() {
             own.id = snapshot.next_id();
-            own.name = format!("name {number}").into();
+            own.name = format!("name {number}").as_str().into();
             // Two with one address: the second is left out.
             snapshot = snapshot.apply(&[Change::PutRecipient(Box::new(own))]).unwrap_or(snapshot);
         }

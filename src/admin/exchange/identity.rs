@@ -19,7 +19,7 @@ impl Holder {
     pub(super) fn existing(recipient: &Recipient) -> Self {
         Self {
             primary: recipient.primary().clone(),
-            name: recipient.name.clone(),
+            name: recipient.name.as_str().into(),
             recipient_type: Some(recipient.recipient_type),
             has_account: recipient.account.is_some(),
         }

@@ -187,7 +187,7 @@ fn recover(office: &Office, actor: &str, identity: &str, new: (&str, &str)) -> R
             next.addresses.remove(&key);
         }
         if snapshot.find_by_name(&next.name).is_some_and(|holder| has_another(holder.id)) {
-            next.name = address.to_string().chars().take(64).collect::<String>().into();
+            next.name = address.to_string().chars().take(64).collect::<String>().as_str().into();
         }
         let conflicts = snapshot.find_by_address(&address).is_some_and(|holder| has_another(holder.id));
         let said = Said { conflicts, ..Said::default() };

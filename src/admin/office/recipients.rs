@@ -73,7 +73,8 @@ fn unused(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), Failure> {
         return Ok(());
     };
     let (address, name) = (address.clone(), holder.name.clone());
-    let failure = Failure::refused(ChangeError::ProxyAddressInUse { address, holder: name }.to_string());
+    let failure =
+        Failure::refused(ChangeError::ProxyAddressInUse { address, holder: name.as_str().into() }.to_string());
     Err(failure.cured_by(format!("franking recipient show {}", holder.primary())))
 }
 

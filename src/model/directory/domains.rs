@@ -70,7 +70,7 @@ impl Snapshot {
                 && recipient.addresses.smtp().any(|address| address.domain().is_within(domain))
         });
         if let Some(user) = user {
-            return Err(ChangeError::DomainInUse { domain: domain.clone(), holder: user.name.clone() });
+            return Err(ChangeError::DomainInUse { domain: domain.clone(), holder: user.name.as_str().into() });
         }
         self.without_address_policies(domain)?;
         Arc::make_mut(&mut self.domains).remove(domain);

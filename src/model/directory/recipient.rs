@@ -22,6 +22,7 @@ use super::proxy::ProxyAddresses;
 use super::recipient_type::RecipientType;
 use super::seldom::Seldom;
 use crate::model::mail::Address;
+use crate::model::mail::short_text::ShortText;
 
 /// Names an object for ever: given once, never given again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,7 +118,7 @@ pub struct Recipient {
     #[serde(rename = "type")]
     pub recipient_type: RecipientType,
     /// `Name`: unique in the organisation, at most 64 characters.
-    pub name: Box<str>,
+    pub name: ShortText,
     /// `DisplayName`, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<Box<str>>,
@@ -189,7 +190,7 @@ pub struct Recipient {
 impl Recipient {
     /// A recipient of `recipient_type` with the defaults of its type: mailboxes are active, shared, room and equipment
     /// accounts are blocked, groups have an empty group half. An account's login is the primary address.
-    pub fn new(id: RecipientId, recipient_type: RecipientType, name: impl Into<Box<str>>, primary: Address) -> Self {
+    pub fn new(id: RecipientId, recipient_type: RecipientType, name: impl AsRef<str>, primary: Address) -> Self {
         let account = recipient_type.may_have_account().then(|| {
             let mut account = Account::new(primary.clone());
             account.sign_in_blocked = recipient_type.is_born_blocked();
@@ -198,7 +199,7 @@ impl Recipient {
         Self {
             id,
             recipient_type,
-            name: name.into(),
+            name: name.as_ref().into(),
             display_name: None,
             mail_nickname: None,
             addresses: ProxyAddresses::new(primary),

@@ -101,7 +101,7 @@ pub(super) fn members(
 ) -> Result<(), ChangeError> {
     let group = snapshot.recipient(group).ok_or(ChangeError::UnknownRecipient(group))?;
     if !group.recipient_type.is_group() || group.recipient_type == RecipientType::DynamicDistributionGroup {
-        return Err(ChangeError::NotAGroup(group.name.clone()));
+        return Err(ChangeError::NotAGroup(group.name.as_str().into()));
     }
     let has = |id: &RecipientId| group.group.as_deref().is_some_and(|half| half.has_member(*id));
     let mut joining: Vec<RecipientId> = members.iter().copied().filter(|id| !has(id)).collect();
@@ -118,7 +118,7 @@ fn member_count_of(group: &Recipient) -> usize {
 /// Refuses growth beyond what a group may have.
 fn member_count(group: &Recipient, former: usize, count: usize, numbers: Numbers) -> Result<(), ChangeError> {
     numbers.judge(count, MEMBERS_MAX.max(former), || {
-        let group = group.name.clone();
+        let group = group.name.as_str().into();
         ChangeError::TooManyMembers { group, count, max: MEMBERS_MAX }
     })
 }
@@ -142,7 +142,10 @@ fn rooms(snapshot: &Snapshot, group: &Recipient, members: &[RecipientId]) -> Res
     for member in members.iter().filter(|member| **member != group.id) {
         let member = snapshot.recipient(*member).ok_or(ChangeError::UnknownRecipient(*member))?;
         if is_list && !member.recipient_type.is_resource() {
-            return Err(ChangeError::NotARoom { member: member.name.clone(), list: group.name.clone() });
+            return Err(ChangeError::NotARoom {
+                member: member.name.as_str().into(),
+                list: group.name.as_str().into(),
+            });
         }
     }
     Ok(())
@@ -209,7 +212,9 @@ fn texts(recipient: &Recipient) -> Result<(), ChangeError> {
 fn name(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
     let name = &recipient.name;
     match snapshot.find_by_name(name).filter(|holder| holder.id != recipient.id) {
-        Some(holder) => Err(ChangeError::NameInUse { name: name.clone(), holder: holder.addresses.primary().clone() }),
+        Some(holder) => {
+            Err(ChangeError::NameInUse { name: name.as_str().into(), holder: holder.addresses.primary().clone() })
+        }
         None => Ok(()),
     }
 }
@@ -227,7 +232,7 @@ fn proxy_count(snapshot: &Snapshot, recipient: &Recipient, numbers: Numbers) -> 
 fn addresses(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> {
     let other_holder = |id: Option<RecipientId>| {
         let holder = id.filter(|id| *id != recipient.id).and_then(|id| snapshot.recipient(id));
-        holder.map(|holder| holder.name.clone())
+        holder.map(|holder| holder.name.as_str().into())
     };
     for address in recipient.addresses.smtp() {
         if let Some(holder) = other_holder(snapshot.holder_of_address(&address.key())) {
@@ -268,7 +273,9 @@ fn login(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeError> 
         .holder_of_address(&key)
         .filter(|id| snapshot.recipient(*id).is_some_and(|holder| holder.account.is_some()));
     match by_login.or(by_address).filter(|id| *id != recipient.id).and_then(|id| snapshot.recipient(id)) {
-        Some(holder) => Err(ChangeError::LoginInUse { login: account.login.clone(), holder: holder.name.clone() }),
+        Some(holder) => {
+            Err(ChangeError::LoginInUse { login: account.login.clone(), holder: holder.name.as_str().into() })
+        }
         None => Ok(()),
     }
 }
@@ -333,7 +340,7 @@ fn moderation(snapshot: &Snapshot, recipient: &Recipient, numbers: Numbers) -> R
     numbers.judge(count, MODERATORS_MAX, || ChangeError::TooManyModerators { count, max: MODERATORS_MAX })?;
     let moderators = set.moderated_by.iter().filter_map(|id| snapshot.recipient(*id));
     match moderators.into_iter().find(|one| one.recipient_type.is_group()) {
-        Some(group) => Err(ChangeError::NotAModerator { moderator: group.name.clone() }),
+        Some(group) => Err(ChangeError::NotAModerator { moderator: group.name.as_str().into() }),
         None => Ok(()),
     }
 }
@@ -365,7 +372,7 @@ fn references(snapshot: &Snapshot, recipient: &Recipient) -> Result<(), ChangeEr
         if let Some(trustee) = snapshot.recipient(grant.trustee)
             && !trustee.can_hold_permissions()
         {
-            return Err(ChangeError::NotATrustee { trustee: trustee.name.clone() });
+            return Err(ChangeError::NotATrustee { trustee: trustee.name.as_str().into() });
         }
     }
     Ok(())

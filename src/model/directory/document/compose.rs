@@ -152,7 +152,7 @@ pub(super) fn base(
         retype(&mut recipient, kind);
     }
     if let Some(name) = &entry.name {
-        recipient.name.clone_from(name);
+        recipient.name = (**name).into();
     }
     set_text(&mut recipient.display_name, entry.display_name.as_deref());
     if let Some(text) = &entry.mail_nickname {
@@ -212,7 +212,7 @@ fn nickname(text: &str) -> Result<Option<Box<MailNickname>>, Reason> {
 
 /// Makes a recipient of another type, without what the new type cannot have.
 fn retype(recipient: &mut Recipient, kind: RecipientType) {
-    let plain = Recipient::new(recipient.id, kind, recipient.name.clone(), recipient.primary().clone());
+    let plain = Recipient::new(recipient.id, kind, &*recipient.name, recipient.primary().clone());
     if recipient.recipient_type.is_mailbox() != kind.is_mailbox() {
         recipient.lifecycle = plain.lifecycle;
     }

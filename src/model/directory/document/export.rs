@@ -145,7 +145,7 @@ type Names<'a> = &'a dyn Fn(RecipientId) -> Option<Box<str>>;
 
 fn entry(recipient: &Recipient, name: Names<'_>, secrets: Secrets) -> RecipientEntry {
     let kind = recipient.recipient_type;
-    let plain = Recipient::new(recipient.id, kind, recipient.name.clone(), recipient.primary().clone());
+    let plain = Recipient::new(recipient.id, kind, &*recipient.name, recipient.primary().clone());
     let addresses = |ids: &[RecipientId]| list(ids.iter().filter_map(|id| name(*id)).collect());
     let grants = |right, deny| {
         let mut trustees: Vec<RecipientId> = recipient.trustees(right, deny).collect();
@@ -159,7 +159,9 @@ fn entry(recipient: &Recipient, name: Names<'_>, secrets: Secrets) -> RecipientE
         recipient_type: Some(kind),
         address: recipient.primary().to_string().into(),
         aliases: aliases(recipient),
-        name: Some(recipient.name.clone()).filter(|name| **name != *recipient.primary().local().as_str()),
+        name: Some(recipient.name.as_str())
+            .filter(|name| *name != recipient.primary().local().as_str())
+            .map(Into::into),
         display_name: recipient.display_name.clone(),
         mail_nickname: recipient.mail_nickname.as_deref().map(|alias| alias.as_str().into()),
         external: recipient.external_address.as_ref().map(|address| address.to_string().into()),

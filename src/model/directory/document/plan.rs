@@ -306,7 +306,7 @@ impl Planner<'_> {
         let (first, second): (Vec<_>, Vec<_>) = drafts.into_iter().partition(|draft| seen.insert(draft.base.id));
         for draft in second {
             let address = draft.base.primary().clone();
-            let reason = ChangeError::ProxyAddressInUse { address, holder: draft.base.name };
+            let reason = ChangeError::ProxyAddressInUse { address, holder: draft.base.name.as_str().into() };
             self.reject(Entry::Recipient(draft.entry), reason.into());
         }
         first
