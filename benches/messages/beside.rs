@@ -232,14 +232,24 @@ const fn at_most_part(what: &'static str) -> Line {
     super::page::part(what, 3, 0.1)
 }
 
-/// Measures the rows whose name contains `only`, and writes them to the terminal and, if one is named, the page.
-pub(super) fn beside(servers: &Servers, only: &str, rounds: usize, page: Option<&Path>) -> io::Result<()> {
+/// Measures the rows whose name contains `only`, so many times and each after such a rest, and writes them to the
+/// terminal and, if one is named, the page.
+pub(super) fn beside(
+    servers: &Servers,
+    only: &str,
+    (rounds, rest): (usize, Duration),
+    page: Option<&Path>,
+) -> io::Result<()> {
     let [ours, theirs] = &servers.server;
-    let mut table = Page::begin([&ours.name, &theirs.name], rounds);
+    let mut table = Page::begin([&ours.name, &theirs.name], rounds, rest);
     for row in ROWS.iter().filter(|row| row.name.contains(only)) {
         let mut taken: [Vec<Taken>; 2] = Default::default();
         for _ in 0..rounds {
             for (server, taken) in servers.server.iter().zip(&mut taken) {
+                if !rest.is_zero() {
+                    rustix::fs::sync();
+                    sleep(rest);
+                }
                 match server.take(row.work) {
                     Ok(figures) => taken.push(figures),
                     Err(error) => table.failure(row.name, &server.name, &error),

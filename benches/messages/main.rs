@@ -29,6 +29,7 @@ mod table;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use franking::world::tls::opportunistic;
 
@@ -95,7 +96,8 @@ fn main() {
     let (rounds, wanted) = (arguments.number("--rounds", 1).max(1), arguments.value("--only").unwrap_or_default());
     if let Some(servers) = arguments.value("--beside") {
         let servers = toml::from_str(&fs::read_to_string(servers).unwrap()).unwrap();
-        return beside::beside(&servers, wanted, rounds, arguments.value("--page").map(Path::new)).unwrap();
+        let rest = Duration::from_secs(arguments.number("--rest", 0) as u64);
+        return beside::beside(&servers, wanted, (rounds, rest), arguments.value("--page").map(Path::new)).unwrap();
     }
     // `cargo bench` says `--bench`. Without it this is a test: one small round shows that everything runs.
     if arguments.has("--test") || !arguments.has("--bench") {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use super::beside::Taken;
 
@@ -71,14 +72,15 @@ struct Words {
 pub(super) struct Page {
     names: [String; 2],
     rounds: usize,
+    rest: Duration,
     lines: Vec<Words>,
     failures: Vec<String>,
 }
 
 impl Page {
     /// Prints the heading.
-    pub(super) fn begin(names: [&String; 2], rounds: usize) -> Self {
-        let page = Self { names: names.map(Clone::clone), rounds, lines: Vec::new(), failures: Vec::new() };
+    pub(super) fn begin(names: [&String; 2], rounds: usize, rest: Duration) -> Self {
+        let page = Self { names: names.map(Clone::clone), rounds, rest, lines: Vec::new(), failures: Vec::new() };
         let [ours, theirs] = page.names.clone();
         let heading = |text: &str| text.to_owned();
         print(&Words {
@@ -128,9 +130,10 @@ impl Page {
         let _ = writeln!(
             page,
             "# {ours} beside {theirs}\n\nWritten by `benches/beside-postfix --page`. {}.\n\nThe servers and the load \
-             share the machine and are measured in turn; figures are medians of {} rounds with the extremes. Rates \
-             drift with the machine, so the ratio counts.\n\n{}\n",
+             share the machine and are measured in turn, each after {} s of rest; figures are medians of {} rounds \
+             with the extremes. Rates drift with the machine, so the ratio counts.\n\n{}\n",
             machine(),
+            self.rest.as_secs(),
             self.rounds,
             PASSWORDS.replace("{ours}", ours).replace("{theirs}", theirs)
         );
