@@ -40,13 +40,14 @@ impl DataChange {
         match self {
             Self::Write { bytes, .. } | Self::Over { bytes, .. } if bytes.is_empty() => {}
             Self::Write { offset, bytes } | Self::Over { offset, bytes } => {
-                let end = offset.saturating_add(bytes.len());
-                if durable.len() < end {
-                    durable.resize(end, 0);
+                if durable.len() < *offset {
+                    durable.resize(*offset, 0);
                 }
-                if let Some(target) = durable.get_mut(*offset..end) {
-                    target.copy_from_slice(bytes);
+                let (over, behind) = bytes.split_at(durable.len().saturating_sub(*offset).min(bytes.len()));
+                if let Some(target) = durable.get_mut(*offset..offset.saturating_add(over.len())) {
+                    target.copy_from_slice(over);
                 }
+                durable.extend_from_slice(behind);
             }
             Self::Cut { length } => durable.truncate(*length),
         }
