@@ -9,13 +9,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use franking::world::tls::opportunistic;
-use rustls::ClientConfig;
-use rustls::client::Resumption;
 use serde::Deserialize;
 
 use super::idle::idle;
@@ -25,6 +21,7 @@ use super::support::measure::{Destination, Figures, calls, measure_to};
 use super::support::meter::Meter;
 use super::support::smtp::{Opening, Tls};
 use super::support::subject::Subject;
+use super::support::trusting::trusting;
 
 const KIB: usize = 1024;
 const MIB: f64 = 1_048_576.0;
@@ -410,14 +407,10 @@ impl Server {
 
     /// STARTTLS and Alice's password; with a whole handshake each time, or taking up the TLS session of before.
     fn signing_in(&self, anew: bool) -> io::Result<Opening> {
-        let mut config = ClientConfig::clone(&*opportunistic().map_err(io::Error::other)?);
-        if anew {
-            config.resumption = Resumption::disabled();
-        }
         Ok(Opening {
             address: self.submission,
             source: None,
-            tls: Tls::Starttls(Arc::new(config)),
+            tls: Tls::Starttls(trusting(!anew)?),
             credentials: Some(("alice@contoso.example".to_owned(), "demo-alice".to_owned())),
         })
     }

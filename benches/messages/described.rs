@@ -2,17 +2,13 @@
 
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-use franking::world::tls::opportunistic;
-use rustls::ClientConfig;
-use rustls::client::Resumption;
 
 use super::support::arguments::Arguments;
 use super::support::load::{Load, Pace, Sessions, Transaction};
 use super::support::measure::Destination;
 use super::support::meter::Meter;
 use super::support::smtp::{Opening, Tls};
+use super::support::trusting::trusting;
 
 /// The load for the server at `address`.
 pub(super) fn load(arguments: &Arguments, address: &str) -> Load {
@@ -39,13 +35,7 @@ pub(super) fn load(arguments: &Arguments, address: &str) -> Load {
 }
 
 fn tls(arguments: &Arguments) -> Tls {
-    let config = || {
-        let mut config = ClientConfig::clone(&opportunistic().unwrap());
-        if !arguments.has("--resume") {
-            config.resumption = Resumption::disabled();
-        }
-        Arc::new(config)
-    };
+    let config = || trusting(arguments.has("--resume")).unwrap();
     match arguments.value("--tls") {
         None => Tls::None,
         Some("starttls") => Tls::Starttls(config()),

@@ -31,13 +31,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use franking::world::tls::opportunistic;
-
 use support::arguments::Arguments;
 use support::load::{Load, Pace, Sessions, Transaction};
 use support::measure::{Destination, Figures, calls, measure, measure_to};
 use support::smtp::{Opening, Tls};
 use support::subject::Subject;
+use support::trusting::trusting;
 use table::Table;
 
 /// A row of the table.
@@ -136,7 +135,7 @@ impl Scenario {
         let usual = Load::inbound(subject.address(self.role));
         let signs_in = self.role == "submission";
         let starttls = || Opening {
-            tls: Tls::Starttls(opportunistic().unwrap()),
+            tls: Tls::Starttls(trusting(true).unwrap()),
             credentials: Some(("alice@contoso.example".to_owned(), "demo-alice".to_owned())),
             ..usual.opening.clone()
         };
@@ -168,7 +167,7 @@ fn smoke() {
     }
     let (meter, mailboxes) = (subject.meter(), Destination::Mailboxes(subject.mailboxes()));
     let one_each = Load { kind: Sessions::New, ..submission.load(&subject) };
-    let implicit = Opening { tls: Tls::Implicit(opportunistic().unwrap()), ..one_each.opening.clone() };
+    let implicit = Opening { tls: Tls::Implicit(trusting(true).unwrap()), ..one_each.opening.clone() };
     let implicit = Opening { address: subject.address_over_tls(), ..implicit };
     let implicit = Load { opening: implicit, ..one_each.clone() };
     let open = Load { pace: Pace::Open(100.0), transactions: 6, ..Load::inbound(subject.address("inbound")) };

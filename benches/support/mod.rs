@@ -9,3 +9,4 @@ pub(crate) mod measure;
 pub(crate) mod meter;
 pub(crate) mod smtp;
 pub(crate) mod subject;
+pub(crate) mod trusting;
