@@ -1,19 +1,37 @@
 //! Where the log goes: for people on a terminal, as one JSON object a line otherwise, always on standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Stderr};
+use std::sync::{Arc, OnceLock};
 
+use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use self::json::Json;
 use self::lines::{Form, Lines};
+use self::outlet::Outlet;
 use self::text::Text;
 use crate::config::{LogConfig, LogFormat, LogLevel};
 use crate::world::clock::SystemClock;
 
 mod json;
 mod lines;
+mod outlet;
 mod text;
+
+/// Where this process's lines leave, once there are any.
+static OUTLET: OnceLock<Arc<Outlet<Stderr>>> = OnceLock::new();
+
+/// Kept by who may log something: with its end, all that was logged is written.
+pub(super) struct Logged;
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        if let Some(outlet) = OUTLET.get() {
+            outlet.flush();
+        }
+    }
+}
 
 /// Starts logging for the whole process. A second call does nothing. `format` unset means: text on a terminal, JSON
 /// otherwise.
@@ -44,9 +62,9 @@ pub(super) fn start(log: LogConfig, format: Option<LogFormat>) {
     let _ = started;
 }
 
-fn to_stderr<F: Form>() -> Lines<F, impl Fn(&[u8]) + 'static> {
-    // Who cannot write the log has nowhere to say so.
-    Lines::new(SystemClock::unix_microseconds, |line: &[u8]| drop(std::io::stderr().write_all(line)))
+fn to_stderr<F: Form>() -> Lines<F, impl Fn(Level, u64, &[u8]) + 'static> {
+    let outlet = Arc::clone(OUTLET.get_or_init(|| Outlet::attended(std::io::stderr())));
+    Lines::new(SystemClock::unix_microseconds, move |level: Level, now: u64, line: &[u8]| outlet.say(level, now, line))
 }
 
 #[cfg(test)]

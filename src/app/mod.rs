@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let (mut stdin, mut stdout, mut stderr) = (std::io::stdin().lock(), std::io::stdout(), std::io::stderr());
     let outcome = run(cli, &premises::Program, &mut stdin, &mut stdout, &mut stderr);
+    let logged = logging::Logged;
     let ended = match outcome {
         Outcome::Exit(code) => return ExitCode::from(code),
         Outcome::Serve(_, settled) => serve_settled(*settled).map_err(|error| error.to_string()),
@@ -80,6 +81,8 @@ pub fn main() -> ExitCode {
             demo::run(&options).map_err(|error| error.to_string())
         }
     };
+    // Before the last words.
+    drop(logged);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,15 +2,14 @@
 //!
 //! Every message leaves two lines in the log, which were a twelfth of all that a message costs. Here a line is put
 //! together in one buffer that each thread keeps, what is said of a span is made once and copied into each of its
-//! lines, and the date is worked out once a second. A line leaves with one write, so that lines of different threads
-//! never mix.
+//! lines, and the date is worked out once a second. Lines leave whole, by way of the [outlet](super::outlet).
 
 use core::cell::RefCell;
 use core::marker::PhantomData;
 
 use tracing::field::Visit;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
@@ -35,14 +34,15 @@ pub(super) trait Form: 'static {
     fn learn(span: &mut Self::Span, name: &str, record: impl FnOnce(&mut dyn Visit));
 }
 
-/// The layer. `now` says how many microseconds have passed since 1970; `write` takes whole lines with their ends.
+/// The layer. `now` says how many microseconds have passed since 1970; `write` takes whole lines with their ends, how
+/// grave each is, and when it was said.
 pub(super) struct Lines<F, W> {
     form: PhantomData<fn() -> F>,
     now: fn() -> u64,
     write: W,
 }
 
-impl<F: Form, W: Fn(&[u8])> Lines<F, W> {
+impl<F: Form, W: Fn(Level, u64, &[u8])> Lines<F, W> {
     pub(super) const fn new(now: fn() -> u64, write: W) -> Self {
         Self { form: PhantomData, now, write }
     }
@@ -57,8 +57,9 @@ impl<F: Form, W: Fn(&[u8])> Lines<F, W> {
         let spans = Spans { innermost: context.lookup_current() };
         // A value that panicked has left half a line.
         line.octets.clear();
-        F::write(&mut line.octets, line.time.of((self.now)()), metadata, event, &spans);
-        (self.write)(&line.octets);
+        let now = (self.now)();
+        F::write(&mut line.octets, line.time.of(now), metadata, event, &spans);
+        (self.write)(*metadata.level(), now, &line.octets);
         line.octets.clear();
         line.octets.shrink_to(KEPT_BYTES_MAX);
     }
@@ -68,7 +69,7 @@ impl<S, F, W> Layer<S> for Lines<F, W>
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     F: Form,
-    W: Fn(&[u8]) + 'static,
+    W: Fn(Level, u64, &[u8]) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };

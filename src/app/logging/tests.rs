@@ -77,8 +77,8 @@ fn written(happening: impl FnOnce()) -> (Logs, Logs) {
     let all = tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().with_timer(Now).json().flatten_event(true).with_writer(golden_json))
         .with(tracing_subscriber::fmt::layer().with_timer(Now).with_ansi(false).compact().with_writer(golden_text))
-        .with(Lines::<Json, _>::new(now, move |line| json.append(line)))
-        .with(Lines::<Text, _>::new(now, move |line| text.append(line)));
+        .with(Lines::<Json, _>::new(now, move |_, _, line| json.append(line)))
+        .with(Lines::<Text, _>::new(now, move |_, _, line| text.append(line)));
     tracing::subscriber::with_default(all, happening);
     let [json, text, golden_json, golden_text] = logs.map(|log| log.text());
     (Logs { json, text }, Logs { json: golden_json, text: golden_text })
@@ -222,7 +222,7 @@ impl fmt::Display for Shy {
 fn what_is_left_of_a_line_that_panicked_spoils_no_other() {
     let memory = Memory::default();
     let own = memory.clone();
-    let layer = tracing_subscriber::registry().with(Lines::<Json, _>::new(now, move |line| own.append(line)));
+    let layer = tracing_subscriber::registry().with(Lines::<Json, _>::new(now, move |_, _, line| own.append(line)));
     tracing::subscriber::with_default(layer, || {
         let value = Shy(Cell::new(false));
         let log = std::panic::AssertUnwindSafe(|| info!(%value, "said"));
