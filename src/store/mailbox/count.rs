@@ -93,17 +93,22 @@ fn names(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<OsString>> {
 
 fn count_directory(disk: &dyn Disk, directory: &Path) -> io::Result<Usage> {
     let mut usage = Usage::default();
-    for name in names(disk, directory)? {
-        let bytes = match stored_bytes(&name) {
+    let visited = disk.visit(directory, &mut |entry| {
+        let bytes = match stored_bytes(&entry.name) {
             Some(bytes) => bytes,
-            None => match disk.length(&directory.join(&name)) {
+            None => match disk.length(&directory.join(&entry.name)) {
                 // A reader moved or removed it while we were counting.
-                Err(error) if is_absence(&error) => continue,
+                Err(error) if is_absence(&error) => return Ok(()),
                 result => result?,
             },
         };
         usage.bytes = usage.bytes.saturating_add(bytes);
         usage.messages = usage.messages.saturating_add(1);
+        Ok(())
+    });
+    match visited {
+        // It is not there, or is a file.
+        Err(error) if is_absence(&error) => Ok(Usage::default()),
+        result => result.map(|()| usage),
     }
-    Ok(usage)
 }

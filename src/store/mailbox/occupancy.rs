@@ -209,8 +209,12 @@ impl Occupancy {
         let from = attention.turn;
         drop(attention);
         let turn = self.after(from, TURNS_OF_A_ROUND);
-        locked(&self.attention).turn = turn.last().copied();
-        ids.extend(turn.into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+        let mut attention = locked(&self.attention);
+        attention.turn = turn.last().copied();
+        // Those that are expected have a time of their own: a large one that mail comes into is not counted each round.
+        ids.extend(
+            turn.into_iter().filter(|id| !ids.contains(id) && !attention.due.contains_key(id)).collect::<Vec<_>>(),
+        );
         ids
     }
 
@@ -246,5 +250,27 @@ impl Occupancy {
         locked(&self.log).append_durably(&Record::Warned { id, at })?;
         locked(&self.warned).insert(id, at);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::disk::SimulatedDisk;
+
+    #[test]
+    fn a_large_mailbox_that_mail_comes_into_is_not_looked_at_in_turn() {
+        const ONE: RecipientId = RecipientId(7);
+        let occupancy = Occupancy::open(Arc::new(SimulatedDisk::new(1)), Path::new("/mail"));
+        let usage = Usage { bytes: 1, messages: 10 * MESSAGES_OF_A_ROUND };
+        occupancy.counted(ONE, usage, 5, true);
+        assert_eq!(occupancy.due(), [ONE], "in turn");
+        occupancy.added(ONE, 1);
+        for round in 1..ROUNDS_TO_SETTLE + 10 {
+            occupancy.added(ONE, 1);
+            assert_eq!(occupancy.due(), [], "{round}");
+        }
+        assert_eq!(occupancy.due(), [ONE], "it is due");
+        assert_eq!(occupancy.due(), [ONE], "in turn");
     }
 }
