@@ -338,7 +338,8 @@ impl AddressKey {
 fn is_dot_atom(text: &str) -> bool {
     // Mostly it is of one atom, or of a few, in ASCII.
     if text.is_ascii() {
-        return text.as_bytes().split(|byte| *byte == b'.').all(|atom| !atom.is_empty() && atom.iter().all(is_atext));
+        let is_atom = |atom: &[u8]| !atom.is_empty() && atom.iter().all(|octet| class(*octet) & ATEXT != 0);
+        return text.as_bytes().split(|octet| *octet == b'.').all(is_atom);
     }
     let mut after_dot = true;
     for character in text.chars() {
@@ -354,15 +355,40 @@ fn is_dot_atom(text: &str) -> bool {
 
 fn is_atom_character(character: char) -> bool {
     match u8::try_from(character) {
-        Ok(byte) if byte.is_ascii() => is_atext(&byte),
+        Ok(octet) if octet.is_ascii() => class(octet) & ATEXT != 0,
         Ok(_) | Err(_) => !character.is_control() && !is_invisible(character),
     }
 }
 
 /// RFC 5322 section 3.2.3: what an atom in ASCII is made of.
-const fn is_atext(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~')
+const ATEXT: u8 = 1;
+/// A letter in upper case.
+const UPPER: u8 = 2;
+/// What no label of a host name has.
+const OTHER: u8 = 4;
+
+/// The classes of each octet: addresses are read for every command, and a look here is all that an octet costs.
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [OTHER; 256];
+    let mut octet = 0_u8;
+    while octet < 128 {
+        let is_alphanumeric = octet.is_ascii_alphanumeric();
+        let is_atext = is_alphanumeric
+            || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~');
+        let is_of_labels = is_alphanumeric || matches!(octet, b'-' | b'_');
+        let mut class = if is_atext { ATEXT } else { 0 };
+        class |= if octet.is_ascii_uppercase() { UPPER } else { 0 };
+        class |= if is_of_labels { 0 } else { OTHER };
+        classes[octet as usize] = class;
+        octet += 1;
+    }
+    classes
+}
+
+fn class(octet: u8) -> u8 {
+    CLASSES[usize::from(octet)]
 }
 
 /// Format characters and separators that could make two addresses look alike or break a log line.
@@ -401,21 +427,14 @@ struct Labels {
 
 impl Labels {
     fn of(name: &[u8]) -> Self {
-        let (mut too_long, mut well_formed, mut upper) = (name.len() > DOMAIN_BYTES_MAX, true, false);
-        let (mut length, mut last) = (0, b'.');
-        for byte in name {
-            if *byte == b'.' {
-                well_formed &= length > 0 && last != b'-';
-                length = 0;
-            } else {
-                well_formed &= byte.is_ascii_alphanumeric() | (*byte == b'_') | (*byte == b'-' && length > 0);
-                length += 1;
-                too_long |= length > LABEL_BYTES_MAX;
-            }
-            upper |= byte.is_ascii_uppercase();
-            last = *byte;
+        let (mut too_long, mut well_formed, mut classes) = (name.len() > DOMAIN_BYTES_MAX, true, 0);
+        for label in name.split(|octet| *octet == b'.') {
+            too_long |= label.len() > LABEL_BYTES_MAX;
+            well_formed &= !label.is_empty() && label.first() != Some(&b'-') && label.last() != Some(&b'-');
+            classes |= label.iter().fold(0, |classes, octet| classes | class(*octet));
         }
-        well_formed &= length > 0 && last != b'-';
+        well_formed &= classes & OTHER == 0;
+        let upper = classes & UPPER != 0;
         Self { too_long, well_formed, upper }
     }
 }

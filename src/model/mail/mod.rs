@@ -19,5 +19,5 @@ pub use address::{Address, AddressError, AddressKey, Domain, LocalPart};
 pub use domain_pattern::DomainPattern;
 pub use network::{Network, NetworkError};
 pub use path::{ForwardPath, ReversePath};
-pub use reply::{EnhancedStatus, Reply};
+pub use reply::{EnhancedStatus, REPLY_LINE_BYTES_MAX, Reply};
 pub use time::Timestamp;

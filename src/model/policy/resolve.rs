@@ -160,13 +160,20 @@ pub(super) fn is_postmaster(snapshot: &Snapshot, path: &ForwardPath) -> bool {
 /// The roles that every domain has (RFC 2142 section 2). With a tag they reach whoever they reach without it, as every
 /// address does, unless somebody has the tagged address for himself.
 fn is_role(snapshot: &Snapshot, address: &Address) -> bool {
-    let names_one = |local: &LocalPart| ["postmaster", "abuse"].iter().any(|role| is_called(local, role));
-    let tags = !snapshot.organisation().disable_plus_address_in_recipients;
+    let local = address.local().as_bytes();
     // Names first: most addresses are no role's, and need not be looked for.
-    names_one(address.local())
-        || (tags
-            && address.local().without_tag().is_some_and(|base| names_one(&base))
-            && snapshot.find_by_address(address).is_none())
+    let rest = ["postmaster", "abuse"].iter().find_map(|role| {
+        let (name, rest) = local.split_at_checked(role.len())?;
+        name.eq_ignore_ascii_case(role.as_bytes()).then_some(rest)
+    });
+    match rest {
+        None => false,
+        Some([]) => true,
+        Some([b'+', ..]) => {
+            !snapshot.organisation().disable_plus_address_in_recipients && snapshot.find_by_address(address).is_none()
+        }
+        Some(_) => false,
+    }
 }
 
 /// Letter case aside.

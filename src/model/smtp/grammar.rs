@@ -248,7 +248,8 @@ fn is_known(verb: &[u8]) -> bool {
 /// The verb, and its arguments without blanks around them.
 fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
     let line = line.trim_ascii_end();
-    match memchr::memchr(b' ', line) {
+    // Verbs are short.
+    match line.iter().position(|octet| *octet == b' ') {
         Some(blank) => {
             let (verb, rest) = line.split_at(blank);
             (verb, rest.trim_ascii_start())

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::interface::Action;
-use crate::model::mail::{Reply, Timestamp};
+use crate::model::mail::{REPLY_LINE_BYTES_MAX, Reply, Timestamp};
 use crate::model::policy::Refusal;
 
 /// What the shell has yet to do.
@@ -33,7 +33,7 @@ impl Outbox {
             return said.code;
         }
         let (reply, begin) = (word(), self.replies.len());
-        reply.encode(&mut self.replies);
+        self.say(&reply);
         let (code, octets) = (reply.code(), self.replies.get(begin..).unwrap_or_default().to_vec());
         self.said = Some(Box::new(Said { refusal: refusal.clone(), at, code, octets }));
         code
@@ -41,6 +41,10 @@ impl Outbox {
 
     /// Adds a reply.
     pub(super) fn say(&mut self, reply: &Reply) {
+        // The first of several makes room, or they would move to a larger place again and again.
+        if self.replies.capacity() == 0 {
+            self.replies.reserve(REPLY_LINE_BYTES_MAX);
+        }
         reply.encode(&mut self.replies);
     }
 
