@@ -23,6 +23,7 @@ mod stream;
 mod tokens;
 mod visible;
 mod visit;
+mod wire;
 
 pub use acceptor::Acceptor;
 pub use admission::Admission;

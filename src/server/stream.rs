@@ -6,13 +6,14 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::visible::Visible;
+use super::wire::Wire;
 use crate::model::mail::Timestamp;
 use crate::model::policy::connector::ClientCertificate;
 use crate::model::smtp::TlsFacts;
@@ -24,7 +25,7 @@ pub(super) enum Stream {
     /// Clear text.
     Plain(TcpStream),
     /// TLS; boxed, since its buffers are large and most listeners begin without.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Wire<TcpStream>>>),
 }
 
 impl Stream {
@@ -32,7 +33,7 @@ impl Stream {
     pub(super) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.get_ref().0.socket(),
         }
     }
 
@@ -61,9 +62,16 @@ pub(super) async fn handshake(
     timeout: Duration,
     (authorities, now): (&ClientAuthorities, Timestamp),
 ) -> io::Result<(Stream, TlsFacts)> {
-    let attempt = TlsAcceptor::from(config).accept(stream);
-    let stream =
-        tokio::time::timeout(timeout, attempt).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let attempt = async {
+        let mut stream = TlsAcceptor::from(config).accept(Wire::new(stream)).await?;
+        let (wire, connection) = stream.get_mut();
+        // Before, the server has the last word in the handshake.
+        wire.open(connection.protocol_version() == Some(ProtocolVersion::TLSv1_3));
+        stream.flush().await?;
+        Ok::<_, io::Error>(stream)
+    };
+    let attempt = tokio::time::timeout(timeout, attempt).await;
+    let stream = attempt.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let mut facts = facts(stream.get_ref().1);
     let chain = stream.get_ref().1.peer_certificates();
     facts.client = chain.and_then(|chain| client_certificate(authorities.judge(chain, now)));
