@@ -72,7 +72,8 @@ impl DotReader {
         let before_dot = match rest {
             // The end of a line of which the beginning was in another piece.
             [b'\n', ..] if after_cr => Some(1),
-            _ => memchr::memchr_iter(b'.', rest).find(|at| rest.get(..*at).is_some_and(|line| line.ends_with(b"\r\n"))),
+            // Dots are common and so are ends of lines; the two together are not.
+            _ => memchr::memmem::find(rest, b"\r\n.").map(|end| end + 2),
         };
         let taken = rest.get(..before_dot.unwrap_or(rest.len())).unwrap_or(rest);
         output.extend_from_slice(taken);
