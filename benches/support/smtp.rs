@@ -159,7 +159,8 @@ impl Client {
     pub(crate) async fn expect(&mut self, code: u16) -> Result<(), Trouble> {
         let end = self.reply().await?;
         let reply = &self.pending[self.begin..end];
-        let said = reply.get(..3).and_then(|code| str::from_utf8(code).ok()?.parse().ok()).unwrap_or(0);
+        let digits = reply.first_chunk::<3>().filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let said = digits.map_or(0, |digits| digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0')));
         let judged = match said == code {
             true => Ok(()),
             false => Err(Trouble::Refused(said, String::from_utf8_lossy(reply).into_owned())),
