@@ -375,8 +375,8 @@ const fn classes() -> [u8; 256] {
     let mut octet = 0_u8;
     while octet < 128 {
         let is_alphanumeric = octet.is_ascii_alphanumeric();
-        let is_atext = is_alphanumeric
-            || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`' | b'{'..=b'~');
+        let is_sign = matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'/' | b'=' | b'?' | b'^'..=b'`');
+        let is_atext = is_alphanumeric || is_sign || matches!(octet, b'{'..=b'~');
         let is_of_labels = is_alphanumeric || matches!(octet, b'-' | b'_');
         let mut class = if is_atext { ATEXT } else { 0 };
         class |= if octet.is_ascii_uppercase() { UPPER } else { 0 };

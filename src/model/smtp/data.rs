@@ -4,7 +4,14 @@
 //! NUL that some server further on might drop; each spoils the message it stands in, which is refused at its end. The
 //! verdict depends on the octets alone, never on how they were cut.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::model::policy::Refusal;
+
+/// The end of a line, and the dot that the next one begins with.
+static STUFFED_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n."));
 
 /// Where a [`DotReader`] stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +80,7 @@ impl DotReader {
             // The end of a line of which the beginning was in another piece.
             [b'\n', ..] if after_cr => Some(1),
             // Dots are common and so are ends of lines; the two together are not.
-            _ => memchr::memmem::find(rest, b"\r\n.").map(|end| end + 2),
+            _ => STUFFED_LINE.find(rest).map(|end| end + 2),
         };
         let taken = rest.get(..before_dot.unwrap_or(rest.len())).unwrap_or(rest);
         output.extend_from_slice(taken);
