@@ -213,10 +213,14 @@ mod tests {
             }
         });
         // Nobody flushes: the attendant has to come.
-        while writes.so_far().concat().lines().count() < 2_000 {
-            thread::yield_now();
+        let mut text = String::new();
+        for _ in 0..10_000 {
+            text = writes.so_far().concat();
+            if text.lines().count() == 2_000 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
-        let text = writes.so_far().concat();
         for speaker in 0..4 {
             let own = text.lines().filter_map(|line| line.strip_prefix(&format!("{speaker} ")));
             assert!(own.eq((0..500).map(|number| number.to_string())), "{text}");
