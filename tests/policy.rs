@@ -7,6 +7,7 @@ mod connectors;
 mod deleted;
 mod devices;
 mod forwarding;
+mod full_mailboxes;
 mod large_groups;
 mod laws;
 pub(crate) mod moderation;

@@ -39,9 +39,11 @@ impl Counters {
 
 impl Tallies for Counters {
     fn usage(&self, mailbox: RecipientId) -> Option<Usage> {
-        // Whoever asks now is likely to ask again, and a reader may have made room since.
-        self.mailboxes.attend(mailbox);
         self.mailboxes.usage(mailbox)
+    }
+
+    fn doubt(&self, mailbox: RecipientId) {
+        self.mailboxes.attend(mailbox);
     }
 
     fn received(&self, mailbox: RecipientId, sender: &ReversePath, now: Timestamp) -> Received {

@@ -106,6 +106,10 @@ pub trait Tallies: Send + Sync {
     /// What a mailbox holds, as far as is known.
     fn usage(&self, mailbox: RecipientId) -> Option<Usage>;
 
+    /// Mail was refused for what a mailbox is known to hold: a reader may have made room since, so whoever counts looks
+    /// again soon.
+    fn doubt(&self, _mailbox: RecipientId) {}
+
     /// What a mailbox has taken in the hour that ends with `now`.
     fn received(&self, mailbox: RecipientId, sender: &ReversePath, now: Timestamp) -> Received;
 
@@ -264,6 +268,7 @@ pub fn receive(
     let Some(mailbox) = mailbox else {
         return Ok(());
     };
-    quota::may_receive(mailbox, snapshot.organisation(), settings, tallies.usage(mailbox.id).unwrap_or_default())?;
+    let usage = tallies.usage(mailbox.id).unwrap_or_default();
+    quota::may_receive(mailbox, snapshot.organisation(), settings, usage).inspect_err(|_| tallies.doubt(mailbox.id))?;
     may_take(&limits_of(mailbox, settings), tallies.received(mailbox.id, reverse_path, now))
 }

@@ -7,7 +7,7 @@
 //! delivery that is repeated after it, count nothing twice and miss nothing.
 //!
 //! **What readers do** is noticed when a mailbox is looked at: before a message is refused because it is full, soon
-//! after each delivery or question, and in turn, a few each round ([`Occupancy::due`]). Until then the entry lags
+//! after each delivery and each such refusal, and in turn, a few each round ([`Occupancy::due`]). Until then the entry lags
 //! behind. A directory that changed within the last tick of the file system's clock is looked at once more. Large
 //! mailboxes are looked at less often, so that counting costs a bounded share of the time.
 //!
@@ -110,7 +110,7 @@ impl Occupancy {
         self.shard(id).get(&id).is_some_and(|holding| holding.verified)
     }
 
-    /// Somebody wants to know it exactly: it is looked at in the next round.
+    /// Somebody wants to know it exactly: it is looked at in the next round, whatever it costs.
     pub(super) fn ask(&self, id: RecipientId) {
         locked(&self.attention).due.insert(id, 0);
     }
