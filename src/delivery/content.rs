@@ -33,7 +33,7 @@ impl MessageContent {
 
     fn body_reader(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match &self.message.body {
-            StoredBody::Memory(bytes) => Box::new(io::Cursor::new(Arc::clone(bytes))),
+            StoredBody::Memory(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             StoredBody::File { path, bytes, checksum } => {
                 let file = self.disk.open_read(path)?;
                 if file.length()? != *bytes {
@@ -53,7 +53,7 @@ impl MessageSource for MessageContent {
 
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         let front = io::Cursor::new(Arc::clone(&self.front));
-        let head = io::Cursor::new(Arc::clone(&self.message.head));
+        let head = io::Cursor::new(self.message.head.clone());
         Ok(Box::new(front.chain(head).chain(self.body_reader()?)))
     }
 }

@@ -152,7 +152,7 @@ fn delivery_of(copy: Copy<'_>, full_at: Option<u64>) -> Result<Option<Delivery>,
     // The author's own copy tells who else got the message.
     let mut head = if sent { message.envelope.sent_items().blind().to_vec() } else { trace_lines(addressee) };
     let content = match &message.body {
-        StoredBody::Memory(bytes) => Message::Bytes(Arc::clone(bytes)),
+        StoredBody::Memory(bytes) => Message::Bytes(bytes.clone()),
         StoredBody::File { path, checksum, .. } => Message::File { path: path.clone(), checksum: *checksum },
     };
     head.extend_from_slice(&message.head);

@@ -83,7 +83,7 @@ fn write(agents: &Agents, entry: &Entry, place: u32, message: Option<Arc<StoredM
         // A request without the body is better than none.
         content.read_body().inspect_err(|error| tracing::warn!(%error, "a body cannot be read for moderators")).ok()
     });
-    let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
+    let head = message.as_ref().map(|message| message.head.clone()).unwrap_or_default();
     let answers_to = Awaited { message: entry.facts.id.0, place }.address(&snapshot, &settings);
     let content = compose_request(&RequestFacts {
         reporter: &reporter,

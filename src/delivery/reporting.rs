@@ -27,7 +27,7 @@ pub(super) fn write(
     // Judged before anything is read: most reports that are not written have no reader.
     Envelope::report(&snapshot, &settings, &job.to, MessageParameters::default())?;
     let body = body_of(agents, job, entry, message.as_ref());
-    let head = message.as_ref().map(|message| Arc::clone(&message.head)).unwrap_or_default();
+    let head = message.as_ref().map(|message| message.head.clone()).unwrap_or_default();
     let original = Original { head: &head, body: body.as_deref(), international: entry.facts.parameters.smtputf8 };
     if report::is_suppressed(job.kind, &original) {
         tracing::info!(queue_id = %job.id, "the message asks not to be reported about");

@@ -75,9 +75,9 @@ impl BodyIntake {
         let mut begun = self.begun.take().unwrap_or_else(|| self.bodies.begin());
         let outcome = if begun.spool.touches_disk(piece.len()) {
             begun.is_on_disk = true;
-            on_disk(move || begun.spool.write(&piece).map(|()| begun)).await
+            on_disk(move || begun.spool.write(piece).map(|()| begun)).await
         } else {
-            begun.spool.write(&piece).map(|()| begun)
+            begun.spool.write(piece).map(|()| begun)
         };
         match outcome {
             Ok(begun) => {

@@ -365,21 +365,31 @@ impl<A: Acceptor> Connection<A> {
             self.tell(Input::TimedOut);
             return Ok(());
         }
-        let stream = self.stream.as_mut().ok_or(End::Left)?;
+        let (mut stop, drains) = (self.stop.clone(), self.drains);
         tokio::select! {
             // What is there already is read without asking anybody to be woken for the rest.
             biased;
-            read = read(stream) => {
-                let octets = read?;
-                if octets.is_empty() {
-                    return Err(End::Left);
-                }
-                self.hand_in(&octets);
-            }
-            () = self.stop.asked(), if !self.drains => self.drain(),
+            heard = self.hear() => heard?,
+            () = stop.asked(), if !drains => self.drain(),
             () = sleep(patience) => self.tell(Input::TimedOut),
         }
         Ok(())
+    }
+
+    /// Hands in what the client sends next, from where it was read to.
+    async fn hear(&mut self) -> Result<(), End> {
+        poll_fn(|context| {
+            let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+            let mut space = ReadBuf::uninit(&mut space);
+            let stream = self.stream.as_mut().ok_or(End::Left)?;
+            ready!(Pin::new(stream).poll_read(context, &mut space))?;
+            if space.filled().is_empty() {
+                return Poll::Ready(Err(End::Left));
+            }
+            self.hand_in(space.filled());
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     fn drain(&mut self) {

@@ -131,11 +131,11 @@ impl Spool {
         self.bytes
     }
 
-    /// Takes the next part.
+    /// Takes the next part, and the first one as it is.
     ///
     /// # Errors
     /// `TooLarge` and `Io`; neither can be mended by writing again.
-    pub fn write(&mut self, part: &[u8]) -> Result<(), SpoolError> {
+    pub fn write(&mut self, part: Vec<u8>) -> Result<(), SpoolError> {
         let bytes = self.bytes.saturating_add(part.len() as u64);
         if bytes > self.limits.body_bytes_max {
             return Err(SpoolError::TooLarge { body_bytes_max: self.limits.body_bytes_max });
@@ -143,13 +143,14 @@ impl Spool {
         if self.touches_disk(part.len()) {
             self.empty_memory()?;
         }
+        self.hasher.update(&part);
+        self.bytes = bytes;
         // A part larger than the buffer goes straight through, so that the buffer never grows.
         match &mut self.file {
-            Some(file) if part.len() > self.limits.memory_bytes => file.file.append(part)?,
-            Some(_) | None => self.memory.extend_from_slice(part),
+            Some(file) if part.len() > self.limits.memory_bytes => file.file.append(&part)?,
+            None if self.memory.is_empty() => self.memory = part,
+            Some(_) | None => self.memory.extend_from_slice(&part),
         }
-        self.hasher.update(part);
-        self.bytes = bytes;
         Ok(())
     }
 
@@ -256,7 +257,7 @@ mod tests {
                 for part in content.chunks(part) {
                     let before = disk.operations();
                     let touches_disk = spool.touches_disk(part.len());
-                    spool.write(part).unwrap();
+                    spool.write(part.to_vec()).unwrap();
                     assert_eq!(touches_disk, disk.operations() > before, "{length} in parts of {part:?}");
                     assert!(spool.memory.len() <= 60);
                 }
@@ -279,12 +280,12 @@ mod tests {
         let disk = SimulatedDisk::new(2);
         let directory = spool(&disk);
         let mut abandoned = directory.begin(u64::MAX);
-        abandoned.write(&[1; 50]).unwrap();
+        abandoned.write(vec![1; 50]).unwrap();
         assert_eq!(files(&disk), 1);
         drop(abandoned);
         assert_eq!(files(&disk), 0);
         let mut forgotten = directory.begin(u64::MAX);
-        forgotten.write(&[1; 50]).unwrap();
+        forgotten.write(vec![1; 50]).unwrap();
         core::mem::forget(forgotten);
         spool(&disk);
         assert_eq!(files(&disk), 0);
@@ -296,18 +297,18 @@ mod tests {
         let directory = spool(&disk);
         for (own, bound) in [(u64::MAX, 100), (20, 20)] {
             let mut spool = directory.begin(own);
-            spool.write(&vec![0; bound]).unwrap();
+            spool.write(vec![0; bound]).unwrap();
             assert!(matches!(
-                spool.write(&[0]),
+                spool.write(vec![0]),
                 Err(SpoolError::TooLarge { body_bytes_max }) if body_bytes_max == bound as u64
             ));
-            spool.write(&[]).unwrap();
+            spool.write(vec![]).unwrap();
             assert_eq!(spool.bytes(), bound as u64);
         }
         disk.set_room(Some(3));
         let mut spool = directory.begin(u64::MAX);
-        spool.write(&[0; 10]).unwrap();
-        let Err(SpoolError::Io(error)) = spool.write(&[0; 10]) else { panic!("written to a full disk") };
+        spool.write(vec![0; 10]).unwrap();
+        let Err(SpoolError::Io(error)) = spool.write(vec![0; 10]) else { panic!("written to a full disk") };
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -273,7 +273,7 @@ async fn submit(world: &World, house: &House, draft: Draft) {
     let mut spool = house.spool.begin(u64::MAX);
     let mut written = Ok(());
     for part in draft.body.chunks(2_000) {
-        written = spool.write(part);
+        written = spool.write(part.to_vec());
         if written.is_err() {
             break;
         }

@@ -166,7 +166,7 @@ impl Content {
         if was_hopeless {
             return Fed::Nothing;
         }
-        let body = if self.head_complete { octets } else { self.take_head(&octets) };
+        let body = if self.head_complete { octets } else { self.take_head(octets) };
         if self.is_hopeless() {
             self.head = Vec::new();
             return Fed::Hopeless;
@@ -236,10 +236,14 @@ impl Content {
     }
 
     /// Adds to the header and gives what of `octets` belongs to the body.
-    fn take_head(&mut self, octets: &[u8]) -> Vec<u8> {
+    fn take_head(&mut self, octets: Vec<u8>) -> Vec<u8> {
         // The empty line may have begun in the piece before.
         let from = self.head.len().saturating_sub(3);
-        self.head.extend_from_slice(octets);
+        if self.head.is_empty() {
+            self.head = octets;
+        } else {
+            self.head.extend_from_slice(&octets);
+        }
         let end = if self.head.starts_with(b"\r\n") {
             Some((0, 2))
         } else {
@@ -251,8 +255,17 @@ impl Content {
             self.header_too_large = self.head.len() > self.rules.header_bytes_max + 1;
             return Vec::new();
         };
-        let body = self.head.split_off(body_start);
-        self.head.truncate(head_end);
+        // The shorter one is copied: mostly that is the header, and the body stays where it was read to.
+        let body = if body_start < self.head.len() - body_start {
+            let mut body = core::mem::take(&mut self.head);
+            self.head.extend_from_slice(&body[..head_end]);
+            body.drain(..body_start);
+            body
+        } else {
+            let body = self.head.split_off(body_start);
+            self.head.truncate(head_end);
+            body
+        };
         self.head_complete = true;
         self.header_too_large = head_end > self.rules.header_bytes_max;
         self.judge_head();

@@ -151,7 +151,11 @@ impl Session {
             return;
         }
         match input {
-            Input::Received(octets) => self.received(octets),
+            Input::Received(octets) => {
+                if !self.received(moment, octets) {
+                    return self.outbox.flush();
+                }
+            }
             Input::TlsEstablished(facts) => {
                 if self.waits == Waiting::Tls {
                     self.input.clear();
@@ -226,11 +230,15 @@ impl Session {
         self.input.held() + content.map_or(0, |content| content.held())
     }
 
-    fn received(&mut self, octets: &[u8]) {
-        // Between STARTTLS and the handshake nothing that comes in clear text counts.
-        if self.waits != Waiting::Tls {
-            self.input.push(octets);
+    /// Takes in what the client sent; whether the session goes on with what it has.
+    fn received(&mut self, moment: Moment<'_>, octets: &[u8]) -> bool {
+        match (self.waits, &self.phase) {
+            // Between STARTTLS and the handshake nothing that comes in clear text counts.
+            (Waiting::Tls, _) => {}
+            (Waiting::Bytes, Phase::Data(_)) if self.input.held() == 0 => return self.data_received(moment, octets),
+            _ => self.input.push(octets),
         }
+        true
     }
 
     /// Takes the next line or piece of content; `false` when there is none.

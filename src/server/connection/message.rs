@@ -2,11 +2,10 @@
 
 use core::pin::pin;
 
-use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use super::waiting::AHEAD_BYTES_MAX;
-use super::{Connection, End};
+use super::{Connection, End, read};
 use crate::model::policy::traffic::Kind;
 use crate::model::policy::{Origin, Refusal};
 use crate::model::smtp::{CommitFailure, Input, QueuedAs, Submission};
@@ -52,7 +51,6 @@ impl<A: Acceptor> Connection<A> {
         let acceptor = std::sync::Arc::clone(&self.services.acceptor);
         let earlier = self.seat.as_ref().map_or(0, super::Seat::earlier);
         let mut admission = pin!(acceptor.admit(submission, earlier));
-        let mut buffer = [0; 2_048];
         loop {
             let stream = self.stream.as_mut().ok_or(End::Left)?;
             tokio::select! {
@@ -60,12 +58,12 @@ impl<A: Acceptor> Connection<A> {
                 outcome = &mut admission => return Ok(outcome),
                 // A message that waits is none that is under way: it can be sent to another server.
                 () = self.stop.asked() => return Ok(Err(Refusal::ServiceNotAvailable)),
-                read = stream.read(&mut buffer), if self.ahead.len() < AHEAD_BYTES_MAX => {
-                    let octets = buffer.get(..read?).unwrap_or_default();
+                read = read(stream), if self.ahead.len() < AHEAD_BYTES_MAX => {
+                    let octets = read?;
                     if octets.is_empty() {
                         return Err(End::Left);
                     }
-                    self.ahead.extend_from_slice(octets);
+                    self.ahead.extend_from_slice(&octets);
                 }
             }
         }

@@ -123,10 +123,12 @@ fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
 }
 
 fn checksum(parts: &[&[u8]]) -> u32 {
+    checksum_of(parts.iter().copied())
+}
+
+fn checksum_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    for part in parts {
-        hasher.update(part);
-    }
+    parts.into_iter().for_each(|part| hasher.update(part));
     hasher.finalize()
 }
 
@@ -168,9 +170,10 @@ fn header_check(salt: u64, length: [u8; 4], kind: u8, flags: u8, position: u32, 
     [first, second]
 }
 
-/// Adds one record to `buffer`. The payload is at most `u32::MAX` octets; the journal's bounds see to that.
-pub(in crate::store) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &Label, payload: &[u8]) {
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+/// Adds one record to `buffer`. The payload, which the parts make together, is at most `u32::MAX` octets; the journal's bounds see to that.
+pub(in crate::store) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &Label, payload: &[&[u8]]) {
+    let bytes = payload.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+    let length = u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
     let flags =
         if label.first_of_batch { FIRST_OF_BATCH } else { 0 } | if label.last_of_batch { LAST_OF_BATCH } else { 0 };
     let check = header_check(salt, length, label.kind, flags, label.group_position, label.sequence);
@@ -182,17 +185,18 @@ pub(in crate::store) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &L
     header_check.copy_from_slice(&check);
     position.copy_from_slice(&label.group_position.to_le_bytes());
     sequence.copy_from_slice(&label.sequence.to_le_bytes());
-    let sum = checksum(&[&salt.to_le_bytes(), &length, &fields, payload]);
+    let (salt, payload_parts) = (salt.to_le_bytes(), payload.iter().copied());
+    let sum = checksum_of([&salt[..], &length, &fields].into_iter().chain(payload_parts));
     buffer.extend_from_slice(&length);
     buffer.extend_from_slice(&sum.to_le_bytes());
     buffer.extend_from_slice(&fields);
-    buffer.extend_from_slice(payload);
+    payload.iter().for_each(|part| buffer.extend_from_slice(part));
 }
 
 /// The record that says that `sequence` up to before `next` are missing and known to be.
 pub(super) fn encode_gap(buffer: &mut Vec<u8>, salt: u64, sequence: u64, next: u64) {
     let label = Label { kind: GAP_KIND, first_of_batch: true, last_of_batch: true, group_position: 0, sequence };
-    encode_record(buffer, salt, &label, &next.to_le_bytes());
+    encode_record(buffer, salt, &label, &[&next.to_le_bytes()]);
 }
 
 /// Reads the record at `offset`.
@@ -305,7 +309,7 @@ mod tests {
     fn what_is_encoded_is_decoded() {
         let mut bytes = SegmentHeader { number: 9, first_sequence: 77, salt: 4 }.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(SegmentHeader { number: 9, first_sequence: 77, salt: 4 }));
-        encode_record(&mut bytes, 4, &LABEL, b"payload");
+        encode_record(&mut bytes, 4, &LABEL, &[b"pay", b"", b"load"]);
         let found = decode_record(&bytes, 4, SEGMENT_HEADER_BYTES).unwrap();
         assert_eq!((found.label, found.payload, found.group_start()), (LABEL, b"payload".as_slice(), 72));
     }
@@ -313,7 +317,7 @@ mod tests {
     #[test]
     fn no_changed_octet_and_no_other_salt_passes() {
         let mut whole = Vec::new();
-        encode_record(&mut whole, 4, &LABEL, b"payload");
+        encode_record(&mut whole, 4, &LABEL, &[b"pay", b"", b"load"]);
         assert_eq!(decode_record(&whole, 5, 0).unwrap_err(), Flaw::Checksum);
         let header = SegmentHeader { number: 9, first_sequence: 77, salt: 4 }.encode();
         for bit in 0..8 {

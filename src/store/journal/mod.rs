@@ -30,6 +30,7 @@ use crate::world::disk::{DirectoryLock, Disk, ReadFile};
 mod bodies;
 mod error;
 pub(super) mod format;
+mod payload;
 mod repair;
 mod replay;
 mod room;
@@ -42,12 +43,14 @@ mod writer;
 pub use bodies::{LargeBodies, LargeBody, LargeBodyWriter};
 pub use error::{JournalError, JournalFailure};
 pub use format::Flaw;
+pub use payload::Payload;
 pub use repair::{Skipped, repair};
 pub use replay::{Cut, Recovery};
 pub use room::Shortage;
 pub use usage::{JournalUsage, SegmentUsage};
 pub use walk::walk;
 
+use payload::Append;
 use usage::Usage;
 use writer::{Appended, Work, Writer};
 
@@ -223,10 +226,8 @@ impl Journal {
     ///
     /// # Errors
     /// `TooLarge` or `Refused` for the record, `Failed` or `Closed` when nothing is accepted.
-    pub async fn append(&self, kind: u8, payload: Vec<u8>) -> Result<AppendTicket, JournalFailure> {
-        let bytes = self.judge(core::slice::from_ref(&(kind, payload.len())))?;
-        let (promise, ticket) = ticket();
-        let work = Work::Append { records: Arc::new([(kind, payload)]), answer: Appended::One(promise) };
+    pub async fn append(&self, kind: u8, payload: impl Into<Payload>) -> Result<AppendTicket, JournalFailure> {
+        let (bytes, work, ticket) = self.one(kind, payload.into())?;
         self.shared.intake.push(work, bytes).await.map_err(|_| JournalFailure::Closed)?;
         Ok(ticket)
     }
@@ -235,10 +236,8 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub fn append_blocking(&self, kind: u8, payload: Vec<u8>) -> Result<AppendTicket, JournalFailure> {
-        let bytes = self.judge(core::slice::from_ref(&(kind, payload.len())))?;
-        let (promise, ticket) = ticket();
-        let work = Work::Append { records: Arc::new([(kind, payload)]), answer: Appended::One(promise) };
+    pub fn append_blocking(&self, kind: u8, payload: impl Into<Payload>) -> Result<AppendTicket, JournalFailure> {
+        let (bytes, work, ticket) = self.one(kind, payload.into())?;
         self.hand_over(work, bytes)?;
         Ok(ticket)
     }
@@ -278,11 +277,17 @@ impl Journal {
         self.writer.turn()
     }
 
+    fn one(&self, kind: u8, payload: Payload) -> Result<(usize, Work, AppendTicket), JournalFailure> {
+        let bytes = self.judge(&[(kind, payload.bytes())])?;
+        let (promise, ticket) = ticket();
+        Ok((bytes, Work::Append(Append::One(kind, payload), Appended::One(promise)), ticket))
+    }
+
     fn batch(&self, records: Records) -> Result<(usize, Work, BatchTicket), JournalFailure> {
         let sizes: Vec<(u8, usize)> = records.iter().map(|(kind, payload)| (*kind, payload.len())).collect();
         let bytes = self.judge(&sizes)?;
         let (promise, ticket) = ticket();
-        Ok((bytes, Work::Append { records, answer: Appended::All(promise) }, ticket))
+        Ok((bytes, Work::Append(Append::All(records), Appended::All(promise)), ticket))
     }
 
     /// The octets that records of these kinds and sizes will take, if they may be appended.

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::format::{self, Label, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::payload::Append;
 use super::replay::segment_path;
-use super::{JournalFailure, Location, Records, Shared};
+use super::{JournalFailure, Location, Shared};
 use crate::store::hands::{Labour, Turned};
 use crate::store::intake::{Bounds, Gathered, Patience, locked};
 use crate::store::ticket::Promise;
@@ -20,7 +21,7 @@ use crate::world::disk::{Disk, WriteFile, remove_if_there};
 /// What callers ask of the writer.
 #[derive(Debug)]
 pub(super) enum Work {
-    Append { records: Records, answer: Appended },
+    Append(Append, Appended),
     Recover(Promise<(), JournalFailure>),
 }
 
@@ -125,7 +126,7 @@ pub(super) struct Writer {
     busy: bool,
 }
 
-type Batch = (Records, Appended);
+type Batch = (Append, Appended);
 
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
@@ -156,7 +157,7 @@ impl Writer {
         let mut group = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                Work::Append { records, answer } => group.push((records, answer)),
+                Work::Append(records, answer) => group.push((records, answer)),
                 Work::Recover(promise) => {
                     self.commit(core::mem::take(&mut group));
                     promise.fulfil(self.recover());
@@ -234,19 +235,20 @@ impl Writer {
         let mut locations = Vec::with_capacity(group.len());
         let mut sequence = self.position.next_sequence;
         for (records, _) in group {
-            for (number, (kind, payload)) in records.iter().enumerate() {
+            for (number, (kind, payload)) in records.records().enumerate() {
                 let offset = self.position.durable_bytes.saturating_add(self.buffer.len() as u64);
-                let (Ok(offset), Ok(payload_bytes)) = (u32::try_from(offset), u32::try_from(payload.len())) else {
+                let payload_bytes = payload.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+                let (Ok(offset), Ok(payload_bytes)) = (u32::try_from(offset), u32::try_from(payload_bytes)) else {
                     return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a segment is at most 4 GiB"));
                 };
                 let label = Label {
-                    kind: *kind,
+                    kind,
                     first_of_batch: number == 0,
                     last_of_batch: number.saturating_add(1) == records.len(),
                     group_position: u32::try_from(locations.len()).unwrap_or(u32::MAX),
                     sequence,
                 };
-                format::encode_record(&mut self.buffer, salt, &label, payload);
+                format::encode_record(&mut self.buffer, salt, &label, &payload);
                 locations.push(Location { segment: self.position.segment.number, offset, payload_bytes, sequence });
                 sequence = sequence.saturating_add(1);
             }

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::MailboxFailure;
 use crate::world::disk::{AppendFile, Disk};
@@ -11,7 +12,7 @@ use crate::world::disk::{AppendFile, Disk};
 #[derive(Clone, Debug)]
 pub enum Message {
     /// In memory.
-    Bytes(Arc<[u8]>),
+    Bytes(Bytes),
     /// In a file, for example a large body; read in parts.
     File {
         /// The file.

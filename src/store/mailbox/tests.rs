@@ -30,7 +30,7 @@ fn delivery(queue_id: &str, message: &[u8]) -> Delivery {
         folder: Folder::Inbox,
         name: DeliveryName::new(queue_id, 1, 1_767_603_600).unwrap(),
         head: b"Return-Path: <bob@contoso.example>\r\n".to_vec(),
-        message: Message::Bytes(message.into()),
+        message: Message::Bytes(message.to_vec().into()),
         flags: Flags::NONE,
         repeat: Repeat::Never,
         full_at: None,

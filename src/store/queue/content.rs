@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+
 use super::Shared;
 use super::record::Committed;
 use crate::model::mail::Timestamp;
@@ -16,7 +18,7 @@ use crate::store::journal::{JournalError, Location};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredBody {
     /// A small one.
-    Memory(Arc<[u8]>),
+    Memory(Bytes),
     /// A large one, in a file that stays until the message is final.
     File {
         /// Where it is.
@@ -38,7 +40,7 @@ pub struct StoredMessage {
     /// Who sends it to whom.
     pub envelope: Envelope,
     /// The header with its empty line.
-    pub head: Arc<[u8]>,
+    pub head: Bytes,
     /// What follows.
     pub body: StoredBody,
 }
@@ -138,25 +140,25 @@ impl Shared {
 
     fn decode(&self, payload: &[u8], location: Location) -> Result<StoredMessage, JournalError> {
         let (committed, head, body) = Committed::decode(payload).map_err(|_| JournalError::NoRecord(location))?;
-        self.stored(&committed, head, body)
+        self.stored(&committed, Bytes::copy_from_slice(head), Bytes::copy_from_slice(body))
     }
 
     /// The message of a record; `body` counts unless it is in a file.
     pub(super) fn stored(
         &self,
         committed: &Committed,
-        head: impl Into<Arc<[u8]>>,
-        body: impl Into<Arc<[u8]>>,
+        head: Bytes,
+        body: Bytes,
     ) -> Result<StoredMessage, JournalError> {
         let body = match &committed.large {
             Some(large) => {
                 let path = self.journal.bodies().path_of(large)?;
                 StoredBody::File { path, bytes: large.bytes, checksum: large.checksum }
             }
-            None => StoredBody::Memory(body.into()),
+            None => StoredBody::Memory(body),
         };
         let Committed { id, accepted_at, envelope, .. } = committed;
         let (id, accepted_at, envelope) = (*id, *accepted_at, envelope.clone());
-        Ok(StoredMessage { id, accepted_at, envelope, head: head.into(), body })
+        Ok(StoredMessage { id, accepted_at, envelope, head, body })
     }
 }

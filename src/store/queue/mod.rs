@@ -33,6 +33,7 @@ use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::hands::{Hands, Worker};
@@ -364,16 +365,17 @@ impl Shared {
         let accepted_at = self.clock.now();
         let head_bytes = u32::try_from(head.len()).map_err(|_| CommitFailure::TooLarge(RecordError::Content))?;
         let (bytes, large) = match body {
-            SpooledBody::Memory(bytes) => (bytes, None),
+            SpooledBody::Memory(bytes) => (Bytes::from(bytes), None),
             SpooledBody::File(file) => {
                 let shared = Arc::clone(&self);
                 let adopted = offload(move || file.into_large_body(shared.journal.bodies(), &id.to_string()));
-                (Vec::new(), Some(adopted.await??))
+                (Bytes::new(), Some(adopted.await??))
             }
         };
         let body_bytes = large.as_ref().map_or(bytes.len() as u64, |large| large.bytes);
         let committed = Committed { id, accepted_at, envelope, head_bytes, large };
-        let payload = committed.encode(&head, &bytes).map_err(CommitFailure::TooLarge)?;
+        let head = Bytes::from(head);
+        let payload = committed.payload(&head, &bytes).map_err(CommitFailure::TooLarge)?;
         let begun = self.telling.begin();
         let appended = match self.journal.append(COMMITTED, payload).await {
             Ok(ticket) => ticket.await,

@@ -4,7 +4,7 @@
 //! was made are one batch, as with reports: after a crash there is neither none nor a second one. So are an approved
 //! recipient's end and those below it: the last of their records carries both.
 
-use std::sync::Arc;
+use bytes::Bytes;
 
 use super::control::Unsettled;
 use super::record::{self, GROWN, Grown, Part};
@@ -154,8 +154,8 @@ impl Queue {
     ///
     /// # Errors
     /// `NoRecord` when it is not in the queue any more, else what the journal found.
-    pub fn head(&self, id: QueueId) -> Result<Arc<[u8]>, JournalError> {
-        self.shared.message(id).map(|message| Arc::clone(&message.head))
+    pub fn head(&self, id: QueueId) -> Result<Bytes, JournalError> {
+        self.shared.message(id).map(|message| message.head.clone())
     }
 
     /// Queues the request to the moderators of a recipient (none when nobody can read it) and records that it was made,

@@ -8,13 +8,14 @@
 
 use core::ops::Range;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::model::mail::Timestamp;
 use crate::model::policy::Envelope;
 use crate::model::queue::encoding::append;
 use crate::model::queue::{EntryFacts, Event, QueueId, Target};
-use crate::store::journal::LargeBody;
+use crate::store::journal::{LargeBody, Payload};
 
 /// The journal's kind of an accepted message.
 pub(super) const COMMITTED: u8 = 1;
@@ -59,7 +60,12 @@ pub(super) struct Committed {
 }
 
 impl Committed {
-    /// The record: this, head and body.
+    /// The record: this, head and body, which stay where they are.
+    pub(super) fn payload(&self, head: &Bytes, body: &Bytes) -> Result<Payload, RecordError> {
+        Ok(Payload::new(encode(self)?, [head.clone(), body.clone()]))
+    }
+
+    /// The same, copied together.
     pub(super) fn encode(&self, head: &[u8], body: &[u8]) -> Result<Vec<u8>, RecordError> {
         let mut payload = encode(self)?;
         payload.reserve(head.len().saturating_add(body.len()));

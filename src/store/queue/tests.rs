@@ -94,7 +94,7 @@ fn large(disk: &SimulatedDisk, bytes: usize) -> io::Result<SpooledBody> {
     let limits = SpoolLimits { memory_bytes: 100, body_bytes_max: 1 << 20 };
     let directory = SpoolDirectory::open(Arc::new(disk.clone()), Path::new("/queue/spool"), limits)?;
     let mut spool = directory.begin(1 << 20);
-    spool.write(&vec![b'x'; bytes]).map_err(io::Error::other)?;
+    spool.write(vec![b'x'; bytes]).map_err(io::Error::other)?;
     spool.finish()
 }
 

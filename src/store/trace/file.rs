@@ -134,7 +134,7 @@ pub(super) fn encode(buffer: &mut Vec<u8>, salt: u64, item: &Item) {
         group_position: item.part,
         sequence: item.sequence,
     };
-    encode_record(buffer, salt, &label, &item.payload);
+    encode_record(buffer, salt, &label, &[&item.payload]);
 }
 
 /// Adds the record that says that everything up to `sequence` is in the trace.

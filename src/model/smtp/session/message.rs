@@ -1,6 +1,6 @@
 //! The content of a message: it streams out, is judged at its end, made durable, and only then acknowledged (law 5).
 
-use super::super::data::Fed;
+use super::super::data::{Fed, Progress};
 use super::super::interface::{Action, CommitFailure, QueuedAs, Role, Waiting};
 use super::super::replies::Answer;
 use super::super::transaction::{Ending, Transaction};
@@ -21,6 +21,24 @@ impl Session {
         let mut content = Vec::with_capacity(octets.len());
         let progress = reader.read(octets, &mut content);
         self.input.consume(progress.consumed);
+        self.take_data(moment, content, progress)
+    }
+
+    /// Takes what has just come of a message sent by DATA, without a copy in between, and keeps what follows it.
+    pub(super) fn data_received(&mut self, moment: Moment<'_>, octets: &[u8]) -> bool {
+        let Phase::Data(reader) = &mut self.phase else {
+            return false;
+        };
+        let mut content = Vec::with_capacity(octets.len());
+        let progress = reader.read(octets, &mut content);
+        let goes_on = self.take_data(moment, content, progress);
+        if self.waits != Waiting::Nothing {
+            self.input.push(octets.get(progress.consumed..).unwrap_or_default());
+        }
+        goes_on
+    }
+
+    fn take_data(&mut self, moment: Moment<'_>, content: Vec<u8>, progress: Progress) -> bool {
         self.progressed = moment.now;
         self.feed(content);
         if self.give_up_if_endless(moment) || self.is_struck_in_content(moment.now, progress.consumed) {
