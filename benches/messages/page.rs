@@ -130,8 +130,8 @@ impl Page {
         let _ = writeln!(
             page,
             "# {ours} beside {theirs}\n\nWritten by `benches/beside-postfix --page`. {}.\n\nThe servers and the load \
-             share the machine and are measured in turn, each after {} s of rest; figures are medians of {} rounds \
-             with the extremes. Rates drift with the machine, so the ratio counts.\n\n{}\n",
+             share the machine and are measured in turn, after {} s of rest where messages become files; figures are \
+             medians of {} rounds with the extremes. Rates drift with the machine, so the ratio counts.\n\n{}\n",
             machine(),
             self.rest.as_secs(),
             self.rounds,

@@ -223,7 +223,7 @@ impl Queue {
     /// As [`Self::commit`].
     pub async fn commit_own(&self, message: OwnMessage) -> Result<QueueId, CommitFailure> {
         let (promise, ticket) = ticket();
-        self.shared.say(Fact::Own { message, promise });
+        self.shared.say(Fact::Own { message: Box::new(message), promise });
         ticket.await
     }
 
@@ -309,7 +309,7 @@ impl Queue {
     /// neither. Durable when the ticket answers; `None` when the debt was paid before.
     pub fn reported(&self, job: ReportJob, report: Option<OwnMessage>) -> Ticket<Option<QueueId>, Stopped> {
         let (promise, ticket) = ticket();
-        self.shared.say(Fact::Report { job, report, promise });
+        self.shared.say(Fact::Report { job, report: report.map(Box::new), promise });
         ticket
     }
 
@@ -317,7 +317,7 @@ impl Queue {
     /// must be durable before.
     pub fn replied(&self, job: ReplyJob, reply: Option<OwnMessage>) -> Ticket<Option<QueueId>, Stopped> {
         let (promise, ticket) = ticket();
-        self.shared.say(Fact::Reply { job, reply, promise });
+        self.shared.say(Fact::Reply { job, reply: reply.map(Box::new), promise });
         ticket
     }
 

@@ -162,7 +162,7 @@ impl Queue {
     /// both or neither. Durable when the ticket answers; `None` when they were asked before.
     pub fn requested(&self, id: QueueId, place: u32, request: Option<OwnMessage>) -> Ticket<Option<QueueId>, Stopped> {
         let (promise, ticket) = ticket();
-        self.shared.say(Fact::Request { id, place, request, promise });
+        self.shared.say(Fact::Request { id, place, request: request.map(Box::new), promise });
         ticket
     }
 
@@ -180,7 +180,7 @@ impl Recorder {
         &mut self,
         id: QueueId,
         place: u32,
-        request: Option<OwnMessage>,
+        request: Option<Box<OwnMessage>>,
         promise: Promise<Option<QueueId>, Stopped>,
     ) {
         let stands = |target: &Target| target.state == State::Moderated && !target.noticed;

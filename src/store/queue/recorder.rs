@@ -19,7 +19,8 @@ use crate::store::intake::{Patience, locked};
 use crate::store::journal::{JournalFailure, LargeBody, Location, Records};
 use crate::store::ticket::{Promise, Stopped, Ticket, ticket};
 
-/// What is said to the recorder.
+/// What is said to the recorder. Messages of our own are rare and large, so that they are boxed: thousands of facts may
+/// wait.
 pub(super) enum Fact {
     Expanded {
         id: QueueId,
@@ -33,13 +34,13 @@ pub(super) enum Fact {
     },
     Report {
         job: ReportJob,
-        report: Option<OwnMessage>,
+        report: Option<Box<OwnMessage>>,
         promise: Promise<Option<QueueId>, Stopped>,
     },
     Request {
         id: QueueId,
         place: u32,
-        request: Option<OwnMessage>,
+        request: Option<Box<OwnMessage>>,
         promise: Promise<Option<QueueId>, Stopped>,
     },
     Branched {
@@ -50,11 +51,11 @@ pub(super) enum Fact {
     },
     Reply {
         job: ReplyJob,
-        reply: Option<OwnMessage>,
+        reply: Option<Box<OwnMessage>>,
         promise: Promise<Option<QueueId>, Stopped>,
     },
     Own {
-        message: OwnMessage,
+        message: Box<OwnMessage>,
         promise: Promise<QueueId, CommitFailure>,
     },
     Abandon {
@@ -295,7 +296,7 @@ impl Recorder {
     }
 
     /// Queues a report about those of whom it is owed still.
-    fn report(&mut self, job: &ReportJob, report: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped>) {
+    fn report(&mut self, job: &ReportJob, report: Option<Box<OwnMessage>>, promise: Promise<Option<QueueId>, Stopped>) {
         let owed = |target: &Target| match job.kind {
             ReportKind::Delayed => target.may_be_noticed(),
             ReportKind::Failed | ReportKind::Delivered | ReportKind::Relayed | ReportKind::Rejected => {
@@ -317,7 +318,7 @@ impl Recorder {
     }
 
     /// The same for an automatic reply.
-    fn reply(&mut self, job: &ReplyJob, reply: Option<OwnMessage>, promise: Promise<Option<QueueId>, Stopped>) {
+    fn reply(&mut self, job: &ReplyJob, reply: Option<Box<OwnMessage>>, promise: Promise<Option<QueueId>, Stopped>) {
         let table = locked(&self.shared.table);
         let entry = table.dispatcher.entry(job.id);
         let owed = entry.as_deref().and_then(|entry| entry.target(job.place)).is_some_and(Target::owes_reply);
@@ -336,7 +337,7 @@ impl Recorder {
     pub(super) fn pay(
         &mut self,
         id: QueueId,
-        own: Option<OwnMessage>,
+        own: Option<Box<OwnMessage>>,
         what: &str,
         events: impl FnOnce(Option<QueueId>) -> Vec<(u32, Event)>,
         promise: Promise<Option<QueueId>, Stopped>,
@@ -350,9 +351,9 @@ impl Recorder {
         }
     }
 
-    pub(super) fn commit(&mut self, message: OwnMessage) -> Result<QueueId, CommitFailure> {
+    pub(super) fn commit(&mut self, message: Box<OwnMessage>) -> Result<QueueId, CommitFailure> {
         let id = self.shared.reserve_id();
-        let OwnMessage { envelope, content } = message;
+        let OwnMessage { envelope, content } = *message;
         let split = memchr::memmem::find(&content, b"\r\n\r\n").map_or(content.len(), |at| at.saturating_add(4));
         let (head, body) = content.split_at_checked(split).unwrap_or((&content, &[]));
         let head_bytes = u32::try_from(head.len()).map_err(|_| CommitFailure::TooLarge(RecordError::Content))?;
