@@ -7,8 +7,8 @@
 //! delivery that is repeated after it, count nothing twice and miss nothing.
 //!
 //! **What readers do** is noticed when a mailbox is looked at: before a message is refused because it is full, soon
-//! after each delivery and each such refusal, and in turn, a few each round ([`Occupancy::due`]). Until then the entry lags
-//! behind. A directory that changed within the last tick of the file system's clock is looked at once more. Large
+//! after each delivery and each such refusal, and in turn, a few each round ([`Occupancy::due`]). Until then the entry
+//! lags behind. A directory that changed within the last tick of the file system's clock is looked at once more. Large
 //! mailboxes are looked at less often, so that counting costs a bounded share of the time.
 //!
 //! **On disk** is one file of entries, see `log`: what is in it when the power goes need not be durable, since every

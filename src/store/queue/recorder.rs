@@ -19,8 +19,7 @@ use crate::store::intake::{Patience, locked};
 use crate::store::journal::{JournalFailure, LargeBody, Location, Records};
 use crate::store::ticket::{Promise, Stopped, Ticket, ticket};
 
-/// What is said to the recorder. Messages of our own are rare and large, so that they are boxed: thousands of facts may
-/// wait.
+/// What is said to the recorder. Thousands may wait: messages of our own, rare and large, are boxed.
 pub(super) enum Fact {
     Expanded {
         id: QueueId,
