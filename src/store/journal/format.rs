@@ -170,8 +170,8 @@ fn header_check(salt: u64, length: [u8; 4], kind: u8, flags: u8, position: u32, 
     [first, second]
 }
 
-/// Adds one record to `buffer`. The parts of the payload are at most `u32::MAX` octets together; the journal's bounds see
-/// to that.
+/// Adds one record to `buffer`. The parts of the payload are at most `u32::MAX` octets together: the journal's bounds
+/// see to that.
 pub(in crate::store) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &Label, payload: &[&[u8]]) {
     let bytes = payload.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
     let length = u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
