@@ -17,9 +17,13 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long [`Intake::linger`] waits for the next item, and how often.
+/// How long [`Intake::linger`] waits for the next item where few are expected, and how often.
 const LINGERING: Duration = Duration::from_micros(100);
 const LINGERINGS_MAX: usize = 10;
+/// So much longer for each so many that are expected: the more there are, the more a moment brings.
+const EXPECTED_FOR_A_LINGERING: usize = 16;
+/// At most so many times as long.
+const LINGERING_FACTOR_MAX: usize = 4;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -186,11 +190,13 @@ impl<T> Intake<T> {
     }
 
     /// Blocks until there is something to do, then as long as more keeps coming, but not for ever. For work that costs
-    /// as much for many items as for one, when many are known to come.
-    pub(super) fn linger(&self) {
+    /// as much for many items as for one, when about `expected` are known to come.
+    pub(super) fn linger(&self, expected: usize) {
         let mut seen = self.wait().items.len();
+        let factor = (expected / EXPECTED_FOR_A_LINGERING).clamp(1, LINGERING_FACTOR_MAX);
+        let lingering = LINGERING.saturating_mul(u32::try_from(factor).unwrap_or(1));
         for _ in 0..LINGERINGS_MAX {
-            thread::sleep(LINGERING);
+            thread::sleep(lingering);
             let state = locked(&self.shared.state);
             if state.items.len() == seen || state.closed || state.nudged {
                 return;

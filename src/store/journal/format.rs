@@ -170,11 +170,15 @@ fn header_check(salt: u64, length: [u8; 4], kind: u8, flags: u8, position: u32, 
     [first, second]
 }
 
+/// The octets of a payload in parts.
+pub(super) fn payload_bytes(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |sum, part| sum.saturating_add(part.len()))
+}
+
 /// Adds one record to `buffer`. The parts of the payload are at most `u32::MAX` octets together: the journal's bounds
 /// see to that.
 pub(in crate::store) fn encode_record(buffer: &mut Vec<u8>, salt: u64, label: &Label, payload: &[&[u8]]) {
-    let bytes = payload.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-    let length = u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
+    let length = u32::try_from(payload_bytes(payload)).unwrap_or(u32::MAX).to_le_bytes();
     let flags =
         if label.first_of_batch { FIRST_OF_BATCH } else { 0 } | if label.last_of_batch { LAST_OF_BATCH } else { 0 };
     let check = header_check(salt, length, label.kind, flags, label.group_position, label.sequence);

@@ -34,6 +34,7 @@ mod payload;
 mod repair;
 mod replay;
 mod room;
+mod spare;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -216,7 +217,7 @@ impl Journal {
             counters: Counters::default(),
         });
         let hands = shared.options.hands;
-        let writer = Worker::start(hands, "journal", Writer::new(Arc::clone(&shared), replayed.position))?;
+        let writer = Worker::start(hands, "journal", Writer::new(Arc::clone(&shared), replayed.position)?)?;
         let journal = Self { shared, bodies, readers: Mutex::default(), writer, _lock: lock };
         Ok((journal, replayed.recovery))
     }

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::Records;
+use super::{Records, format};
 
 /// The content of one record. Its parts become one, in their order.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ impl Payload {
 
     /// Octets of all parts.
     pub(super) fn bytes(&self) -> usize {
-        self.parts().iter().fold(0, |sum, part| sum.saturating_add(part.len()))
+        format::payload_bytes(&self.parts())
     }
 }
 

@@ -239,3 +239,101 @@ fn octets_in_the_headroom_are_cut_and_told() {
     let cut = Cut { segment: 1, offset: 67, bytes: 34, sound_records: 0, kept: None };
     assert_eq!((recovery.records, recovery.cut), (1, Some(cut)));
 }
+
+fn by_hand(disk: &SimulatedDisk, segment_bytes: u32) -> (Journal, u64) {
+    let options = JournalOptions { segment_bytes, hands: Hands::Caller, ..options() };
+    let (journal, recovery) = Journal::open(Arc::new(disk.clone()), Path::new("/j"), options, |_, _| {}).unwrap();
+    assert_eq!(recovery.cut, None);
+    (journal, recovery.records)
+}
+
+fn length_of(disk: &SimulatedDisk, path: &Path) -> Option<u64> {
+    disk.exists(path).unwrap().then(|| disk.length(path).unwrap())
+}
+
+#[test]
+fn the_next_segment_is_made_ready_while_this_one_is_written_and_is_begun_early_where_headroom_ends() {
+    let (disk, spare) = (SimulatedDisk::new(11), Path::new("/j/spare.new"));
+    let (journal, _) = by_hand(&disk, 600_000);
+    let mut records = 0;
+    let mut until = |there: &dyn Fn() -> bool| {
+        while !there() {
+            append(&journal, &"x".repeat(1_000));
+            records += 1;
+        }
+    };
+    until(&|| journal.usage().bytes >= 149_000);
+    assert_eq!(length_of(&disk, spare), None, "a journal that is hardly used needs none");
+    until(&|| journal.usage().bytes >= 150_000);
+    assert_eq!(length_of(&disk, spare), Some(600_000));
+    let headroom_end = disk.length(&path_of(1)).unwrap();
+    until(&|| journal.newest_segment() == 2);
+    assert_eq!(disk.length(&path_of(1)).unwrap(), headroom_end, "no more headroom was made");
+    assert_eq!((length_of(&disk, spare), length_of(&disk, &path_of(2))), (None, Some(600_000)));
+    until(&|| journal.newest_segment() == 3);
+    assert!(disk.length(&path_of(2)).unwrap() >= 600_000, "a whole segment");
+    until(&|| length_of(&disk, spare).is_some());
+    let disk_after = disk.clone();
+    drop(journal);
+    assert_eq!(length_of(&disk_after, spare), None, "it goes with its writer");
+    disk.crash();
+    assert_eq!(by_hand(&disk, 600_000).1, records);
+}
+
+#[test]
+fn a_spare_that_cannot_be_had_is_done_without() {
+    let (disk, spare) = (SimulatedDisk::new(12), Path::new("/j/spare.new"));
+    disk.create_directories(Path::new("/j")).unwrap();
+    disk.create_new(spare).unwrap().append(b"of another life").unwrap();
+    let (journal, _) = by_hand(&disk, 600_000);
+    assert_eq!(length_of(&disk, spare), None);
+    // Enough for the records, and not for what is kept free besides.
+    disk.set_room(Some(options().free_bytes_floor));
+    for _ in 0..1_000 {
+        append(&journal, &"x".repeat(1_000));
+    }
+    assert_eq!((length_of(&disk, spare), journal.newest_segment()), (None, 2));
+    disk.set_room(None);
+    drop(journal);
+    let (journal, found) = by_hand(&disk, 600_000);
+    assert_eq!(found, 1_000);
+    while length_of(&disk, spare).is_none() {
+        append(&journal, &"x".repeat(1_000));
+    }
+    // Somebody takes it away.
+    disk.remove(spare).unwrap();
+    let before = journal.newest_segment();
+    while journal.newest_segment() == before {
+        append(&journal, &"x".repeat(1_000));
+    }
+    append(&journal, "and goes on");
+}
+
+#[test]
+fn records_in_a_spare_survive_a_power_cut_at_any_operation() {
+    let run = |disk: &SimulatedDisk| {
+        let options = JournalOptions { segment_bytes: 1_000, hands: Hands::Caller, ..options() };
+        let Ok((journal, _)) = Journal::open(Arc::new(disk.clone()), Path::new("/j"), options, |_, _| {}) else {
+            return 0;
+        };
+        let append = |number: u64| {
+            let ticket = journal.append_blocking(1, format!("record {number}").into_bytes()).ok()?;
+            ticket.wait().ok()
+        };
+        (0..100).take_while(|number| append(*number).is_some()).count()
+    };
+    let quiet = SimulatedDisk::new(0);
+    assert_eq!(run(&quiet), 100);
+    for cut in 1..=quiet.operations() {
+        let disk = SimulatedDisk::new(cut);
+        disk.cut_power_after(cut);
+        let acknowledged = run(&disk);
+        disk.crash();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let mut found = Vec::new();
+        let show = |record: Record<'_>, _| found.push(String::from_utf8(record.payload.to_vec()).unwrap());
+        Journal::open(shared, Path::new("/j"), JournalOptions { segment_bytes: 1_000, ..options() }, show).unwrap();
+        let expected: Vec<String> = (0..found.len()).map(|number| format!("record {number}")).collect();
+        assert!(found == expected && found.len() >= acknowledged, "cut {cut}: {acknowledged} of {}", found.len());
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! **Headroom**: a file that grows with every group makes each synchronisation write its new length and its new blocks
 //! as well, which takes twice the time, and twice the work, of writing octets over others. So the writer makes headroom
-//! of zeros, durable with the group before it; the groups that follow are written over it.
+//! of zeros, durable with the group before it; the groups that follow are written over it. A segment that begins in a
+//! [`Spare`] consists of headroom.
 
 use core::sync::atomic::Ordering;
 use std::io;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use super::format::{self, Label, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::payload::Append;
 use super::replay::segment_path;
+use super::spare::Spare;
 use super::{JournalFailure, Location, Shared};
 use crate::store::hands::{Labour, Turned};
 use crate::store::intake::{Bounds, Gathered, Patience, locked};
@@ -62,7 +64,9 @@ const HEADROOM_BYTES_MAX: u64 = 1 << 20;
 /// A group so large costs more than what the file system notes about it, and would soon have used the headroom up, too:
 /// everything would be written twice.
 const GROUP_BYTES_LARGE: u64 = 256 << 10;
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// A journal that has filled this part of a segment will need the next one: it is made ready meanwhile.
+const SPARE_WANTED_AT: u64 = 4;
+pub(super) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Creates a segment, durable with its name before any record goes into it.
 pub(super) fn create_segment(disk: &dyn Disk, directory: &Path, header: SegmentHeader) -> io::Result<Position> {
@@ -85,6 +89,12 @@ impl Position {
     ) -> io::Result<Self> {
         let file = disk.open_write(path)?;
         Ok(Self { file, segment, durable_bytes, headroom_end: durable_bytes, next_sequence })
+    }
+
+    /// The beginning of the segment in `file`, which has `bytes` octets: its header, durable, and zeros.
+    pub(super) fn in_headroom(file: Box<dyn WriteFile>, segment: SegmentHeader, bytes: u64) -> Self {
+        let durable_bytes = SEGMENT_HEADER_BYTES as u64;
+        Self { file, segment, durable_bytes, headroom_end: bytes, next_sequence: segment.first_sequence }
     }
 
     /// Makes headroom behind `end`, when that is beyond what there is: as much as the segment holds, within bounds, and
@@ -120,10 +130,11 @@ fn is_full(error: &io::Error) -> bool {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     position: Position,
+    spare: Spare,
     /// Kept between groups, so that a busy journal does not allocate for each.
     buffer: Vec<u8>,
-    /// Several were waiting the last time: more will join them if they are given a moment.
-    busy: bool,
+    /// So many were waiting the last time: where there were several, more will join them if they are given a moment.
+    last_items: usize,
 }
 
 type Batch = (Append, Appended);
@@ -131,13 +142,13 @@ type Batch = (Append, Appended);
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
         let options = &self.shared.options;
-        if self.busy && patience == Patience::Wait {
-            self.shared.intake.linger();
+        if self.last_items > 1 && patience == Patience::Wait {
+            self.shared.intake.linger(self.last_items);
         }
         let bounds = Bounds { items: options.queue_items_max, bytes: options.group_bytes_max };
         match self.shared.intake.gather(bounds, patience) {
             Gathered::Items(items) => {
-                self.busy = items.len() > 1;
+                self.last_items = items.len();
                 self.work(items);
             }
             Gathered::Nothing => return Turned::Idle,
@@ -148,8 +159,13 @@ impl Labour for Writer {
 }
 
 impl Writer {
-    pub(super) const fn new(shared: Arc<Shared>, position: Position) -> Self {
-        Self { shared, position, buffer: Vec::new(), busy: false }
+    /// A writer that goes on at `position`.
+    ///
+    /// # Errors
+    /// The disk's, which may hold what is left of another writer's spare.
+    pub(super) fn new(shared: Arc<Shared>, position: Position) -> io::Result<Self> {
+        let spare = Spare::none(Arc::clone(&shared.disk), &shared.directory, shared.options.hands)?;
+        Ok(Self { shared, position, spare, buffer: Vec::new(), last_items: 0 })
     }
 
     fn work(&mut self, items: Vec<Work>) {
@@ -183,12 +199,21 @@ impl Writer {
                 for (records, answer) in group {
                     answer.fulfil(Ok(locations.by_ref().take(records.len()).collect()));
                 }
+                self.look_ahead();
             }
             Err(failure) => {
                 for (_, answer) in group {
                     answer.fulfil(Err(failure.clone()));
                 }
             }
+        }
+    }
+
+    /// Has the next segment made ready, when this one is filling up.
+    fn look_ahead(&mut self) {
+        let segment_bytes = u64::from(self.shared.options.segment_bytes);
+        if self.position.durable_bytes >= segment_bytes / SPARE_WANTED_AT {
+            self.spare.want(segment_bytes, self.shared.options.free_bytes_floor);
         }
     }
 
@@ -204,17 +229,23 @@ impl Writer {
 
     /// Writes the group, durable on return.
     fn write(&mut self, group: &[Batch]) -> io::Result<Vec<Location>> {
-        if self.position.durable_bytes >= u64::from(self.shared.options.segment_bytes) {
+        let segment_bytes = u64::from(self.shared.options.segment_bytes);
+        if self.position.durable_bytes >= segment_bytes {
             self.begin_segment()?;
         }
-        let (locations, next_sequence) = self.encode(group)?;
+        let (mut locations, mut next_sequence) = self.encode(group)?;
+        if self.end_of_group() > self.position.headroom_end && self.spare.is_ready() {
+            // Rather than wait for headroom here.
+            self.begin_segment()?;
+            (locations, next_sequence) = self.encode(group)?;
+        }
+        let end = self.end_of_group();
         let position = &mut self.position;
-        let end = position.durable_bytes.saturating_add(self.buffer.len() as u64);
         position.file.write_at(position.durable_bytes, &self.buffer)?;
-        position.make_headroom(end, u64::from(self.shared.options.segment_bytes))?;
+        position.make_headroom(end, segment_bytes)?;
         position.file.synchronize()?;
         position.durable_bytes = end;
-        self.position.next_sequence = next_sequence;
+        position.next_sequence = next_sequence;
         let mut usage = locked(&self.shared.usage);
         usage.set_bytes(self.position.segment.number, self.position.durable_bytes);
         locations.iter().for_each(|location| usage.record(*location));
@@ -224,6 +255,11 @@ impl Writer {
         counters.records.fetch_add(locations.len() as u64, Ordering::Relaxed);
         counters.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
         Ok(locations)
+    }
+
+    /// Where the group ends that is in the buffer.
+    fn end_of_group(&self) -> u64 {
+        self.position.durable_bytes.saturating_add(self.buffer.len() as u64)
     }
 
     /// Fills the buffer with the group; gives where each record will be, and the sequence after them.
@@ -237,8 +273,8 @@ impl Writer {
         for (records, _) in group {
             for (number, (kind, payload)) in records.records().enumerate() {
                 let offset = self.position.durable_bytes.saturating_add(self.buffer.len() as u64);
-                let payload_bytes = payload.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-                let (Ok(offset), Ok(payload_bytes)) = (u32::try_from(offset), u32::try_from(payload_bytes)) else {
+                let payload_bytes = u32::try_from(format::payload_bytes(&payload));
+                let (Ok(offset), Ok(payload_bytes)) = (u32::try_from(offset), payload_bytes) else {
                     return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a segment is at most 4 GiB"));
                 };
                 let label = Label {
@@ -262,7 +298,11 @@ impl Writer {
             first_sequence: self.position.next_sequence,
             salt: self.shared.options.salt,
         };
-        self.position = create_segment(&*self.shared.disk, &self.shared.directory, header)?;
+        let bytes = u64::from(self.shared.options.segment_bytes);
+        self.position = match self.spare.take(header, bytes) {
+            Some(position) => position,
+            None => create_segment(&*self.shared.disk, &self.shared.directory, header)?,
+        };
         locked(&self.shared.usage).begin(header.number, header.salt, self.position.durable_bytes);
         Ok(())
     }

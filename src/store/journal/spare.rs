@@ -1,0 +1,162 @@
+//! The file of zeros that will be the next segment: made beside the writer, so that no group waits for headroom.
+//!
+//! A busy writer uses a MiB of headroom up every two hundred messages, and each time a group would wait until another
+//! one is durable, ten times as long as for its own octets. Until the file is ready, and where none can be made, the
+//! writer makes headroom as it goes.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::format::SegmentHeader;
+use super::replay::segment_path;
+use super::writer::{Position, ZEROS};
+use crate::store::hands::Hands;
+use crate::world::disk::{Disk, remove_if_there};
+
+/// Not the name of a segment, and one that a backup passes over.
+const NAME: &str = "spare.new";
+/// So much is made durable at a time: a disk that is given everything at once has no time for the groups.
+const PART_BYTES: u64 = 512 << 10;
+
+/// The file, from when it is wanted to when it becomes a segment.
+#[derive(Debug)]
+pub(super) struct Spare {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    hands: Hands,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nobody asked for it yet.
+    Unwanted,
+    Making {
+        maker: JoinHandle<io::Result<()>>,
+        unwanted: Arc<AtomicBool>,
+    },
+    /// All of it is durable.
+    Ready,
+    /// It could not be made, perhaps for want of room; nobody tries again before the next segment.
+    Failed,
+}
+
+impl Spare {
+    /// None yet; what a former writer left of one goes.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn none(disk: Arc<dyn Disk>, directory: &Path, hands: Hands) -> io::Result<Self> {
+        let path = directory.join(NAME);
+        remove_if_there(&*disk, &path)?;
+        Ok(Self { disk, path, hands, state: State::Unwanted })
+    }
+
+    /// Asks for a file of `bytes` octets, unless it was asked for before. None is made that would leave fewer than
+    /// `free_bytes_floor` free, with a segment more.
+    pub(super) fn want(&mut self, bytes: u64, free_bytes_floor: u64) {
+        if !matches!(self.state, State::Unwanted) {
+            return;
+        }
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let (disk, path, told) = (Arc::clone(&self.disk), self.path.clone(), Arc::clone(&unwanted));
+        let free_bytes_min = free_bytes_floor.saturating_add(bytes.saturating_mul(2));
+        let make = move || match disk.space(&path.with_file_name(""))?.free_bytes {
+            free_bytes if free_bytes < free_bytes_min => Err(io::ErrorKind::StorageFull.into()),
+            _ => fill(&*disk, &path, bytes, &told),
+        };
+        self.state = match self.hands {
+            Hands::Caller => make().map_or(State::Failed, |()| State::Ready),
+            Hands::Threads => match std::thread::Builder::new().name("spare".to_owned()).spawn(make) {
+                Ok(maker) => State::Making { maker, unwanted },
+                Err(_) => State::Failed,
+            },
+        };
+    }
+
+    /// Whether there is one; does not wait for it.
+    pub(super) fn is_ready(&mut self) -> bool {
+        if let State::Making { maker, .. } = &self.state
+            && maker.is_finished()
+        {
+            self.settle();
+        }
+        matches!(self.state, State::Ready)
+    }
+
+    /// Makes the file the segment of `header`, durable with its name before any record goes into it. `None` when there
+    /// is no file, or it cannot be had; in any case another may be asked for.
+    pub(super) fn take(&mut self, header: SegmentHeader, bytes: u64) -> Option<Position> {
+        if !self.is_ready() {
+            if matches!(self.state, State::Failed) {
+                self.state = State::Unwanted;
+            }
+            return None;
+        }
+        self.state = State::Unwanted;
+        let begun = self.begin(header, bytes);
+        begun.inspect_err(|_| self.discard()).ok()
+    }
+
+    fn begin(&self, header: SegmentHeader, bytes: u64) -> io::Result<Position> {
+        let mut file = self.disk.open_write(&self.path)?;
+        file.write_at(0, &header.encode())?;
+        file.synchronize()?;
+        let directory = self.path.parent().unwrap_or(&self.path);
+        self.disk.rename(&self.path, &segment_path(directory, header.number))?;
+        self.disk.synchronize_directory(directory)?;
+        Ok(Position::in_headroom(file, header, bytes))
+    }
+
+    /// Waits for whoever makes it.
+    fn settle(&mut self) {
+        self.state = match core::mem::replace(&mut self.state, State::Failed) {
+            State::Making { maker, .. } => match maker.join() {
+                Ok(Ok(())) => State::Ready,
+                Ok(Err(_)) | Err(_) => {
+                    self.discard();
+                    State::Failed
+                }
+            },
+            other => other,
+        };
+    }
+
+    fn discard(&self) {
+        // It stays in the way of nothing: the next writer removes it.
+        let _ = remove_if_there(&*self.disk, &self.path);
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        if let State::Making { unwanted, .. } = &self.state {
+            unwanted.store(true, Ordering::Relaxed);
+        }
+        self.settle();
+        self.discard();
+    }
+}
+
+/// Makes a file of `bytes` zeros, durable but for its name.
+fn fill(disk: &dyn Disk, path: &Path, bytes: u64, unwanted: &AtomicBool) -> io::Result<()> {
+    remove_if_there(disk, path)?;
+    let mut file = disk.create_new(path)?;
+    let mut at = 0_u64;
+    while at < bytes {
+        let until = at.saturating_add(PART_BYTES).min(bytes);
+        while at < until {
+            let count = usize::try_from(until.saturating_sub(at)).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            file.append(ZEROS.get(..count).unwrap_or(&ZEROS))?;
+            at = at.saturating_add(count as u64);
+        }
+        if unwanted.load(Ordering::Relaxed) {
+            return Err(io::Error::from(io::ErrorKind::Interrupted));
+        }
+        file.synchronize()?;
+    }
+    Ok(())
+}
