@@ -11,6 +11,7 @@ pub mod answered;
 pub mod directory;
 pub mod engine;
 mod hands;
+mod insisting;
 mod intake;
 pub mod journal;
 pub mod live;

@@ -18,6 +18,7 @@ mod failure;
 mod hearing;
 mod list;
 mod moderation;
+mod pace;
 mod record;
 mod recorder;
 mod renewal;
@@ -37,6 +38,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::hands::{Hands, Worker};
+use super::insisting::insisting;
 use super::intake::locked;
 use super::journal::{Journal, JournalError, JournalOptions, JournalUsage, LargeBody, Location, Recovery};
 use super::spool::SpooledBody;
@@ -61,6 +63,7 @@ pub use witness::{Happened, Unwitnessed, Witness, Witnesses};
 
 use backlog::Backlog;
 use content::Recent;
+use pace::Pace;
 use record::{COMMITTED, Committed};
 use recorder::{Fact, Recorder};
 use table::{Asked, Found, Replay, Stored, Table};
@@ -123,6 +126,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     table: Mutex<Table>,
     facts: Sender<Fact>,
+    pace: Pace,
     recent: Recent,
     witness: Arc<dyn Witness>,
     telling: Telling,
@@ -180,6 +184,7 @@ impl Queue {
             clock,
             table: Mutex::new(table),
             facts,
+            pace: Pace::default(),
             recent: Recent::default(),
             witness,
             telling: Telling::new(last_sequence),
@@ -213,8 +218,7 @@ impl Queue {
     ) -> Result<QueueId, CommitFailure> {
         let shared = Arc::clone(&self.shared);
         // A session that goes away must not leave a durable message that nobody delivers until the next start.
-        let task = tokio::spawn(async move { shared.commit(id, envelope, head, body).await });
-        task.await.unwrap_or_else(|_| Err(CommitFailure::from(Stopped)))
+        insisting(async move { shared.commit(id, envelope, head, body).await }).await
     }
 
     /// The same for a message of the server's own, of any size.
@@ -462,6 +466,7 @@ impl Shared {
 
     /// Tells the recorder. It outlives every caller but those of a queue that is being dropped.
     fn say(&self, fact: Fact) {
+        self.pace.hear(&fact);
         let _ = self.facts.send(fact);
     }
 }

@@ -105,15 +105,13 @@ pub(super) struct Recorder {
     pub(super) overgrown: Vec<QueueId>,
     /// What is being written anew, a slice at a time.
     pub(super) renewal: Option<Renewal>,
-    /// Something was written in the last turn.
+    /// Something was written in the last turn, and nothing waited. The first batch after a quiet time waits for nobody.
     paced: bool,
 }
 
 /// A batch of the journal takes 4 MiB; a record is at most 1 MiB.
 pub(super) const BATCH_BYTES: usize = 2 << 20;
 pub(super) const BATCH_RECORDS: usize = 512;
-/// Between two batches: what is said meanwhile shares the next one. The first after a quiet time waits for nobody.
-const PACE: Duration = Duration::from_millis(3);
 /// Larger reports go to a file.
 const INLINE_BYTES_MAX: usize = 256 << 10;
 /// The journal's bound for one record.
@@ -129,7 +127,7 @@ const ATTEMPTS_BY_HAND: u32 = 1_000;
 impl Labour for Recorder {
     fn turn(&mut self, patience: Patience) -> Turned {
         if core::mem::take(&mut self.paced) && patience == Patience::Wait {
-            std::thread::sleep(PACE);
+            self.shared.pace.rest();
         }
         let mut next = match patience {
             // Renewal that is under way does not wait for the next fact.
@@ -147,6 +145,7 @@ impl Labour for Recorder {
         if next.is_none() {
             return Turned::Ended;
         }
+        let mut is_full = false;
         while let Some(fact) = next.take() {
             if matches!(fact, Fact::Close) {
                 self.flush();
@@ -154,11 +153,12 @@ impl Labour for Recorder {
             }
             self.take(fact);
             if self.bytes >= BATCH_BYTES || self.records.len() >= BATCH_RECORDS {
+                is_full = true;
                 break;
             }
             next = self.inbox.try_recv().ok();
         }
-        self.paced = !self.records.is_empty();
+        self.paced = !self.records.is_empty() && !is_full;
         self.flush();
         self.renew();
         Turned::Worked
