@@ -66,7 +66,8 @@ impl Spare {
         let free_bytes_min = free_bytes_floor.saturating_add(bytes.saturating_mul(2));
         let make = move || match disk.space(&path.with_file_name(""))?.free_bytes {
             free_bytes if free_bytes < free_bytes_min => Err(io::ErrorKind::StorageFull.into()),
-            _ => fill(&*disk, &path, bytes, &told),
+            // What there is of it takes room that others may need.
+            _ => fill(&*disk, &path, bytes, &told).inspect_err(|_| discard(&*disk, &path)),
         };
         self.state = match self.hands {
             Hands::Caller => make().map_or(State::Failed, |()| State::Ready),
@@ -98,7 +99,7 @@ impl Spare {
         }
         self.state = State::Unwanted;
         let begun = self.begin(header, bytes);
-        begun.inspect_err(|_| self.discard()).ok()
+        begun.inspect_err(|_| discard(&*self.disk, &self.path)).ok()
     }
 
     fn begin(&self, header: SegmentHeader, bytes: u64) -> io::Result<Position> {
@@ -116,18 +117,10 @@ impl Spare {
         self.state = match core::mem::replace(&mut self.state, State::Failed) {
             State::Making { maker, .. } => match maker.join() {
                 Ok(Ok(())) => State::Ready,
-                Ok(Err(_)) | Err(_) => {
-                    self.discard();
-                    State::Failed
-                }
+                Ok(Err(_)) | Err(_) => State::Failed,
             },
             other => other,
         };
-    }
-
-    fn discard(&self) {
-        // It stays in the way of nothing: the next writer removes it.
-        let _ = remove_if_there(&*self.disk, &self.path);
     }
 }
 
@@ -137,8 +130,13 @@ impl Drop for Spare {
             unwanted.store(true, Ordering::Relaxed);
         }
         self.settle();
-        self.discard();
+        discard(&*self.disk, &self.path);
     }
+}
+
+/// Removes the file. One that stays is in nobody's way: the next writer removes it.
+fn discard(disk: &dyn Disk, path: &Path) {
+    let _ = remove_if_there(disk, path);
 }
 
 /// Makes a file of `bytes` zeros, durable but for its name.
