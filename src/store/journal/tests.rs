@@ -182,7 +182,7 @@ fn path_of(segment: u64) -> PathBuf {
 #[test]
 fn records_are_written_over_the_headroom_which_is_no_flaw() {
     let disk = SimulatedDisk::new(8);
-    let roomy = || JournalOptions { segment_bytes: 500_000, ..options() };
+    let roomy = || JournalOptions { segment_bytes: 2_000_000, ..options() };
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let (journal, _) = Journal::open(Arc::clone(&shared), Path::new("/j"), roomy(), |_, _| {}).unwrap();
     append(&journal, "one");

@@ -97,6 +97,11 @@ impl Position {
         Self { file, segment, durable_bytes, headroom_end: bytes, next_sequence: segment.first_sequence }
     }
 
+    /// Whether headroom will have to be made for a group that ends at `end`, in a segment that others are in already.
+    const fn lacks_headroom(&self, end: u64, segment_bytes: u64) -> bool {
+        end > self.headroom_end && end < segment_bytes && self.durable_bytes > SEGMENT_HEADER_BYTES as u64
+    }
+
     /// Makes headroom behind `end`, when that is beyond what there is: as much as the segment holds, within bounds, and
     /// not beyond `segment_bytes`, where the segment will be closed. A disk that has no room for it may still have some
     /// for the records.
@@ -234,8 +239,7 @@ impl Writer {
             self.begin_segment()?;
         }
         let (mut locations, mut next_sequence) = self.encode(group)?;
-        if self.end_of_group() > self.position.headroom_end && self.spare.is_ready() {
-            // Rather than wait for headroom here.
+        if self.position.lacks_headroom(self.end_of_group(), segment_bytes) && self.spare.is_ready() {
             self.begin_segment()?;
             (locations, next_sequence) = self.encode(group)?;
         }
