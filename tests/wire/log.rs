@@ -52,6 +52,7 @@ async fn the_log_has_a_line_for_connection_sign_in_refusal_and_message_but_no_se
     client.rest().await;
     // Not the client's port, which another test's client may have had before.
     let session = refusal.trim_end().trim_end_matches(']').rsplit(' ').next().unwrap().to_owned();
+    assert_eq!(session.len(), 16, "{refusal}");
     rig.wait_until(|_| logged().lines().any(|line| line.contains(&session) && line.contains("connection closed")))
         .await;
     let log = logged();

@@ -337,3 +337,32 @@ fn records_in_a_spare_survive_a_power_cut_at_any_operation() {
         assert!(found == expected && found.len() >= acknowledged, "cut {cut}: {acknowledged} of {}", found.len());
     }
 }
+
+#[test]
+fn a_fault_in_making_the_spare_refuses_nothing_and_one_in_a_group_only_what_comes_after_it() {
+    type Fault = fn(&SimulatedDisk, u64);
+    let faults: [Fault; 2] = [SimulatedDisk::fail_write, SimulatedDisk::fail_synchronization];
+    for fail in faults {
+        let mut unnoticed = 0;
+        for nth in 1..=40 {
+            let disk = SimulatedDisk::new(nth);
+            let options = JournalOptions { segment_bytes: 1_000, hands: Hands::Caller, ..options() };
+            let open = |options| Journal::open(Arc::new(disk.clone()), Path::new("/j"), options, |_, _| {}).unwrap();
+            let (journal, _) = open(options.clone());
+            fail(&disk, nth);
+            let append = |number: u64| {
+                let ticket = journal.append_blocking(1, format!("record {number}").into_bytes()).ok()?;
+                ticket.wait().ok()
+            };
+            let kept = (0..60).filter(|number| append(*number).is_some()).count() as u64;
+            assert_eq!(kept == 60, journal.failure().is_none(), "{nth}");
+            unnoticed += u64::from(kept == 60);
+            drop(journal);
+            disk.crash();
+            let found = open(options).1.records;
+            assert!((kept..=kept + 1).contains(&found), "{nth}: {found} of {kept}");
+        }
+        // A spare takes one of about twenty operations.
+        assert!((1..=10).contains(&unnoticed), "{unnoticed}");
+    }
+}
