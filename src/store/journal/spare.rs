@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::JournalOptions;
 use super::format::SegmentHeader;
 use super::replay::segment_path;
-use super::writer::{Position, ZEROS};
+use super::room::shortage;
+use super::writer::{Position, write_zeros};
 use crate::store::hands::Hands;
 use crate::world::disk::{Disk, remove_if_there};
 
@@ -27,6 +29,10 @@ pub(super) struct Spare {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     hands: Hands,
+    /// How long it is to be, in octets.
+    bytes: u64,
+    /// What has to be free before it is made, in octets and in files.
+    floors: (u64, u64),
     state: State,
 }
 
@@ -45,29 +51,35 @@ enum State {
 }
 
 impl Spare {
-    /// None yet; what a former writer left of one goes.
+    /// None yet; what a former writer left of one goes. None is ever made that would leave less than the floors of
+    /// `options` free, with a segment more.
     ///
     /// # Errors
     /// The disk's.
-    pub(super) fn none(disk: Arc<dyn Disk>, directory: &Path, hands: Hands) -> io::Result<Self> {
+    pub(super) fn none(disk: Arc<dyn Disk>, directory: &Path, options: &JournalOptions) -> io::Result<Self> {
         let path = directory.join(NAME);
         remove_if_there(&*disk, &path)?;
-        Ok(Self { disk, path, hands, state: State::Unwanted })
+        let bytes = u64::from(options.segment_bytes);
+        let free_bytes_min = options.free_bytes_floor.saturating_add(bytes.saturating_mul(2));
+        let floors = (free_bytes_min, options.free_inodes_floor);
+        Ok(Self { disk, path, hands: options.hands, bytes, floors, state: State::Unwanted })
     }
 
-    /// Asks for a file of `bytes` octets, unless it was asked for before. None is made that would leave fewer than
-    /// `free_bytes_floor` free, with a segment more.
-    pub(super) fn want(&mut self, bytes: u64, free_bytes_floor: u64) {
+    /// Asks for the file, unless it was asked for before.
+    pub(super) fn want(&mut self) {
         if !matches!(self.state, State::Unwanted) {
             return;
         }
         let unwanted = Arc::new(AtomicBool::new(false));
         let (disk, path, told) = (Arc::clone(&self.disk), self.path.clone(), Arc::clone(&unwanted));
-        let free_bytes_min = free_bytes_floor.saturating_add(bytes.saturating_mul(2));
-        let make = move || match disk.space(&path.with_file_name(""))?.free_bytes {
-            free_bytes if free_bytes < free_bytes_min => Err(io::ErrorKind::StorageFull.into()),
-            // What there is of it takes room that others may need.
-            _ => fill(&*disk, &path, bytes, &told).inspect_err(|_| discard(&*disk, &path)),
+        let (bytes, (free_bytes_min, free_files_min)) = (self.bytes, self.floors);
+        let make = move || {
+            let directory = path.with_file_name("");
+            match shortage(&directory, disk.space(&directory), free_bytes_min, free_files_min) {
+                Some(shortage) => Err(io::Error::new(io::ErrorKind::StorageFull, shortage)),
+                // What there is of it takes room that others may need.
+                None => fill(&*disk, &path, bytes, &told).inspect_err(|_| discard(&*disk, &path)),
+            }
         };
         self.state = match self.hands {
             Hands::Caller => make().map_or(State::Failed, |()| State::Ready),
@@ -90,7 +102,7 @@ impl Spare {
 
     /// Makes the file the segment of `header`, durable with its name before any record goes into it. `None` when there
     /// is no file, or it cannot be had; in any case another may be asked for.
-    pub(super) fn take(&mut self, header: SegmentHeader, bytes: u64) -> Option<Position> {
+    pub(super) fn take(&mut self, header: SegmentHeader) -> Option<Position> {
         if !self.is_ready() {
             if matches!(self.state, State::Failed) {
                 self.state = State::Unwanted;
@@ -98,18 +110,18 @@ impl Spare {
             return None;
         }
         self.state = State::Unwanted;
-        let begun = self.begin(header, bytes);
+        let begun = self.begin(header);
         begun.inspect_err(|_| discard(&*self.disk, &self.path)).ok()
     }
 
-    fn begin(&self, header: SegmentHeader, bytes: u64) -> io::Result<Position> {
+    fn begin(&self, header: SegmentHeader) -> io::Result<Position> {
         let mut file = self.disk.open_write(&self.path)?;
         file.write_at(0, &header.encode())?;
         file.synchronize()?;
         let directory = self.path.parent().unwrap_or(&self.path);
         self.disk.rename(&self.path, &segment_path(directory, header.number))?;
         self.disk.synchronize_directory(directory)?;
-        Ok(Position::in_headroom(file, header, bytes))
+        Ok(Position::in_headroom(file, header, self.bytes))
     }
 
     /// Waits for whoever makes it.
@@ -146,11 +158,9 @@ fn fill(disk: &dyn Disk, path: &Path, bytes: u64, unwanted: &AtomicBool) -> io::
     let mut at = 0_u64;
     while at < bytes {
         let until = at.saturating_add(PART_BYTES).min(bytes);
-        while at < until {
-            let count = usize::try_from(until.saturating_sub(at)).unwrap_or(ZEROS.len()).min(ZEROS.len());
-            file.append(ZEROS.get(..count).unwrap_or(&ZEROS))?;
-            at = at.saturating_add(count as u64);
-        }
+        let (reached, written) = write_zeros(at, until, |_, zeros| file.append(zeros));
+        written?;
+        at = reached;
         if unwanted.load(Ordering::Relaxed) {
             return Err(io::Error::from(io::ErrorKind::Interrupted));
         }

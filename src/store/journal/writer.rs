@@ -66,7 +66,23 @@ const HEADROOM_BYTES_MAX: u64 = 1 << 20;
 const GROUP_BYTES_LARGE: u64 = 256 << 10;
 /// A journal that has filled this part of a segment will need the next one: it is made ready meanwhile.
 const SPARE_WANTED_AT: u64 = 4;
-pub(super) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Has zeros written from `at` until `end`, piece by piece; gives how far that came, and what ended it.
+pub(super) fn write_zeros(
+    mut at: u64,
+    end: u64,
+    mut write: impl FnMut(u64, &[u8]) -> io::Result<()>,
+) -> (u64, io::Result<()>) {
+    while at < end {
+        let count = usize::try_from(end.saturating_sub(at)).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        if let Err(error) = write(at, ZEROS.get(..count).unwrap_or(&ZEROS)) {
+            return (at, Err(error));
+        }
+        at = at.saturating_add(count as u64);
+    }
+    (at, Ok(()))
+}
 
 /// Creates a segment, durable with its name before any record goes into it.
 pub(super) fn create_segment(disk: &dyn Disk, directory: &Path, header: SegmentHeader) -> io::Result<Position> {
@@ -114,17 +130,10 @@ impl Position {
             return Ok(());
         }
         let headroom = end.clamp(HEADROOM_BYTES_MIN, HEADROOM_BYTES_MAX).min(segment_bytes.saturating_sub(end));
-        let (last, mut at) = (end.saturating_add(headroom), end);
-        while at < last {
-            let count = usize::try_from(last.saturating_sub(at)).unwrap_or(ZEROS.len()).min(ZEROS.len());
-            match self.file.write_at(at, ZEROS.get(..count).unwrap_or(&ZEROS)) {
-                Ok(()) => at = at.saturating_add(count as u64),
-                Err(error) if is_full(&error) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        self.headroom_end = at;
-        Ok(())
+        let (reached, ended) =
+            write_zeros(end, end.saturating_add(headroom), |at, zeros| self.file.write_at(at, zeros));
+        self.headroom_end = reached;
+        ended.or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
     }
 }
 
@@ -169,7 +178,7 @@ impl Writer {
     /// # Errors
     /// The disk's, which may hold what is left of another writer's spare.
     pub(super) fn new(shared: Arc<Shared>, position: Position) -> io::Result<Self> {
-        let spare = Spare::none(Arc::clone(&shared.disk), &shared.directory, shared.options.hands)?;
+        let spare = Spare::none(Arc::clone(&shared.disk), &shared.directory, &shared.options)?;
         Ok(Self { shared, position, spare, buffer: Vec::new(), last_items: 0 })
     }
 
@@ -218,7 +227,7 @@ impl Writer {
     fn look_ahead(&mut self) {
         let segment_bytes = u64::from(self.shared.options.segment_bytes);
         if self.position.durable_bytes >= segment_bytes / SPARE_WANTED_AT {
-            self.spare.want(segment_bytes, self.shared.options.free_bytes_floor);
+            self.spare.want();
         }
     }
 
@@ -302,8 +311,7 @@ impl Writer {
             first_sequence: self.position.next_sequence,
             salt: self.shared.options.salt,
         };
-        let bytes = u64::from(self.shared.options.segment_bytes);
-        self.position = match self.spare.take(header, bytes) {
+        self.position = match self.spare.take(header) {
             Some(position) => position,
             None => create_segment(&*self.shared.disk, &self.shared.directory, header)?,
         };
