@@ -23,6 +23,7 @@ mod lifecycle;
 mod matrix;
 mod policy;
 mod power_cut;
+mod processors;
 mod properties;
 mod queue;
 mod rehearsal;

@@ -29,12 +29,16 @@ mod trace;
 mod transport;
 mod way_out;
 
+use core::time::Duration;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::admin::cli::{Cli, Outcome, Settled, run};
+use crate::world::processors::Processors;
 use demo::DemoOptions;
 use ephemeral::EphemeralOptions;
 use ready::Ready;
@@ -119,7 +123,16 @@ fn serve_settled(settled: Settled) -> Result<(), ServeError> {
     Ok(())
 }
 
-/// The runtime that everything asynchronous runs on.
+/// The runtime that everything asynchronous runs on: a thread for each processor, and those that block beside them.
 fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().enable_all().thread_name("franking").build()
+    // A machine that has not begun a thread by then has other troubles; all that is lost is which thread runs where.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let workers = available_parallelism().map_or(1, usize::from);
+    let mut builder = Builder::new_multi_thread();
+    builder.enable_all().thread_name("franking").worker_threads(workers);
+    let Some(processors) = Processors::one_each(workers).map(Arc::new) else { return builder.build() };
+    let dealt = Arc::clone(&processors);
+    let runtime = builder.on_thread_start(move || dealt.settle()).build()?;
+    processors.wait_until_dealt(PATIENCE);
+    Ok(runtime)
 }

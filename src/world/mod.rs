@@ -11,6 +11,7 @@ pub mod jws;
 pub mod network;
 pub mod offload;
 pub mod password;
+pub mod processors;
 pub mod proxy_protocol;
 pub mod random;
 pub mod resolver;
