@@ -35,7 +35,7 @@ impl SpoolLimits {
 #[derive(Clone, Debug)]
 pub struct SpoolDirectory {
     disk: Arc<dyn Disk>,
-    path: PathBuf,
+    path: Arc<Path>,
     limits: SpoolLimits,
     numbers: Arc<AtomicU64>,
 }
@@ -65,7 +65,7 @@ impl SpoolDirectory {
         for name in disk.list(path)? {
             disk.remove(&path.join(name))?;
         }
-        Ok(Self { disk, path: path.to_owned(), limits, numbers: Arc::default() })
+        Ok(Self { disk, path: path.into(), limits, numbers: Arc::default() })
     }
 
     /// Begins a body, with a bound of its own where that is lower than the directory's.

@@ -13,7 +13,7 @@ use std::thread;
 use tracing::Level;
 
 /// So long does a line wait for those that follow, at most.
-pub(super) const MOMENT: Duration = Duration::from_millis(5);
+const MOMENT: Duration = Duration::from_millis(5);
 /// Whoever finds that so many octets wait writes them: a log that is slow holds up those who fill it, as it always did.
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 

@@ -167,12 +167,11 @@ fn is_role(snapshot: &Snapshot, address: &Address) -> bool {
         name.eq_ignore_ascii_case(role.as_bytes()).then_some(rest)
     });
     match rest {
-        None => false,
         Some([]) => true,
         Some([b'+', ..]) => {
             !snapshot.organisation().disable_plus_address_in_recipients && snapshot.find_by_address(address).is_none()
         }
-        Some(_) => false,
+        _ => false,
     }
 }
 
