@@ -208,8 +208,9 @@ fn a_fact_never_leaves_before_what_it_is_about() {
 fn a_failed_synchronisation_or_write_is_never_acknowledged_and_never_healed_by_chance() {
     for seed in 0..200_u64 {
         let disk = SimulatedDisk::new(seed);
-        // Without a spare, so that each failure is a record's.
-        let (journal, _, _) = open(&disk, JournalOptions { free_bytes_floor: u64::MAX, ..options() }).unwrap();
+        // Too little for a spare, so that each failure is a record's.
+        disk.set_room(Some(1 << 40));
+        let (journal, _, _) = open(&disk, JournalOptions { free_bytes_floor: 1 << 41, ..options() }).unwrap();
         let mut owed = BTreeSet::new();
         let mut refused = BTreeSet::new();
         if seed % 2 == 0 {
@@ -223,6 +224,7 @@ fn a_failed_synchronisation_or_write_is_never_acknowledged_and_never_healed_by_c
                 Err(_) => refused.insert(batch),
             };
         }
+        assert!(!disk.exists(&Path::new(PLACE).join("spare.new")).unwrap(), "seed {seed}");
         let first_refused = *refused.first().unwrap_or_else(|| panic!("seed {seed}: no failure was met"));
         assert!(journal.failure().is_some(), "seed {seed}");
         assert!(owed.iter().all(|batch| *batch < first_refused), "seed {seed}: accepted after a failure");

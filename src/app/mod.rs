@@ -133,6 +133,8 @@ fn runtime() -> std::io::Result<Runtime> {
     let Some(processors) = Processors::one_each(workers).map(Arc::new) else { return builder.build() };
     let dealt = Arc::clone(&processors);
     let runtime = builder.on_thread_start(move || dealt.settle()).build()?;
-    processors.wait_until_dealt(PATIENCE);
+    if !processors.wait_until_dealt(PATIENCE) {
+        tracing::debug!("a thread for sessions has not begun yet");
+    }
     Ok(runtime)
 }

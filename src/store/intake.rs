@@ -17,11 +17,10 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long [`Intake::linger`] waits for the next item where few are expected, and how often.
+/// How long [`Intake::linger`] waits for the next item where few are expected.
 const LINGERING: Duration = Duration::from_micros(100);
-///
-/// Twice, and not until nobody comes any more: then all would have had their turn on the processors before the work
-/// begins, and the processors would idle while it is done.
+/// How often it does. Not until nobody comes any more: then all would have had their turn on the processors before the
+/// work begins, and the processors would idle while it is done.
 const LINGERINGS_MAX: usize = 2;
 /// So much longer for each so many that are expected: the more there are, the more a moment brings.
 const EXPECTED_FOR_A_LINGERING: usize = 16;
@@ -192,8 +191,8 @@ impl<T> Intake<T> {
         Gathered::Items(items)
     }
 
-    /// Blocks until there is something to do, then for a moment, and for another one if more came. For work that costs as
-    /// much for many items as for one, when about `expected` are known to come.
+    /// Blocks until there is something to do, then for a moment, and for another one if more came. For work that costs
+    /// as much for many items as for one, when about `expected` are known to come.
     pub(super) fn linger(&self, expected: usize) {
         let mut seen = self.wait().items.len();
         let factor = (expected / EXPECTED_FOR_A_LINGERING).clamp(1, LINGERING_FACTOR_MAX);

@@ -61,7 +61,7 @@ impl Spare {
         remove_if_there(&*disk, &path)?;
         let bytes = u64::from(options.segment_bytes);
         let free_bytes_min = options.free_bytes_floor.saturating_add(bytes.saturating_mul(2));
-        let floors = (free_bytes_min, options.free_inodes_floor);
+        let floors = (free_bytes_min, options.free_inodes_floor.saturating_add(1));
         Ok(Self { disk, path, hands: options.hands, bytes, floors, state: State::Unwanted })
     }
 
