@@ -2,7 +2,7 @@
 //!
 //! The threads that serve sessions are woken thousands of times a second and work for some microseconds each time.
 //! Left to the scheduler they meet on the processor of whoever wakes them, while another one idles: on two processors
-//! that keeps up to a fifth of what they could do from being done. Each of them keeps to a processor of its own instead;
+//! that keeps up to a fifth of what they could do from being done. So each of them keeps to a processor of its own, and
 //! what waits for one of them that cannot run is done by another one.
 
 use core::time::Duration;
