@@ -31,8 +31,10 @@ pub(super) struct Spare {
     hands: Hands,
     /// How long it is to be, in octets.
     bytes: u64,
-    /// What has to be free before it is made, in octets and in files.
-    floors: (u64, u64),
+    /// What has to be free before it is made, in octets.
+    free_bytes_min: u64,
+    /// The same in files.
+    free_files_min: u64,
     state: State,
 }
 
@@ -61,8 +63,8 @@ impl Spare {
         remove_if_there(&*disk, &path)?;
         let bytes = u64::from(options.segment_bytes);
         let free_bytes_min = options.free_bytes_floor.saturating_add(bytes.saturating_mul(2));
-        let floors = (free_bytes_min, options.free_inodes_floor.saturating_add(1));
-        Ok(Self { disk, path, hands: options.hands, bytes, floors, state: State::Unwanted })
+        let free_files_min = options.free_inodes_floor.saturating_add(1);
+        Ok(Self { disk, path, hands: options.hands, bytes, free_bytes_min, free_files_min, state: State::Unwanted })
     }
 
     /// Asks for the file, unless it was asked for before.
@@ -72,7 +74,7 @@ impl Spare {
         }
         let unwanted = Arc::new(AtomicBool::new(false));
         let (disk, path, told) = (Arc::clone(&self.disk), self.path.clone(), Arc::clone(&unwanted));
-        let (bytes, (free_bytes_min, free_files_min)) = (self.bytes, self.floors);
+        let Self { bytes, free_bytes_min, free_files_min, .. } = *self;
         let make = move || {
             let directory = path.with_file_name("");
             match shortage(&directory, disk.space(&directory), free_bytes_min, free_files_min) {
