@@ -147,22 +147,28 @@ pub(super) struct Writer {
     spare: Spare,
     /// Kept between groups, so that a busy journal does not allocate for each.
     buffer: Vec<u8>,
-    /// So many were waiting the last time: where there were several, more will join them if they are given a moment.
-    last_items: usize,
+    /// So many waited lately: where there were several, more will join them if they are given a moment.
+    crowd: usize,
 }
 
 type Batch = (Append, Appended);
 
+/// The crowd to reckon with after a group of `items`. It is forgotten slowly: one group that came alone, as the queue's
+/// own facts do between those of sessions, says nothing about the next.
+fn crowd_after(crowd: usize, items: usize) -> usize {
+    items.max(crowd.saturating_mul(7) / 8)
+}
+
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
         let options = &self.shared.options;
-        if self.last_items > 1 && patience == Patience::Wait {
-            self.shared.intake.linger(self.last_items);
+        if self.crowd > 1 && patience == Patience::Wait {
+            self.shared.intake.linger(self.crowd);
         }
         let bounds = Bounds { items: options.queue_items_max, bytes: options.group_bytes_max };
         match self.shared.intake.gather(bounds, patience) {
             Gathered::Items(items) => {
-                self.last_items = items.len();
+                self.crowd = crowd_after(self.crowd, items.len());
                 self.work(items);
             }
             Gathered::Nothing => return Turned::Idle,
@@ -179,7 +185,7 @@ impl Writer {
     /// The disk's, which may hold what is left of another writer's spare.
     pub(super) fn new(shared: Arc<Shared>, position: Position) -> io::Result<Self> {
         let spare = Spare::none(Arc::clone(&shared.disk), &shared.directory, &shared.options)?;
-        Ok(Self { shared, position, spare, buffer: Vec::new(), last_items: 0 })
+        Ok(Self { shared, position, spare, buffer: Vec::new(), crowd: 0 })
     }
 
     fn work(&mut self, items: Vec<Work>) {
@@ -357,5 +363,20 @@ impl Writer {
             }
             locked(&self.shared.usage).remove(number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_outlasts_a_group_that_came_alone_and_is_forgotten_after_some() {
+        assert_eq!(crowd_after(0, 40), 40);
+        assert_eq!(crowd_after(40, 1), 35, "nearly as many will come again");
+        assert_eq!(crowd_after(3, 20), 20);
+        let lonely = (0..48).fold(512, |crowd, _| crowd_after(crowd, 1));
+        assert_eq!(lonely, 1, "one client alone does not wait for others");
+        assert_eq!(crowd_after(lonely, 0), 0);
     }
 }
