@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
 
 use super::content::MessageContent;
 use super::mailbox_agent::{Copy, MailboxAgent, resent_line};
@@ -77,6 +78,9 @@ pub struct Agents {
 
 /// Expansions and reports at once: each may hold a message of ten megabytes.
 const THINKING_MAX: usize = 8;
+/// What comes within this time is expanded together, and delivered together: each message costs less than it would
+/// alone. The first after a quiet time waits for nobody.
+const PACE: Duration = Duration::from_millis(3);
 /// The wall clock may be set: timers are looked at this often at least.
 const LOOK_SECONDS_MAX: u64 = 30;
 /// How often the leases of attempts under way are renewed; they last far longer.
@@ -92,6 +96,7 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
     // A lease is kept on the wall clock, which may be set: what runs here and does not hang is not lost.
     let mut alive: HashMap<Id, (Lease, Duration)> = HashMap::new();
     let mut renewed = agents.clock.now();
+    let mut rested = Instant::now();
     tokio::pin!(stop);
     loop {
         let now = agents.clock.now();
@@ -113,6 +118,7 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
             biased;
             () = &mut stop => break,
             () = agents.queue.changed() => {}
+            () = at_pace(&agents.queue, rested) => rested = Instant::now(),
             () = tokio::time::sleep(pause(&agents)) => {}
             Some(ended) = tasks.join_next_with_id() => {
                 let task = match ended {
@@ -137,6 +143,12 @@ pub async fn run(agents: Arc<Agents>, stop: impl Future<Output = ()> + Send, dra
     if ended.is_err() {
         tracing::warn!(running = tasks.len(), "deliveries are cut off; they are tried again at the next start");
     }
+}
+
+/// Waits until a message has come, and until it is time for it when one came just before.
+async fn at_pace(queue: &Queue, rested: Instant) {
+    queue.came().await;
+    tokio::time::sleep_until(rested + PACE).await;
 }
 
 const fn lease_of(work: &Work) -> Option<Lease> {

@@ -131,6 +131,7 @@ struct Shared {
     witness: Arc<dyn Witness>,
     telling: Telling,
     changed: Arc<Notify>,
+    came: Notify,
     backlog: Backlog,
     hands: Hands,
     /// The queue is being dropped: a failing disk is not waited for any longer.
@@ -189,6 +190,7 @@ impl Queue {
             witness,
             telling: Telling::new(last_sequence),
             changed: Arc::default(),
+            came: Notify::new(),
             backlog: Backlog::default(),
             hands,
             closing: AtomicBool::new(false),
@@ -282,9 +284,15 @@ impl Queue {
         locked(&self.shared.table).dispatcher.next_tick()
     }
 
-    /// Waits until something has changed since the last call: there may be work. For one caller at a time.
+    /// Waits until something has changed since the last call: there may be work. For one caller at a time. Of messages
+    /// that were accepted [`Self::came`] tells.
     pub async fn changed(&self) {
         self.shared.changed.notified().await;
+    }
+
+    /// Waits until a message was accepted since the last call: it is to be expanded. For one caller at a time.
+    pub async fn came(&self) {
+        self.shared.came.notified().await;
     }
 
     /// Records the recipients of a message; durable when the ticket answers.
@@ -420,7 +428,8 @@ impl Shared {
         let needless = table.came(facts.id);
         drop(table);
         needless.into_iter().for_each(|location| self.journal.release(location));
-        self.handle(Input::Committed(facts));
+        self.take_in(Input::Committed(facts));
+        self.came.notify_one();
     }
 
     fn handle(&self, input: Input) {

@@ -312,6 +312,21 @@ fn a_full_disk_refuses_before_it_promises_and_room_is_enough_to_go_on() {
 }
 
 #[test]
+fn a_message_that_was_accepted_is_told_of_by_itself() {
+    let (disk, clock) = (SimulatedDisk::new(8), clock());
+    let queue = open(&disk, &clock).unwrap();
+    runtime().block_on(async {
+        let brief = Duration::from_millis(1);
+        assert!(tokio::time::timeout(brief, queue.came()).await.is_err(), "nothing has come");
+        let id = commit(&queue, SpooledBody::Memory(b"small".to_vec())).await.unwrap();
+        assert!(tokio::time::timeout(brief, queue.changed()).await.is_err(), "that is not in haste");
+        queue.came().await;
+        assert_eq!(queue.take_work(), Some(Work::Expand(id)));
+        assert!(tokio::time::timeout(brief, queue.came()).await.is_err(), "it was told once");
+    });
+}
+
+#[test]
 fn a_message_that_was_just_accepted_is_at_hand_and_the_same_as_on_the_disk() {
     let disk = SimulatedDisk::new(11);
     let clock = clock();
