@@ -1,5 +1,6 @@
 //! The content of a message in the queue, for those who deliver it or report about it.
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -80,6 +81,8 @@ struct Messages {
 /// What is kept at most, in octets: what comes in while a group of deliveries waits for the disk. One message has at
 /// most three quarters of a mebibyte in memory.
 const RECENT_BYTES_MAX: usize = 8 << 20;
+/// A message that is older than the newest by as much is not about to be delivered: it is held, or tried again later.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// What a message takes beside its header and body.
 const MESSAGE_BYTES: usize = 1 << 10;
 
@@ -89,6 +92,14 @@ impl Messages {
             self.bytes = self.bytes.saturating_sub(message.bytes_in_memory());
         }
     }
+
+    /// The oldest, if it waits for something else than its turn; else the newest. The oldest is delivered next: if it
+    /// made room for the others, none of a backlog that is too large would be here when its turn comes.
+    fn next_to_go(&self) -> Option<QueueId> {
+        let (oldest, newest) = (*self.by_id.keys().next()?, *self.by_id.keys().next_back()?);
+        let waits = newest.given_at().since(oldest.given_at()) >= TURN_MAX;
+        Some(if waits { oldest } else { newest })
+    }
 }
 
 impl Recent {
@@ -96,16 +107,16 @@ impl Recent {
         locked(&self.messages).by_id.get(&id).cloned()
     }
 
-    /// Keeps a message, in the place of the oldest when there are too many.
+    /// Keeps a message, as far as there is room.
     pub(super) fn keep(&self, message: Arc<StoredMessage>) {
         let mut messages = locked(&self.messages);
         messages.remove(message.id);
         messages.bytes = messages.bytes.saturating_add(message.bytes_in_memory());
         messages.by_id.insert(message.id, message);
         while messages.bytes > RECENT_BYTES_MAX
-            && let Some(oldest) = messages.by_id.keys().next().copied()
+            && let Some(next) = messages.next_to_go()
         {
-            messages.remove(oldest);
+            messages.remove(next);
         }
     }
 

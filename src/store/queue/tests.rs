@@ -344,6 +344,27 @@ fn a_message_that_was_just_accepted_is_at_hand_and_the_same_as_on_the_disk() {
     });
 }
 
+#[test]
+fn of_a_backlog_too_large_for_memory_those_whose_turn_is_next_are_at_hand_and_no_message_that_is_held_stays() {
+    let (disk, clock) = (SimulatedDisk::new(12), clock());
+    let body = || SpooledBody::Memory(vec![b'x'; 500_000]);
+    runtime().block_on(async {
+        let queue =
+            Queue::open(Arc::new(disk.clone()), Path::new(PLACE), options(64 << 20), Arc::<ManualClock>::clone(&clock));
+        let queue = queue.unwrap().0;
+        let mut ids = Vec::new();
+        for _ in 0..30 {
+            ids.push(commit(&queue, body()).await.unwrap());
+        }
+        let at_hand: Vec<bool> = ids.iter().map(|id| queue.at_hand(*id).is_some()).collect();
+        assert!(at_hand[..16].iter().all(|kept| *kept), "{at_hand:?}");
+        assert!(at_hand[17..].iter().all(|kept| !kept), "{at_hand:?}");
+        clock.advance(Duration::from_secs(10));
+        let late = commit(&queue, body()).await.unwrap();
+        assert!(queue.at_hand(late).is_some() && queue.at_hand(ids[0]).is_none(), "what waits so long is held");
+    });
+}
+
 /// Keeps what it is told, and starts where a former one had come to.
 #[derive(Debug, Default)]
 struct Listener {
