@@ -20,7 +20,7 @@ use crate::model::mail::{Domain, Timestamp};
 pub struct Limits {
     /// Attempts to one destination outside.
     pub per_lane: usize,
-    /// Attempts to one local mailbox: those under way together are made durable together.
+    /// Attempts to one local mailbox: those under way together are made durable together, while the next are written.
     pub per_mailbox: usize,
     /// Attempts to all other systems together.
     pub relays: usize,
@@ -39,9 +39,9 @@ impl Default for Limits {
         // RFC 5321 section 4.5.3.2: the longest dialogue with a living peer ends within the lease.
         Self {
             per_lane: 5,
-            per_mailbox: 256,
+            per_mailbox: 512,
             relays: 64,
-            mailboxes: 512,
+            mailboxes: 768,
             batch: 100,
             lease: Duration::from_secs(3600),
             awake_max: 4_096,

@@ -1,6 +1,5 @@
 //! What a writing thread does for whole mailboxes, between two deliveries, so that neither gets in the other's way.
 
-use core::sync::atomic::Ordering;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -93,7 +92,7 @@ pub(super) fn write_draft(disk: &dyn Disk, source: &Path, draft: &Path) -> io::R
 }
 
 /// Copies a file where it can have no second name: whole and durable, or not at all. The name is not durable yet.
-fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io::Result<()> {
+pub(super) fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io::Result<()> {
     let copied = write_draft(disk, source, draft).and_then(|mut to| {
         to.synchronize()?;
         disk.rename(draft, target)
@@ -105,7 +104,7 @@ fn copy_file(disk: &dyn Disk, source: &Path, draft: &Path, target: &Path) -> io:
     copied
 }
 
-fn is_absence(error: &io::Error) -> bool {
+pub(super) fn is_absence(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
@@ -128,89 +127,49 @@ impl Writer {
     /// Where the messages of a mailbox are kept, if it is on hold.
     pub(super) fn held_place(&self, mailbox: &MailboxName) -> Option<PathBuf> {
         let owner = mailbox.owner().filter(|owner| self.on_hold.contains(owner));
-        owner.map(|_| self.root.join(HELD).join(mailbox.as_str()))
-    }
-
-    /// Keeps a message: its file has one more name among the held, under which it stays whatever readers do. That name
-    /// is durable once the directory `held` is synchronised; the content must be by now.
-    pub(super) fn keep(&self, held: &Path, message: &Path, unique: impl AsRef<[u8]>) -> io::Result<Kept> {
-        let name = kept_name(unique.as_ref());
-        let target = held.join(&name);
-        let linked = match self.disk.link(message, &target) {
-            Err(error) if is_absence(&error) => {
-                self.disk.create_directories(held)?;
-                self.disk.link(message, &target)
-            }
-            result => result,
-        };
-        match linked {
-            Ok(()) => Ok(Kept::Now),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Kept::Before),
-            Err(error) if is_absence(&error) => Ok(Kept::Gone),
-            Err(error) if is_linkless(&error) => {
-                if self.disk.exists(&target)? {
-                    return Ok(Kept::Before);
-                }
-                self.room()?;
-                match copy_file(&*self.disk, message, &held.join(format!(".{name}")), &target) {
-                    Err(error) if is_absence(&error) => Ok(Kept::Gone),
-                    result => result.map(|()| Kept::Now),
-                }
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A link takes no room; a copy leaves free what is to stay so.
-    pub(super) fn room(&self) -> io::Result<()> {
-        let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
-        if free_bytes_min > 0 && self.disk.space(&self.root)?.free_bytes < free_bytes_min {
-            let reason = format!("fewer than {free_bytes_min} octets are free at {}", self.root.display());
-            return Err(io::Error::new(io::ErrorKind::StorageFull, reason));
-        }
-        Ok(())
+        owner.map(|_| self.tree.root.join(HELD).join(mailbox.as_str()))
     }
 
     /// Keeps messages that somebody else may have written. The directory is made and synchronised in any case: an
     /// attempt before may have failed at that.
     fn keep_all(&self, held: &Path, files: &[PathBuf]) -> io::Result<Progress> {
         let mut progress = Progress::default();
-        self.disk.create_directories(held)?;
+        self.tree.disk.create_directories(held)?;
         for file in files {
-            match self.disk.synchronize_file(file) {
+            match self.tree.disk.synchronize_file(file) {
                 Err(error) if is_absence(&error) => continue,
                 result => result?,
             }
             let name = file.file_name().unwrap_or_default();
-            if self.keep(held, file, unique_of(name))? == Kept::Now {
+            if self.tree.keep(held, file, unique_of(name))? == Kept::Now {
                 let bytes = super::name::stored_bytes(name).unwrap_or(0);
                 progress.add(Progress { files: 1, bytes });
             }
         }
-        self.disk.synchronize_directory(held)?;
+        self.tree.disk.synchronize_directory(held)?;
         Ok(progress)
     }
 
     /// Moves trees out of reach, durably. What was kept goes first, so that a mailbox that is there is never without.
     fn detach(&mut self, mailbox: &MailboxName, trees: Trees) -> io::Result<()> {
-        let held = self.root.join(HELD);
+        let held = self.tree.root.join(HELD);
         self.move_away(&held.join(mailbox.as_str()), &Trees::held_name(mailbox))?;
         if trees == Trees::All {
-            self.move_away(&self.root.join(mailbox.as_str()), &Trees::rest_name(mailbox))?;
+            self.move_away(&self.tree.root.join(mailbox.as_str()), &Trees::rest_name(mailbox))?;
             if let Some(recipient) = mailbox.recipient() {
                 self.counts.remove(&recipient);
-                self.occupancy.forget(recipient);
+                self.tree.occupancy.forget(recipient);
             }
         }
         // Also when nothing was there: an attempt before may have failed at this.
-        for directory in [self.root.join(PURGED), held, self.root.clone()] {
-            synchronize_if_there(&*self.disk, &directory)?;
+        for directory in [self.tree.root.join(PURGED), held, self.tree.root.clone()] {
+            synchronize_if_there(&*self.tree.disk, &directory)?;
         }
         Ok(())
     }
 
     fn move_away(&self, tree: &Path, name: &str) -> io::Result<()> {
-        match self.disk.facts(tree) {
+        match self.tree.disk.facts(tree) {
             Err(error) if is_absence(&error) => return Ok(()),
             Err(error) => return Err(error),
             Ok(facts) if facts.kind != Kind::Directory => {
@@ -219,14 +178,14 @@ impl Writer {
             }
             Ok(_) => {}
         }
-        let purged = self.root.join(PURGED);
-        self.disk.create_directories(&purged)?;
+        let purged = self.tree.root.join(PURGED);
+        self.tree.disk.create_directories(&purged)?;
         // Earlier rests of the same mailbox may not be deleted yet.
         let mut number = 0_u64;
         loop {
             let place = purged.join(format!("{name}.{number}"));
-            match self.disk.facts(&place) {
-                Err(error) if is_absence(&error) => return self.disk.rename_directory(tree, &place),
+            match self.tree.disk.facts(&place) {
+                Err(error) if is_absence(&error) => return self.tree.disk.rename_directory(tree, &place),
                 result => result?,
             };
             number = number.saturating_add(1);
@@ -237,7 +196,7 @@ impl Writer {
         let failed = |error: io::Error| MailboxFailure::of_disk(&error);
         let folder = self.folder(&adopt.mailbox, &adopt.folder);
         if let Some(recipient) = adopt.mailbox.recipient()
-            && !self.occupancy.is_verified(recipient)
+            && !self.tree.occupancy.is_verified(recipient)
         {
             self.look(recipient, false).map_err(failed)?;
         }
@@ -249,7 +208,7 @@ impl Writer {
         // Also after a failure, and for what an attempt before has put there.
         let held = self.held_place(&adopt.mailbox);
         let mut places = held.into_iter().chain(["new", "cur"].map(|part| folder.join(part)));
-        let durable = places.try_for_each(|directory| synchronize_if_there(&*self.disk, &directory));
+        let durable = places.try_for_each(|directory| synchronize_if_there(&*self.tree.disk, &directory));
         adopted.and_then(|()| durable.map_err(failed)).map(|()| progress)
     }
 
@@ -268,7 +227,7 @@ impl Writer {
         {
             return Err(MailboxFailure::Full);
         }
-        let bytes = match self.disk.facts(&original.path) {
+        let bytes = match self.tree.disk.facts(&original.path) {
             Ok(facts) if facts.kind == Kind::File => facts.bytes,
             // A reader has moved or removed it.
             Ok(_) => return Ok(Progress::default()),
@@ -281,8 +240,9 @@ impl Writer {
         } else {
             ("cur", format!("{name}:2,{}", original.flags.letters()))
         };
-        if !self.disk.exists(&folder.join("tmp")).map_err(failed)? {
-            create_folder(&*self.disk, &self.root.join(adopt.mailbox.as_str()), &adopt.folder).map_err(failed)?;
+        if !self.tree.disk.exists(&folder.join("tmp")).map_err(failed)? {
+            create_folder(&*self.tree.disk, &self.tree.root.join(adopt.mailbox.as_str()), &adopt.folder)
+                .map_err(failed)?;
         }
         let unique = unique_of(OsStr::new(&name));
         let placed = self.place_copy(adopt, &original.path, folder, &folder.join(part).join(&name), unique);
@@ -291,7 +251,7 @@ impl Writer {
             Kept::Before | Kept::Gone => return Ok(Progress::default()),
         }
         if let Some(recipient) = recipient {
-            self.occupancy.added(recipient, bytes);
+            self.tree.occupancy.added(recipient, bytes);
         }
         Ok(Progress { files: 1, bytes })
     }
@@ -306,25 +266,25 @@ impl Writer {
         path: &Path,
         unique: &[u8],
     ) -> io::Result<Kept> {
-        match self.disk.synchronize_file(source) {
+        match self.tree.disk.synchronize_file(source) {
             Err(error) if is_absence(&error) => return Ok(Kept::Gone),
             result => result?,
         }
         if let Some(held) = self.held_place(&adopt.mailbox) {
-            self.keep(&held, source, unique)?;
+            self.tree.keep(&held, source, unique)?;
         }
-        match self.disk.link(source, path) {
+        match self.tree.disk.link(source, path) {
             Ok(()) => Ok(Kept::Now),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Kept::Before),
             Err(error) if is_absence(&error) => Ok(Kept::Gone),
             Err(error) if is_linkless(&error) => {
-                if self.disk.exists(path)? {
+                if self.tree.disk.exists(path)? {
                     return Ok(Kept::Before);
                 }
-                let bytes = self.disk.facts(source)?.bytes;
+                let bytes = self.tree.disk.facts(source)?.bytes;
                 self.unmeasured = self.unmeasured.map(|written| written.saturating_add(bytes));
                 let draft = folder.join("tmp").join(kept_name(unique));
-                copy_file(&*self.disk, source, &draft, path).map(|()| Kept::Now)
+                copy_file(&*self.tree.disk, source, &draft, path).map(|()| Kept::Now)
             }
             Err(error) => Err(error),
         }

@@ -5,7 +5,8 @@
 //! queue id and the recipient, so delivering it again after a crash finds the earlier file and changes nothing.
 //!
 //! Each writing thread serves its own share of the mailboxes and synchronises a directory once for all messages that
-//! have gathered for it. More threads in *one* mailbox would only wait for each other, hence the share by mailbox.
+//! have gathered for it. More threads in *one* mailbox would only wait for each other, hence the share by mailbox; only
+//! what the disk takes its time for goes on beside it, see `under_way`.
 //!
 //! Lines are stored with LF alone, as Maildir readers expect: mutt shows CR as `^M`, Dovecot accepts both and sends
 //! CRLF. A carriage return without line feed is content and stays. The name carries both sizes (`S=` as stored, `W=`
@@ -47,6 +48,8 @@ mod recoverable;
 mod round;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod under_way;
 mod usage;
 mod walk;
 mod writer;
@@ -59,6 +62,8 @@ pub use recoverable::RecoverableMessage;
 use custody::Rests;
 use held::{Held, Rounds};
 use occupancy::Occupancy;
+use tree::Tree;
+use under_way::UnderWay;
 use writer::{Job, Writer};
 
 /// Whether a delivery may have been made before.
@@ -203,7 +208,6 @@ impl MailboxStore {
         hands: Hands,
     ) -> io::Result<Self> {
         disk.create_directories(root)?;
-        let hostname: Arc<str> = name::in_file_name(hostname).into();
         let mut store = Self {
             disk: Arc::clone(&disk),
             root: root.to_owned(),
@@ -217,20 +221,25 @@ impl MailboxStore {
             hands,
             stopping: AtomicBool::new(false),
         };
+        let tree = Arc::new(Tree {
+            disk: Arc::clone(&disk),
+            root: root.to_owned(),
+            hostname: name::in_file_name(hostname).into(),
+            free_bytes_min: Arc::clone(&store.free_bytes_min),
+            occupancy: Arc::clone(&store.occupancy),
+        });
         for _ in 0..writers.max(1) {
             let intake = Intake::new(QUEUE);
             let writer = Writer {
-                disk: Arc::clone(&disk),
-                root: root.to_owned(),
-                hostname: Arc::clone(&hostname),
-                free_bytes_min: Arc::clone(&store.free_bytes_min),
+                tree: Arc::clone(&tree),
                 intake: intake.clone(),
-                occupancy: Arc::clone(&store.occupancy),
                 held: Arc::clone(&store.held),
                 on_hold: Arc::default(),
                 counts: BTreeMap::new(),
                 unmeasured: None,
-                delivered: 0,
+                hands,
+                under_way: UnderWay::default(),
+                rests: false,
                 buffer: Vec::new(),
             };
             store.intakes.push(intake);

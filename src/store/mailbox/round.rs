@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use super::listing::Listings;
 use super::message::Sizes;
 use super::name::file_name;
-use super::writer::Writer;
+use super::tree::Tree;
+use super::writer::abandon;
 use super::{Delivered, Flags, MailboxFailure};
 use crate::model::directory::RecipientId;
 use crate::store::ticket::Promise;
@@ -71,6 +72,11 @@ impl Round {
         self.open >= OPEN_MAX
     }
 
+    /// The octets of what is written and has no place yet.
+    pub(super) fn bytes(&self) -> u64 {
+        self.written.iter().fold(0, |sum, message| sum.saturating_add(message.sizes.bytes))
+    }
+
     /// Takes in a file that is written, and closes those for which the first can answer.
     pub(super) fn write(&mut self, written: Written) {
         if self.written.is_empty() {
@@ -125,9 +131,9 @@ fn synchronize(written: &mut [Written]) -> Vec<io::Result<()>> {
     core::iter::once(of_first).chain(of_others).collect()
 }
 
-impl Writer {
+impl Tree {
     /// Puts what is written in its place, makes that durable and answers. Nothing is remembered of the folders.
-    pub(super) fn settle(&mut self, round: &mut Round) {
+    pub(super) fn settle(&self, round: &mut Round) {
         self.place_all(round);
         let Round { placed, .. } = core::mem::take(round);
         let held: BTreeSet<&Path> = placed.values().filter_map(|group| group.held.as_deref()).collect();
@@ -185,7 +191,7 @@ impl Writer {
                     round.place(directory, held, (promise, delivered));
                 }
                 Err(error) => {
-                    self.abandon(&temporary);
+                    abandon(&*self.disk, &temporary);
                     promise.fulfil(Err(MailboxFailure::of_disk(&error)));
                 }
             }

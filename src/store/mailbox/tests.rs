@@ -12,12 +12,36 @@ mod copying;
 mod exporting;
 mod held;
 mod purge;
+mod under_way;
 mod usage;
 
 const ROOT: &str = "/mail";
 
 fn store(disk: &SimulatedDisk) -> MailboxStore {
     MailboxStore::open(Arc::new(disk.clone()), Path::new(ROOT), "mx.contoso.example", 2).unwrap()
+}
+
+/// One that nobody has started.
+fn writer(disk: &SimulatedDisk) -> Writer {
+    let tree = Tree {
+        disk: Arc::new(disk.clone()),
+        root: ROOT.into(),
+        hostname: "mx.contoso.example".into(),
+        free_bytes_min: Arc::default(),
+        occupancy: Arc::new(Occupancy::open(Arc::new(disk.clone()), Path::new(ROOT))),
+    };
+    Writer {
+        tree: Arc::new(tree),
+        intake: Intake::new(QUEUE),
+        held: Arc::default(),
+        on_hold: Arc::default(),
+        counts: BTreeMap::new(),
+        unmeasured: None,
+        hands: Hands::Threads,
+        under_way: UnderWay::default(),
+        rests: false,
+        buffer: Vec::new(),
+    }
 }
 
 fn alice() -> MailboxName {
@@ -225,20 +249,7 @@ fn many_messages_share_their_synchronisations() {
 #[test]
 fn a_message_twice_in_one_group_arrives_once() {
     let disk = SimulatedDisk::new(6);
-    let mut writer = Writer {
-        disk: Arc::new(disk.clone()),
-        root: ROOT.into(),
-        hostname: "mx.contoso.example".into(),
-        free_bytes_min: Arc::default(),
-        intake: Intake::new(QUEUE),
-        occupancy: Arc::new(Occupancy::open(Arc::new(disk.clone()), Path::new(ROOT))),
-        held: Arc::default(),
-        on_hold: Arc::default(),
-        counts: BTreeMap::new(),
-        unmeasured: None,
-        delivered: 0,
-        buffer: Vec::new(),
-    };
+    let mut writer = writer(&disk);
     let ids = ["a1", "a2", "a1", "a3", "a1"];
     let (jobs, tickets): (Vec<Job>, Vec<DeliveryTicket>) = ids
         .map(|id| {

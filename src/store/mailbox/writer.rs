@@ -1,8 +1,8 @@
 //! A writing thread: takes what has gathered for its mailboxes, writes all of it, then has it made durable together, as
 //! `round` says. One after the other each message would cost a full round trip to the disk, and a busy mailbox could
-//! not keep up with a session.
+//! not keep up with a session. While the disk makes a large round durable, the next one is written, see `under_way`.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,12 +15,13 @@ use super::errand::Errand;
 use super::held::Held;
 use super::message::Sizes;
 use super::name::{MailboxName, stored_bytes};
-use super::occupancy::Occupancy;
 use super::round::{Round, Written};
+use super::tree::Tree;
+use super::under_way::UnderWay;
 use super::{Delivered, Delivery, Folder, MailboxFailure, Repeat, Sought};
 use crate::model::directory::RecipientId;
 use crate::model::policy::quota::Usage;
-use crate::store::hands::{Labour, Turned};
+use crate::store::hands::{Hands, Labour, Turned};
 use crate::store::intake::{Bounds, Gathered, Intake, Patience};
 use crate::store::ticket::Promise;
 use crate::world::disk::{AppendFile, Disk};
@@ -56,12 +57,8 @@ enum Begun {
 }
 
 pub(super) struct Writer {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) root: PathBuf,
-    pub(super) hostname: Arc<str>,
-    pub(super) free_bytes_min: Arc<AtomicU64>,
+    pub(super) tree: Arc<Tree>,
     pub(super) intake: Intake<Job>,
-    pub(super) occupancy: Arc<Occupancy>,
     pub(super) held: Arc<Held>,
     /// Who is on hold in this round.
     pub(super) on_hold: Arc<BTreeSet<RecipientId>>,
@@ -69,8 +66,13 @@ pub(super) struct Writer {
     pub(super) counts: BTreeMap<RecipientId, Count>,
     /// Octets written since the room on the disk was last asked for; none in a round that has not asked yet.
     pub(super) unmeasured: Option<u64>,
-    /// How many messages were delivered in the last round.
-    pub(super) delivered: u32,
+    /// Whose thread writes: with none of its own, every round ends where it was written.
+    pub(super) hands: Hands,
+    /// The round whose messages are put in their places while the next one is written. It is waited for before anything
+    /// that depends on them.
+    pub(super) under_way: UnderWay,
+    /// The last round had messages and has ended: the next one waits for company.
+    pub(super) rests: bool,
     /// Kept between messages: each passes through it.
     pub(super) buffer: Vec<u8>,
 }
@@ -82,11 +84,12 @@ const UNMEASURED_BYTES_MAX: u64 = 16 << 20;
 
 /// Between two rounds with messages: what comes meanwhile shares the next one. The first after a quiet time waits for
 /// nobody, and nobody waits for the others: they were accepted long ago.
-const PACE_MIN: Duration = Duration::from_millis(5);
-const PACE_MAX: Duration = Duration::from_millis(20);
-/// A busy mailbox has longer rounds, by so much for each message of the last one: each round keeps the disk from what
-/// sessions wait for, and the larger it is, the less it takes for each message.
-const PACE_OF_MESSAGE: Duration = Duration::from_micros(500);
+const PACE: Duration = Duration::from_millis(5);
+/// A busy mailbox has longer rounds: each keeps the disk from what sessions wait for, and the larger it is, the less it
+/// takes for each message.
+const PACE_OF_LARGE: Duration = Duration::from_millis(10);
+/// So many messages are worth a thread.
+const LARGE: usize = 16;
 
 /// As many messages are made durable together at most; the first of them waits for the last.
 const GROUP: Bounds = Bounds { items: 512, bytes: 16 << 20 };
@@ -151,11 +154,15 @@ fn subscriptions(disk: &dyn Disk, list: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+pub(super) fn abandon(disk: &dyn Disk, temporary: &Path) {
+    // What stays is replaced by the next attempt.
+    let _ = disk.remove(temporary);
+}
+
 impl Labour for Writer {
     fn turn(&mut self, patience: Patience) -> Turned {
-        let delivered = core::mem::take(&mut self.delivered);
-        if delivered > 0 && patience == Patience::Wait {
-            thread::sleep(PACE_OF_MESSAGE.saturating_mul(delivered).clamp(PACE_MIN, PACE_MAX));
+        if core::mem::take(&mut self.rests) && patience == Patience::Wait {
+            thread::sleep(PACE);
         }
         match self.intake.gather(GROUP, patience) {
             Gathered::Items(jobs) => {
@@ -163,15 +170,17 @@ impl Labour for Writer {
                 Turned::Worked
             }
             Gathered::Nothing => Turned::Idle,
-            Gathered::Closed => Turned::Ended,
+            Gathered::Closed => {
+                self.under_way.wait();
+                Turned::Ended
+            }
         }
     }
 }
 
 impl Writer {
     pub(super) fn work(&mut self, jobs: Vec<Job>) {
-        let deliveries = jobs.iter().filter(|job| matches!(job, Job::Deliver(..))).count();
-        self.delivered = u32::try_from(deliveries).unwrap_or(u32::MAX);
+        self.rests = jobs.iter().any(|job| matches!(job, Job::Deliver(..)));
         let mut round = Round::default();
         self.unmeasured = None;
         // After the jobs were taken: who was told of a change before it asked for something finds it regarded.
@@ -184,6 +193,7 @@ impl Writer {
                     promise.fulfil(found.map_err(|error| MailboxFailure::of_disk(&error)));
                 }
                 Job::Look(look) => {
+                    self.under_way.wait();
                     let usage = self.look(look.mailbox, look.anew);
                     if let Err(error) = &usage {
                         tracing::warn!(%error, "what a mailbox holds cannot be counted");
@@ -193,28 +203,47 @@ impl Writer {
                     }
                 }
                 Job::Errand(errand) => {
-                    self.settle(&mut round);
+                    self.under_way.wait();
+                    self.tree.settle(&mut round);
                     self.run(errand, &mut round);
                 }
             }
         }
-        self.settle(&mut round);
+        self.end(round);
     }
 
-    fn deliver(&mut self, delivery: Delivery, promise: Promise<Delivered, MailboxFailure>, round: &mut Round) {
+    /// Has what is written put in its place: a large round on a thread of its own, while the next one is written.
+    fn end(&mut self, mut round: Round) {
+        if self.hands == Hands::Caller || round.written.len() < LARGE {
+            return self.tree.settle(&mut round);
+        }
+        if self.under_way.is_any() {
+            thread::sleep(PACE_OF_LARGE);
+        }
+        self.under_way.begin(&self.tree, round);
+        // What has come meanwhile is written while the disk is busy with this one.
+        self.rests = false;
+    }
+
+    pub(super) fn deliver(
+        &mut self,
+        delivery: Delivery,
+        promise: Promise<Delivered, MailboxFailure>,
+        round: &mut Round,
+    ) {
         let mailbox = delivery.mailbox.recipient();
         let folder = self.folder(&delivery.mailbox, &delivery.folder);
-        let unique = delivery.name.unique(&self.hostname);
+        let unique = delivery.name.unique(&self.tree.hostname);
         // The same message twice: the second must find what became of the first.
         let twice = round.written.iter().any(|other| other.unique == unique && other.folder == folder);
         if twice || round.is_full() {
-            self.place_all(round);
+            self.tree.place_all(round);
         }
         let held = self.held_place(&delivery.mailbox);
         let begun = self.judge(mailbox, &delivery, &folder, &unique, round).and_then(|found| match found {
             Some(Begun::There(directory, found)) => {
                 // It may have come before the hold.
-                let kept = held.as_ref().map_or(Ok(()), |held| self.keep(held, &found.path, &unique).map(drop));
+                let kept = held.as_ref().map_or(Ok(()), |held| self.tree.keep(held, &found.path, &unique).map(drop));
                 kept.map(|()| Begun::There(directory, found)).map_err(|error| MailboxFailure::of_disk(&error))
             }
             Some(begun) => Ok(begun),
@@ -241,16 +270,18 @@ impl Writer {
     ) -> Result<Option<Begun>, MailboxFailure> {
         let failed = |error: io::Error| MailboxFailure::of_disk(&error);
         self.measure()?;
-        if let Some(mailbox) = mailbox.filter(|mailbox| !self.occupancy.is_verified(*mailbox)) {
+        if let Some(mailbox) = mailbox.filter(|mailbox| !self.tree.occupancy.is_verified(*mailbox)) {
+            self.under_way.wait();
             // A folder that cannot be read must not keep mail out of the others: it is tried again the next time.
             if let Err(error) = self.look(mailbox, false) {
                 tracing::warn!(%error, "what a mailbox holds cannot be counted");
             }
         }
-        if delivery.repeat == Repeat::Possible
-            && let Some((directory, found)) = self.find(folder, unique, round).map_err(failed)?
-        {
-            return Ok(Some(Begun::There(directory, found)));
+        if delivery.repeat == Repeat::Possible {
+            self.under_way.wait();
+            if let Some((directory, found)) = self.find(folder, unique, round).map_err(failed)? {
+                return Ok(Some(Begun::There(directory, found)));
+            }
         }
         if let (Some(mailbox), Some(full_at)) = (mailbox, delivery.full_at)
             && self.is_full(mailbox, full_at, round)
@@ -266,27 +297,31 @@ impl Writer {
         let reached = |bytes: u64| bytes >= full_at;
         let own = round.written.iter().filter(|message| message.mailbox == Some(mailbox));
         let under_way = own.fold(0_u64, |sum, message| sum.saturating_add(message.sizes.bytes));
-        let holds = self.occupancy.usage(mailbox).unwrap_or_default().bytes;
-        if !reached(holds.saturating_add(under_way)) {
+        let holds = || self.tree.occupancy.usage(mailbox).unwrap_or_default().bytes.saturating_add(under_way);
+        if !reached(holds().saturating_add(self.under_way.bytes())) {
             return false;
         }
-        self.place_all(round);
-        let holds = self.occupancy.usage(mailbox).unwrap_or_default();
+        self.under_way.wait();
+        if !reached(holds()) {
+            return false;
+        }
+        self.tree.place_all(round);
+        let holds = self.tree.occupancy.usage(mailbox).unwrap_or_default();
         reached(holds.bytes) && reached(self.look(mailbox, false).unwrap_or(holds).bytes)
     }
 
     /// Compares the entry of a mailbox with its directories, and counts what has changed.
     pub(super) fn look(&mut self, mailbox: RecipientId, anew: bool) -> io::Result<Usage> {
-        let path = self.root.join(MailboxName::of_recipient(mailbox).as_str());
-        let stamps = Stamps::of(&*self.disk, &path)?;
+        let path = self.tree.root.join(MailboxName::of_recipient(mailbox).as_str());
+        let stamps = Stamps::of(&*self.tree.disk, &path)?;
         let fingerprint = stamps.fingerprint();
-        if !anew && self.occupancy.confirm(mailbox, fingerprint) {
-            return Ok(self.occupancy.usage(mailbox).unwrap_or_default());
+        if !anew && self.tree.occupancy.confirm(mailbox, fingerprint) {
+            return Ok(self.tree.occupancy.usage(mailbox).unwrap_or_default());
         }
         let known = self.counts.remove(&mailbox).filter(|_| !anew).unwrap_or_default();
-        let count = Count::of(&*self.disk, &path, &stamps, &known)?;
+        let count = Count::of(&*self.tree.disk, &path, &stamps, &known)?;
         let usage = count.usage();
-        self.occupancy.counted(mailbox, usage, fingerprint, stamps.are_settled());
+        self.tree.occupancy.counted(mailbox, usage, fingerprint, stamps.are_settled());
         if self.counts.len() >= COUNTS_MAX {
             // Any one will do: it costs reading its names once more.
             self.counts.pop_first();
@@ -297,76 +332,75 @@ impl Writer {
 
     /// Whether the disk has the room that is to be kept free.
     pub(super) fn measure(&mut self) -> Result<(), MailboxFailure> {
-        let free_bytes_min = self.free_bytes_min.load(Ordering::Relaxed);
+        let free_bytes_min = self.tree.free_bytes_min.load(Ordering::Relaxed);
         if free_bytes_min == 0 || self.unmeasured.is_some_and(|bytes| bytes < UNMEASURED_BYTES_MAX) {
             return Ok(());
         }
-        self.room().map_err(|error| MailboxFailure::of_disk(&error))?;
+        self.tree.room().map_err(|error| MailboxFailure::of_disk(&error))?;
         self.unmeasured = Some(0);
         Ok(())
     }
 
     pub(super) fn folder(&self, mailbox: &MailboxName, folder: &Folder) -> PathBuf {
-        folder.within(self.root.join(mailbox.as_str()))
+        folder.within(self.tree.root.join(mailbox.as_str()))
     }
 
     /// Writes a message to `tmp`. Nothing of it is durable.
     fn write(&mut self, delivery: &Delivery, folder: &Path, unique: &str) -> Result<Begun, MailboxFailure> {
         let failed = |error: io::Error| MailboxFailure::of_disk(&error);
-        let mailbox = self.root.join(delivery.mailbox.as_str());
+        let mailbox = self.tree.root.join(delivery.mailbox.as_str());
         let temporary = folder.join("tmp").join(unique);
         let mut file = self.create(&mailbox, &delivery.folder, &temporary).map_err(failed)?;
-        match delivery.message.write(&*self.disk, &delivery.head, &mut *file, &mut self.buffer) {
+        match delivery.message.write(&*self.tree.disk, &delivery.head, &mut *file, &mut self.buffer) {
             Ok(sizes) => {
                 self.unmeasured = self.unmeasured.map(|bytes| bytes.saturating_add(sizes.bytes));
                 Ok(Begun::Written(file, sizes))
             }
             Err(failure) => {
-                self.abandon(&temporary);
+                abandon(&*self.tree.disk, &temporary);
                 Err(failure)
             }
         }
     }
 
-    pub(super) fn abandon(&self, temporary: &Path) {
-        // What stays is replaced by the next attempt.
-        let _ = self.disk.remove(temporary);
-    }
-
     /// Looks for the message among those that are new and those that were seen; its directory, and itself.
     fn find(&self, folder: &Path, unique: &str, round: &mut Round) -> io::Result<Option<(PathBuf, Delivered)>> {
-        let Some((directory, name)) = round.listings.find(&*self.disk, folder, unique)? else { return Ok(None) };
+        let Some((directory, name)) = round.listings.find(&*self.tree.disk, folder, unique)? else { return Ok(None) };
         let path = directory.join(name);
         // A reader may move it at this moment; then its name still tells the size, and it is there all the same.
-        let bytes = stored_bytes(name).map_or_else(|| self.disk.length(&path), Ok).unwrap_or(0);
+        let bytes = stored_bytes(name).map_or_else(|| self.tree.disk.length(&path), Ok).unwrap_or(0);
         Ok(Some((directory, Delivered { path, bytes, was_there: true })))
     }
 
     /// Looks for a message, which is durable if it is found. What is written in this round has its name by then.
-    fn seek(&self, sought: &Sought, round: &mut Round) -> io::Result<Option<Delivered>> {
-        self.place_all(round);
+    fn seek(&mut self, sought: &Sought, round: &mut Round) -> io::Result<Option<Delivered>> {
+        self.under_way.wait();
+        self.tree.place_all(round);
         let folder = self.folder(&sought.mailbox, &sought.folder);
-        let Some((directory, found)) = self.find(&folder, &sought.name.unique(&self.hostname), round)? else {
+        let Some((directory, found)) = self.find(&folder, &sought.name.unique(&self.tree.hostname), round)? else {
             return Ok(None);
         };
         if let Some(held) = self.held_place(&sought.mailbox) {
-            self.keep(&held, &found.path, sought.name.unique(&self.hostname))?;
-            self.disk.synchronize_directory(&held)?;
+            self.tree.keep(&held, &found.path, sought.name.unique(&self.tree.hostname))?;
+            self.tree.disk.synchronize_directory(&held)?;
         }
-        self.disk.synchronize_directory(&directory)?;
+        self.tree.disk.synchronize_directory(&directory)?;
         Ok(Some(found))
     }
 
-    fn create(&self, mailbox: &Path, folder: &Folder, temporary: &Path) -> io::Result<Box<dyn AppendFile>> {
-        match self.disk.create_new(temporary) {
+    fn create(&mut self, mailbox: &Path, folder: &Folder, temporary: &Path) -> io::Result<Box<dyn AppendFile>> {
+        match self.tree.disk.create_new(temporary) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create_folder(&*self.disk, mailbox, folder)?;
-                self.disk.create_new(temporary)
+                create_folder(&*self.tree.disk, mailbox, folder)?;
+                self.tree.disk.create_new(temporary)
             }
-            // Left by an attempt that a crash ended; nobody else writes under this name.
+            // Of an attempt that is under way, or left by one that a crash ended; nobody else writes under this name.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.disk.remove(temporary)?;
-                self.disk.create_new(temporary)
+                self.under_way.wait();
+                match self.tree.disk.remove(temporary) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    Ok(()) | Err(_) => self.tree.disk.create_new(temporary),
+                }
             }
             result => result,
         }

@@ -437,7 +437,7 @@ impl Shared {
         self.changed.notify_one();
     }
 
-    /// The same without waking the worker, for those who have more to say first.
+    /// The same without waking the worker, for those who have more to say first, or nothing that is in haste.
     fn take_in(&self, input: Input) {
         let now = self.clock.now();
         let mut table = locked(&self.table);
