@@ -1,10 +1,10 @@
 //! What every mailbox holds, in memory, so that nobody counts files to answer a command.
 //!
 //! **The Maildir is the truth**, and this is an index of it. The thread that writes into a mailbox is the only one that
-//! alters its entry, or the one that ends a round for it, never both at once: it adds each message under its final name,
-//! and counts again where a reader (Dovecot) has changed the directories. An entry that was counted remembers the state
-//! of the directories by their stamps; after a restart it is believed when they still bear them, else the mailbox is
-//! counted anew. So a crash at any moment, and a delivery that is repeated after it, count nothing twice and miss
+//! alters its entry, or the one that ends a round for it, never both at once: it adds each message under its final
+//! name, and counts again where a reader (Dovecot) has changed the directories. An entry that was counted remembers the
+//! state of the directories by their stamps; after a restart it is believed when they still bear them, else the mailbox
+//! is counted anew. So a crash at any moment, and a delivery that is repeated after it, count nothing twice and miss
 //! nothing.
 //!
 //! **What readers do** is noticed when a mailbox is looked at: before a message is refused because it is full, soon
